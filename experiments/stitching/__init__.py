@@ -1,0 +1,1 @@
+"""Stitching: how well does one model's decoder read another model's latents, through a simple map?"""

@@ -1,0 +1,1 @@
+"""The library: configs, grids, tracking, data, models, mappings. Knows no experiment, cluster or server."""

@@ -1,0 +1,259 @@
+"""W&B sweep definitions: YAML text in W&B's own schema, and the points that it stands for.
+
+A definition is read and written as plain data. It knows nothing of configs: what a point means is for
+`framework.grid` and the experiment's Manager to say. Text is read as W&B's client reads it (YAML 1.1),
+so that a file means the same here and in `wandb sweep FILE`.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from framework.errors import DefinitionError, Problem
+from framework.fields import EXPONENT, nearest
+
+COUPLED = "+"
+"""Joins the names of parameters that vary together: `source+target` holds a mapping of both."""
+
+KNOWN_KEYS = (
+    "command",
+    "controller",
+    "description",
+    "early_terminate",
+    "entity",
+    "image_uri",
+    "job",
+    "method",
+    "metric",
+    "name",
+    "parameters",
+    "program",
+    "project",
+    "run_cap",
+    "scheduler",
+)
+GRID_DISTRIBUTIONS = ("categorical", "constant")
+
+
+class UniqueKeyLoader(yaml.CSafeLoader):
+    """The safe YAML loader, which refuses a key that stands twice in one mapping."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of `node`; raises yaml.constructor.ConstructorError on a repeated key."""
+        mapping: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                return dict(super().construct_mapping(node, deep))  # type: ignore[arg-type]
+            key = self.construct_object(key_node, deep=True)
+            if key in mapping:
+                problem = f"the key `{key}` stands twice; keep one of them"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            mapping[key] = self.construct_object(value_node, deep=deep)
+        return mapping
+
+
+UniqueKeyLoader.add_constructor("tag:yaml.org,2002:map", lambda loader, node: loader.construct_mapping(node, True))
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A sweep in W&B's schema. `data` is the whole mapping, `parameters` its tree of axes."""
+
+    data: Mapping[str, Any]
+    where: str = field(default="", compare=False)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The tree of parameters, as written."""
+        parameters: Mapping[str, Any] = self.data["parameters"]
+        return parameters
+
+    @property
+    def method(self) -> str:
+        """`grid`, `random` or `bayes`."""
+        return str(self.data["method"])
+
+    @property
+    def experiment(self) -> str:
+        """The experiment that the sweep's command runs: the word after `-m experiments`.
+
+        Raises:
+            DefinitionError: the command runs something else.
+        """
+        command = [str(word) for word in self.data.get("command") or []]
+        for module, name in itertools.pairwise(command):
+            if module == "experiments" and not name.startswith(("-", "$")):
+                return name
+        example = '["${env}", "python", "-m", "experiments", "stitching"]'
+        message = f"does not name an experiment of this project; write for example {example}"
+        raise DefinitionError([Problem("command", message)], self.where)
+
+    def points(self) -> list[dict[str, Any]]:
+        """Every point of the grid, as W&B hands it to a run: parameter name to value.
+
+        The order is that of the sorted parameter names, the last one fastest, whatever the order in the text.
+
+        Raises:
+            DefinitionError: the method is not `grid`, or a parameter cannot be listed.
+        """
+        if self.method != "grid":
+            message = f"is {self.method!r}; only a grid has a list of points"
+            raise DefinitionError([Problem("method", message)], self.where)
+        problems: list[Problem] = []
+        names, axes = _axes(self.parameters, "", problems)
+        if problems:
+            raise DefinitionError(problems, self.where)
+        return [dict(zip(names, values, strict=True)) for values in itertools.product(*axes)]
+
+    def size(self) -> int:
+        """The number of points, without listing them."""
+        size = 1
+        for axis in _axes(self.parameters, "", [])[1]:
+            size *= len(axis)
+        return size
+
+    def text(self) -> str:
+        """The definition as YAML, in the order in which it was made."""
+        data = {
+            key: _laid_out(item) if key == "parameters" else _on_one_line(item) for key, item in self.data.items()
+        }
+        return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=100))
+
+
+def read(text: str, where: str = "") -> Definition:
+    """The sweep definition that the YAML `text` holds.
+
+    Raises:
+        DefinitionError: with every problem found: not YAML, a key twice, an unknown key, an impossible axis.
+    """
+    try:
+        data = yaml.load(text, Loader=UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise DefinitionError([Problem("", f"is not valid YAML: {error}")], where) from None
+    if not isinstance(data, dict):
+        message = "is not a mapping; a sweep definition has the keys method, parameters and command"
+        raise DefinitionError([Problem("", message)], where)
+    problems = list(_problems(data))
+    if problems:
+        raise DefinitionError(problems, where)
+    return Definition(data, where)
+
+
+def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in data:
+        if key not in KNOWN_KEYS:
+            yield Problem(str(key), f"unknown key; {nearest(str(key), list(KNOWN_KEYS))}")
+    if "method" not in data:
+        yield Problem("method", "is required; allowed: 'grid', 'random', 'bayes'")
+    elif data["method"] not in ("grid", "random", "bayes"):
+        yield Problem("method", f"is {data['method']!r}; allowed: 'grid', 'random', 'bayes'")
+    if not isinstance(data.get("parameters"), dict) or not data["parameters"]:
+        yield Problem("parameters", "is required: a mapping of parameter names to `value` or `values`")
+    elif data.get("method") == "grid":
+        found: list[Problem] = []
+        _axes(data["parameters"], "", found)
+        yield from found
+
+
+def _axes(
+    parameters: Mapping[str, Any], prefix: str, problems: list[Problem]
+) -> tuple[list[str], list[list[Any]]]:
+    """Names and listed values of one level of the tree; a nested level is one axis of mappings."""
+    names: list[str] = []
+    axes: list[list[Any]] = []
+    for name in sorted(parameters, key=str):
+        spec, key = parameters[name], f"parameters.{prefix}{name}"
+        names.append(str(name))
+        axes.append([])
+        if not isinstance(name, str):
+            problems.append(Problem(key, f"is a {type(name).__name__}; names are strings: quote it"))
+        elif not isinstance(spec, dict):
+            message = f"is {spec!r}; write `value: …` for a constant or `values: […]` for an axis"
+            problems.append(Problem(key, message))
+        elif isinstance(spec.get("parameters"), dict):
+            inner_names, inner = _axes(spec["parameters"], f"{prefix}{name}.", problems)
+            axes[-1] = [dict(zip(inner_names, row, strict=True)) for row in itertools.product(*inner)]
+        else:
+            axes[-1] = _listed(spec, key, problems)
+    return names, axes
+
+
+def _listed(spec: Mapping[str, Any], key: str, problems: list[Problem]) -> list[Any]:
+    if spec.get("distribution", "categorical") not in GRID_DISTRIBUTIONS:
+        allowed = ", ".join(GRID_DISTRIBUTIONS)
+        message = f"has the distribution {spec['distribution']!r}; a grid allows: {allowed}"
+        problems.append(Problem(key, message))
+    elif "value" in spec and "values" not in spec:
+        return [spec["value"]]
+    elif isinstance(spec.get("values"), list) and spec["values"] and "value" not in spec:
+        return list(spec["values"])
+    else:
+        message = "needs exactly one of `value: …` and `values: […]` (a list with at least one value)"
+        problems.append(Problem(key, message))
+    return []
+
+
+def raw_config(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The config data of a point: coupled parameters (`a+b`) are taken apart, the others stand."""
+    raw: dict[str, Any] = {}
+    for name, value in point.items():
+        if COUPLED in name and isinstance(value, Mapping):
+            raw.update(value)
+        else:
+            raw[name] = value
+    return raw
+
+
+class _Flow(dict[str, Any]):
+    """A mapping that is written on one line."""
+
+
+class _FlowList(list[Any]):
+    """A list that is written on one line."""
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Writes each value of an axis on one line, as a person reads it, and no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Repeated values are written out."""
+        return True
+
+
+def _text(dumper: yaml.CSafeDumper, value: str) -> yaml.Node:
+    # YAML 1.1 reads a bare 1e-3 as text, YAML 1.2 as a number: quotes make it text for both.
+    style = "'" if EXPONENT.fullmatch(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(
+    _Flow, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data.items(), True)
+)
+_Dumper.add_representer(
+    _FlowList, lambda dumper, data: dumper.represent_sequence("tag:yaml.org,2002:seq", data, True)
+)
+
+
+def _on_one_line(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _Flow({key: _on_one_line(item) for key, item in value.items()})
+    if isinstance(value, list):
+        return _FlowList(_on_one_line(item) for item in value)
+    return value
+
+
+def _laid_out(spec: Any) -> Any:
+    """A tree of parameters with the values marked for one line each; short lists of plain values whole."""
+    if not isinstance(spec, dict):
+        return spec
+    laid = {key: _laid_out(item) for key, item in spec.items()}
+    if "value" in spec:
+        laid["value"] = _on_one_line(spec["value"])
+    if isinstance(values := spec.get("values"), list):
+        plain = not any(isinstance(item, dict | list) for item in values)
+        laid["values"] = _on_one_line(values) if plain else [_on_one_line(item) for item in values]
+    return laid

@@ -1,0 +1,90 @@
+"""Every error that Sashiko raises for a user to read.
+
+    SashikoError                    exit code 1
+    ├── InvalidInput                exit code 2: collects every problem found, none hides another
+    │   ├── ConfigError             a config, a config file or a command-line value
+    │   ├── GridError               a grid whose axes contradict each other or the config
+    │   └── DefinitionError         a W&B sweep definition
+    ├── UnknownExperiment           exit code 2
+    ├── DataUnavailable             a data set that is not where it was looked for
+    ├── TrackerError                exit code 3: the tracker cannot be reached or refuses
+    │   └── TrackerRefused          a wrong key, or no right to do what was asked
+    ├── ArtifactError               an artifact that is missing, broken or cannot be made
+    └── RunsFailed                  some runs of a sweep failed; the others are finished
+
+Messages name the key, the value, what is allowed and what to do. The command line prints them without a
+traceback and exits with `exit_code`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SashikoError(Exception):
+    """Base of all errors that are addressed to the user."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: where (`key`, dotted; empty for the whole) and what to do about it."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}" if self.key else self.message
+
+
+class InvalidInput(SashikoError):
+    """Input that cannot be used. `problems` holds every one that was found; `where` names the input."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem], where: str = "") -> None:
+        self.problems = tuple(problems)
+        self.where = where
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        head = f"{where}: {count}" if where else count
+        super().__init__("\n".join([head, *(f"  - {problem}" for problem in self.problems)]))
+
+
+class ConfigError(InvalidInput):
+    """A config, a config file or a command-line value that cannot be used."""
+
+
+class GridError(InvalidInput):
+    """A grid whose axes contradict each other or do not fit the config."""
+
+
+class DefinitionError(InvalidInput):
+    """A W&B sweep definition that cannot be read as a grid."""
+
+
+class UnknownExperiment(SashikoError):
+    """The name of an experiment that does not exist."""
+
+    exit_code = 2
+
+
+class DataUnavailable(SashikoError):
+    """A data set that is not in the folder that was looked in."""
+
+
+class TrackerError(SashikoError):
+    """The tracker (wandb.ai, a W&B server, the embedded one) cannot be reached or answered with an error."""
+
+    exit_code = 3
+
+
+class TrackerRefused(TrackerError):
+    """The tracker refused the API key, or the key has no right to do what was asked."""
+
+
+class ArtifactError(SashikoError):
+    """An artifact that is missing, broken, or could not be made."""
+
+
+class RunsFailed(SashikoError):
+    """Some runs of a sweep failed; the others are finished."""

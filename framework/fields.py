@@ -1,0 +1,180 @@
+"""Looking into a config type: sections, branches of discriminated unions, marks, and how values are laid on.
+
+Knows pydantic models; knows no file, no grid and no command line.
+"""
+
+import difflib
+import functools
+import re
+import types
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+
+
+def marked(info: FieldInfo, mark: str) -> bool:
+    """Whether the field carries `mark` (see `no_effect` and `replicate` in `framework.config`)."""
+    return isinstance(info.json_schema_extra, dict) and bool(info.json_schema_extra.get(mark))
+
+
+def models_of(info: FieldInfo) -> list[type[BaseModel]]:
+    """The config classes that a field can hold: one for a section, several for a discriminated union."""
+    return [arm for arm in union_arms(info.annotation) if isinstance(arm, type) and issubclass(arm, BaseModel)]
+
+
+def discriminator_of(info: FieldInfo) -> str | None:
+    """The name of the key that selects the branch of a discriminated union, if the field is one."""
+    return info.discriminator if isinstance(info.discriminator, str) else None
+
+
+def branch_of(info: FieldInfo, tag: Any) -> type[BaseModel] | None:
+    """The class of a discriminated union whose discriminator admits `tag`."""
+    key = discriminator_of(info)
+    for model in models_of(info):
+        if key is None or tag in get_args(model.model_fields[key].annotation):
+            return model
+    return None
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """`; did you mean …?` for a misspelt name, or the list of what is known."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [
+        k for k in known if k.startswith(name) or name.startswith(k)
+    ]
+    return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def leaf_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every field of a config type with its dotted name; each branch of a union in turn."""
+    for name, info in model.model_fields.items():
+        inner = models_of(info)
+        if not inner:
+            yield prefix + name, info
+        for branch in inner:
+            yield from leaf_fields(branch, f"{prefix}{name}.")
+
+
+def is_replicate(info: FieldInfo) -> bool:
+    """Whether reports average over the field."""
+    return marked(info, "replicate")
+
+
+@functools.cache
+def retyped_fields(model: type[BaseModel]) -> dict[str, Any]:
+    """The fields for which `_retype` can do anything, so that the others cost nothing."""
+    return {
+        name: info.annotation
+        for name, info in model.model_fields.items()
+        if any(leaf in (float, tuple) for leaf in _leaves(info.annotation))
+    }
+
+
+@functools.cache
+def default_sections(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
+    """The fields whose default is a whole section, with that default as plain data."""
+    return {
+        name: info.default.model_dump()
+        for name, info in model.model_fields.items()
+        if isinstance(info.default, BaseModel)
+    }
+
+
+def overlay(model: type[BaseModel], base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, section by section; lists and plain mappings are replaced whole.
+
+    Where `over` selects another branch of a discriminated union, nothing of the base's branch remains.
+    """
+    merged = dict(base)
+    for key, value in over.items():
+        info = model.model_fields.get(key)
+        below = base.get(key)
+        if info is not None and isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[key] = overlay_field(info, below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def overlay_field(info: FieldInfo, base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`overlay` for the value of one field."""
+    tag = discriminator_of(info)
+    if tag and over.get(tag, base.get(tag)) != base.get(tag):
+        return dict(over)
+    branch = branch_of(info, base.get(tag)) if tag else next(iter(models_of(info)), None)
+    return overlay(branch, base, over) if branch else dict(over)
+
+
+def _leaves(annotation: Any) -> Iterator[Any]:
+    yield get_origin(annotation) or annotation
+    for argument in get_args(annotation):
+        yield from _leaves(argument)
+
+
+def retype(value: Any, annotation: Any) -> Any:
+    if isinstance(value, str):
+        arms = [get_origin(arm) or arm for arm in union_arms(annotation)]
+        return float(value) if float in arms and str not in arms and EXPONENT.fullmatch(value) else value
+    if isinstance(value, list | tuple):
+        for arm in union_arms(annotation):
+            if get_origin(arm) is tuple:
+                arguments = get_args(arm)
+                item = arguments[0] if len(arguments) == 2 and arguments[1] is Ellipsis else None
+                each = [item] * len(value) if item is not None else [*arguments, *([Any] * len(value))]
+                return tuple(retype(part, kind) for part, kind in zip(value, each, strict=False))
+    return value
+
+
+def union_arms(annotation: Any) -> list[Any]:
+    """The alternatives of a union (`A | B`, `Annotated[A | B, …]`), or the annotation itself."""
+    if get_origin(annotation) is Annotated:
+        return union_arms(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, types.UnionType):
+        return [arm for argument in get_args(annotation) for arm in union_arms(argument)]
+    return [annotation]
+
+
+# --- dotted paths ------------------------------------------------------------------------------
+
+
+def related(first: str, second: str) -> bool:
+    """Whether one dotted key is the other or lies inside it."""
+    return first == second or first.startswith(second + ".") or second.startswith(first + ".")
+
+
+def field_at(model: type[BaseModel], path: str, data: Mapping[str, Any] | None = None) -> FieldInfo | None:
+    """The field at a dotted path, or None where there is none.
+
+    With `data`, only the branches of unions that the data select are walked; without, any branch will do. Below
+    a plain mapping every key exists.
+    """
+    name, _, rest = path.partition(".")
+    info = model.model_fields.get(name)
+    if info is None or not rest:
+        return info
+    branches = models_of(info)
+    if not branches:
+        return info if any(leaf in (dict, Any) for leaf in _leaves(info.annotation)) else None
+    below = data.get(name) if data is not None else None
+    tag = discriminator_of(info)
+    if data is not None and tag and isinstance(below, Mapping):
+        selected = branch_of(info, below.get(tag))
+        branches = [selected] if selected else branches
+    inner = below if isinstance(below, Mapping) else None
+    found = (field_at(branch, rest, inner if data is not None else None) for branch in branches)
+    return next((field for field in found if field is not None), None)
+
+
+def unions_on(model: type[BaseModel], path: str) -> list[str]:
+    """The discriminators that a dotted path depends on: `mapping.kind` for `mapping.ridge`."""
+    name, _, rest = path.partition(".")
+    info = model.model_fields.get(name)
+    if info is None or not rest:
+        return []
+    tag = discriminator_of(info)
+    own = [tag] if tag and rest != tag else []
+    inner = [key for branch in models_of(info) for key in unions_on(branch, rest)]
+    return [f"{name}.{key}" for key in dict.fromkeys(own + inner)]

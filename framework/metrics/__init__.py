@@ -1,0 +1,1 @@
+"""Metrics: each declares its unit, its direction and its reduction."""

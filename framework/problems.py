@@ -1,0 +1,91 @@
+"""pydantic's validation errors in the user's words: the key, the value, what is allowed."""
+
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from framework.errors import Problem
+from framework.fields import branch_of, discriminator_of, models_of, nearest
+
+_ALLOWED = {
+    "int_type": "an integer",
+    "float_type": "a number",
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping of keys",
+    "none_required": "null",
+    "finite_number": "a finite number",
+}
+
+
+def problems_of(model: type[BaseModel], error: ValidationError) -> list[Problem]:
+    """Every error of a pydantic validation, in the user's words."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for details in error.errors(include_url=False):
+        key, message, allowed = _problem(model, details)
+        found.setdefault((key, message), []).append(allowed)
+    return [
+        Problem(key, f"{message}; allowed: {' or '.join(dict.fromkeys(allowed))}" if allowed[0] else message)
+        for (key, message), allowed in found.items()
+    ]
+
+
+def _problem(model: type[BaseModel], details: Any) -> tuple[str, str, str]:
+    """Key, what is wrong, and what is allowed (the arms of a union each bring an error of their own)."""
+    kind, value, context = details["type"], details["input"], details.get("ctx") or {}
+    keys, holder = _without_tags(model, details["loc"])
+    key = ".".join(keys)
+    if kind == "extra_forbidden":
+        return key, f"unknown key; {nearest(keys[-1], list(holder.model_fields) if holder else [])}", ""
+    if kind == "missing":
+        return key, "is required and has no default", ""
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        tag = context.get("discriminator", "kind").strip("'")
+        given = f"is {context['tag']!r}" if kind == "union_tag_invalid" else "is not given"
+        allowed = context.get("expected_tags") or ", ".join(repr(name) for name in _tags(model, keys, tag))
+        return f"{key}.{tag}", given, allowed
+    if kind == "value_error":
+        return key, str(context.get("error", details["msg"])), ""
+    allowed = context["expected"] if kind == "literal_error" else _ALLOWED.get(kind)
+    allowed = allowed or details["msg"].removeprefix("Input should be ")
+    given = f"is {value!r}" if isinstance(value, str) and kind == "literal_error" else _shown(value)
+    return key, given, allowed
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"is {text if len(text) <= 60 else text[:57] + '...'} ({type(value).__name__})"
+
+
+def _tags(model: type[BaseModel], keys: list[str], tag: str) -> list[Any]:
+    holder: type[BaseModel] | None = model
+    info = None
+    for key in keys:
+        info = holder.model_fields.get(key) if holder else None
+        inner = models_of(info) if info else []
+        holder = inner[0] if inner else None
+    return [value for m in (models_of(info) if info else []) for value in get_args(m.model_fields[tag].annotation)]
+
+
+def _without_tags(model: type[BaseModel], location: tuple[Any, ...]) -> tuple[list[str], type[BaseModel] | None]:
+    """The key as the user wrote it (pydantic adds the union's tag), and the class that holds its end."""
+    keys: list[str] = []
+    holder: type[BaseModel] | None = model
+    parts = list(location)
+    while parts:
+        part = parts.pop(0)
+        keys.append(str(part))
+        if not parts or holder is None:
+            continue
+        info = holder.model_fields.get(str(part))
+        inner = models_of(info) if info else []
+        if info and discriminator_of(info) and len(inner) > 1:
+            holder = branch_of(info, parts.pop(0))
+        else:
+            holder = inner[0] if len(inner) == 1 else None
+            if len(inner) != 1 and parts and isinstance(parts[0], str):
+                parts.pop(0)  # pydantic names the arm of a plain union, which is no key
+    return keys, holder

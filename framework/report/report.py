@@ -1,0 +1,38 @@
+"""What a report is: one table to read, and figures that are drawn when they are asked for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from framework.report.aggregate import readable
+
+
+@dataclass(frozen=True)
+class Report:
+    """A view of a sweep's tables.
+
+    `table` holds numbers, one column each (`x_mean`, `x_std`, `n`); `readable()` is for eyes. A figure is a
+    function that draws it, so that a report without figures costs no drawing.
+    """
+
+    table: pd.DataFrame
+    figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
+
+    def readable(self) -> pd.DataFrame:
+        """The table as text: `mean ± std` in one column, numbers to four significant digits."""
+        return readable(self.table)
+
+    def save(self, folder: Path, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
+        """Write `table.csv` and every figure in each of `formats` into `folder`; the paths written."""
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [folder / "table.csv"]
+        self.table.to_csv(paths[0], index=False)
+        for name, draw in self.figures.items():
+            figure = draw()
+            for kind in formats:
+                paths.append(folder / f"{name}.{kind}")
+                figure.savefig(paths[-1])
+        return paths

@@ -1,0 +1,1 @@
+"""One W&B run, its artifacts and its results: the only room that speaks to the wandb client."""

@@ -1,0 +1,210 @@
+"""One W&B run, through the real client.
+
+A `Run` logs rows, tables, figures and artifacts, and asks for the artifacts that it needs. Values that a sweep
+set stay in the W&B config exactly as the sweep gave them (W&B would hand a changed point out again); the whole
+typed config stands beside them under `sashiko`.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import wandb
+
+from framework.config import Config
+from framework.errors import ArtifactError
+from framework.tracking import artifacts, lease
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from framework.manager import Manager
+
+RESULTS_KIND = "results"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Where a run belongs and what it is called; the worker or the command line fills it in."""
+
+    experiment: str
+    project: str
+    entity: str | None = None
+    run_id: str | None = None
+    name: str | None = None
+    group: str | None = None
+    job_type: str = "run"
+    tags: Sequence[str] = ()
+    sweep_id: str | None = None
+    swept: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Run:
+    """A W&B run that is being worked on. Use as a context manager: an exception ends it as failed."""
+
+    def __init__(
+        self,
+        config: Config,
+        identity: Identity,
+        manager: "Manager[Any] | None" = None,
+        *,
+        light: bool = False,
+    ) -> None:
+        """Start the run.
+
+        `light` leaves out what short runs cannot afford: system statistics, package lists and machine facts.
+
+        Raises:
+            wandb.errors.CommError: the tracker cannot be reached.
+        """
+        self.config = config
+        self.identity = identity
+        self.manager = manager
+        self.inputs: dict[str, str] = {}
+        self._results: Path | None = None
+        self._wandb = wandb.init(
+            entity=identity.entity,
+            project=identity.project,
+            id=identity.run_id,
+            name=identity.name,
+            group=identity.group,
+            job_type=identity.job_type,
+            tags=list(identity.tags),
+            config={**_record(config, identity), **identity.swept},
+            reinit="create_new",
+            settings=_settings(identity, light),
+        )
+        self.folder = Path(tempfile.mkdtemp(prefix="sashiko-run-"))
+
+    @property
+    def id(self) -> str:
+        """The run's id in its project."""
+        return str(self._wandb.id)
+
+    @property
+    def name(self) -> str:
+        """The name that people see."""
+        return str(self._wandb.name)
+
+    @property
+    def url(self) -> str:
+        """The page of the run; empty where the client works offline."""
+        return str(self._wandb.url or "")
+
+    @property
+    def project_path(self) -> str:
+        """entity/project."""
+        return f"{self._wandb.entity}/{self._wandb.project}"
+
+    def log(self, metrics: Mapping[str, float | int | str | bool | None]) -> None:
+        """Add one row to the history."""
+        self._wandb.log(dict(metrics))
+
+    def summarise(self, metrics: Mapping[str, Any]) -> None:
+        """Set values that describe the run as a whole."""
+        self._wandb.summary.update(dict(metrics))
+
+    def log_image(self, key: str, image: "np.ndarray", caption: str = "") -> None:
+        """Log an image, (H, W) or (H, W, C) with values in [0, 1]."""
+        pixels = (image.clip(0, 1) * 255).round().astype("uint8")
+        self._wandb.log({key: wandb.Image(pixels, caption=caption or None)})
+
+    def log_figure(self, key: str, figure: "Figure") -> None:
+        """Log a matplotlib figure as an image."""
+        self._wandb.log({key: wandb.Image(figure)})
+
+    def log_table(self, name: str, frame: "pd.DataFrame") -> None:
+        """Log a table to W&B, and keep it as `<name>.parquet` in the run's results artifact."""
+        self._wandb.log({name: wandb.Table(dataframe=frame)})
+        if self._results is None:
+            self._results = self.folder / RESULTS_KIND
+            self._results.mkdir()
+        frame.to_parquet(self._results / f"{name}.parquet", index=False)
+
+    def log_artifact(
+        self, kind: str, config: Config, folder: Path, *, metadata: Mapping[str, Any] | None = None
+    ) -> None:
+        """Log the files of `folder` as the artifact `<kind>-<config_id>`, and wait until the tracker has it.
+
+        Config and provenance are added beside the payload.
+
+        Raises:
+            ArtifactError: a file is in an unsafe format, or the tracker did not take the artifact.
+        """
+        artifacts.log(self._wandb, kind, config, folder, inputs=self.inputs, metadata=metadata or {})
+
+    def require(self, kind: str, config: Config) -> Path:
+        """The folder of the artifact that `config` makes: pulled if it exists, made once if it does not.
+
+        Raises:
+            ArtifactError: it cannot be made, or its bytes do not match their digest.
+        """
+        if self._wandb.settings._offline:
+            message = (
+                f"a run without a tracker cannot ask for {kind}-{config.config_id}: unset WANDB_MODE; with no "
+                "account, `sashiko serve` starts a tracker on this machine"
+            )
+            raise ArtifactError(message)
+        found = artifacts.find_one(self.project_path, kind, config)
+        if found is None:
+            if self.manager is None:
+                message = f"{kind}-{config.config_id} is missing, and no Manager is here to make it"
+                raise ArtifactError(message)
+            maker = lease.Maker(self.manager, self.identity.experiment, self.project_path)
+            found = lease.made(maker, kind, config)
+        self.inputs[f"{kind}-{config.config_id}"] = str(found.digest)
+        self._wandb.use_artifact(found)
+        return artifacts.download(found)
+
+    def finish(self, exit_code: int = 0) -> None:
+        """End the run: finished with 0, failed with anything else."""
+        try:
+            if exit_code == 0 and self._results is not None:
+                self.log_artifact(RESULTS_KIND, self.config, self._results)
+        except Exception:
+            self._wandb.finish(exit_code=1)
+            raise
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        self._wandb.finish(exit_code=exit_code)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.summarise({"error": f"{type(error).__name__}: {error}"})
+        self.finish(1 if error is not None else 0)
+
+
+def _record(config: Config, identity: Identity) -> dict[str, Any]:
+    """The W&B config: the typed values for people to filter by, and the whole truth under `sashiko`."""
+    data = config.model_dump(mode="json")
+    swept = {key for name in identity.swept for key in name.split("+")}
+    truth = {"experiment": identity.experiment, "config_id": config.config_id, "config": data}
+    return {**{key: value for key, value in data.items() if key not in swept}, "sashiko": truth}
+
+
+def _settings(identity: Identity, light: bool) -> wandb.Settings:
+    settings: dict[str, Any] = {
+        "sweep_id": identity.sweep_id,
+        "disable_git": True,  # provenance is recorded with every artifact
+        "disable_code": True,
+        "x_save_requirements": not light,
+        "silent": True,
+    }
+    if light:
+        settings |= {"x_disable_stats": True, "x_disable_meta": True, "x_disable_machine_info": True}
+    root = os.environ.get("WANDB_DIR")
+    if root:
+        Path(root).mkdir(parents=True, exist_ok=True)
+    return wandb.Settings(**settings)

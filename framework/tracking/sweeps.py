@@ -1,0 +1,155 @@
+"""Sweeps and agents as the tracker speaks of them: make or find a sweep, claim points.
+
+The same few operations that `wandb sweep` and `wandb agent` use, so that a sweep made by either is worked by both.
+Knows neither what a point means nor how it is run.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from framework.definition import Definition, read
+from framework.errors import DefinitionError, TrackerError
+from framework.tracking.tracker import DEFAULT_PROJECT, Tracker
+
+_UPSERT = """
+mutation UpsertSweep($entityName: String, $projectName: String, $config: String) {
+  upsertSweep(input: {entityName: $entityName, projectName: $projectName, config: $config}) {
+    sweep { name project { name entity { name } } } configValidationWarnings
+  }
+}"""
+_SWEEP = """
+query Sweep($entity: String, $project: String, $name: String!) {
+  project(entityName: $entity, name: $project) { sweep(sweepName: $name) { id name state config } }
+}"""
+_LIST = """
+query ProjectSweeps($entity: String, $project: String, $perPage: Int, $cursor: String) {
+  project(entityName: $entity, name: $project) {
+    sweeps(first: $perPage, after: $cursor) {
+      edges { node { name state config } cursor } pageInfo { endCursor hasNextPage }
+    }
+  }
+}"""
+_AGENT = """
+mutation CreateAgent($host: String!, $projectName: String, $entityName: String, $sweep: String!) {
+  createAgent(input: {host: $host, projectName: $projectName, entityName: $entityName, sweep: $sweep}) {
+    agent { id }
+  }
+}"""
+_HEARTBEAT = """
+mutation Heartbeat($id: ID!, $metrics: JSONString, $runState: JSONString) {
+  agentHeartbeat(input: {id: $id, metrics: $metrics, runState: $runState}) { agent { id } commands }
+}"""
+_SUMMARY = """
+query RunSummary($entity: String, $project: String, $name: String!) {
+  project(entityName: $entity, name: $project) { run(name: $name) { id summaryMetrics } }
+}"""
+_UPDATE = """
+mutation UpsertBucket($id: String, $summaryMetrics: JSONString) {
+  upsertBucket(input: {id: $id, summaryMetrics: $summaryMetrics}) { bucket { id } }
+}"""
+PAGE = 100
+
+
+@dataclass(frozen=True)
+class SweepPath:
+    """entity/project/id."""
+
+    entity: str
+    project: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.entity}/{self.project}/{self.id}"
+
+
+def parse_path(text: str, entity: str) -> SweepPath:
+    """`[ENTITY/]PROJECT/SWEEP` as a path; the project defaults to `sashiko`.
+
+    Raises:
+        DefinitionError: there are too many parts.
+    """
+    parts = text.strip("/").split("/")
+    if len(parts) > 3 or not all(parts):
+        raise DefinitionError([], f"`{text}` is no sweep; write ENTITY/PROJECT/SWEEP")
+    defaults = [entity, DEFAULT_PROJECT]
+    return SweepPath(*(defaults[: 3 - len(parts)] + parts))
+
+
+def create(tracker: Tracker, definition: Definition, entity: str, project: str) -> SweepPath:
+    """Make a sweep of a definition."""
+    variables = {"entityName": entity, "projectName": project, "config": definition.text()}
+    sweep = tracker.execute(_UPSERT, variables)["upsertSweep"]["sweep"]
+    return SweepPath(sweep["project"]["entity"]["name"], sweep["project"]["name"], sweep["name"])
+
+
+def find_equal(tracker: Tracker, definition: Definition, entity: str, project: str) -> SweepPath | None:
+    """The newest sweep of the project that has the same points and command, or None."""
+    cursor: str | None = None
+    while True:
+        variables = {"entity": entity, "project": project, "perPage": PAGE, "cursor": cursor}
+        page = ((tracker.execute(_LIST, variables).get("project") or {}).get("sweeps")) or {"edges": []}
+        for edge in page["edges"]:
+            node = edge["node"]
+            if node["state"] not in ("CANCELED", "STOPPED") and _same(definition, node["config"]):
+                return SweepPath(entity, project, node["name"])
+        cursor = (page.get("pageInfo") or {}).get("endCursor")
+        if not (page.get("pageInfo") or {}).get("hasNextPage"):
+            return None
+
+
+def _same(definition: Definition, text: str) -> bool:
+    try:
+        other = read(text)
+    except DefinitionError:
+        return False
+    keys = ("method", "command", "program")
+    return other.parameters == definition.parameters and all(
+        other.data.get(key) == definition.data.get(key) for key in keys
+    )
+
+
+def definition_of(tracker: Tracker, path: SweepPath) -> Definition:
+    """The definition of a sweep.
+
+    Raises:
+        TrackerError: there is no such sweep.
+    """
+    variables = {"entity": path.entity, "project": path.project, "name": path.id}
+    sweep = (tracker.execute(_SWEEP, variables).get("project") or {}).get("sweep")
+    if not sweep:
+        raise TrackerError(f"{tracker.url} has no sweep {path}; `sashiko status` lists those of a project")
+    return read(sweep["config"], str(path))
+
+
+class Agent:
+    """One claimant of points. An agent holds one run at a time."""
+
+    def __init__(self, tracker: Tracker, path: SweepPath, host: str) -> None:
+        """Register with the tracker."""
+        variables = {"host": host, "projectName": path.project, "entityName": path.entity, "sweep": path.id}
+        self._tracker = tracker
+        self.id = str(tracker.execute(_AGENT, variables)["createAgent"]["agent"]["id"])
+
+    def heartbeat(self, running: str | None) -> list[dict[str, Any]]:
+        """Tell which run is being worked on, and receive commands: `run`, `stop`, `exit`, or none."""
+        state = {running: True} if running else {}
+        variables = {"id": self.id, "metrics": "{}", "runState": json.dumps(state)}
+        commands = self._tracker.execute(_HEARTBEAT, variables)["agentHeartbeat"]["commands"]
+        received: list[dict[str, Any]] = json.loads(commands) if commands else []
+        return received
+
+
+def note_error(tracker: Tracker, path: SweepPath, run_id: str, error: str) -> None:
+    """Put the reason of a death into the run's summary, which the dead run could not do itself."""
+    variables = {"entity": path.entity, "project": path.project, "name": run_id}
+    run = (tracker.execute(_SUMMARY, variables).get("project") or {}).get("run")
+    if run:
+        summary = {**json.loads(run["summaryMetrics"] or "{}"), "error": error}
+        tracker.execute(_UPDATE, {"id": run["id"], "summaryMetrics": json.dumps(summary)})
+
+
+def point_of(command: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a `run` command, by name, exactly as the tracker sent them."""
+    return {name: spec["value"] for name, spec in (command.get("args") or {}).items()}

@@ -1,0 +1,134 @@
+"""The tracker: the W&B server that the client speaks to, and the few questions that the client has no verb for.
+
+The client's own settings decide which one it is (`WANDB_BASE_URL`, `WANDB_API_KEY`, or a login). This module
+speaks GraphQL and the file stream in the form that wandb.ai and the embedded server share; it knows no run's
+content and no experiment.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from requests.utils import get_netrc_auth
+
+from framework.errors import TrackerError, TrackerRefused
+
+DEFAULT_PROJECT = "sashiko"
+TIMEOUT_S = 30.0
+FIRST_PAUSE_S = 0.2
+LONGEST_PAUSE_S = 5.0
+PATIENCE_S = 15.0
+REFUSED = (401, 403)
+FINAL = (400, 404, 409, 410, 413, 422, 501)
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """Address and key of one W&B server. `patience_s` is how long calls wait for one that does not answer."""
+
+    url: str
+    key: str
+    patience_s: float = PATIENCE_S
+
+    def execute(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The `data` of a GraphQL query.
+
+        Raises:
+            TrackerRefused: the key is wrong, or has no right to do this.
+            TrackerError: the server did not answer within `patience_s`, or answered with an error.
+        """
+        body = {"query": query, "variables": dict(variables or {})}
+        reply = self._post("/graphql", body)
+        errors = reply.get("errors")
+        if errors:
+            raise TrackerError(f"{self.url}: {'; '.join(str(error.get('message')) for error in errors)}")
+        data: dict[str, Any] = reply.get("data") or {}
+        return data
+
+    def file_stream(self, run_path: str, payload: Mapping[str, Any]) -> None:
+        """Send rows, log lines or the end of a run, as the client does (`run_path`: entity/project/run id)."""
+        self._post(f"/files/{run_path}/file_stream", dict(payload))
+
+    def check(self) -> str:
+        """The entity that the key belongs to.
+
+        Raises:
+            TrackerRefused: the key is wrong.
+            TrackerError: nothing answers at the address.
+        """
+        viewer = self.execute("query Viewer { viewer { id entity } }").get("viewer")
+        if not viewer:
+            raise TrackerRefused(self._refusal())
+        return str(viewer["entity"])
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        def attempt() -> requests.Response:
+            return requests.post(
+                self.url + path, data=json.dumps(body), auth=("api", self.key), timeout=TIMEOUT_S,
+                headers={"Content-Type": "application/json"},
+            )  # fmt: skip
+
+        response = patiently(attempt, self.patience_s, self.url)
+        if response.status_code in REFUSED:
+            raise TrackerRefused(self._refusal())
+        if response.status_code != requests.codes.ok:
+            raise TrackerError(f"{self.url}{path} answered {response.status_code}: {_reason(response)}")
+        reply: dict[str, Any] = response.json() if response.content else {}
+        return reply
+
+    def _refusal(self) -> str:
+        return (
+            f"{self.url} refused the API key (WANDB_API_KEY, or the one that `wandb login` saved); "
+            'for the embedded server run: eval "$(sashiko env)"'
+        )
+
+
+def patiently(attempt: Callable[[], requests.Response], patience_s: float, url: str) -> requests.Response:
+    """Repeat `attempt` with growing pauses while the server is away or overloaded.
+
+    Raises:
+        TrackerError: it is still away after `patience_s` seconds.
+    """
+    end, pause = time.monotonic() + patience_s, FIRST_PAUSE_S
+    while True:
+        try:
+            response = attempt()
+            problem = f"answered {response.status_code}: {_reason(response)}"
+            if response.ok or response.status_code in REFUSED + FINAL:
+                return response
+        except requests.RequestException as error:
+            problem = f"does not answer ({type(error).__name__})"
+        if time.monotonic() + pause > end:
+            message = f"the tracker {url} {problem}; is it running? `sashiko serve` starts the embedded one"
+            raise TrackerError(message)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE_S)
+
+
+def _reason(response: requests.Response) -> str:
+    try:
+        reply = response.json()
+        errors = reply.get("errors") or [{"message": reply.get("error") or response.text}]
+        return "; ".join(str(e.get("message", e) if isinstance(e, dict) else e) for e in errors)
+    except (ValueError, AttributeError):
+        return response.text[:200]
+
+
+def configured(environment: Mapping[str, str], base_url: str | None = None) -> Tracker | None:
+    """The tracker that the environment or a `wandb login` points at, or None where neither does."""
+    url = (environment.get("WANDB_BASE_URL") or base_url or "").rstrip("/")
+    key = environment.get("WANDB_API_KEY")
+    if key:
+        return Tracker(url or "https://api.wandb.ai", key)
+    login = get_netrc_auth(url or "https://api.wandb.ai")
+    if login:
+        return Tracker(url or "https://api.wandb.ai", str(login[1]))
+    if environment.get("WANDB_BASE_URL"):
+        raise TrackerRefused(
+            f"WANDB_BASE_URL is {url}, but there is no API key for it: set WANDB_API_KEY or run "
+            f"`wandb login --host {url}`"
+        )
+    return None

@@ -1,0 +1,68 @@
+"""Batches of images that lie in memory. A whole batch is one indexing operation; nothing is collated by sample.
+
+Shapes: B images in a batch.
+"""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from framework.data.vision import ImageSet
+
+Batch = list[Tensor]  # images (B, C, H, W), labels (B,)
+
+
+class BatchOrder(Sampler[Tensor]):
+    """Positions of each batch, (B,), over all samples once per epoch; a new seeded order an epoch, or none."""
+
+    def __init__(self, length: int, batch_size: int, shuffle_seed: int | None) -> None:
+        self.length, self.batch_size = length, batch_size
+        self.generator = None if shuffle_seed is None else torch.Generator().manual_seed(shuffle_seed)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.generator is None:
+            order = torch.arange(self.length)
+        else:
+            order = torch.randperm(self.length, generator=self.generator)
+        return iter(torch.split(order, self.batch_size))
+
+    def __len__(self) -> int:
+        return math.ceil(self.length / self.batch_size)
+
+
+class Batches:
+    """An iterable of batches that are indexed in this process; the tensors stay on the device they are on."""
+
+    def __init__(self, images: ImageSet, order: BatchOrder) -> None:
+        self.images, self.order = images, order
+
+    def __iter__(self) -> Iterator[Batch]:
+        images, labels = self.images.images, self.images.labels
+        for positions in self.order:
+            chosen = positions.to(images.device)
+            yield [images[chosen], labels[chosen]]
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+
+class _Indexed(Dataset[Batch]):
+    def __init__(self, images: ImageSet) -> None:
+        self.images = images
+
+    def __getitem__(self, positions: Tensor) -> Batch:
+        return [self.images.images[positions], self.images.labels[positions]]
+
+
+def batches(
+    images: ImageSet, batch_size: int, shuffle_seed: int | None, num_workers: int, device: torch.device
+) -> Batches | DataLoader[Batch]:
+    """Batches in an order that depends on `shuffle_seed` alone (None: as they lie), not on `num_workers`."""
+    order = BatchOrder(len(images), batch_size, shuffle_seed)
+    if num_workers:
+        return DataLoader(_Indexed(images), sampler=order, batch_size=None, num_workers=num_workers)
+    here = ImageSet(images.images.to(device), images.labels.to(device), images.indices)
+    return Batches(here, order)

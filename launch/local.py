@@ -1,0 +1,82 @@
+"""Workers on this machine: started, watched with a progress bar, and counted."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+THREADS = "1"
+"""One thread a child: a run's numbers must not depend on how many workers run beside it."""
+
+
+@dataclass
+class Tally:
+    """How the runs of this invocation ended."""
+
+    finished: int = 0
+    made: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    exit_code: int = 0
+
+
+def work(path: str, workers: int, *, total: int, done: int, console: Console, threads: str = THREADS) -> Tally:
+    """Work the sweep entity/project/id with so many workers, until it has no more points to hand out."""
+    environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    command = [sys.executable, "-m", "launch.worker", path, "--workers", str(workers)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    tally = Tally()
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=False) as progress:
+        bar = progress.add_task("runs", total=total, completed=done, note="starting workers …")
+        try:
+            for event in _events(process):
+                note = _take_in(event, tally, console)
+                progress.update(bar, completed=done + tally.finished + len(tally.failed), note=note)
+            tally.exit_code = process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGTERM)
+            process.wait()
+            tally.exit_code = 128 + signal.SIGINT
+        progress.update(bar, note="")
+    return tally
+
+
+def _events(process: "subprocess.Popen[str]") -> Iterator[Mapping[str, Any]]:
+    for line in process.stdout or ():
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # a library's word on standard output is no event
+        if isinstance(event, dict) and "event" in event:
+            yield event
+
+
+def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
+    """Count an event; returns what the progress bar says next to it."""
+    name = str(event.get("name", ""))
+    if event["event"] == "ended" and event["error"]:
+        tally.failed.append((name, str(event["error"])))
+        console.print(f"[red]failed[/] {name}: {event['error']}", highlight=False)
+    elif event["event"] == "ended":
+        tally.finished += 1
+    elif event["event"] == "made" and event["error"]:
+        console.print(f"[red]not made[/] {name}: {event['error']}", highlight=False)
+    elif event["event"] == "made":
+        tally.made += 1
+    elif event["event"] == "error":
+        console.print(f"[red]error[/] {event['message']}", highlight=False)
+    elif event["event"] == "away":
+        console.print(f"[yellow]waiting[/] {event['error']}", highlight=False)
+    return {"making": f"making {name}", "started": name}.get(str(event["event"]), "")

@@ -1,0 +1,9 @@
+"""The embedded W&B server: what the real `wandb` client asks of a server, in one process on this machine.
+
+Importing this package costs nothing; the web framework is imported when a server starts.
+"""
+
+from launch.server.limits import ServeOptions
+from launch.server.process import ServerBusy, ServerInfo, find_server, serve
+
+__all__ = ["ServeOptions", "ServerBusy", "ServerInfo", "find_server", "serve"]

@@ -1,0 +1,206 @@
+"""The web application: one route table, one error shape, bounded bodies. What is behind a route is elsewhere."""
+
+import gzip
+import io
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from launch.server import auth, filestream, graphql, lifecycle, pages, transfer
+from launch.server.errors import ApiError, TooLarge, error_body
+from launch.server.limits import MAX_GRAPHQL_BODY, MAX_STREAM_BODY
+from launch.server.resolvers import ROOTS
+from launch.server.services import Request, Services
+from launch.server.wire import json_object, loads
+
+logger = logging.getLogger(__name__)
+
+HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+def make_app(services: Services) -> Starlette:
+    """The application over open services; it expires leases while it runs and does not close the services."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_expire_leases, services)
+            yield
+            tasks.cancel_scope.cancel()
+
+    app = Starlette(
+        routes=routes(),
+        middleware=[Middleware(KnownHosts)],
+        exception_handlers={ApiError: _refuse, HTTPException: _refuse_http, Exception: _fail},
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    return app
+
+
+def routes() -> list[BaseRoute]:
+    """Every address of the server."""
+    storage = "/storage"
+    return [
+        Route("/graphql", run_graphql, methods=["POST"]),
+        Route("/files/{entity}/{project}/{run}/file_stream", stream, methods=["POST"]),
+        Route(f"{storage}/run/{{run:int}}/{{name:path}}", transfer.put_run_file, methods=["PUT"]),
+        Route(f"{storage}/run/{{run:int}}/{{name:path}}", transfer.get_run_file),
+        Route(
+            f"{storage}/artifact/{{artifact:int}}/{{md5}}/{{name:path}}",
+            transfer.put_artifact_file,
+            methods=["PUT"],
+        ),
+        Route(f"{storage}/artifact/{{artifact:int}}/{{md5}}/{{name:path}}", transfer.get_artifact_file),
+        Route(f"{storage}/manifest/{{artifact:int}}/{{name}}", transfer.put_manifest, methods=["PUT"]),
+        Route(f"{storage}/manifest/{{artifact:int}}/{{name}}", transfer.get_manifest),
+        Route("/artifactsV2/{rest:path}", transfer.get_by_digest),
+        Route("/artifacts/{rest:path}", transfer.get_by_digest),
+        Route("/healthz", health),
+        *pages.routes(),
+    ]
+
+
+async def run_graphql(http: HttpRequest) -> Response:
+    """Answer one GraphQL operation, in one transaction."""
+    services: Services = http.app.state.services
+    auth.check(services.key, http.headers.get("authorization"))
+    body = json_object((await _body(http, MAX_GRAPHQL_BODY)).decode(errors="replace"), "the request")
+    return await run_in_threadpool(_answer, services, str(http.base_url).rstrip("/"), body)
+
+
+def _answer(services: Services, base_url: str, body: dict[str, Any]) -> Response:
+    query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
+    if not isinstance(query, str):
+        raise ApiError("the request holds no query")
+    operation = graphql.parse(query).operation(name)
+    writes = operation.operation.value == "mutation"
+    with Request(services, base_url, writes=writes) as request:
+        data = graphql.execute(query, json_object(variables, "variables"), name, ROOTS, request)
+    return JSONResponse({"data": data})
+
+
+async def stream(http: HttpRequest) -> Response:
+    """Take lines of a run."""
+    services: Services = http.app.state.services
+    auth.check(services.key, http.headers.get("authorization"))
+    body = await _body(http, MAX_STREAM_BODY)
+    where = (http.path_params["entity"], http.path_params["project"], http.path_params["run"])
+
+    def take() -> dict[str, Any]:
+        text = _unzipped(body, MAX_STREAM_BODY) if http.headers.get("content-encoding") == "gzip" else body
+        payload = json_object(text.decode(errors="replace"), "a file_stream payload") if text.strip() else {}
+        return filestream.receive(services.store, services.options, where, payload)
+
+    return JSONResponse(await run_in_threadpool(take))
+
+
+async def health(http: HttpRequest) -> Response:
+    """Say that the server is alive."""
+    return JSONResponse({"status": "ok", "server": "sashiko"})
+
+
+async def _body(http: HttpRequest, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in http.stream():
+        size += len(piece)
+        if size > limit:
+            raise TooLarge("the request", limit)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _unzipped(body: bytes, limit: int) -> bytes:
+    """Undo gzip without trusting what it claims about its size.
+
+    Raises:
+        TooLarge: it holds more than `limit` bytes.
+        ApiError: it is not gzip.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
+            text = file.read(limit + 1)
+    except (OSError, EOFError) as error:
+        raise ApiError(f"not gzip: {error}") from error
+    if len(text) > limit:
+        raise TooLarge("the request", limit)
+    return text
+
+
+async def _expire_leases(services: Services) -> None:
+    """Notice silent runs even when no agent calls."""
+    pause = min(max(services.options.lease_seconds / 4, 0.25), 5.0)
+    while True:
+        await anyio.sleep(pause)
+        try:
+            await run_in_threadpool(_expire_once, services)
+        except (
+            Exception
+        ):  # the task must outlive a bad moment (a full disk): leases are also looked at on each call
+            logger.exception("could not look for lost runs")
+
+
+def _expire_once(services: Services) -> None:
+    import time
+
+    with services.store.write() as tables:
+        lifecycle.expire(tables, time.time(), services.options)
+
+
+async def _refuse(http: HttpRequest, error: Exception) -> Response:
+    status = error.status if isinstance(error, ApiError) else 400
+    message = error.message if isinstance(error, ApiError) else str(error)
+    logger.info("%s %s: %s %s", http.method, http.scope["path"], status, message)
+    headers = (
+        {"WWW-Authenticate": "Basic"} if status == 401 and "text/html" in http.headers.get("accept", "") else {}
+    )
+    return JSONResponse(error_body(message), status_code=status, headers=headers)
+
+
+async def _refuse_http(http: HttpRequest, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    detail = error.detail if isinstance(error, HTTPException) else str(error)
+    return JSONResponse(error_body(f"{http.method} {http.scope['path']}: {detail}"), status_code=status)
+
+
+async def _fail(http: HttpRequest, error: Exception) -> Response:
+    return JSONResponse(error_body(f"the server failed: {type(error).__name__}"), status_code=500)
+
+
+class KnownHosts:
+    """Refuses requests for any host but this machine: a web page elsewhere must not reach in by DNS rebinding."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] == "http" and not _is_local(scope):
+            message = "this server answers only to localhost, 127.0.0.1 and [::1]"
+            await JSONResponse(error_body(message), status_code=403)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+def _is_local(scope: Scope) -> bool:
+    hosts = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+    if len(hosts) != 1:
+        return False
+    host, _, port = hosts[0].rpartition(":")
+    name = host if host and port.isdigit() else hosts[0]
+    return name.lower() in HOSTS
+
+
+__all__ = ["loads", "make_app", "routes"]

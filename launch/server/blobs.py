@@ -1,0 +1,161 @@
+"""Files on the disk, named by the MD5 of what they hold: the same bytes are stored once.
+
+MD5 is the address that the `wandb` client puts into its manifests; here it finds content and catches damage, it
+does not keep out an attacker. A file appears under its name only when it is whole: it is written beside, synced to
+the disk, and renamed. This module does not know which run or artifact a file belongs to.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from launch.server.errors import UNPROCESSABLE, ApiError, DiskFull, TooLarge
+
+_DIGEST = re.compile(r"[0-9a-f]{32}")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """What was stored: `md5` in hex, `size` in bytes."""
+
+    md5: str
+    size: int
+
+
+class Blobs:
+    """A folder of content-addressed files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / "incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        for leftover in self._incoming.iterdir():
+            leftover.unlink(missing_ok=True)
+
+    def path(self, md5: str) -> Path:
+        """Where a blob is, or would be.
+
+        Raises:
+            ApiError: `md5` is not 32 hexadecimal digits.
+        """
+        if not _DIGEST.fullmatch(md5):
+            raise ApiError(f"not an MD5 digest: {md5[:40]!r}")
+        return self._folder / md5[:2] / md5
+
+    def size(self, md5: str) -> int | None:
+        """The size of a blob in bytes; None when it is not here."""
+        try:
+            return self.path(md5).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def read(self, md5: str, limit: int) -> bytes:
+        """A whole blob.
+
+        Raises:
+            FileNotFoundError: it is not here.
+            TooLarge: it holds more than `limit` bytes.
+        """
+        path = self.path(md5)
+        if path.stat().st_size > limit:
+            raise TooLarge("this file", limit)
+        return path.read_bytes()
+
+    def incoming(self, limit: int) -> "Incoming":
+        """A file that is about to arrive, at most `limit` bytes long."""
+        return Incoming(self, self._incoming, limit)
+
+
+class Incoming:
+    """One arriving file: write chunks, then `keep`. Left without `keep`, it leaves nothing behind."""
+
+    def __init__(self, blobs: Blobs, folder: Path, limit: int) -> None:
+        self._blobs = blobs
+        self._folder = folder
+        self._limit = limit
+        self._hash = hashlib.md5(usedforsecurity=False)
+        self._size = 0
+        self._descriptor = -1
+        self._path: Path | None = None
+
+    def __enter__(self) -> Self:
+        with _full_disk_told(self._folder):
+            self._descriptor, name = tempfile.mkstemp(dir=self._folder)
+        self._path = Path(name)
+        return self
+
+    def write(self, chunk: bytes) -> None:
+        """Add bytes.
+
+        Raises:
+            TooLarge: more than the limit have arrived.
+            DiskFull: no space is left.
+        """
+        self._size += len(chunk)
+        if self._size > self._limit:
+            raise TooLarge("the file", self._limit)
+        self._hash.update(chunk)
+        view = memoryview(chunk)
+        with _full_disk_told(self._folder):
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+
+    def keep(self, expected: str | None = None) -> Blob:
+        """Store what arrived under its digest.
+
+        Raises:
+            ApiError: 422, its digest is not the `expected` one.
+            DiskFull: no space is left.
+        """
+        md5 = self._hash.hexdigest()
+        if expected is not None and md5 != expected:
+            raise ApiError(
+                f"the {self._size} bytes that arrived have the MD5 {md5}, not {expected} as announced: refused",
+                UNPROCESSABLE,
+            )
+        target = self._blobs.path(md5)
+        with _full_disk_told(self._folder):
+            if self._path is not None and not target.exists():
+                os.fsync(self._descriptor)
+                target.parent.mkdir(exist_ok=True)
+                self._path.replace(target)
+                self._path = None
+                _sync_folder(target.parent)
+        return Blob(md5, self._size)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.close(self._descriptor)
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename is on the disk only once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _full_disk_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFull(folder.parent) from error
+        raise

@@ -1,0 +1,110 @@
+"""What an agent is told when it calls: one new run, nothing, stop these, or exit.
+
+All of it happens in one transaction, so that a point is never handed to two agents. This module does not know how
+the answer travels.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from launch.server import lifecycle
+from launch.server.errors import NotFound
+from launch.server.limits import ServeOptions
+from launch.server.storage import Tables, runs, sweeps
+from launch.server.wire import dumps, new_name
+
+Command = dict[str, Any]
+
+
+def heartbeat(
+    tables: Tables, agent_id: int, run_state: Mapping[str, Any], now: float, options: ServeOptions
+) -> list[Command]:
+    """Renew what the agent works on, free what was lost, and answer with at most one new run.
+
+    Args:
+        run_state: name of each run that the agent has → whether it is running.
+
+    Raises:
+        NotFound: the agent, and so its sweep, is unknown. The client takes it for "sweep deleted".
+    """
+    agent = tables.agents.seen(agent_id, now)
+    if agent is None:
+        raise NotFound(f"no agent {agent_id}: its sweep is not on this server")
+    listed = _listed(tables, agent["project_id"], run_state)
+    for run in listed:
+        lifecycle.alive(tables, run, now, options)
+    kept = [run["id"] for run in listed]
+    tables.points.shorten(agent_id, kept, now + options.grace_seconds)
+    lifecycle.expire(tables, now, options)
+    state = agent["state"]
+    if state == sweeps.RUNNING and tables.sweeps.finish_if_done(agent["sweep_id"]):
+        state = sweeps.FINISHED
+    if listed:
+        return [{"type": "stop", "run_id": run["name"]} for run in listed if lifecycle.should_stop(tables, run)]
+    if state in (sweeps.FINISHED, sweeps.CANCELED):
+        tables.agents.dismissed(agent_id)
+        return [{"type": "exit"}]
+    if state == sweeps.PAUSED:
+        return []
+    command = claim(tables, agent["sweep_id"], agent_id, now, options, agent=agent)
+    return [] if command is None else [command]
+
+
+def claim(
+    tables: Tables,
+    sweep_id: int,
+    agent_id: int | None,
+    now: float,
+    options: ServeOptions,
+    *,
+    agent: sqlite3.Row | None = None,
+) -> Command | None:
+    """Hand out the first free point of a sweep as a new run; None when every point is held or ended."""
+    sweep = agent if agent is not None else tables.sweeps.by_id(sweep_id)
+    point = tables.points.next_pending(sweep_id)
+    if sweep is None or point is None:
+        return None
+    args = {name: {"value": value} for name, value in json.loads(point["args"]).items()}
+    again = tables.runs.by_id(point["run_id"]) if point["resume"] and point["run_id"] is not None else None
+    if again is not None:
+        run_id, name = again["id"], again["name"]
+        tables.runs.set(
+            run_id, state=runs.PENDING, agent_id=agent_id, preempting=0, exit_code=None, heartbeat_at=now
+        )
+    else:
+        project_id = sweep["project_id"]
+        name = _free_name(tables, project_id)
+        run_id = tables.runs.add(
+            project_id,
+            name,
+            display_name=f"sweep-{tables.projects.next_number(project_id)}",
+            state=runs.PENDING,
+            config=dumps(args),
+            sweep_id=sweep_id,
+            agent_id=agent_id,
+        )
+    tables.points.claim(sweep_id, point["idx"], run_id, agent_id, now + options.lease_seconds)
+    kind = "run" if again is None else "resume"
+    return {"type": kind, "run_id": name, "program": sweep["program"], "args": args}
+
+
+def cancel(tables: Tables, sweep_id: int) -> None:
+    """Ask every living run of a sweep to stop; runs that never started are killed at once."""
+    for run in tables.runs.listed(("sweep_id = ? AND state IN ('pending', 'running')", (sweep_id,))):
+        tables.runs.set(run["id"], stop_requested=1)
+        if run["state"] == runs.PENDING and not run["started"]:
+            lifecycle.lose(tables, run["id"])
+
+
+def _listed(tables: Tables, project_id: int, run_state: Mapping[str, Any]) -> list[sqlite3.Row]:
+    found = [tables.runs.by_name(project_id, str(name)) for name, running in run_state.items() if running]
+    return [run for run in found if run is not None]
+
+
+def _free_name(tables: Tables, project_id: int) -> str:
+    name = new_name()
+    while tables.runs.by_name(project_id, name) is not None:
+        name = new_name()
+    return name

@@ -1,0 +1,297 @@
+"""Which runs a query means: MongoDB-style filters and orders, as `wandb.Api().runs` sends them.
+
+The conditions that name a column (`sweep`, `state`, `name`, …) at the top become SQL, so that the runs of one
+sweep are found through an index; everything else is decided here, on the run's config and summary. Values are
+compared as numbers where both are numbers (0 equals 0.0, true equals neither). Text patterns are Python's.
+This module does not know how runs are stored, apart from the names of their columns.
+"""
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from launch.server.errors import ApiError
+from launch.server.wire import ENTITY, iso, json_object
+
+Document = Mapping[str, Any]
+Predicate = Callable[[Document], bool]
+MISSING = None
+MAX_PATTERN = 1_000
+
+COLUMNS = {
+    "name": "runs.name",
+    "state": "runs.state",
+    "group": "runs.group_name",
+    "job_type": "runs.job_type",
+    "jobType": "runs.job_type",
+    "display_name": "runs.display_name",
+    "displayName": "runs.display_name",
+    "sweep": "sweeps.name",
+    "host": "runs.host",
+}
+ORDER_COLUMNS = {
+    "created_at": "runs.id",
+    "createdAt": "runs.id",
+    "heartbeat_at": "runs.heartbeat_at",
+    "heartbeatAt": "runs.heartbeat_at",
+    "updated_at": "runs.heartbeat_at",
+    "updatedAt": "runs.heartbeat_at",
+    "name": "runs.name",
+    "display_name": "runs.display_name",
+    "displayName": "runs.display_name",
+    "state": "runs.state",
+}
+
+
+@dataclass(frozen=True)
+class Query:
+    """A compiled filter: an SQL condition with values, and what is left to decide for each run."""
+
+    condition: str
+    values: Sequence[object]
+    rest: Predicate | None
+
+    def accepts(self, row: sqlite3.Row) -> bool:
+        """Whether a run that meets the condition also meets the rest."""
+        return self.rest is None or self.rest(document(row))
+
+
+def compile_filter(text: object) -> Query:
+    """Compile a filter, given as JSON text.
+
+    Raises:
+        ApiError: it is no JSON object, or holds an operator that does not exist.
+    """
+    query = json_object(text, "filters")
+    conditions: list[str] = []
+    values: list[object] = []
+    rest: list[Predicate] = []
+    for part in _conjuncts(query):
+        for key, wanted in part.items():
+            column = COLUMNS.get(key)
+            if column is not None and isinstance(wanted, str):
+                conditions.append(f"{column} = ?")
+                values.append(wanted)
+            else:
+                rest.append(_predicate(key, wanted))
+    return Query(
+        " AND ".join(conditions) or "1",
+        values,
+        (lambda row: all(accept(row) for accept in rest)) if rest else None,
+    )
+
+
+def document(row: sqlite3.Row) -> Document:
+    """A run as filters see it."""
+    return {
+        "name": row["name"],
+        "display_name": row["display_name"],
+        "displayName": row["display_name"],
+        "state": row["state"],
+        "sweep": row["sweep_name"],
+        "group": row["group_name"],
+        "job_type": row["job_type"],
+        "jobType": row["job_type"],
+        "tags": json.loads(row["tags"]),
+        "notes": row["notes"],
+        "description": row["description"],
+        "host": row["host"],
+        "username": ENTITY,
+        "user": ENTITY,
+        "entity": ENTITY,
+        "project": row["project_name"],
+        "created_at": iso(row["created_at"]),
+        "createdAt": iso(row["created_at"]),
+        "heartbeat_at": iso(row["heartbeat_at"]),
+        "heartbeatAt": iso(row["heartbeat_at"]),
+        "config": json.loads(row["config"]),
+        "summary_metrics": json.loads(row["summary"]),
+    }
+
+
+def same(left: Any, right: Any) -> bool:
+    """Equality as sweeps need it: numbers by value, booleans only with booleans, all the way down."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
+    return bool(left == right)
+
+
+def lookup(run: Document, path: str) -> Any:
+    """The value at a dotted path; None if there is none. `config.lr` and `config.lr.value` are the same."""
+    head, _, rest = path.partition(".")
+    value = run.get(head)
+    if not rest:
+        return value
+    if head == "summaryMetrics":
+        value = run.get("summary_metrics")
+    return _descend(value, rest, unwrap=head == "config")
+
+
+def _descend(value: Any, path: str, *, unwrap: bool) -> Any:
+    """Follow a path in which keys may themselves hold dots: the longest key that fits is taken."""
+    if not isinstance(value, dict):
+        return MISSING
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        key = ".".join(parts[:length])
+        if key not in value:
+            continue
+        found, rest = value[key], parts[length:]
+        if unwrap and isinstance(found, dict) and "value" in found:
+            found = found["value"]
+            if rest and rest[0] == "value" and not (isinstance(found, dict) and "value" in found):
+                rest = rest[1:]
+        return _descend(found, ".".join(rest), unwrap=False) if rest else found
+    return MISSING
+
+
+def _conjuncts(query: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The parts of a query of which all must hold, `$and` opened."""
+    parts: list[Mapping[str, Any]] = []
+    for key, value in query.items():
+        if key == "$and":
+            for item in _list(key, value):
+                parts.extend(_conjuncts(_object(key, item)))
+        else:
+            parts.append({key: value})
+    return parts
+
+
+def _all(query: Mapping[str, Any]) -> Predicate:
+    accepts = [_predicate(key, value) for key, value in query.items()]
+    return lambda run: all(accept(run) for accept in accepts)
+
+
+def _predicate(key: str, wanted: Any) -> Predicate:
+    if key in ("$and", "$or", "$nor"):
+        parts = [_all(_object(key, item)) for item in _list(key, wanted)]
+        if key == "$and":
+            return lambda run: all(part(run) for part in parts)
+        if key == "$or":
+            return lambda run: any(part(run) for part in parts)
+        return lambda run: not any(part(run) for part in parts)
+    if key == "$not":
+        part = _all(_object(key, wanted))
+        return lambda run: not part(run)
+    if key.startswith("$"):
+        raise ApiError(f"unknown filter operator {key!r}")
+    test = _test(wanted)
+    return lambda run: test(lookup(run, key))
+
+
+def _test(wanted: Any) -> Callable[[Any], bool]:
+    """What a value must be: a plain value, or operators on it."""
+    if not (isinstance(wanted, dict) and any(key.startswith("$") for key in wanted)):
+        return lambda value: _equal(value, wanted)
+    tests = [_operator(name, operand) for name, operand in wanted.items() if name != "$options"]
+    return lambda value: all(test(value) for test in tests)
+
+
+def _operator(name: str, operand: Any) -> Callable[[Any], bool]:
+    if name == "$eq":
+        return lambda value: _equal(value, operand)
+    if name == "$ne":
+        return lambda value: not _equal(value, operand)
+    if name in ("$in", "$nin"):
+        options = _list(name, operand)
+        wanted = name == "$in"
+        return lambda value: any(_equal(value, option) for option in options) is wanted
+    if name == "$exists":
+        return lambda value: (value is not MISSING) is bool(operand)
+    if name == "$not":
+        test = _test(operand)
+        return lambda value: not test(value)
+    if name == "$regex":
+        pattern = _pattern(operand)
+        return lambda value: isinstance(value, str) and pattern.search(value) is not None
+    if name in _COMPARISONS:
+        compare = _COMPARISONS[name]
+        return lambda value: _comparable(value, operand) and compare(value, operand)
+    raise ApiError(f"unknown filter operator {name!r}")
+
+
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
+    "$gt": lambda value, bound: bool(value > bound),
+    "$gte": lambda value, bound: bool(value >= bound),
+    "$lt": lambda value, bound: bool(value < bound),
+    "$lte": lambda value, bound: bool(value <= bound),
+}
+
+
+def _equal(value: Any, wanted: Any) -> bool:
+    if same(value, wanted):
+        return True
+    return isinstance(value, list) and any(same(item, wanted) for item in value)
+
+
+def _comparable(left: Any, right: Any) -> bool:
+    if isinstance(left, bool) or isinstance(right, bool):
+        return False
+    both_numbers = isinstance(left, int | float) and isinstance(right, int | float)
+    return both_numbers or (isinstance(left, str) and isinstance(right, str))
+
+
+def _pattern(text: Any) -> re.Pattern[str]:
+    if not isinstance(text, str) or len(text) > MAX_PATTERN:
+        raise ApiError(f"$regex takes a text of at most {MAX_PATTERN} characters")
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise ApiError(f"$regex: {error}") from error
+
+
+def _list(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise ApiError(f"{name} takes a list")
+    return value
+
+
+def _object(name: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise ApiError(f"{name} takes conditions, not {value!r}")
+    return value
+
+
+def sql_order(order: object) -> str | None:
+    """An order as SQL; None when it needs values from config or summary."""
+    terms = []
+    for key, descending in _terms(order):
+        column = ORDER_COLUMNS.get(key)
+        if column is None:
+            return None
+        terms.append(f"{column} {'DESC' if descending else 'ASC'}")
+    return ", ".join([*terms, "runs.id ASC"])
+
+
+def sort_rows(rows: Sequence[sqlite3.Row], order: object) -> list[sqlite3.Row]:
+    """Rows in an order that names any value; rows without the value come last, whatever the direction."""
+    result = sorted(rows, key=lambda row: int(row["id"]))
+    for key, descending in reversed(_terms(order)):
+        values = {row["id"]: lookup(document(row), key) for row in result}
+        present = [row for row in result if _rank(values[row["id"]]) < 9]
+        absent = [row for row in result if _rank(values[row["id"]]) == 9]
+        present.sort(key=lambda row: (_rank(values[row["id"]]), values[row["id"]]), reverse=descending)
+        result = present + absent
+    return result
+
+
+def _rank(value: Any) -> int:
+    if isinstance(value, bool):
+        return 1
+    if isinstance(value, int | float):
+        return 2 if value == value else 9
+    return 3 if isinstance(value, str) else 9
+
+
+def _terms(order: object) -> list[tuple[str, bool]]:
+    """`+created_at,-summary_metrics.loss` as (key, descending) pairs; the first is the most important."""
+    text = order if isinstance(order, str) else ""
+    terms = [part.strip() for part in text.split(",") if part.strip()]
+    return [(term.lstrip("+-"), term.startswith("-")) for term in terms]

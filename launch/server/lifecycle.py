@@ -1,0 +1,92 @@
+"""What becomes of a run: started, alive, ended, lost. And with it, of the grid point that it holds.
+
+    pending ─▶ running ─▶ finished │ failed │ killed         ends the point
+                  │  ▲
+                  ▼  │ a sign of life
+               crashed                                       frees the point for another run
+               preempted                                     frees the point for the same run
+
+Everything here is part of the caller's transaction. This module does not know HTTP, nor who asks.
+"""
+
+import sqlite3
+
+from launch.server.limits import ServeOptions
+from launch.server.storage import Tables, runs
+
+ENDED = (runs.FINISHED, runs.FAILED, runs.KILLED)
+
+
+def alive(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions) -> None:
+    """A run gave a sign of life: its lease is renewed, and one that was taken for lost is running again."""
+    tables.runs.beat(run["id"], now)
+    if run["state"] in (*ENDED, runs.PREEMPTED):
+        return
+    holds = tables.points.renew(run["id"], now + options.lease_seconds)
+    lost_its_point = run["agent_id"] is not None and not holds and run["state"] == runs.CRASHED
+    if run["state"] != runs.RUNNING and run["started"] and not lost_its_point:
+        tables.runs.set(run["id"], state=runs.RUNNING)
+
+
+def begin(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions) -> bool:
+    """A process starts to work on a run, or goes on with it; whether this is the first one ever."""
+    first = not run["started"]
+    tables.runs.beat(run["id"], now)
+    if run["state"] != runs.RUNNING:
+        tables.runs.set(run["id"], state=runs.RUNNING, started=1, exit_code=None, preempting=0, stop_requested=0)
+    tables.points.renew(run["id"], now + options.lease_seconds)
+    return first
+
+
+def end(tables: Tables, run: sqlite3.Row, exit_code: int, now: float) -> None:
+    """A run said that it is complete. Its point ends with it, unless another run has taken the point.
+
+    A run that announced its preemption and did not succeed ends nothing: the next agent goes on with it.
+    """
+    if run["state"] in ENDED:
+        return
+    tables.runs.beat(run["id"], now)
+    if run["preempting"] and exit_code != 0 and not run["stop_requested"]:
+        tables.runs.set(run["id"], state=runs.PREEMPTED, exit_code=exit_code)
+        tables.points.release(run["id"], resume=True)
+        return
+    if exit_code == 0:
+        state = runs.FINISHED
+    else:
+        state = runs.KILLED if run["stop_requested"] else runs.FAILED
+    tables.runs.set(run["id"], state=state, exit_code=exit_code)
+    sweep_id = tables.points.end(run["id"])
+    if sweep_id is not None:
+        tables.sweeps.finish_if_done(sweep_id)
+
+
+def lose(tables: Tables, run_id: int) -> None:
+    """Neither the run nor its agent gave a sign of life in time: the point is free again."""
+    run = tables.runs.by_id(run_id)
+    if run is None:
+        return
+    if run["stop_requested"]:
+        tables.runs.set(run_id, state=runs.KILLED)
+        sweep_id = tables.points.end(run_id)
+        if sweep_id is not None:
+            tables.sweeps.finish_if_done(sweep_id)
+        return
+    tables.runs.set(run_id, state=runs.PREEMPTED if run["preempting"] else runs.CRASHED)
+    tables.points.release(run_id, resume=bool(run["preempting"]))
+
+
+def expire(tables: Tables, now: float, options: ServeOptions) -> int:
+    """Take every silent run for lost; how many there were."""
+    lost = [*tables.points.expired(now), *tables.runs.silent_since(now - options.lease_seconds)]
+    for run_id in lost:
+        lose(tables, run_id)
+    return len(lost)
+
+
+def should_stop(tables: Tables, run: sqlite3.Row) -> bool:
+    """Whether a process that works on this run should stop: it was told to, or its point is somebody else's now."""
+    if run["stop_requested"]:
+        return True
+    if run["sweep_id"] is None or run["state"] in ENDED or run["agent_id"] is None:
+        return False
+    return tables.points.of_run(run["id"]) is None

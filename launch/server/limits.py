@@ -1,0 +1,66 @@
+"""The numbers that bound the server: sizes in bytes, times in seconds. Nothing else is decided here."""
+
+import os
+from dataclasses import dataclass
+
+from framework.errors import ConfigError, Problem
+
+KIB = 1024
+MIB = 1024 * KIB
+
+MAX_GRAPHQL_BODY = 16 * MIB
+"""A run's config or summary, or a page of artifact entries, travels in one request."""
+MAX_STREAM_BODY = 32 * MIB
+"""One `file_stream` request; after gzip has been undone."""
+MAX_MANIFEST = 128 * MIB
+"""An artifact's manifest (about 150 bytes a file)."""
+MAX_UPLOAD = 256 * 1024 * MIB
+"""One file of a run or an artifact."""
+MAX_JSON_DEPTH = 64
+MAX_QUERY_TOKENS = 6_000
+MAX_QUERY_DEPTH = 24
+MAX_QUERY_LENGTH = 64 * KIB
+MAX_PAGE = 10_000
+"""Nodes in one page of a connection."""
+MAX_NAME = 512
+"""Characters in the name of a project, run, file or artifact."""
+MAX_POINTS = 1_000_000
+"""Points in one sweep."""
+UPLOAD_CHUNK = MIB
+
+SIGNED_SECONDS = 6 * 3600
+"""How long a signed address works. The client asks for a batch of addresses and then works it off."""
+BUSY_SECONDS = 20.0
+"""How long a statement waits for another process that holds the database."""
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """What can be set about a server.
+
+    `lease_seconds`: a run whose process and agent were both silent for so long is taken for crashed, and its
+    grid point is handed out again. `grace_seconds`: how long a run that its agent no longer lists may take to
+    send its last rows before it is taken for crashed.
+    """
+
+    lease_seconds: float = 60.0
+    grace_seconds: float = 15.0
+
+    @classmethod
+    def from_environment(cls) -> "ServeOptions":
+        """Options from `SASHIKO_LEASE_SECONDS`.
+
+        Raises:
+            ConfigError: the variable is not a positive number.
+        """
+        text = os.environ.get("SASHIKO_LEASE_SECONDS")
+        if text is None:
+            return cls()
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds < float("inf"):
+            message = f"must be a positive number of seconds, not {text!r}"
+            raise ConfigError([Problem("SASHIKO_LEASE_SECONDS", message)], where="the environment")
+        return cls(lease_seconds=seconds, grace_seconds=min(cls.grace_seconds, seconds))

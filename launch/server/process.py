@@ -1,0 +1,186 @@
+"""The server as a process: its folder, its key, its one instance, its end.
+
+The folder holds `server.json` (address and pid, while it runs), `lock` (held while it runs), `api_key` and `secret`
+(made once, readable by the owner only), `server.db` and `blobs/`. Importing this module costs nothing: the web
+framework is imported when a server starts.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from framework.errors import SashikoError
+from launch.server.limits import ServeOptions
+from launch.server.wire import ENTITY
+
+HEALTH_SECONDS = 2.0
+GOODBYE_SECONDS = 5
+STATE_FILE, KEY_FILE, SECRET_FILE, LOCK_FILE = "server.json", "api_key", "secret", "lock"
+
+
+class ServerBusy(SashikoError):
+    """The folder already has a live server, or the port is taken."""
+
+
+@dataclass(frozen=True)
+class ServerInfo:
+    """A server that runs: where it is, the API key, its process, the folder it serves."""
+
+    url: str
+    key: str
+    pid: int
+    directory: Path
+    entity: str = ENTITY
+
+
+def find_server(directory: Path) -> ServerInfo | None:
+    """The live server of a folder, asked for its health; None if there is none."""
+    directory = Path(directory)
+    try:
+        state = json.loads((directory / STATE_FILE).read_text())
+        key = (directory / KEY_FILE).read_text().strip()
+        url, pid = str(state["url"]), int(state["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not (_runs(pid) and _is_healthy(url)):
+        return None
+    return ServerInfo(url, key, pid, directory)
+
+
+def serve(
+    directory: Path,
+    port: int = 8765,
+    *,
+    on_ready: Callable[[ServerInfo], None] | None = None,
+    options: ServeOptions | None = None,
+) -> None:
+    """Serve a folder on 127.0.0.1 until SIGINT or SIGTERM.
+
+    Args:
+        port: 0 takes any free one.
+        on_ready: called once the server answers.
+        options: by default from the environment (`SASHIKO_LEASE_SECONDS`).
+
+    Raises:
+        ServerBusy: the folder has a live server, or the port is taken.
+        SchemaError: a newer version of Sashiko wrote the database.
+        ConfigError: an environment variable cannot be used.
+    """
+    chosen = options or ServeOptions.from_environment()
+    directory = Path(directory).absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    with _only_one(directory), _listening(port) as listener:
+        _run(directory, listener, chosen, on_ready)
+
+
+def _run(
+    directory: Path,
+    listener: socket.socket,
+    options: ServeOptions,
+    on_ready: Callable[[ServerInfo], None] | None,
+) -> None:
+    import uvicorn
+
+    from launch.server.app import make_app
+    from launch.server.services import Services
+
+    key = private_text(directory / KEY_FILE)
+    info = ServerInfo(f"http://127.0.0.1:{listener.getsockname()[1]}", key, os.getpid(), directory)
+    services = Services.open(directory, key, private_text(directory / SECRET_FILE).encode(), options)
+    state_file = directory / STATE_FILE
+
+    class Server(uvicorn.Server):
+        """Tells when it answers."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                _write(state_file, json.dumps({"url": info.url, "pid": info.pid}) + "\n")
+                if on_ready is not None:
+                    on_ready(info)
+
+    config = uvicorn.Config(
+        make_app(services),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GOODBYE_SECONDS,
+        ws="none",
+    )
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            Server(config).run(sockets=[listener])
+    finally:
+        state_file.unlink(missing_ok=True)
+        services.close()
+
+
+def private_text(path: Path) -> str:
+    """The secret in a file that only the owner may read; made, random and 43 characters long, if it is new."""
+    with contextlib.suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+    path.chmod(0o600)
+    return path.read_text().strip()
+
+
+@contextlib.contextmanager
+def _only_one(directory: Path) -> Iterator[None]:
+    """Hold the folder. The lock goes with the process, however it ends, so a stale one cannot be."""
+    with (directory / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            other = find_server(directory)
+            where = f" at {other.url} (pid {other.pid})" if other is not None else ""
+            raise ServerBusy(f"another server already serves {directory}{where}") from error
+        yield
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", port))
+            listener.listen(256)
+        except (OSError, OverflowError) as error:
+            raise ServerBusy(
+                f"cannot listen on 127.0.0.1:{port} ({error}): choose another port with --port, 0 takes a free one"
+            ) from error
+        yield listener
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_healthy(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/healthz", timeout=HEALTH_SECONDS) as reply:
+            return json.loads(reply.read(1000)).get("server") == "sashiko"
+    except (OSError, ValueError, AttributeError, urllib.error.URLError):
+        return False
+
+
+def _write(path: Path, text: str) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    beside.replace(path)

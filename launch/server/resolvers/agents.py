@@ -1,0 +1,65 @@
+"""Agents as the API shows them, and their heartbeat. What they are told is decided in `dispatch`."""
+
+import sqlite3
+import time
+
+from launch.server import dispatch
+from launch.server.errors import ApiError, NotFound
+from launch.server.graphql import Arguments, Node
+from launch.server.services import Request
+from launch.server.wire import ENTITY, dumps, gid, iso, json_object, parse_row_id
+
+
+def create_agent(request: Request, args: Arguments) -> Node:
+    """Register an agent of a sweep.
+
+    Raises:
+        NotFound: there is no such sweep.
+    """
+    given = args.get("input") or {}
+    tables = request.tables
+    known = given.get("entityName") in (None, "", ENTITY)
+    project = tables.projects.by_name(str(given.get("projectName"))) if known else None
+    sweep = tables.sweeps.by_name(project["id"], str(given.get("sweep"))) if project is not None else None
+    if sweep is None:
+        raise NotFound(f"no sweep {given.get('entityName')}/{given.get('projectName')}/{given.get('sweep')}")
+    key = tables.agents.add(sweep["id"], str(given.get("host") or "?")[:255])
+    return {"agent": {"id": gid("Agent", key), "name": gid("Agent", key)}}
+
+
+def agent_heartbeat(request: Request, args: Arguments) -> Node:
+    """An agent calls: it gets commands, as a JSON string.
+
+    Raises:
+        NotFound: the agent is unknown; the client takes that for a deleted sweep.
+    """
+    given = args.get("input") or {}
+    key = parse_row_id("Agent", given.get("id"))
+    if key is None:
+        raise ApiError(f"not the id of an agent: {str(given.get('id'))[:80]!r}")
+    run_state = json_object(given.get("runState"), "runState")
+    commands = dispatch.heartbeat(request.tables, key, run_state, time.time(), request.services.options)
+    return {"agent": {"id": given["id"]}, "commands": dumps(commands)}
+
+
+def agent_node(request: Request, sweep: sqlite3.Row, row: sqlite3.Row) -> Node:
+    """An agent of a sweep."""
+    key = row["id"]
+    silent = time.time() - row["heartbeat_at"] > request.services.options.lease_seconds
+
+    def runs_of(args: Arguments) -> Node:
+        from launch.server.resolvers import runs
+
+        return runs.listed(request, f"runs.agent_id = {key:d}", args)
+
+    return {
+        "__typename": "Agent",
+        "id": gid("Agent", key),
+        "name": gid("Agent", key),
+        "host": row["host"],
+        "state": "FINISHED" if row["done"] else "CRASHED" if silent else "RUNNING",
+        "totalRuns": row["total_runs"],
+        "createdAt": iso(row["created_at"]),
+        "heartbeatAt": iso(row["heartbeat_at"]),
+        "runs": runs_of,
+    }

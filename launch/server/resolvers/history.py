@@ -1,0 +1,140 @@
+"""The rows of a run as the API shows them: whole, by step, or sampled; keys; console lines."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from launch.server.errors import ApiError
+from launch.server.graphql import Arguments, Node
+from launch.server.limits import MAX_PAGE
+from launch.server.resolvers.paging import window
+from launch.server.storage import lines
+from launch.server.wire import json_object
+
+DEFAULT_SAMPLES = 500
+MAX_SAMPLES = 100_000
+_STAMPED = re.compile(
+    r"(?P<level>ERROR )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?) (?P<text>.*)", re.DOTALL
+)
+
+
+def keys(stream: lines.Lines, run_id: int) -> Node:
+    """Which keys the history holds, how often, and its last step."""
+    found = {
+        row["key"]: {
+            "typeCounts": [{"type": row["kind"], "count": row["count"]}],
+            "monotonic": row["key"] == "_step",
+            "previousValue": None,
+        }
+        for row in stream.keys(run_id)
+    }
+    return {"sets": [], "keys": found, "lastStep": stream.last_step(run_id)}
+
+
+def rows(stream: lines.Lines, run_id: int, args: Arguments) -> Sequence[str]:
+    """History rows as JSON strings: a range of steps whole, or all of it sampled."""
+    first, stop = args.get("minStep"), args.get("maxStep")
+    if first is not None or stop is not None:
+        return stream.steps(run_id, int(first or 0), None if stop is None else int(stop))
+    return thinned(stream.texts(run_id, lines.HISTORY), _samples(args))
+
+
+def events(stream: lines.Lines, run_id: int, args: Arguments) -> Sequence[str]:
+    """System metrics, sampled, as JSON strings."""
+    return thinned(stream.texts(run_id, lines.EVENTS), _samples(args))
+
+
+def sampled(stream: lines.Lines, run_id: int, args: Arguments) -> list[list[Mapping[str, Any]]]:
+    """For each spec the rows that hold all of its keys, cut to them and sampled."""
+    specs = args.get("specs")
+    if not isinstance(specs, list):
+        raise ApiError("sampledHistory needs a list of specs")
+    return [_by_spec(stream, run_id, json_object(spec, "a history spec")) for spec in specs]
+
+
+def parquet(stream: lines.Lines, run_id: int, args: Arguments) -> Node:
+    """No history is ever exported to Parquet here, so all of it is live, from its first step on."""
+    first = stream.page(run_id, lines.HISTORY, 0, 1)
+    live = [{"_step": json.loads(row["text"]).get("_step", 0)} for row in first]
+    return {"parquetUrls": [], "liveData": live}
+
+
+def console(stream: lines.Lines, run_id: int, args: Arguments) -> Node:
+    """A page of the console, from the start or, with `last`, from the end."""
+    last = args.get("last")
+    if last is not None:
+        found = stream.tail(run_id, lines.CONSOLE, min(int(last), MAX_PAGE))
+        return {"edges": [_line(row) for row in found], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+    offset, limit = window(args, default=MAX_PAGE)
+    found = stream.page(run_id, lines.CONSOLE, offset, limit + 1)
+    shown = found[:limit]
+    end = str(shown[-1]["line"]) if shown else None
+    page = {"__typename": "PageInfo", "hasNextPage": len(found) > limit, "endCursor": end}
+    return {"edges": [_line(row) for row in shown], "pageInfo": page}
+
+
+def thinned(items: Sequence[Any], samples: int) -> Sequence[Any]:
+    """At most `samples` of the items, evenly spread, the first and the last among them."""
+    if len(items) <= samples:
+        return items
+    if samples < 2:
+        return items[-samples:] if samples else []
+    step = (len(items) - 1) / (samples - 1)
+    return [items[round(index * step)] for index in range(samples)]
+
+
+def parse_line(text: str) -> dict[str, str | None]:
+    """A console line with the level and the time that the client wrote before it."""
+    match = _STAMPED.match(text)
+    if match is None:
+        return {"level": None, "timestamp": None, "line": text.rstrip("\n")}
+    level = "error" if match["level"] else None
+    return {"level": level, "timestamp": match["time"], "line": match["text"].rstrip("\n")}
+
+
+def _line(row: Any) -> Node:
+    node = {"number": row["line"], "label": None, **parse_line(row["text"])}
+    return {"node": node, "cursor": str(row["line"])}
+
+
+def _by_spec(stream: lines.Lines, run_id: int, spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    wanted = list(dict.fromkeys(str(key) for key in spec.get("keys") or []))
+    if not wanted:
+        return []
+    texts = stream.steps(run_id, int(spec.get("minStep") or 0), _stop(spec))
+    found = [row for row in map(json.loads, texts) if isinstance(row, dict)]
+    chosen = [{key: _at(row, key) for key in wanted} for row in found if all(_has(row, key) for key in wanted)]
+    return list(thinned(chosen, _samples(spec)))
+
+
+def _stop(spec: Mapping[str, Any]) -> int | None:
+    """`maxStep` is included here, unlike in a page of history."""
+    return None if spec.get("maxStep") is None else int(spec["maxStep"]) + 1
+
+
+def _has(row: Mapping[str, Any], key: str) -> bool:
+    return key in row or _nested(row, key) is not None
+
+
+def _at(row: Mapping[str, Any], key: str) -> Any:
+    return row[key] if key in row else _nested(row, key)
+
+
+def _nested(row: Mapping[str, Any], key: str) -> Any:
+    """`a.b` also names the key b of a logged mapping a."""
+    value: Any = row
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def _samples(args: Mapping[str, Any]) -> int:
+    value = args.get("samples")
+    if value is None:
+        return DEFAULT_SAMPLES
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ApiError(f"`samples` must be a whole number, not {value!r}")
+    return min(value, MAX_SAMPLES)

@@ -1,0 +1,151 @@
+"""Changes to runs: made or updated by the process that works on them, or by a person through the public API."""
+
+import json
+import logging
+import sqlite3
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from launch.server import dispatch, lifecycle
+from launch.server.errors import CONFLICT, ApiError, NotFound
+from launch.server.graphql import Arguments, Node
+from launch.server.resolvers import projects
+from launch.server.resolvers.runs import run_node
+from launch.server.services import Request
+from launch.server.storage import runs
+from launch.server.wire import checked_name, dumps, json_object, new_name, parse_row_id
+
+logger = logging.getLogger(__name__)
+
+TEXTS = {
+    "displayName": "display_name",
+    "description": "description",
+    "notes": "notes",
+    "groupName": "group_name",
+    "jobType": "job_type",
+    "commit": "commit_hash",
+    "host": "host",
+    "jobProgram": "program",
+    "jobRepo": "repo",
+}
+"""Plain columns by the names of their inputs. A null leaves the old value."""
+TRANSITIONS = {
+    runs.PENDING: (runs.RUNNING, runs.FAILED, runs.CRASHED, runs.PREEMPTED),
+    runs.FAILED: (runs.PENDING, runs.RUNNING),
+}
+"""Which states `updateRunState` may set, and from which."""
+
+
+def upsert_run(request: Request, args: Arguments) -> Node:
+    """Make a run, start one that was waiting, or update one. `inserted` is true for exactly one caller.
+
+    Named by project and name the caller is a process that works on the run, which so becomes running; named by
+    its global id it is a person's update, which leaves the state alone.
+    """
+    given = args.get("input") or {}
+    now = time.time()
+    columns = _columns(given)
+    by_id = given.get("id") and not given.get("name")
+    row = _find(request, given["id"]) if by_id else _by_name(request, given)
+    inserted = False
+    if row is None:
+        row = _made(request, given, columns)
+        inserted = True
+    else:
+        request.tables.runs.set(row["id"], **columns)
+        if not by_id and given.get("state") is None:
+            inserted = lifecycle.begin(request.tables, row, now, request.services.options)
+    return {"bucket": run_node(request, _fresh(request, row["id"])), "inserted": inserted}
+
+
+def delete_run(request: Request, args: Arguments) -> Node:
+    """Forget a run. If it did a point of a grid, the point is to be done again."""
+    row = _find(request, (args.get("input") or {}).get("id"))
+    request.tables.points.reopen(row["id"])
+    request.tables.runs.delete(row["id"])
+    return {"clientMutationId": None, "success": True}
+
+
+def stop_run(request: Request, args: Arguments) -> Node:
+    """Ask a run to stop; its process hears of it with its next sign of life."""
+    row = _find(request, (args.get("input") or {}).get("id"))
+    if row["state"] in runs.ALIVE:
+        request.tables.runs.set(row["id"], stop_requested=1)
+    return {"success": True, "clientMutationId": None}
+
+
+def update_state(request: Request, args: Arguments) -> Node:
+    """Mark a run without a sweep as waiting or as failed.
+
+    Raises:
+        ApiError: the run belongs to a sweep, or its state does not allow it.
+    """
+    given = args.get("input") or {}
+    row = _find(request, given.get("id"))
+    state = str(given.get("state"))
+    if row["sweep_id"] is not None:
+        raise ApiError("the state of a sweep's run cannot be set; stop or delete the run", CONFLICT)
+    if row["state"] not in TRANSITIONS.get(state, ()):
+        raise ApiError(f"a run that is {row['state']} cannot be set to {state!r}", CONFLICT)
+    request.tables.runs.set(row["id"], state=state)
+    return {"success": True}
+
+
+def alert(request: Request, args: Arguments) -> Node:
+    """`run.alert`: this server has no mail; it notes the alert in its log."""
+    given = args.get("input") or {}
+    logger.warning("alert of run %s: %s: %s", given.get("runName"), given.get("title"), given.get("text"))
+    return {"success": True}
+
+
+def _by_name(request: Request, given: Mapping[str, Any]) -> sqlite3.Row | None:
+    project = projects.made(request, given.get("entityName"), given.get("modelName"))
+    name = given.get("name")
+    return None if not name else request.tables.runs.by_name(project["id"], str(name))
+
+
+def _made(request: Request, given: Mapping[str, Any], columns: dict[str, Any]) -> sqlite3.Row:
+    tables = request.tables
+    project = projects.made(request, given.get("entityName"), given.get("modelName"))
+    name = checked_name(given.get("name") or new_name(), "run")
+    sweep = tables.sweeps.by_name(project["id"], str(given["sweep"])) if given.get("sweep") else None
+    number = tables.projects.next_number(project["id"])
+    state = given.get("state") or runs.RUNNING
+    if state not in runs.ALIVE:
+        raise ApiError(f"a new run is 'running' or 'pending', not {state!r}")
+    values = {"display_name": f"run-{number}", "state": state, "started": int(state == runs.RUNNING)}
+    key = tables.runs.add(
+        project["id"], name, **{**values, **columns, "sweep_id": sweep["id"] if sweep is not None else None}
+    )
+    return _fresh(request, key)
+
+
+def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        column: str(given[key]) for key, column in TEXTS.items() if given.get(key) is not None
+    }
+    for key, column in (("config", "config"), ("summaryMetrics", "summary")):
+        if given.get(key) is not None:
+            columns[column] = dumps(json_object(given[key], key))
+    if given.get("tags") is not None:
+        columns["tags"] = json.dumps([str(tag) for tag in given["tags"]])
+    return columns
+
+
+def _find(request: Request, global_id: object) -> sqlite3.Row:
+    key = parse_row_id("Run", global_id)
+    row = request.tables.runs.by_id(key) if key is not None else None
+    if row is None:
+        raise NotFound(f"no run with the id {str(global_id)[:80]!r}")
+    return row
+
+
+def _fresh(request: Request, key: int) -> sqlite3.Row:
+    row = request.tables.runs.by_id(key)
+    if row is None:
+        raise NotFound(f"run {key} is gone")
+    return row
+
+
+__all__ = ["alert", "delete_run", "dispatch", "stop_run", "update_state", "upsert_run"]

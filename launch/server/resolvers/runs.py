@@ -1,0 +1,127 @@
+"""Runs as the API shows them: lists by filter and order, and one run with everything that hangs on it."""
+
+import json
+import sqlite3
+from typing import Any
+
+from launch.server import filters, lifecycle
+from launch.server.graphql import Arguments, Node
+from launch.server.resolvers import history, uploads
+from launch.server.resolvers.paging import connection, window
+from launch.server.resolvers.viewer import USER
+from launch.server.services import Request
+from launch.server.storage import lines, runs
+from launch.server.wire import ENTITY, dumps, gid, iso
+
+
+def by_name(request: Request, project: sqlite3.Row, args: Arguments) -> Node | None:
+    """The run of a project with this name."""
+    row = request.tables.runs.by_name(project["id"], str(args.get("name")))
+    return None if row is None else run_node(request, row)
+
+
+def select(request: Request, scope: str, args: Arguments) -> tuple[list[sqlite3.Row], int, bool]:
+    """The page of runs that a filter, an order and a cursor ask for, its offset, and whether more follow.
+
+    `scope` is SQL made by this package. A filter or an order that needs configs or summaries reads all runs of
+    the scope; any other one only its page.
+    """
+    query = filters.compile_filter(args.get("filters"))
+    offset, limit = window(args)
+    order = filters.sql_order(args.get("order"))
+    where = (f"{scope} AND {query.condition}", query.values)
+    found = request.tables.runs
+    if query.rest is None and order is not None:
+        rows = list(found.listed(where, order, offset, limit + 1))
+        return rows[:limit], offset, len(rows) > limit
+    rows = [row for row in found.listed(where, order or "runs.id ASC") if query.accepts(row)]
+    if order is None:
+        rows = filters.sort_rows(rows, args.get("order"))
+    return rows[offset : offset + limit], offset, len(rows) > offset + limit
+
+
+def listed(request: Request, scope: str, args: Arguments) -> Node:
+    """A page of runs."""
+    rows, offset, more = select(request, scope, args)
+    return connection([run_node(request, row) for row in rows], offset, more=more)
+
+
+def count(request: Request, scope: str, args: Arguments) -> int:
+    """The number of runs that a filter accepts."""
+    query = filters.compile_filter(args.get("filters"))
+    where = (f"{scope} AND {query.condition}", query.values)
+    return sum(query.accepts(row) for row in request.tables.runs.listed(where))
+
+
+def run_node(request: Request, row: sqlite3.Row) -> Node:
+    """A run. What costs a query is a function, called only when it is selected."""
+    from launch.server.resolvers import artifact_queries, projects
+
+    key = row["id"]
+    tables = request.tables
+    stream = tables.lines
+    return {
+        "__typename": "Run",
+        "id": gid("Run", key),
+        "internalId": gid("RunInternalId", key),
+        "projectId": str(row["project_id"]),
+        "name": row["name"],
+        "displayName": row["display_name"],
+        "description": row["description"],
+        "notes": row["notes"],
+        "state": row["state"],
+        "tags": lambda args: json.loads(row["tags"]),
+        "group": row["group_name"],
+        "groupName": row["group_name"],
+        "jobType": row["job_type"],
+        "commit": row["commit_hash"],
+        "host": row["host"],
+        "program": row["program"],
+        "sweepName": row["sweep_name"],
+        "readOnly": False,
+        "createdAt": iso(row["created_at"]),
+        "heartbeatAt": iso(row["heartbeat_at"]),
+        "updatedAt": iso(row["heartbeat_at"]),
+        "computeSeconds": max(0, int(row["heartbeat_at"] - row["created_at"])),
+        "user": USER,
+        "project": lambda args: projects.project_reference(row["project_id"], row["project_name"]),
+        "entity": {"name": ENTITY},
+        "config": row["config"],
+        "wandbConfig": lambda args: _wandb_config(row, args),
+        "summaryMetrics": row["summary"],
+        "systemMetrics": row["system_metrics"],
+        "exitcode": row["exit_code"],
+        "stopped": lambda args: lifecycle.should_stop(tables, row),
+        "shouldStop": bool(row["stop_requested"]),
+        "failed": row["state"] in (runs.FAILED, runs.CRASHED),
+        "running": row["state"] == runs.RUNNING,
+        "historyLineCount": lambda args: stream.count(key, lines.HISTORY),
+        "eventsLineCount": lambda args: stream.count(key, lines.EVENTS),
+        "logLineCount": lambda args: stream.count(key, lines.CONSOLE),
+        "historyTail": lambda args: _tail(stream, key, lines.HISTORY),
+        "eventsTail": lambda args: _tail(stream, key, lines.EVENTS),
+        "historyKeys": lambda args: history.keys(stream, key),
+        "history": lambda args: history.rows(stream, key, args),
+        "events": lambda args: history.events(stream, key, args),
+        "sampledHistory": lambda args: history.sampled(stream, key, args),
+        "parquetHistory": lambda args: history.parquet(stream, key, args),
+        "logLines": lambda args: history.console(stream, key, args),
+        "files": lambda args: uploads.listed(request, row, args),
+        "fileCount": lambda args: tables.files.count(key),
+        "outputArtifacts": lambda args: artifact_queries.of_run(request, key, "made", args),
+        "inputArtifacts": lambda args: artifact_queries.of_run(request, key, "used", args),
+    }
+
+
+def _tail(stream: lines.Lines, key: int, name: str) -> str:
+    return dumps([row["text"] for row in stream.tail(key, name, 1)])
+
+
+def _wandb_config(row: sqlite3.Row, args: Arguments) -> str | None:
+    """The client's own part of the config; it is there only if a process really started the run."""
+    own: Any = json.loads(row["config"]).get("_wandb")
+    values = own.get("value") if isinstance(own, dict) else None
+    if not isinstance(values, dict):
+        return None
+    wanted = args.get("keys")
+    return dumps({key: value for key, value in values.items() if not wanted or key in wanted})

@@ -1,0 +1,163 @@
+"""Sweeps as the API shows them, and what may be done to them: made, stopped, cancelled, paused, resumed."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from framework.definition import Definition, read
+from framework.errors import DefinitionError
+from launch.server import dispatch, filters
+from launch.server.errors import ApiError, NotFound
+from launch.server.graphql import Arguments, Node
+from launch.server.limits import MAX_POINTS
+from launch.server.resolvers import projects, runs
+from launch.server.resolvers.agents import agent_node
+from launch.server.resolvers.paging import sliced
+from launch.server.services import Request
+from launch.server.storage import sweeps
+from launch.server.wire import dumps, gid, iso, new_name, parse_row_id
+
+
+def upsert_sweep(request: Request, args: Arguments) -> Node:
+    """Make a sweep from a definition, or change the state or the name of one.
+
+    Raises:
+        ApiError: the definition has problems (all of them are told), or is not a grid.
+    """
+    given = args.get("input") or {}
+    row = _update(request, given) if given.get("id") else _make(request, given)
+    project = request.tables.projects.by_id(row["project_id"])
+    if project is None:
+        raise NotFound("the project of this sweep is gone")
+    node = sweep_node(request, row, project)
+    return {"sweep": node, "configValidationWarnings": [], "inserted": not given.get("id")}
+
+
+def sweep_node(request: Request, row: sqlite3.Row, project: sqlite3.Row) -> Node:
+    """A sweep."""
+    key = row["id"]
+    tables = request.tables
+    scope = f"runs.sweep_id = {key:d}"
+
+    def agent(args: Arguments) -> Node | None:
+        wanted = args.get("agentName")
+        found = (agent_node(request, row, item) for item in tables.agents.listed(key))
+        return next((node for node in found if wanted in (node["id"], node["name"])), None)
+
+    return {
+        "__typename": "Sweep",
+        "id": gid("Sweep", key),
+        "name": row["name"],
+        "displayName": row["display_name"],
+        "method": row["method"],
+        "state": row["state"],
+        "description": row["description"],
+        "config": row["config"],
+        "createdAt": iso(row["created_at"]),
+        "updatedAt": iso(row["updated_at"]),
+        "heartbeatAt": iso(row["updated_at"]),
+        "project": lambda args: projects.project_info(project),
+        "bestLoss": lambda args: best_loss(request, row),
+        "runCount": lambda args: tables.runs.count(("sweep_id = ?", (key,))),
+        "runCountExpected": row["size"],
+        "earlyStopJobRunning": False,
+        "controller": None,
+        "scheduler": None,
+        "controllerRunName": None,
+        "runs": lambda args: runs.listed(request, scope, {"first": 10_000, **args}),
+        "agent": agent,
+        "agents": lambda args: sliced(
+            list(tables.agents.listed(key)), args, lambda item: agent_node(request, row, item)
+        ),
+    }
+
+
+def best_loss(request: Request, row: sqlite3.Row) -> float | None:
+    """The best value of the sweep's metric over its runs, if it has one."""
+    if not row["metric"]:
+        return None
+    found = request.tables.runs.listed(("sweep_id = ?", (row["id"],)))
+    values = [filters.lookup(filters.document(run), f"summary_metrics.{row['metric']}") for run in found]
+    numbers = [value for value in values if isinstance(value, int | float) and value == value]
+    if not numbers:
+        return None
+    return max(numbers) if row["goal"] == "maximize" else min(numbers)
+
+
+def _make(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
+    text = given.get("config")
+    if not isinstance(text, str):
+        raise ApiError("a sweep needs a definition in `config`, as YAML text")
+    definition = _grid(text)
+    try:
+        points = definition.points()
+    except DefinitionError as error:
+        raise ApiError(str(error)) from error
+    if isinstance(cap := definition.data.get("run_cap"), int):
+        points = points[: max(cap, 0)]
+    tables = request.tables
+    project = projects.made(request, given.get("entityName"), given.get("projectName"))
+    name = new_name()
+    while tables.sweeps.by_name(project["id"], name) is not None:
+        name = new_name()
+    metric = definition.data.get("metric")
+    metric = metric if isinstance(metric, dict) else {}
+    key = tables.sweeps.add(
+        project["id"],
+        name,
+        text,
+        method=definition.method,
+        program=definition.data.get("program"),
+        display_name=given.get("displayName") or definition.data.get("name"),
+        description=given.get("description"),
+        metric=metric.get("name"),
+        goal=metric.get("goal"),
+        size=len(points),
+    )
+    tables.points.add(key, (dumps(point) for point in points))
+    return _row(request, key)
+
+
+def _grid(text: str) -> Definition:
+    try:
+        definition = read(text)
+    except DefinitionError as error:
+        raise ApiError(str(error)) from error
+    if definition.method != "grid":
+        raise ApiError(
+            f"this server does grid sweeps only so far, not `method: {definition.method}`: "
+            "list the values and write `method: grid`"
+        )
+    if (size := definition.size()) > MAX_POINTS:
+        raise ApiError(f"this grid has {size:,} points; this server takes at most {MAX_POINTS:,}")
+    return definition
+
+
+def _update(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
+    key = parse_row_id("Sweep", given["id"])
+    row = _row(request, key if key is not None else -1)
+    config = given.get("config")
+    if config is not None and read_points(config) != read_points(row["config"]):
+        raise ApiError("the points of a sweep that exists cannot change: make a new sweep")
+    state = given.get("state")
+    tables = request.tables
+    if state is not None:
+        if state not in sweeps.STATES:
+            raise ApiError(f"a sweep cannot be {state!r}; its states are {', '.join(sweeps.STATES)}")
+        tables.sweeps.set_state(row["id"], state)
+        if state == sweeps.CANCELED:
+            dispatch.cancel(tables, row["id"])
+    tables.sweeps.rename(row["id"], given.get("displayName"), given.get("description"))
+    return _row(request, row["id"])
+
+
+def read_points(text: str) -> list[str]:
+    """The points of a definition as JSON, to compare two definitions."""
+    return [dumps(point) for point in _grid(text).points()]
+
+
+def _row(request: Request, key: int) -> sqlite3.Row:
+    row = request.tables.sweeps.by_id(key)
+    if row is None:
+        raise NotFound("there is no such sweep")
+    return row

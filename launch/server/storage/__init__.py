@@ -1,0 +1,46 @@
+"""The tables of the server, one storage class a concept; `Tables` holds one of each on one connection."""
+
+import sqlite3
+from pathlib import Path
+
+from launch.server.storage.agents import Agents
+from launch.server.storage.artifacts import Artifacts
+from launch.server.storage.collections import Collections
+from launch.server.storage.files import Files
+from launch.server.storage.lines import Lines
+from launch.server.storage.points import Points
+from launch.server.storage.projects import Projects
+from launch.server.storage.runs import Runs
+from launch.server.storage.store import SchemaError, Store
+from launch.server.storage.sweeps import Sweeps
+
+SCHEMA = tuple(
+    concept.MIGRATIONS
+    for concept in (Projects, Sweeps, Agents, Runs, Points, Lines, Files, Collections, Artifacts)
+)
+
+__all__ = ["SCHEMA", "SchemaError", "Store", "Tables", "open_store"]
+
+
+class Tables:
+    """Every concept's storage on one connection; lives inside a transaction of `Store`."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.projects = Projects(db)
+        self.sweeps = Sweeps(db)
+        self.agents = Agents(db)
+        self.runs = Runs(db)
+        self.points = Points(db)
+        self.lines = Lines(db)
+        self.files = Files(db)
+        self.collections = Collections(db)
+        self.artifacts = Artifacts(db)
+
+
+def open_store(path: Path) -> Store[Tables]:
+    """Open the server's database, making or migrating it.
+
+    Raises:
+        SchemaError: a newer version wrote it.
+    """
+    return Store(path, SCHEMA, Tables)

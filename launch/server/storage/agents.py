@@ -1,0 +1,60 @@
+"""Agents: processes that ask a sweep for runs. What they are told is decided in `dispatch`."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from launch.server.storage.store import Steps
+
+
+class Agents:
+    """Storage of agents."""
+
+    MIGRATIONS: ClassVar[Steps] = {
+        1: """
+        CREATE TABLE agents (
+            id INTEGER PRIMARY KEY,
+            sweep_id INTEGER NOT NULL REFERENCES sweeps(id),
+            host TEXT NOT NULL,
+            created_at REAL NOT NULL,
+            heartbeat_at REAL NOT NULL,
+            done INTEGER NOT NULL DEFAULT 0
+        );
+        CREATE INDEX agents_by_sweep ON agents(sweep_id);
+        """
+    }
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(self, sweep_id: int, host: str) -> int:
+        """Store a new agent of a sweep and return its id."""
+        now = time.time()
+        cursor = self._db.execute(
+            "INSERT INTO agents (sweep_id, host, created_at, heartbeat_at) VALUES (?, ?, ?, ?)",
+            (sweep_id, host, now, now),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def seen(self, key: int, now: float) -> sqlite3.Row | None:
+        """Note a heartbeat; the agent with its sweep's name, state, program and project, None if unknown."""
+        self._db.execute("UPDATE agents SET heartbeat_at = ? WHERE id = ?", (now, key))
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT agents.id, agents.sweep_id, sweeps.state, sweeps.program, sweeps.project_id, sweeps.size"
+            " FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE agents.id = ?",
+            (key,),
+        ).fetchone()
+        return row
+
+    def dismissed(self, key: int) -> None:
+        """Note that the agent has been told to exit."""
+        self._db.execute("UPDATE agents SET done = 1 WHERE id = ?", (key,))
+
+    def listed(self, sweep_id: int) -> Sequence[sqlite3.Row]:
+        """The agents of a sweep with the number of runs each was given."""
+        return self._db.execute(
+            "SELECT agents.*, (SELECT COUNT(*) FROM runs WHERE runs.agent_id = agents.id) AS total_runs"
+            " FROM agents WHERE sweep_id = ? ORDER BY id",
+            (sweep_id,),
+        ).fetchall()

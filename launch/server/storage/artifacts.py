@@ -1,0 +1,211 @@
+"""Versions of artifacts, what they hold, and which runs made and used them.
+
+A version is PENDING while its files arrive and COMMITTED once they are all here; it gets its number then. This
+module does not know where the bytes are: an entry names them by digest.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from launch.server.storage.store import Steps
+
+PENDING, COMMITTED, DELETED = "PENDING", "COMMITTED", "DELETED"
+COLUMNS = frozenset(
+    ["state", "version_index", "description", "metadata", "size", "file_count", "manifest_digest", "manifest_md5", "pending_aliases", "tags", "run_id", "history_step", "client_id", "sequence_client_id", "digest", "commit_hash", "updated_at"]
+)
+Entry = tuple[str, str | None, int, str | None]
+"""One file of a version: path, md5 in hex (None for a reference), size in bytes, reference."""
+
+
+class Artifacts:
+    """Storage of artifact versions."""
+
+    MIGRATIONS: ClassVar[Steps] = {
+        1: """
+        CREATE TABLE artifacts (
+            id INTEGER PRIMARY KEY,
+            collection_id INTEGER NOT NULL REFERENCES collections(id),
+            state TEXT NOT NULL,
+            version_index INTEGER,
+            digest TEXT NOT NULL,
+            description TEXT,
+            metadata TEXT,
+            tags TEXT NOT NULL DEFAULT '[]',
+            pending_aliases TEXT NOT NULL DEFAULT '[]',
+            run_id INTEGER REFERENCES runs(id) ON DELETE SET NULL,
+            history_step INTEGER,
+            client_id TEXT,
+            sequence_client_id TEXT,
+            manifest_digest TEXT,
+            manifest_md5 TEXT,
+            commit_hash TEXT,
+            size INTEGER NOT NULL DEFAULT 0,
+            file_count INTEGER NOT NULL DEFAULT 0,
+            created_at REAL NOT NULL,
+            updated_at REAL NOT NULL
+        );
+        CREATE INDEX artifacts_by_digest ON artifacts(collection_id, digest);
+        CREATE UNIQUE INDEX artifacts_by_version ON artifacts(collection_id, version_index);
+        CREATE INDEX artifacts_by_client ON artifacts(client_id);
+        CREATE TABLE entries (
+            artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
+            path TEXT NOT NULL,
+            md5 TEXT,
+            size INTEGER NOT NULL,
+            ref TEXT,
+            PRIMARY KEY (artifact_id, path)
+        ) WITHOUT ROWID;
+        CREATE TABLE lineage (
+            run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+            artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
+            role TEXT NOT NULL CHECK (role IN ('made', 'used')),
+            PRIMARY KEY (run_id, artifact_id, role)
+        ) WITHOUT ROWID;
+        CREATE INDEX lineage_by_artifact ON lineage(artifact_id, role);
+        """
+    }
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(self, collection_id: int, digest: str, **columns: object) -> int:
+        """Store a new, pending version and return its id."""
+        now = time.time()
+        values = {
+            "collection_id": collection_id,
+            "digest": digest,
+            "state": PENDING,
+            "created_at": now,
+            "updated_at": now,
+            **_checked(columns),
+        }
+        sql = f"INSERT INTO artifacts ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
+        return int(self._db.execute(sql, tuple(values.values())).lastrowid or 0)
+
+    def set(self, key: int, **columns: object) -> None:
+        """Store new values of some columns."""
+        values = _checked(columns) | {"updated_at": time.time()}
+        assignments = ", ".join(f"{name} = ?" for name in values)
+        self._db.execute(f"UPDATE artifacts SET {assignments} WHERE id = ?", (*values.values(), key))
+
+    def by_id(self, key: int) -> sqlite3.Row | None:
+        """The version with this id, in whatever state."""
+        return self._one("artifacts.id = ?", (key,))
+
+    def by_digest(self, collection_id: int, digest: str) -> sqlite3.Row | None:
+        """The newest committed version with this digest."""
+        return self._one(
+            "artifacts.collection_id = ? AND artifacts.digest = ? AND artifacts.state = 'COMMITTED'"
+            " ORDER BY version_index DESC LIMIT 1",
+            (collection_id, digest),
+        )
+
+    def by_alias(self, collection_id: int, alias: str) -> sqlite3.Row | None:
+        """The committed version that an alias, a version (`v3`) or a digest names."""
+        row = self._one(
+            "artifacts.state = 'COMMITTED' AND artifacts.id ="
+            " (SELECT artifact_id FROM aliases WHERE collection_id = ? AND alias = ?)",
+            (collection_id, alias),
+        )
+        if row is None and alias[:1] == "v" and alias[1:].isascii() and alias[1:].isdigit() and len(alias) < 19:
+            row = self._one(
+                "artifacts.state = 'COMMITTED' AND artifacts.collection_id = ? AND version_index = ?",
+                (collection_id, int(alias[1:])),
+            )
+        return row if row is not None else self.by_digest(collection_id, alias)
+
+    def by_client_id(self, client_id: str) -> sqlite3.Row | None:
+        """The version that a client named with an id of its own."""
+        return self._one("artifacts.client_id = ? ORDER BY artifacts.id DESC LIMIT 1", (client_id,))
+
+    def latest(self, collection_id: int) -> sqlite3.Row | None:
+        """The committed version with the highest number."""
+        return self._one(
+            "artifacts.collection_id = ? AND artifacts.state = 'COMMITTED' ORDER BY version_index DESC LIMIT 1",
+            (collection_id,),
+        )
+
+    def listed(self, collection_id: int) -> Sequence[sqlite3.Row]:
+        """The committed versions of a collection, newest first."""
+        return self._db.execute(
+            f"{_SELECT} WHERE artifacts.collection_id = ? AND artifacts.state = 'COMMITTED'"
+            " ORDER BY version_index DESC",
+            (collection_id,),
+        ).fetchall()
+
+    def commit(self, key: int, entries: Iterable[Entry]) -> int:
+        """Number a version and store what it holds; its number."""
+        rows = list(entries)
+        self._db.execute("DELETE FROM entries WHERE artifact_id = ?", (key,))
+        self._db.executemany(
+            "INSERT INTO entries (artifact_id, path, md5, size, ref) VALUES (?, ?, ?, ?, ?)",
+            [(key, *row) for row in rows],
+        )
+        row = self._db.execute(
+            "SELECT COALESCE(MAX(version_index), -1) + 1 AS number FROM artifacts WHERE collection_id ="
+            " (SELECT collection_id FROM artifacts WHERE id = ?)",
+            (key,),
+        ).fetchone()
+        number = int(row["number"])
+        self.set(
+            key,
+            state=COMMITTED,
+            version_index=number,
+            file_count=len(rows),
+            size=sum(size for _, _, size, _ in rows),
+        )
+        return number
+
+    def entries(self, key: int, offset: int = 0, limit: int = -1) -> Sequence[sqlite3.Row]:
+        """A page of the files of a version, by path."""
+        return self._db.execute(
+            "SELECT path, md5, size, ref FROM entries WHERE artifact_id = ? ORDER BY path LIMIT ? OFFSET ?",
+            (key, limit, offset),
+        ).fetchall()
+
+    def entry(self, key: int, path: str) -> sqlite3.Row | None:
+        """One file of a version."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT path, md5, size, ref FROM entries WHERE artifact_id = ? AND path = ?", (key, path)
+        ).fetchone()
+        return row
+
+    def link(self, run_id: int, key: int, role: str) -> None:
+        """Note that a run made or used a version."""
+        self._db.execute("INSERT OR IGNORE INTO lineage VALUES (?, ?, ?)", (run_id, key, role))
+
+    def of_run(self, run_id: int, role: str) -> Sequence[sqlite3.Row]:
+        """The committed versions that a run made or used."""
+        return self._db.execute(
+            f"{_SELECT} JOIN lineage ON lineage.artifact_id = artifacts.id WHERE lineage.run_id = ?"
+            " AND lineage.role = ? AND artifacts.state = 'COMMITTED' ORDER BY artifacts.id",
+            (run_id, role),
+        ).fetchall()
+
+    def runs_of(self, key: int, role: str) -> Sequence[int]:
+        """Ids of the runs that made or used a version, oldest first."""
+        rows = self._db.execute(
+            "SELECT run_id FROM lineage WHERE artifact_id = ? AND role = ? ORDER BY run_id", (key, role)
+        ).fetchall()
+        return [row["run_id"] for row in rows]
+
+    def _one(self, condition: str, values: tuple[object, ...]) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._db.execute(f"{_SELECT} WHERE {condition}", values).fetchone()
+        return row
+
+
+_SELECT = (
+    "SELECT artifacts.*, collections.name AS collection_name, collections.type AS type,"
+    " collections.project_id AS project_id, projects.name AS project_name FROM artifacts"
+    " JOIN collections ON collections.id = artifacts.collection_id"
+    " JOIN projects ON projects.id = collections.project_id"
+)
+
+
+def _checked(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Column names go into SQL text, so only known ones may pass."""
+    if unknown := columns.keys() - COLUMNS:
+        raise ValueError(f"artifacts have no column {sorted(unknown)}")
+    return dict(columns)

@@ -1,0 +1,165 @@
+"""The streams of a run, line by line: history, system events, console. A line sent twice is stored once.
+
+The client numbers its lines and repeats them after a lost reply, so (run, stream, line) is the key. What is known
+of each history key (how often, last value) is kept up to date beside it, for lists and pages that must not read a
+whole history. This module does not know how the lines arrived.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from launch.server.storage.store import Steps
+
+HISTORY, EVENTS, CONSOLE = "history", "events", "console"
+
+
+class Lines:
+    """Storage of the streams of runs."""
+
+    MIGRATIONS: ClassVar[Steps] = {
+        1: """
+        CREATE TABLE lines (
+            run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+            stream TEXT NOT NULL,
+            line INTEGER NOT NULL,
+            step INTEGER,
+            text TEXT NOT NULL,
+            PRIMARY KEY (run_id, stream, line)
+        ) WITHOUT ROWID;
+        CREATE INDEX lines_by_step ON lines(run_id, step) WHERE stream = 'history';
+        CREATE TABLE history_keys (
+            run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
+            key TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            count INTEGER NOT NULL,
+            last TEXT NOT NULL,
+            PRIMARY KEY (run_id, key)
+        ) WITHOUT ROWID;
+        """
+    }
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def put(self, run_id: int, stream: str, offset: int, texts: Sequence[str]) -> None:
+        """Store lines from `offset` on, over what stood there."""
+        if not texts:
+            return
+        known = self.count(run_id, stream)
+        is_history = stream == HISTORY
+        rows = [_parsed(text) for text in texts] if is_history else []
+        steps = [_step(row) for row in rows] if is_history else [None] * len(texts)
+        self._db.executemany(
+            "INSERT INTO lines (run_id, stream, line, step, text) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET step = excluded.step, text = excluded.text",
+            [
+                (run_id, stream, offset + index, step, text)
+                for index, (step, text) in enumerate(zip(steps, texts, strict=True))
+            ],
+        )
+        if not is_history:
+            return
+        if offset >= known:
+            self._note_keys(run_id, rows)
+        else:
+            self._recount_keys(run_id)
+
+    def count(self, run_id: int, stream: str) -> int:
+        """One more than the number of the last line."""
+        row = self._db.execute(
+            "SELECT MAX(line) AS last FROM lines WHERE run_id = ? AND stream = ?", (run_id, stream)
+        ).fetchone()
+        return 0 if row["last"] is None else int(row["last"]) + 1
+
+    def page(self, run_id: int, stream: str, start: int, limit: int) -> Sequence[sqlite3.Row]:
+        """Lines from number `start` on, at most `limit`."""
+        return self._db.execute(
+            "SELECT line, text FROM lines WHERE run_id = ? AND stream = ? AND line >= ? ORDER BY line LIMIT ?",
+            (run_id, stream, start, limit),
+        ).fetchall()
+
+    def tail(self, run_id: int, stream: str, limit: int) -> Sequence[sqlite3.Row]:
+        """The last lines, oldest first."""
+        rows = self._db.execute(
+            "SELECT line, text FROM lines WHERE run_id = ? AND stream = ? ORDER BY line DESC LIMIT ?",
+            (run_id, stream, limit),
+        ).fetchall()
+        return rows[::-1]
+
+    def steps(self, run_id: int, first: int, stop: int | None) -> Sequence[str]:
+        """History rows with `first` <= step < `stop`."""
+        rows = self._db.execute(
+            "SELECT text FROM lines WHERE run_id = ? AND stream = 'history' AND step >= ? AND step < ?"
+            " ORDER BY step, line",
+            (run_id, first, 2**62 if stop is None else stop),
+        ).fetchall()
+        return [row["text"] for row in rows]
+
+    def last_step(self, run_id: int) -> int:
+        """The highest step of the history, -1 when there is none."""
+        row = self._db.execute(
+            "SELECT MAX(step) AS last FROM lines WHERE run_id = ? AND stream = 'history'", (run_id,)
+        ).fetchone()
+        return -1 if row["last"] is None else int(row["last"])
+
+    def keys(self, run_id: int) -> Sequence[sqlite3.Row]:
+        """Each history key with its kind, how many rows hold it, and its last value as JSON."""
+        return self._db.execute(
+            "SELECT key, kind, count, last FROM history_keys WHERE run_id = ? ORDER BY key", (run_id,)
+        ).fetchall()
+
+    def clear(self, run_id: int) -> None:
+        """Forget all lines: the run starts over."""
+        self._db.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))
+        self._db.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
+
+    def _note_keys(self, run_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        counts: dict[str, int] = {}
+        last: dict[str, Any] = {}
+        for row in rows:
+            for key, value in row.items():
+                counts[key] = counts.get(key, 0) + 1
+                last[key] = value
+        self._db.executemany(
+            "INSERT INTO history_keys (run_id, key, kind, count, last) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET kind = excluded.kind, count = count + excluded.count,"
+            " last = excluded.last",
+            [
+                (run_id, key, _kind(last[key]), number, json.dumps(last[key], separators=(",", ":")))
+                for key, number in counts.items()
+            ],
+        )
+
+    def _recount_keys(self, run_id: int) -> None:
+        self._db.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
+        self._note_keys(run_id, [_parsed(text) for text in self.texts(run_id, HISTORY)])
+
+    def texts(self, run_id: int, stream: str) -> list[str]:
+        """Every line of a stream."""
+        return [row["text"] for row in self.page(run_id, stream, 0, -1)]
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    """A history line; one that is not an object counts as empty, but its text is kept."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return row if isinstance(row, dict) else {}
+
+
+def _step(row: Mapping[str, Any]) -> int | None:
+    step = row.get("_step")
+    if isinstance(step, bool) or not isinstance(step, int | float) or not -(2**62) < step < 2**62:
+        return None
+    return int(step)
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    return {str: "string", dict: "map", list: "list"}.get(type(value), "nil")

@@ -1,0 +1,142 @@
+"""The points of grid sweeps and who holds them: each is handed out once, and once more only if its run is lost.
+
+    pending ──claim──▶ claimed ──end──▶ ended
+       ▲                  │
+       └──── release ─────┘   the lease ran out: the run is lost, but stays noted as the last holder
+
+A point names its last holder (`run_id`) until another run claims it. So a run that was taken for lost and
+completes after all ends its point if nobody else has taken it, and ends nothing if somebody has. This module
+does not know what a run's state becomes: `lifecycle` does.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from launch.server.storage.store import Steps
+
+PENDING, CLAIMED, ENDED = "pending", "claimed", "ended"
+
+
+class Points:
+    """Storage of the points of sweeps. Each verb is part of the caller's transaction."""
+
+    MIGRATIONS: ClassVar[Steps] = {
+        1: """
+        CREATE TABLE points (
+            sweep_id INTEGER NOT NULL REFERENCES sweeps(id),
+            idx INTEGER NOT NULL,
+            args TEXT NOT NULL,
+            state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'claimed', 'ended')),
+            run_id INTEGER REFERENCES runs(id) ON DELETE SET NULL,
+            agent_id INTEGER REFERENCES agents(id),
+            lease_until REAL,
+            resume INTEGER NOT NULL DEFAULT 0,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (sweep_id, idx)
+        ) WITHOUT ROWID;
+        CREATE INDEX points_by_state ON points(sweep_id, state, idx);
+        CREATE UNIQUE INDEX points_by_run ON points(run_id) WHERE run_id IS NOT NULL;
+        CREATE INDEX points_by_lease ON points(lease_until) WHERE state = 'claimed';
+        CREATE INDEX points_by_agent ON points(agent_id) WHERE state = 'claimed';
+        """
+    }
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(self, sweep_id: int, args: Iterable[str]) -> None:
+        """Store the points of a new sweep, in order; each is a JSON object {parameter: value}."""
+        self._db.executemany(
+            "INSERT INTO points (sweep_id, idx, args) VALUES (?, ?, ?)",
+            ((sweep_id, index, text) for index, text in enumerate(args)),
+        )
+
+    def next_pending(self, sweep_id: int) -> sqlite3.Row | None:
+        """The first point that nobody holds, found through the index whatever the size of the grid."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT idx, args, resume, run_id FROM points WHERE sweep_id = ? AND state = 'pending'"
+            " ORDER BY idx LIMIT 1",
+            (sweep_id,),
+        ).fetchone()
+        return row
+
+    def claim(self, sweep_id: int, index: int, run_id: int, agent_id: int | None, lease_until: float) -> None:
+        """Give a pending point to a run.
+
+        Raises:
+            sqlite3.IntegrityError: it is not pending (two claims in one transaction: a mistake of the caller).
+        """
+        cursor = self._db.execute(
+            "UPDATE points SET state = 'claimed', run_id = ?, agent_id = ?, lease_until = ?, resume = 0,"
+            " attempts = attempts + 1 WHERE sweep_id = ? AND idx = ? AND state = 'pending'",
+            (run_id, agent_id, lease_until, sweep_id, index),
+        )
+        if cursor.rowcount != 1:
+            raise sqlite3.IntegrityError(f"point {index} of sweep {sweep_id} is not pending")
+
+    def renew(self, run_id: int, lease_until: float) -> bool:
+        """A sign of life: extend the lease, or take a lost but unclaimed point back. Whether the run has a point."""
+        cursor = self._db.execute(
+            "UPDATE points SET state = 'claimed', lease_until = ?, resume = 0 WHERE run_id = ?"
+            " AND state IN ('pending', 'claimed')",
+            (lease_until, run_id),
+        )
+        return cursor.rowcount > 0
+
+    def shorten(self, agent_id: int, listed: Iterable[int], until: float) -> None:
+        """The agent no longer lists a run that it holds: leave only a short time for its last rows."""
+        kept = set(listed)
+        rows = self._db.execute(
+            "SELECT run_id FROM points WHERE agent_id = ? AND state = 'claimed' AND lease_until > ?",
+            (agent_id, until),
+        ).fetchall()
+        self._db.executemany(
+            "UPDATE points SET lease_until = ? WHERE run_id = ?",
+            [(until, row["run_id"]) for row in rows if row["run_id"] not in kept],
+        )
+
+    def expired(self, now: float) -> Sequence[int]:
+        """Ids of the runs whose lease has run out."""
+        rows = self._db.execute(
+            "SELECT run_id FROM points WHERE state = 'claimed' AND lease_until < ?", (now,)
+        ).fetchall()
+        return [row["run_id"] for row in rows]
+
+    def release(self, run_id: int, *, resume: bool) -> None:
+        """Put a claimed point back. `resume`: the next agent goes on with the same run."""
+        self._db.execute(
+            "UPDATE points SET state = 'pending', lease_until = NULL, resume = ?"
+            " WHERE run_id = ? AND state = 'claimed'",
+            (int(resume), run_id),
+        )
+
+    def reopen(self, run_id: int) -> None:
+        """Forget that this run did its point: the point is to be done again."""
+        self._db.execute(
+            "UPDATE points SET state = 'pending', run_id = NULL, lease_until = NULL, resume = 0 WHERE run_id = ?",
+            (run_id,),
+        )
+
+    def end(self, run_id: int) -> int | None:
+        """End the point that this run holds or held last; the id of its sweep, None if there is nothing to end."""
+        row = self._db.execute(
+            "UPDATE points SET state = 'ended', lease_until = NULL, resume = 0 WHERE run_id = ?"
+            " AND state IN ('pending', 'claimed') RETURNING sweep_id",
+            (run_id,),
+        ).fetchone()
+        return None if row is None else int(row["sweep_id"])
+
+    def of_run(self, run_id: int) -> sqlite3.Row | None:
+        """The point that this run holds, ended, or held last."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT sweep_id, idx, args, state, lease_until, attempts FROM points WHERE run_id = ?", (run_id,)
+        ).fetchone()
+        return row
+
+    def counts(self, sweep_id: int) -> dict[str, int]:
+        """Number of points by state."""
+        rows = self._db.execute(
+            "SELECT state, COUNT(*) AS n FROM points WHERE sweep_id = ? GROUP BY state", (sweep_id,)
+        ).fetchall()
+        return {PENDING: 0, CLAIMED: 0, ENDED: 0} | {row["state"]: row["n"] for row in rows}

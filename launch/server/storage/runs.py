@@ -1,0 +1,143 @@
+"""Runs: what a process reports of itself. Rows of history are `lines.Lines`; states are decided in `lifecycle`."""
+
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from launch.server.storage.store import Steps
+
+PENDING, RUNNING, FINISHED, FAILED = "pending", "running", "finished", "failed"
+CRASHED, KILLED, PREEMPTED = "crashed", "killed", "preempted"
+ALIVE = (PENDING, RUNNING)
+
+COLUMNS = frozenset(
+    ["display_name", "state", "started", "config", "summary", "system_metrics", "tags", "notes", "description", "group_name", "job_type", "commit_hash", "host", "program", "repo", "sweep_id", "agent_id", "stop_requested", "preempting", "exit_code", "heartbeat_at"]
+)
+Filter = tuple[str, Sequence[object]]
+"""A condition in SQL, and its values."""
+
+
+class Runs:
+    """Storage of runs."""
+
+    MIGRATIONS: ClassVar[Steps] = {
+        1: """
+        CREATE TABLE runs (
+            id INTEGER PRIMARY KEY,
+            project_id INTEGER NOT NULL REFERENCES projects(id),
+            name TEXT NOT NULL,
+            display_name TEXT NOT NULL,
+            state TEXT NOT NULL,
+            started INTEGER NOT NULL DEFAULT 0,
+            config TEXT NOT NULL DEFAULT '{}',
+            summary TEXT NOT NULL DEFAULT '{}',
+            system_metrics TEXT NOT NULL DEFAULT '{}',
+            tags TEXT NOT NULL DEFAULT '[]',
+            notes TEXT, description TEXT, group_name TEXT, job_type TEXT,
+            commit_hash TEXT, host TEXT, program TEXT, repo TEXT,
+            sweep_id INTEGER REFERENCES sweeps(id),
+            agent_id INTEGER REFERENCES agents(id),
+            stop_requested INTEGER NOT NULL DEFAULT 0,
+            preempting INTEGER NOT NULL DEFAULT 0,
+            exit_code INTEGER,
+            created_at REAL NOT NULL,
+            heartbeat_at REAL NOT NULL,
+            UNIQUE (project_id, name)
+        );
+        CREATE INDEX runs_by_sweep ON runs(sweep_id, id);
+        CREATE INDEX runs_by_agent ON runs(agent_id);
+        CREATE INDEX runs_alive ON runs(heartbeat_at) WHERE state IN ('pending', 'running');
+        """
+    }
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(self, project_id: int, name: str, **columns: object) -> int:
+        """Store a new run and return its id.
+
+        Raises:
+            sqlite3.IntegrityError: the project has a run of this name.
+        """
+        now = time.time()
+        values = {
+            "project_id": project_id,
+            "name": name,
+            "created_at": now,
+            "heartbeat_at": now,
+            **_checked(columns),
+        }
+        sql = f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
+        return int(self._db.execute(sql, tuple(values.values())).lastrowid or 0)
+
+    def set(self, key: int, **columns: object) -> None:
+        """Store new values of some columns."""
+        values = _checked(columns)
+        if values:
+            assignments = ", ".join(f"{name} = ?" for name in values)
+            self._db.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*values.values(), key))
+
+    def by_id(self, key: int) -> sqlite3.Row | None:
+        """The run with this id."""
+        return self._one("runs.id = ?", (key,))
+
+    def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
+        """The run of this name (the id that users see) in a project."""
+        return self._one("runs.project_id = ? AND runs.name = ?", (project_id, name))
+
+    def beat(self, key: int, now: float) -> None:
+        """Note a sign of life."""
+        self._db.execute("UPDATE runs SET heartbeat_at = ? WHERE id = ?", (now, key))
+
+    def silent_since(self, moment: float) -> Sequence[int]:
+        """Ids of runs without a grid point that claim to be alive but gave no sign since `moment`."""
+        rows = self._db.execute(
+            "SELECT id FROM runs WHERE state IN ('pending', 'running') AND heartbeat_at < ? AND started = 1"
+            " AND NOT EXISTS (SELECT 1 FROM points WHERE points.run_id = runs.id AND points.state = 'claimed')",
+            (moment,),
+        ).fetchall()
+        return [row["id"] for row in rows]
+
+    def listed(
+        self, where: Filter, order: str = "id ASC", offset: int = 0, limit: int = -1
+    ) -> Sequence[sqlite3.Row]:
+        """Runs that meet a condition. `order` is SQL made by this package, never a user's text."""
+        condition, values = where
+        return self._db.execute(
+            f"{_SELECT} WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset)
+        ).fetchall()
+
+    def count(self, where: Filter) -> int:
+        """The number of runs that meet a condition."""
+        condition, values = where
+        row = self._db.execute(f"SELECT COUNT(*) FROM runs WHERE {condition}", tuple(values)).fetchone()
+        return int(row[0])
+
+    def states(self, sweep_id: int) -> dict[str, int]:
+        """Number of a sweep's runs by state."""
+        rows = self._db.execute(
+            "SELECT state, COUNT(*) AS n FROM runs WHERE sweep_id = ? GROUP BY state", (sweep_id,)
+        ).fetchall()
+        return {row["state"]: row["n"] for row in rows}
+
+    def delete(self, key: int) -> None:
+        """Forget a run, its rows and its files; its artifacts stay."""
+        self._db.execute("DELETE FROM runs WHERE id = ?", (key,))
+
+    def _one(self, condition: str, values: tuple[object, ...]) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._db.execute(f"{_SELECT} WHERE {condition}", values).fetchone()
+        return row
+
+
+_SELECT = (
+    "SELECT runs.*, projects.name AS project_name, sweeps.name AS sweep_name FROM runs"
+    " JOIN projects ON projects.id = runs.project_id LEFT JOIN sweeps ON sweeps.id = runs.sweep_id"
+)
+
+
+def _checked(columns: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Column names go into SQL text, so only known ones may pass."""
+    if unknown := columns.keys() - COLUMNS:
+        raise ValueError(f"runs have no column {sorted(unknown)}")
+    return columns

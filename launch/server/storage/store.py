@@ -1,0 +1,139 @@
+"""The database: one file, one writer at a time, readers that never wait, numbered migrations.
+
+Write-ahead log with `synchronous=NORMAL`: a commit is in the kernel before it is acknowledged, so no acknowledged
+row is lost when the process is killed (`kill -9` included), and the file is never torn. After a loss of *power*
+the last commits before it can be missing (their log may not have reached the disk), whole transactions at a time.
+`FULL` would wait for the disk at each claim and each batch of rows (1 to 10 ms, more on network disks) for that one
+case, in which the runs themselves die too. This module does not know what the tables mean.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from framework.errors import SashikoError
+from launch.server.errors import DiskFull
+from launch.server.limits import BUSY_SECONDS
+
+Steps = Mapping[int, str]
+"""DDL by number. Numbers count up across the whole schema; a published step is never edited, only followed."""
+T = TypeVar("T")
+
+
+class SchemaError(SashikoError):
+    """A database that this version of the server cannot open."""
+
+
+class Store(Generic[T]):
+    """Opens the database and hands out transactions.
+
+    Args:
+        path: the database file; made if it does not exist.
+        schema: the migration steps of every concept.
+        tables: makes the storage objects of one connection.
+    """
+
+    def __init__(self, path: Path, schema: Sequence[Steps], tables: Callable[[sqlite3.Connection], T]) -> None:
+        self.path = path
+        self._tables = tables
+        self._lock = threading.RLock()
+        self._idle: list[tuple[sqlite3.Connection, T]] = []
+        self._closed = False
+        connection = self._connect()
+        try:
+            migrate(connection, schema)
+        except BaseException:
+            connection.close()
+            raise
+        self._writer = (connection, tables(connection))
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA cache_size = -32000")
+        return connection
+
+    @contextmanager
+    def write(self) -> Iterator[T]:
+        """One transaction, alone: all of it is stored or, if the block raises, none.
+
+        Raises:
+            DiskFull: the disk has no room; nothing was stored.
+        """
+        with self._lock:
+            connection, tables = self._writer
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield tables
+                connection.execute("COMMIT")
+            except BaseException as error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError) and _is_full(error):
+                    raise DiskFull(self.path.parent) from error
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[T]:
+        """One consistent look at the data. Never waits for a writer."""
+        with self._lock:
+            pair = self._idle.pop() if self._idle else None
+        if pair is None:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            pair = (connection, self._tables(connection))
+        connection, tables = pair
+        connection.execute("BEGIN")
+        try:
+            yield tables
+        finally:
+            connection.execute("ROLLBACK")
+            with self._lock:
+                if self._closed:
+                    connection.close()
+                else:
+                    self._idle.append(pair)
+
+    def close(self) -> None:
+        """Close every connection; the write-ahead log is folded into the file."""
+        with self._lock:
+            self._closed = True
+            for connection, _ in [*self._idle, self._writer]:
+                connection.close()
+            self._idle.clear()
+
+
+def _is_full(error: sqlite3.OperationalError) -> bool:
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def migrate(connection: sqlite3.Connection, schema: Sequence[Steps]) -> None:
+    """Bring a database to the newest schema, each step whole or not at all.
+
+    Raises:
+        SchemaError: the file was written by a newer version.
+    """
+    latest = max(number for steps in schema for number in steps)
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > latest:
+        raise SchemaError(
+            f"this database has schema {version}, newer than the {latest} that this version of Sashiko knows: "
+            "update Sashiko, or serve another folder"
+        )
+    for number in range(version + 1, latest + 1):
+        statements = [steps[number] for steps in schema if number in steps]
+        script = "\n".join(["BEGIN IMMEDIATE;", *statements, f"PRAGMA user_version = {number};", "COMMIT;"])
+        try:
+            connection.executescript(script)
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise

@@ -1,0 +1,102 @@
+"""Sweeps: their definition and state. The points are `points.Points`, who works on them `agents.Agents`."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from typing import ClassVar
+
+from launch.server.storage.store import Steps
+
+RUNNING, PAUSED, FINISHED, CANCELED = "RUNNING", "PAUSED", "FINISHED", "CANCELED"
+STATES = (RUNNING, PAUSED, FINISHED, CANCELED)
+
+
+class Sweeps:
+    """Storage of sweeps."""
+
+    MIGRATIONS: ClassVar[Steps] = {
+        1: """
+        CREATE TABLE sweeps (
+            id INTEGER PRIMARY KEY,
+            project_id INTEGER NOT NULL REFERENCES projects(id),
+            name TEXT NOT NULL,
+            display_name TEXT,
+            description TEXT,
+            config TEXT NOT NULL,
+            method TEXT NOT NULL,
+            program TEXT,
+            metric TEXT,
+            goal TEXT,
+            state TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            created_at REAL NOT NULL,
+            updated_at REAL NOT NULL,
+            UNIQUE (project_id, name)
+        );
+        """
+    }
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def add(self, project_id: int, name: str, config: str, **columns: object) -> int:
+        """Store a new, running sweep and return its id."""
+        now = time.time()
+        values = {
+            "project_id": project_id,
+            "name": name,
+            "config": config,
+            "state": RUNNING,
+            "created_at": now,
+            "updated_at": now,
+            **columns,
+        }
+        names = ", ".join(values)
+        marks = ", ".join("?" * len(values))
+        cursor = self._db.execute(f"INSERT INTO sweeps ({names}) VALUES ({marks})", tuple(values.values()))
+        return int(cursor.lastrowid or 0)
+
+    def by_id(self, key: int) -> sqlite3.Row | None:
+        """The sweep with this id."""
+        row: sqlite3.Row | None = self._db.execute("SELECT * FROM sweeps WHERE id = ?", (key,)).fetchone()
+        return row
+
+    def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
+        """The sweep of this short name in a project."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT * FROM sweeps WHERE project_id = ? AND name = ?", (project_id, name)
+        ).fetchone()
+        return row
+
+    def listed(self, project_id: int, offset: int = 0, limit: int = -1) -> Sequence[sqlite3.Row]:
+        """A page of a project's sweeps, newest first."""
+        return self._db.execute(
+            "SELECT * FROM sweeps WHERE project_id = ? ORDER BY id DESC LIMIT ? OFFSET ?",
+            (project_id, limit, offset),
+        ).fetchall()
+
+    def count(self, project_id: int) -> int:
+        """The number of sweeps of a project."""
+        row = self._db.execute("SELECT COUNT(*) FROM sweeps WHERE project_id = ?", (project_id,)).fetchone()
+        return int(row[0])
+
+    def set_state(self, key: int, state: str) -> None:
+        """Store a new state."""
+        self._db.execute("UPDATE sweeps SET state = ?, updated_at = ? WHERE id = ?", (state, time.time(), key))
+
+    def rename(self, key: int, display_name: str | None, description: str | None) -> None:
+        """Store a display name or a description; None leaves the old one."""
+        self._db.execute(
+            "UPDATE sweeps SET display_name = COALESCE(?, display_name), description = COALESCE(?, description),"
+            " updated_at = ? WHERE id = ?",
+            (display_name, description, time.time(), key),
+        )
+
+    def finish_if_done(self, key: int) -> bool:
+        """Finish a running sweep whose points have all ended; whether it did."""
+        cursor = self._db.execute(
+            "UPDATE sweeps SET state = ?, updated_at = ? WHERE id = ? AND state = ? AND NOT EXISTS"
+            " (SELECT 1 FROM points WHERE sweep_id = sweeps.id AND state IN ('pending', 'claimed'))",
+            (FINISHED, time.time(), key, RUNNING),
+        )
+        return cursor.rowcount > 0

@@ -1,0 +1,199 @@
+"""Bytes in and out: files of runs, files and manifests of artifacts. Streams, never a whole file in memory.
+
+An address is good with a signature (see `signing`), or, for fetching, with the API key. What arrives is compared
+with what was announced before anything names it. This module does not know GraphQL.
+"""
+
+import mimetypes
+from collections.abc import AsyncIterator
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
+from starlette.responses import FileResponse, Response
+
+from launch.server import auth
+from launch.server.blobs import Blob
+from launch.server.errors import CONFLICT, ApiError, NotFound, TooLarge
+from launch.server.limits import MAX_MANIFEST, MAX_UPLOAD, UPLOAD_CHUNK
+from launch.server.services import Services
+from launch.server.storage import Tables, artifacts
+from launch.server.wire import checked_path
+
+SHOWN_INLINE = frozenset(
+    {"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "text/plain", "application/json"}
+)
+"""What a browser may show; everything else, SVG and HTML above all, is offered as a download."""
+INERT = {
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "private, max-age=3600",
+}
+
+
+async def put_run_file(http: HttpRequest) -> Response:
+    """Take a file of a run."""
+    services = _services(http)
+    run_id, name = int(http.path_params["run"]), checked_path(http.path_params["name"])
+    services.signer.check("PUT", _path(http), http.query_params)
+    await run_in_threadpool(_must_exist, services, run_id)
+    blob = await _receive(services, http, MAX_UPLOAD, None)
+
+    def store() -> None:
+        with services.store.write() as tables:
+            if tables.runs.by_id(run_id) is None:
+                raise NotFound("this run was deleted")
+            tables.files.put(run_id, name, blob.md5, blob.size)
+
+    await run_in_threadpool(store)
+    return Response(status_code=200)
+
+
+async def put_artifact_file(http: HttpRequest) -> Response:
+    """Take a file of an artifact; its bytes must have the digest in the address."""
+    services = _services(http)
+    services.signer.check("PUT", _path(http), http.query_params)
+    await _receive(services, http, MAX_UPLOAD, http.path_params["md5"])
+    return Response(status_code=200)
+
+
+async def put_manifest(http: HttpRequest) -> Response:
+    """Take the manifest of an artifact; its bytes must have the digest that was announced."""
+    services = _services(http)
+    services.signer.check("PUT", _path(http), http.query_params)
+    key = int(http.path_params["artifact"])
+
+    def announced() -> str | None:
+        with services.store.read() as tables:
+            return _pending_digest(tables, key)
+
+    blob = await _receive(services, http, MAX_MANIFEST, await run_in_threadpool(announced))
+
+    def store() -> None:
+        with services.store.write() as tables:
+            if _pending_digest(tables, key) not in (None, blob.md5):
+                raise ApiError("another manifest was announced meanwhile", CONFLICT)
+            tables.artifacts.set(key, manifest_md5=blob.md5)
+
+    await run_in_threadpool(store)
+    return Response(status_code=200)
+
+
+async def get_run_file(http: HttpRequest) -> Response:
+    """Send a file of a run."""
+    services = _services(http)
+    _may_fetch(services, http)
+    run_id, name = int(http.path_params["run"]), http.path_params["name"]
+
+    def find() -> str:
+        with services.store.read() as tables:
+            row = tables.files.get(run_id, name)
+        if row is None:
+            raise NotFound(f"this run has no file {name[:200]!r}")
+        return str(row["md5"])
+
+    return _send(services, await run_in_threadpool(find), name)
+
+
+async def get_artifact_file(http: HttpRequest) -> Response:
+    """Send a file of an artifact."""
+    services = _services(http)
+    _may_fetch(services, http)
+    return _send(services, http.path_params["md5"], http.path_params["name"])
+
+
+async def get_manifest(http: HttpRequest) -> Response:
+    """Send the manifest of an artifact."""
+    services = _services(http)
+    _may_fetch(services, http)
+
+    def find() -> str:
+        with services.store.read() as tables:
+            row = tables.artifacts.by_id(int(http.path_params["artifact"]))
+        if row is None or not row["manifest_md5"]:
+            raise NotFound("this artifact has no manifest")
+        return str(row["manifest_md5"])
+
+    return _send(services, await run_in_threadpool(find), "wandb_manifest.json")
+
+
+async def get_by_digest(http: HttpRequest) -> Response:
+    """Send a file of an artifact to a client that knows only its digest (`/artifactsV2/…/{hex}/{name}`)."""
+    services = _services(http)
+    auth.check(services.key, http.headers.get("authorization"))
+    parts = http.path_params["rest"].split("/")
+    digest = next((part for part in reversed(parts) if len(part) == 32), "")
+    return _send(services, digest, parts[-1])
+
+
+def _services(http: HttpRequest) -> Services:
+    services: Services = http.app.state.services
+    return services
+
+
+def _path(http: HttpRequest) -> str:
+    path: str = http.scope["path"]
+    return path
+
+
+def _may_fetch(services: Services, http: HttpRequest) -> None:
+    if http.headers.get("authorization") is not None:
+        auth.check(services.key, http.headers["authorization"])
+    else:
+        services.signer.check("GET", _path(http), http.query_params)
+
+
+async def _receive(services: Services, http: HttpRequest, limit: int, expected: str | None) -> Blob:
+    """Write the body to the disk as it comes. A client that goes away in the middle leaves nothing behind."""
+    announced = http.headers.get("content-length", "0")
+    if announced.isascii() and announced.isdigit() and int(announced) > limit:
+        raise TooLarge("the file", limit)
+    with services.blobs.incoming(limit) as incoming:
+        async for chunk in _gathered(http):
+            await run_in_threadpool(incoming.write, chunk)
+        return await run_in_threadpool(incoming.keep, expected)
+
+
+async def _gathered(http: HttpRequest) -> AsyncIterator[bytes]:
+    """The body in pieces of about `UPLOAD_CHUNK`, so that each costs one hop to a thread."""
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        async for piece in http.stream():
+            pieces.append(piece)
+            size += len(piece)
+            if size >= UPLOAD_CHUNK:
+                yield b"".join(pieces)
+                pieces, size = [], 0
+    except ClientDisconnect as error:
+        raise ApiError("the upload broke off") from error
+    if pieces:
+        yield b"".join(pieces)
+
+
+def _send(services: Services, md5: str, name: str) -> Response:
+    path = services.blobs.path(md5)
+    if not path.is_file():
+        raise NotFound("this file is not on this server")
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    shown = kind in SHOWN_INLINE
+    return FileResponse(
+        path,
+        media_type=kind if shown else "application/octet-stream",
+        filename=name.rsplit("/", 1)[-1],
+        content_disposition_type="inline" if shown else "attachment",
+        headers=INERT,
+    )
+
+
+def _must_exist(services: Services, run_id: int) -> None:
+    with services.store.read() as tables:
+        if tables.runs.by_id(run_id) is None:
+            raise NotFound("there is no such run")
+
+
+def _pending_digest(tables: Tables, key: int) -> str | None:
+    row = tables.artifacts.by_id(key)
+    if row is None or row["state"] != artifacts.PENDING:
+        raise ApiError("this artifact takes no manifest (any more)", CONFLICT)
+    return None if row["manifest_digest"] is None else str(row["manifest_digest"])

@@ -1,0 +1,147 @@
+"""How values look on the wire: ids, times, names and JSON. Knows no storage and no HTTP."""
+
+import base64
+import binascii
+import json
+import math
+import re
+import secrets
+import string
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from launch.server.errors import ApiError
+from launch.server.limits import MAX_JSON_DEPTH, MAX_NAME
+
+ENTITY = "local"
+_ALPHABET = string.ascii_lowercase + string.digits
+_FORBIDDEN_IN_NAMES = re.compile(r"[/\\#?%:\x00-\x1f]")
+
+
+def gid(kind: str, key: object) -> str:
+    """A global id, base64 of `kind:key`, as the client demands."""
+    return base64.b64encode(f"{kind}:{key}".encode()).decode()
+
+
+def parse_gid(kind: str, value: object) -> str | None:
+    """The key inside a global id of this kind; None when it is not one."""
+    try:
+        text = base64.b64decode(str(value), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return None
+    prefix, _, key = text.partition(":")
+    return key if prefix == kind and key else None
+
+
+def parse_row_id(kind: str, value: object) -> int | None:
+    """As `parse_gid`, for ids that number a row."""
+    key = parse_gid(kind, value)
+    return int(key) if key is not None and key.isascii() and key.isdigit() and len(key) < 19 else None
+
+
+def new_name(length: int = 8) -> str:
+    """A random short name as W&B gives to runs and sweeps."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def checked_name(value: object, what: str) -> str:
+    """`value` as a name that can stand in an address.
+
+    Raises:
+        ApiError: it is empty, too long, or holds a character with a meaning in addresses or paths.
+    """
+    if not isinstance(value, str) or not value.strip() or value in (".", ".."):
+        raise ApiError(f"a {what} needs a name, not {value!r}")
+    if len(value) > MAX_NAME:
+        raise ApiError(f"the {what} name is {len(value)} characters long; at most {MAX_NAME} are allowed")
+    if bad := _FORBIDDEN_IN_NAMES.search(value):
+        raise ApiError(f"the {what} name {value!r} holds {bad.group()!r}, which names cannot")
+    return value
+
+
+def checked_path(value: object) -> str:
+    r"""`value` as the relative path of a file: no `..`, no root, no drive, no backslash, no control character.
+
+    Raises:
+        ApiError: it is not. Nothing on this server's disk is ever named by it, but the client writes
+            downloads to it.
+    """
+    if not isinstance(value, str) or not value or len(value) > MAX_NAME * 4:
+        raise ApiError(f"not the name of a file: {str(value)[:80]!r}")
+    parts = value.split("/")
+    unsafe = any(part in ("", ".", "..") for part in parts) or "\\" in value or re.match(r"^[A-Za-z]:", value)
+    if unsafe or any(ord(char) < 32 for char in value):
+        raise ApiError(f"the file name {value[:80]!r} is not a plain relative path")
+    return value
+
+
+def iso(seconds: float | None) -> str | None:
+    """Seconds since the epoch as the client reads times: UTC, no fraction."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def dumps(value: object) -> str:
+    """JSON for storage and for JSON strings inside a reply; NaN and Infinity stay bare, as the client reads."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def loads(text: str | bytes) -> Any:
+    """Any JSON, bare NaN and Infinity included.
+
+    Raises:
+        ApiError: it is not JSON, or nested deeper than `MAX_JSON_DEPTH`.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(f"not JSON: {error}") from error
+    if _too_deep(value, MAX_JSON_DEPTH):
+        raise ApiError(f"JSON nested deeper than {MAX_JSON_DEPTH}")
+    return value
+
+
+def json_object(text: object, what: str) -> dict[str, Any]:
+    """A JSON string that holds an object; None and "null" give an empty one.
+
+    Raises:
+        ApiError: it is something else.
+    """
+    if text is None:
+        return {}
+    value = loads(text) if isinstance(text, str) else text
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ApiError(f"{what} must be a JSON object, not {type(value).__name__}")
+    return value
+
+
+def plain(value: Any) -> Any:
+    """`value` with NaN and Infinity as strings: a GraphQL reply is strict JSON, and Go refuses the bare ones."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else _nonfinite(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _nonfinite(value: float) -> str:
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _too_deep(value: object, left: int) -> bool:
+    level = [value]
+    for _ in range(left):
+        level = [
+            child
+            for item in level
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,79 @@
+"""Which tracker a command speaks to, and the embedded server where there is none.
+
+`WANDB_BASE_URL`, `WANDB_API_KEY` or a logged-in client decide, as W&B's users expect. With none of them it is the
+embedded server of this folder; if none runs, one is started and left running.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from framework.errors import TrackerError
+from framework.tracking.tracker import Tracker, configured
+from launch.server import ServerInfo, find_server
+
+DIRECTORY = Path(".sashiko")
+PORT = 8765
+START_S = 30.0
+
+
+def choose(directory: Path = DIRECTORY, *, embedded: bool = False) -> tuple[Tracker, str]:
+    """The tracker, and a sentence that says which it is. The environment points at it afterwards.
+
+    Raises:
+        TrackerError: the embedded server does not start.
+        TrackerRefused: an address is configured, but no key for it.
+    """
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    found = None if embedded else configured(os.environ, _client_base_url())
+    if found is not None:
+        sentence = f"tracker: {found.url}"
+    else:
+        info = find_server(directory)
+        started = info is None
+        info = info or start(directory)
+        found = Tracker(info.url, info.key)
+        # Short runs are over before the client's usual 15 s are.
+        os.environ.setdefault("WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL", "1")
+        os.environ.setdefault("WANDB_DIR", str(directory.resolve() / "client"))
+        Path(os.environ["WANDB_DIR"]).mkdir(parents=True, exist_ok=True)
+        verb = "started, and left running" if started else "running"
+        sentence = f"tracker: {info.url} (embedded server in {directory}, {verb}; stop: sashiko serve --stop)"
+    os.environ["WANDB_BASE_URL"] = found.url
+    os.environ["WANDB_API_KEY"] = found.key
+    return found, sentence
+
+
+def _client_base_url() -> str | None:
+    """The address that `wandb login --host` saved, if any; the client's own default does not count."""
+    if os.environ.get("WANDB_BASE_URL") or os.environ.get("WANDB_API_KEY"):
+        return None
+    import wandb
+
+    return str(wandb.setup().settings.base_url)
+
+
+def start(directory: Path) -> ServerInfo:
+    """Start the embedded server of a folder in the background.
+
+    Raises:
+        TrackerError: it does not answer within 30 s; the message holds the end of its log.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "server.log"
+    for port in (PORT, 0):
+        with log.open("ab") as output:
+            server = subprocess.Popen(
+                [sys.executable, "-m", "launch.cli", "serve", "--dir", str(directory), "--port", str(port)],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            )  # fmt: skip
+        end = time.monotonic() + START_S
+        while time.monotonic() < end and server.poll() is None:
+            info = find_server(directory)
+            if info is not None:
+                return info
+            time.sleep(0.1)
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
+    raise TrackerError(f"the embedded server did not start in {directory}; its log ({log}) ends:\n{tail}")

@@ -1,0 +1,329 @@
+"""Workers: claim the points of a sweep and run each in a child forked from a warm parent.
+
+    python -m launch.worker ENTITY/PROJECT/SWEEP --workers 2
+
+The first process imports what the experiment needs, once, and forks the workers; it touches no GPU. Each worker
+has a wandb service of its own, so that a child that dies takes nothing of its neighbours with it. First the
+workers make what the points require, then they claim points until the tracker sends them home. Events go to
+standard output, one JSON object a line.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from experiments import manager_of
+from framework.definition import Definition, raw_config
+from framework.errors import SashikoError, TrackerError
+from framework.manager import Manager, Point, plan
+from framework.tracking import sweeps
+from framework.tracking.sweeps import SweepPath
+from framework.tracking.tracker import Tracker, configured
+from launch.child import Child, Outcome, die_with
+
+HEARTBEAT_S = 5.0
+IDLE_S = (0.1, 2.0)
+STOP_GRACE_S = 10.0
+SERVER_AWAY_S = 3600.0
+FAILED_RUNS = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the workers of one sweep share: all of it was read before the first fork."""
+
+    path: SweepPath
+    tracker: Tracker
+    definition: Definition
+    manager: Manager[Any]
+    points: Mapping[str, Point]
+
+    @property
+    def project_path(self) -> str:
+        """entity/project."""
+        return f"{self.path.entity}/{self.path.project}"
+
+
+class Stop(Exception):
+    """A signal asked the worker to end."""
+
+
+def emit(kind: str, **facts: Any) -> None:
+    """Tell whoever started the workers what happened. One short write, so that lines of workers do not mix."""
+    line = json.dumps({"event": kind, **facts}) + "\n"
+    os.write(1, line.encode())
+
+
+class Worker:
+    """One worker process: a claimant of points, with at most one child at a time."""
+
+    def __init__(self, job: Job, index: int, folder: Path) -> None:
+        """Logs of children go to `folder`."""
+        self._job = job
+        self._index = index
+        self._folder = folder
+        self._failed = 0
+
+    def work(self) -> int:
+        """Make what is required, then work points until the tracker sends `exit`; returns how many failed."""
+        _warm_up_service()
+        self._make_required()
+        agent = sweeps.Agent(self._job.tracker, self._job.path, socket.gethostname())
+        idle = IDLE_S[0]
+        while True:
+            commands = agent.heartbeat(None)
+            runs = [command for command in commands if command["type"] == "run"]
+            if any(command["type"] == "exit" for command in commands):
+                return self._failed
+            for command in runs:
+                self._work_point(agent, command)
+            idle = IDLE_S[0] if runs else min(2 * idle, IDLE_S[1])
+            if not runs:
+                time.sleep(idle)
+
+    # --- the artifacts that points require -----------------------------------------------------------------
+
+    def _make_required(self) -> None:
+        required = {}
+        for point in self._job.points.values():
+            for requirement in self._job.manager.requires(point.config):
+                name = f"{requirement.kind}-{requirement.config.config_id}"
+                required[name] = requirement
+        from framework.tracking import lease
+
+        names = list(required)
+        for name in names[self._index :] + names[: self._index]:
+            if lease.exists(self._job.tracker, self._job.project_path, name):
+                continue
+            log = self._folder / f"{name}.log"
+            requirement = required[name]
+            emit("making", name=name)
+            child = Child(lambda r=requirement: _make(self._job, r.kind, r.config), log)  # type: ignore[misc]
+            outcome = self._attend(child, None, name)
+            emit("made", name=name, error=outcome.error, log=_tail(log))
+
+    # --- one point -----------------------------------------------------------------------------------------
+
+    def _work_point(self, agent: sweeps.Agent, command: Mapping[str, Any]) -> None:
+        run_id, swept = str(command["run_id"]), sweeps.point_of(command)
+        point = self._job.points.get(_key(swept))
+        emit("started", run=run_id, name=point.name if point else run_id)
+        log = self._folder / f"{run_id}.log"
+        child = Child(lambda: _run_point(self._job, point, swept, run_id), log)
+        outcome = self._attend(child, agent, run_id)
+        text = log.read_text(errors="replace")
+        if not outcome.closed:
+            text += f"\n{outcome.error}\n"
+            _restart_service(outcome.exit_code)
+        if text.strip() or not outcome.closed:
+            self._ship(run_id, text, outcome)
+        self._failed += bool(outcome.error)
+        emit("ended", run=run_id, name=point.name if point else run_id, error=outcome.error, log=_tail(log))
+        log.unlink(missing_ok=True)
+
+    def _attend(self, child: Child, agent: sweeps.Agent | None, run_id: str) -> Outcome:
+        """Wait for a child, with heartbeats that keep its point, and obey `stop`."""
+        kill_at = float("inf")
+        try:
+            while True:
+                outcome = child.wait(HEARTBEAT_S)
+                if outcome is not None:
+                    return outcome
+                commands = self._beat(agent, run_id) if agent else []
+                if any(command["type"] in ("stop", "exit") for command in commands):
+                    child.kill(signal.SIGTERM)
+                    kill_at = min(kill_at, time.monotonic() + STOP_GRACE_S)
+                if time.monotonic() > kill_at:
+                    child.kill(signal.SIGKILL)
+        except Stop:
+            child.kill(signal.SIGTERM)
+            if child.wait(STOP_GRACE_S) is None:
+                child.kill(signal.SIGKILL)
+            raise
+
+    def _beat(self, agent: sweeps.Agent, run_id: str) -> list[dict[str, Any]]:
+        try:
+            return agent.heartbeat(run_id)
+        except TrackerError as error:
+            emit("away", error=str(error))
+            return []  # the child works on; its rows wait in its own client
+
+    def _ship(self, run_id: str, text: str, outcome: Outcome) -> None:
+        """Put the child's output, and how it died, into the run's log."""
+        lines = [line + "\n" for line in text.splitlines()]
+        payload = {
+            "files": {"output.log": {"offset": 0, "content": lines}},
+            "complete": True,
+            "exitcode": outcome.exit_code,
+        }
+        self._job.tracker.file_stream(f"{self._job.project_path}/{run_id}", payload)
+        if not outcome.closed:
+            sweeps.note_error(self._job.tracker, self._job.path, run_id, outcome.error)
+
+
+# --- in the child --------------------------------------------------------------------------------------------
+
+
+def _run_point(job: Job, point: Point | None, swept: Mapping[str, Any], run_id: str) -> None:
+    from framework.tracking.run import Identity, Run
+
+    config = point.config if point else job.manager.config.parse(raw_config(swept), str(job.path))
+    experiment = job.definition.experiment
+    identity = Identity(
+        experiment=experiment,
+        project=job.path.project,
+        entity=job.path.entity,
+        run_id=run_id,
+        name=point.name if point else None,
+        group=point.batch if point else None,
+        tags=[experiment, point.label] if point else [experiment],
+        sweep_id=job.path.id,
+        swept=swept,
+    )
+    with Run(config, identity, job.manager, light=True) as run:
+        job.manager.run(config, run)
+
+
+def _make(job: Job, kind: str, config: Any) -> None:
+    from framework.tracking import lease
+
+    maker = lease.Maker(job.manager, job.definition.experiment, job.project_path)
+    lease.made_if_free(maker, kind, config)
+
+
+# --- the wandb service ---------------------------------------------------------------------------------------
+
+
+def _warm_up_service() -> None:
+    """Start the client's service and finish one run in it: forked children then start in milliseconds."""
+    import wandb
+
+    with tempfile.TemporaryDirectory(prefix="sashiko-warm-", ignore_cleanup_errors=True) as folder:
+        settings = wandb.Settings(
+            mode="offline",
+            silent=True,
+            root_dir=folder,
+            console="off",
+            x_disable_stats=True,
+            x_disable_meta=True,
+        )
+        run = wandb.init(project="warm-up", dir=folder, settings=settings)
+        run.log({"warm": 1})
+        run.finish()
+
+
+def _restart_service(exit_code: int) -> None:
+    """Let the service close the run that a dead child left open, and start anew."""
+    import wandb
+
+    wandb.teardown(exit_code=exit_code)
+    _warm_up_service()
+
+
+# --- the first process -----------------------------------------------------------------------------------------
+
+
+def _key(swept: Mapping[str, Any]) -> str:
+    from framework.config import canonical_json
+
+    return canonical_json(swept)
+
+
+def _tail(log: Path, lines: int = 20) -> str:
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def read_job(path_text: str, tracker: Tracker) -> Job:
+    """Everything that the workers share.
+
+    Raises:
+        SashikoError: the sweep or its experiment is unknown, or one of its points is invalid.
+    """
+    path = sweeps.parse_path(path_text, tracker.check())
+    definition = sweeps.definition_of(tracker, path)
+    manager = manager_of(definition.experiment)
+    points = plan(manager.config, definition)
+    keys = [_key(point) for point in definition.points()]
+    return Job(path, tracker, definition, manager, dict(zip(keys, points, strict=True)))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Work a sweep; the exit code is 0, or 1 if a run failed, or that of the error that stopped it."""
+    parser = argparse.ArgumentParser(prog="python -m launch.worker")
+    parser.add_argument("sweep", help="ENTITY/PROJECT/SWEEP")
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    tracker = configured(os.environ)
+    try:
+        if tracker is None:
+            raise TrackerError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
+        job = read_job(options.sweep, Tracker(tracker.url, tracker.key, SERVER_AWAY_S))
+        job.manager.warm()
+        import framework.tracking.run  # noqa: F401 (forked children must find it imported)
+    except SashikoError as error:
+        emit("error", message=str(error))
+        return error.exit_code
+    emit("warm", workers=options.workers)
+    return _fork_workers(job, options.workers)
+
+
+def _fork_workers(job: Job, count: int) -> int:
+    with tempfile.TemporaryDirectory(prefix="sashiko-logs-", ignore_cleanup_errors=True) as folder:
+        pids = [_fork_worker(job, index, Path(folder)) for index in range(count)]
+
+        def pass_on(number: int, _frame: FrameType | None) -> None:
+            for pid in pids:
+                os.kill(pid, number)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, pass_on)
+        codes = []
+        for pid in pids:
+            _, status = os.waitpid(pid, 0)
+            codes.append(abs(os.waitstatus_to_exitcode(status)))
+    return max(codes)
+
+
+def _fork_worker(job: Job, index: int, folder: Path) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    die_with(parent)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    code = 0
+    try:
+        failed = Worker(job, index, folder).work()
+        code = FAILED_RUNS if failed else 0
+    except Stop:
+        code = 128 + signal.SIGTERM
+    except SashikoError as error:
+        emit("error", message=str(error))
+        code = error.exit_code
+    finally:
+        import wandb
+
+        wandb.teardown()
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Stop
+
+
+if __name__ == "__main__":
+    sys.exit(main())

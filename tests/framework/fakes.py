@@ -1,0 +1,43 @@
+"""A run that keeps what it is given, for tests that need no tracker."""
+
+import shutil
+from pathlib import Path
+
+
+class FakeRun:
+    """The methods of `framework.tracking.run.Run` over lists; artifacts are folders by kind and config_id."""
+
+    def __init__(self, folder, store=None):
+        self.id = self.name = folder.name
+        self.url = f"fake://{folder.name}"
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.store = {} if store is None else store
+        self.rows, self.summary, self.images, self.figures, self.tables = [], {}, {}, {}, {}
+        self.artifacts = {}
+
+    def log(self, metrics):
+        self.rows.append(dict(metrics))
+
+    def summarise(self, metrics):
+        self.summary |= metrics
+
+    def log_image(self, key, image, caption=""):
+        assert image.min() >= 0
+        assert image.max() <= 1
+        self.images.setdefault(key, []).append((image, caption))
+
+    def log_figure(self, key, figure):
+        self.figures[key] = figure
+
+    def log_table(self, name, frame):
+        self.tables[name] = frame
+
+    def log_artifact(self, kind, config, folder, *, metadata=None):
+        kept = self.folder / "artifacts" / f"{kind}-{config.config_id}"
+        shutil.copytree(folder, kept)
+        self.store[kind, config.config_id] = kept
+        self.artifacts[kind] = metadata
+
+    def require(self, kind, config):
+        return self.store[kind, config.config_id]

@@ -1,0 +1,154 @@
+"""Config: refusals in the user's words, identity, and how values are typed."""
+
+import json
+import subprocess
+import sys
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import Field, ValidationError
+
+from framework.config import Config, canonical, canonical_json, no_effect, replicate
+from framework.errors import ConfigError, InvalidInput
+
+
+class Linear(Config):
+    kind: Literal["linear"] = "linear"
+    ridge: float = 0.0
+
+
+class Mlp(Config):
+    kind: Literal["mlp"] = "mlp"
+    hidden: tuple[int, ...] = (8,)
+
+
+class Model(Config):
+    width: int = 4
+    depth: int = 2
+
+
+class Study(Config):
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    label: str | None = None
+    either: int | str = 1
+    sizes: tuple[tuple[int, ...], ...] = ()
+    mapping: Annotated[Linear | Mlp, Field(discriminator="kind")] = Linear(ridge=0.5)
+    model: Model = Model(width=16)
+    seed: int = replicate(0, description="a seed")
+    device: str = no_effect("cpu", description="where")
+
+
+def problems(data: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        Study.parse(data, "study.toml")
+    assert "study.toml" in str(caught.value)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_unknown_key_names_the_nearest():
+    assert problems({"batch": 32}) == ["batch: unknown key; did you mean `batch_size`?"]
+    assert problems({"mapping": {"kind": "linear", "rdge": 1}}) == [
+        "mapping.rdge: unknown key; did you mean `ridge`?"
+    ]
+    assert "known: batch_size, device" in problems({"zzz": 1})[0]
+
+
+def test_wrong_type_names_field_value_and_what_is_allowed():
+    assert problems({"batch_size": "16"}) == ["batch_size: is '16' (str); allowed: an integer"]
+    assert problems({"batch_size": True}) == ["batch_size: is True (bool); allowed: an integer"]
+    assert problems({"either": 1.5}) == ["either: is 1.5 (float); allowed: an integer or a string"]
+    assert problems({"sizes": [[1.5]]}) == ["sizes.0.0: is 1.5 (float); allowed: an integer"]
+    assert problems({"mapping": {"kind": "spline"}}) == ["mapping.kind: is 'spline'; allowed: 'linear', 'mlp'"]
+
+
+def test_all_errors_come_together():
+    found = problems({"batch": 1, "learning_rate": "fast", "model": {"widht": 3, "depth": None}})
+    assert len(found) == 4
+
+
+def test_nan_and_infinity_are_refused():
+    assert "finite" in problems({"learning_rate": float("nan")})[0]
+    assert "finite" in problems({"learning_rate": float("inf")})[0]
+
+
+def test_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        Study().batch_size = 3  # type: ignore[misc]
+
+
+def test_a_partial_section_keeps_the_rest_of_the_fields_own_default():
+    assert Study.parse({"model": {"depth": 7}}).model == Model(width=16, depth=7)
+    assert Study.parse({"mapping": {"kind": "linear"}}).mapping == Linear(ridge=0.5)
+    assert Study.parse({"mapping": {"ridge": 2}}).mapping == Linear(ridge=2.0)
+
+
+def test_another_branch_takes_nothing_from_the_default_branch():
+    assert Study.parse({"mapping": {"kind": "mlp"}}).mapping == Mlp()
+
+
+def test_values_are_typed_as_the_fields_say():
+    study = Study.parse({"learning_rate": "1e-3", "either": "1e-3", "label": "007", "sizes": [[1, 2], [3]]})
+    assert study.learning_rate == 1e-3
+    assert study.either == "1e-3"
+    assert study.label == "007"
+    assert study.sizes == ((1, 2), (3,))
+    assert isinstance(Study.parse({"learning_rate": 1}).learning_rate, float)
+
+
+def test_identity_ignores_key_order_and_number_form():
+    one = Study.parse({"batch_size": 8, "learning_rate": 1, "mapping": {"kind": "linear", "ridge": 0}})
+    other = Study.parse({"mapping": {"ridge": 0.0, "kind": "linear"}, "learning_rate": 1.0, "batch_size": 8})
+    assert one.config_id == other.config_id
+
+
+def test_identity_leaves_out_what_cannot_change_a_result():
+    assert Study().config_id == Study(device="cuda").config_id
+    assert Study().config_id != Study(seed=1).config_id
+    assert Study().config_id != Study(model=Model(width=17)).config_id
+
+
+def test_identity_is_stable_over_processes_and_hash_seeds():
+    code = (
+        "from tests.framework.test_config import Study; "
+        "print(Study.parse({'mapping': {'kind': 'mlp', 'hidden': [8, 8]}, 'learning_rate': 1e-5}).config_id)"
+    )
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in ("0", "1")
+    }
+    # A written-down value: an upgrade of Python or pydantic that changed identities would orphan every artifact.
+    assert seen == {"f5d7e3161aa8\n"}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(json_values)
+def test_canonical_json_is_a_fixed_point_and_keeps_values(value: Any):
+    text = canonical_json(value)
+    assert canonical_json(json.loads(text)) == text
+    assert canonical(value) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53 + 1, object()])
+def test_canonical_refuses_what_json_cannot_carry(value: Any):
+    with pytest.raises(ValueError):  # noqa: PT011 (each has a message of its own)
+        canonical({"a": [value]})
+
+
+def test_equal_numbers_look_equal():
+    assert canonical_json([0, 0.0, -0.0, 1.0, 1e-3]) == "[0,0,0,1,0.001]"
+
+
+def test_invalid_input_exits_with_2():
+    assert ConfigError([]).exit_code == InvalidInput([]).exit_code == 2
