@@ -1,6 +1,7 @@
 """What agents run, and what `sashiko run` calls: one experiment, one config.
 
 python -m experiments stitching --config my.toml --source.seed 2
+python -m experiments --write-sweeps sweeps
 """
 
 import argparse
@@ -11,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments import EXPERIMENTS, manager_of
-from framework.definition import Definition, raw_config, read
-from framework.errors import ConfigError, DefinitionError, Problem, SashikoError
+from framework.definition import raw_config, read_file
+from framework.errors import ConfigError, Problem, SashikoError
+from framework.grid import Grid
 from framework.layers import DEFAULT, Resolved, resolve, split_overrides
 from framework.manager import Point, plan, point_at
+
+PROJECT = "sashiko"
+WRITTEN = "Written from the grids by `make sweeps`. Use: sashiko sweep FILE --workers 2, or: wandb sweep FILE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,12 +39,16 @@ def run(arguments: list[str]) -> None:
         SashikoError: whatever is wrong with the experiment, the config, or the run.
     """
     parser = argparse.ArgumentParser(prog="python -m experiments", allow_abbrev=False)
-    parser.add_argument("experiment", help=", ".join(EXPERIMENTS))
+    parser.add_argument("experiment", nargs="?", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--write-sweeps", metavar="FOLDER", type=Path, help="write every grid as a sweep file")
     parser.add_argument("--config", action="append", default=[], type=Path, help="TOML, YAML or JSON; repeatable")
     parser.add_argument("--sweep", type=Path, help="take the config from a sweep file, with --index")
     parser.add_argument("--index", type=int, help="which point of --sweep, from 0")
     options, words = parser.parse_known_args(arguments)
-    manager = manager_of(options.experiment)
+    if options.write_sweeps is not None:
+        write_sweeps(options.write_sweeps)
+        return
+    manager = manager_of(options.experiment or "")
     from framework.tracking import single
 
     agent = single.take_from_agent(os.environ)
@@ -61,21 +70,20 @@ def _point(path: Path | None, index: int | None, words: list[str]) -> Point:
         raise ConfigError([Problem("--sweep/--index", "go together: a sweep file and the index of a point")])
     if words:
         raise ConfigError([Problem(words[0], "cannot be combined with --index: a point has all its values")])
-    definition = read_sweep(path)
+    definition = read_file(path)
     return point_at(plan(manager_of(definition.experiment).config, definition), index)
 
 
-def read_sweep(path: Path) -> Definition:
-    """The sweep definition in a file.
+def write_sweeps(folder: Path) -> None:
+    """Write the grids of all experiments as `<name>.yaml`, which `wandb sweep` takes as it is."""
+    for experiment in EXPERIMENTS:
+        for name, grid in manager_of(experiment).grids.items():
+            (folder / f"{name}.yaml").write_text(sweep_text(experiment, name, grid), encoding="utf-8")
 
-    Raises:
-        DefinitionError: the file cannot be read, or is no sweep definition.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DefinitionError([Problem("", f"cannot be read: {error}")], str(path)) from None
-    return read(text, str(path))
+
+def sweep_text(experiment: str, name: str, grid: Grid) -> str:
+    """A grid as the text of a sweep file."""
+    return f"# {WRITTEN}\n" + grid.definition(name, experiment, project=PROJECT).text()
 
 
 def _print_origins(resolved: Resolved[Any]) -> None:

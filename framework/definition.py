@@ -8,6 +8,7 @@ so that a file means the same here and in `wandb sweep FILE`.
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -46,7 +47,7 @@ class UniqueKeyLoader(yaml.CSafeLoader):
         mapping: dict[Any, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
-                return dict(super().construct_mapping(node, deep))  # type: ignore[arg-type]
+                return dict(super().construct_mapping(node, deep))
             key = self.construct_object(key_node, deep=True)
             if key in mapping:
                 problem = f"the key `{key}` stands twice; keep one of them"
@@ -55,7 +56,11 @@ class UniqueKeyLoader(yaml.CSafeLoader):
         return mapping
 
 
-UniqueKeyLoader.add_constructor("tag:yaml.org,2002:map", lambda loader, node: loader.construct_mapping(node, True))
+def _construct_mapping(loader: UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    return loader.construct_mapping(node, deep=True)
+
+
+UniqueKeyLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,19 @@ def read(text: str, where: str = "") -> Definition:
     if problems:
         raise DefinitionError(problems, where)
     return Definition(data, where)
+
+
+def read_file(path: Path) -> Definition:
+    """The sweep definition in a file.
+
+    Raises:
+        DefinitionError: the file cannot be read, or is no sweep definition.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionError([Problem("", f"cannot be read: {error}")], str(path)) from None
+    return read(text, str(path))
 
 
 def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:

@@ -1,9 +1,11 @@
 """Per-task values: any parameter declared `PerTask[T]` takes one value for all tasks, or one for each.
 
-class Training(Config):
-    learning_rate: PerTask[float] = 1e-3      # 0.001, or {"task_0": 0.001, "task_1": 0.01}
+For example::
 
-for_task(config, "task_1").learning_rate      # always a plain value
+    class Training(Config):
+        learning_rate: PerTask[float] = 1e-3  # 0.001, or {"task_0": 0.001, "task_1": 0.01}
+
+    for_task(config, "task_1").learning_rate  # always a plain value
 """
 
 from collections.abc import Iterator, Mapping

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
 
@@ -28,6 +28,7 @@ class Outcome:
     closed: bool
     error: str
     signal: int | None = None
+    value: Any = None
 
     @property
     def exit_code(self) -> int:
@@ -40,8 +41,8 @@ class Outcome:
 class Child:
     """A running child process."""
 
-    def __init__(self, work: Callable[[], None], log: Path) -> None:
-        """Fork, and call `work` in the child with its output going to `log`."""
+    def __init__(self, work: Callable[[], Any], log: Path) -> None:
+        """Fork, and call `work` in the child, with its output going to `log`; it returns None or JSON data."""
         self.log = log
         read_end, write_end = os.pipe()
         parent = os.getpid()
@@ -66,7 +67,8 @@ class Child:
             name = signal.Signals(-code).name
             return Outcome(False, f"killed by signal {-code} ({name})", -code)
         if report:
-            return Outcome(True, str(json.loads(report)["error"]))
+            told = json.loads(report)
+            return Outcome(True, str(told["error"]), value=told["value"])
         return Outcome(False, f"exited with code {code} without ending its run")
 
     def kill(self, number: signal.Signals) -> None:
@@ -75,15 +77,14 @@ class Child:
             os.kill(self.pid, number)
 
 
-def _run(work: Callable[[], None], log: Path, report: int, parent: int) -> NoReturn:
-    error = ""
-    code = 0
+def _run(work: Callable[[], Any], log: Path, report: int, parent: int) -> NoReturn:
+    error, code, value = "", 0, None
     try:
         die_with(parent)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         _redirect(log)
-        work()
+        value = work()
     except BaseException as caught:
         traceback.print_exc()
         error = f"{type(caught).__name__}: {caught}" if str(caught) else type(caught).__name__
@@ -91,7 +92,7 @@ def _run(work: Callable[[], None], log: Path, report: int, parent: int) -> NoRet
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os.write(report, json.dumps({"error": error}).encode())
+        os.write(report, json.dumps({"error": error, "value": value}).encode())
         # No exit handlers: they would tear down what the parent shares with its other children.
         os._exit(code)
 

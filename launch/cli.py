@@ -31,7 +31,9 @@ WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="How many r
 FileArgument = Annotated[
     Path, typer.Argument(metavar="FILE", help="A sweep definition, as `wandb sweep` takes it.")
 ]
-SweepArgument = Annotated[str, typer.Argument(metavar="[[ENTITY/]PROJECT/]SWEEP", help="A sweep of the tracker.")]
+SweepArgument = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
+]
 DEFAULT_DIRECTORY = Path(".sashiko")
 
 
@@ -41,12 +43,12 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of text.")] = False,
     count: Annotated[bool, typer.Option("--count", help="Only the number of runs.")] = False,
 ) -> None:
-    """Print the exact runs of a sweep file; nothing is started. An invalid file gets every error and exit code 2."""
+    """Print the exact runs of a sweep file and start nothing; an invalid file gets every error and exit code 2."""
     from experiments import manager_of
-    from experiments.__main__ import read_sweep
     from framework import manager
+    from framework.definition import read_file
 
-    definition = read_sweep(file)
+    definition = read_file(file)
     points = manager.plan(manager_of(definition.experiment).config, definition)
     if count:
         lines = [str(len(points))]
@@ -85,7 +87,7 @@ def models() -> None:
     from framework.models import describe
     from launch.show import print_rows
 
-    print_rows(describe())
+    print_rows([row._asdict() for row in describe()])
 
 
 @app.command()
@@ -137,18 +139,16 @@ def sweep(
 ) -> None:
     """Make the sweep of a file and work it. An equal sweep is gone on with: what is finished is not run again."""
     from experiments import manager_of
-    from experiments.__main__ import read_sweep
     from framework import manager
+    from framework.definition import read_file
     from framework.tracking import sweeps
-    from framework.tracking.tracker import DEFAULT_PROJECT
     from launch import tracker as choice
 
-    definition = read_sweep(file)
+    definition = read_file(file)
     points = manager.plan(manager_of(definition.experiment).config, definition)
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    entity = str(definition.data.get("entity") or tracker.check())
-    project = project or str(definition.data.get("project") or DEFAULT_PROJECT)
+    entity, project = sweeps.home_of(tracker, definition, project)
     path = None if new else sweeps.find_equal(tracker, definition, entity, project)
     verb = "going on with"
     if path is None:
@@ -170,7 +170,7 @@ def agents(
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    path = sweeps.parse_path(sweep, tracker.check())
+    path = sweeps.locate(tracker, sweep)
     sweeps.definition_of(tracker, path)
     _work(path, workers)
 
@@ -208,7 +208,7 @@ def status(
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    failed = print_status(str(sweeps.parse_path(sweep, tracker.check())))
+    failed = print_status(str(sweeps.locate(tracker, sweep)))
     if failed:
         raise typer.Exit(RunsFailed.exit_code)
 
@@ -228,7 +228,7 @@ def compare(
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    compare_sweep(tracker, sweeps.parse_path(sweep, tracker.check()), csv, figures)
+    compare_sweep(tracker, sweeps.locate(tracker, sweep), csv, figures)
 
 
 @app.command()

@@ -28,7 +28,9 @@ def _read(path: str) -> tuple[int, dict[str, list[Any]]]:
     api = wandb.Api()
     try:
         definition = read(api.sweep(path)._attrs["config"], path)  # type: ignore[no-untyped-call]
-        found = list(api.runs(project_path, filters={"sweep": sweep_id}, per_page=500, order="+created_at"))
+        found = list(
+            api.runs(project_path, filters={"sweep": sweep_id}, per_page=500, order="+created_at", lazy=False)
+        )
     except (ValueError, wandb.Error) as error:
         raise TrackerError(f"the sweep {path} cannot be read: {error}") from error
     by_point: dict[str, list[Any]] = {}

@@ -5,6 +5,7 @@ embedded server of this folder; if none runs, one is started and left running.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ def choose(directory: Path = DIRECTORY, *, embedded: bool = False) -> tuple[Trac
         TrackerRefused: an address is configured, but no key for it.
     """
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.setdefault("WANDB_SILENT", "true")  # the commands say themselves what is worth saying
     found = None if embedded else configured(os.environ, _client_base_url())
     if found is not None:
         sentence = f"tracker: {found.url}"
@@ -77,3 +79,21 @@ def start(directory: Path) -> ServerInfo:
             time.sleep(0.1)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
     raise TrackerError(f"the embedded server did not start in {directory}; its log ({log}) ends:\n{tail}")
+
+
+def stop(directory: Path) -> int:
+    """Stop the embedded server of a folder; returns its pid.
+
+    Raises:
+        TrackerError: none runs there, or it does not end within 30 s.
+    """
+    info = find_server(directory)
+    if info is None:
+        raise TrackerError(f"no embedded server runs in {directory}")
+    os.kill(info.pid, signal.SIGTERM)
+    end = time.monotonic() + START_S
+    while find_server(directory) is not None:
+        if time.monotonic() > end:
+            raise TrackerError(f"the server of {directory} (pid {info.pid}) does not end")
+        time.sleep(0.1)
+    return info.pid

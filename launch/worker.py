@@ -36,6 +36,14 @@ IDLE_S = (0.1, 2.0)
 STOP_GRACE_S = 10.0
 SERVER_AWAY_S = 3600.0
 FAILED_RUNS = 1
+LIGHT_CLIENT = {
+    "WANDB_CONSOLE": "off",  # the parent ships the child's output, crashes of C code included
+    "WANDB_DISABLE_CODE": "true",
+    "WANDB_DISABLE_GIT": "true",  # provenance is recorded with every artifact
+    "WANDB_ERROR_REPORTING": "false",
+    "WANDB_SILENT": "true",
+}
+"""What each child would otherwise find out, ask and say anew at its start."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,8 @@ class Worker:
             emit("making", name=name)
             child = Child(lambda r=requirement: _make(self._job, r.kind, r.config), log)  # type: ignore[misc]
             outcome = self._attend(child, None, name)
-            emit("made", name=name, error=outcome.error, log=_tail(log))
+            if outcome.value or outcome.error:
+                emit("made", name=name, error=outcome.error, log=_tail(log))
 
     # --- one point -----------------------------------------------------------------------------------------
 
@@ -194,11 +203,11 @@ def _run_point(job: Job, point: Point | None, swept: Mapping[str, Any], run_id: 
         job.manager.run(config, run)
 
 
-def _make(job: Job, kind: str, config: Any) -> None:
+def _make(job: Job, kind: str, config: Any) -> bool:
     from framework.tracking import lease
 
     maker = lease.Maker(job.manager, job.definition.experiment, job.project_path)
-    lease.made_if_free(maker, kind, config)
+    return lease.made_if_free(maker, kind, config)
 
 
 # --- the wandb service ---------------------------------------------------------------------------------------
@@ -264,7 +273,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("sweep", help="ENTITY/PROJECT/SWEEP")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
-    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    os.environ.update(LIGHT_CLIENT)
+    os.environ.pop("WANDB_SERVICE", None)  # whoever started this process may have a service: not to be shared
     tracker = configured(os.environ)
     try:
         if tracker is None:

@@ -1,9 +1,11 @@
 """The stitching experiment: what a run needs, makes and does. Heavy imports stand inside the methods."""
 
+import importlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from experiments.stitching.config import StitchingConfig
+from experiments.stitching.grids import GRIDS
 from framework.config import Config
 from framework.errors import ArtifactError
 from framework.manager import Manager, Requirement
@@ -14,11 +16,19 @@ if TYPE_CHECKING:
     from framework.tracking.results import Results
     from framework.tracking.run import Run
 
+WARM = (
+    "experiments.stitching.study",
+    "framework.training.train",
+    "sklearn.datasets",
+    "torchvision.datasets",
+)
+
 
 class StitchingManager(Manager[StitchingConfig]):
     """Trains the two models that a point names, where they do not exist, and stitches them."""
 
     config = StitchingConfig
+    grids = GRIDS
 
     def requires(self, config: StitchingConfig) -> Iterable[Requirement]:
         """The two trained models; one, where a model is stitched to itself."""
@@ -39,7 +49,8 @@ class StitchingManager(Manager[StitchingConfig]):
 
     def warm(self) -> None:
         """Import what training and stitching need; nothing is computed, so that no thread exists at the fork."""
-        import framework.training.train  # noqa: F401
+        for module in WARM:
+            importlib.import_module(module)
 
     def run(self, config: StitchingConfig, run: "Run") -> None:
         """Fit, score and log every cell of one point."""

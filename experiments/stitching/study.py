@@ -31,7 +31,7 @@ from framework.training.trainer import resolve_device
 if TYPE_CHECKING:
     from framework.tracking.run import Run
 
-DECODED_AT_ONCE = 1024  # images
+DECODED_AT_ONCE = 512  # images
 SHOWN = 10  # images in the picture
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from framework.errors import ConfigError, Problem
 from framework.models.autoencoder import Autoencoder, initialise
 from framework.models.config import PCKTAE
+from framework.models.upsample import DoublingConvTranspose2d
 
 DROPOUT = 0.2
 
@@ -55,11 +56,11 @@ class PocketAutoencoder(Autoencoder):
         self.decoder = nn.Sequential(
             nn.Linear(config.latent_dim, self.features),
             nn.Unflatten(1, small),
-            nn.ConvTranspose2d(9 * channels, 3 * channels, kernel_size=4, stride=2, padding=1),
+            DoublingConvTranspose2d(9 * channels, 3 * channels),
             nn.BatchNorm2d(3 * channels),
             nn.Dropout(DROPOUT),
             nn.GELU(),
-            nn.ConvTranspose2d(3 * channels, channels, kernel_size=4, stride=2, padding=1),
+            DoublingConvTranspose2d(3 * channels, channels),
             nn.BatchNorm2d(channels),
             nn.Dropout(DROPOUT),
             nn.ReLU(),

@@ -59,7 +59,9 @@ def sweep_results(path: str, config: type[Config], *, tables: bool = True) -> Re
         sweep = api.sweep(path)  # type: ignore[no-untyped-call]
         definition = read(sweep._attrs["config"], path)
         project_path, sweep_id = path.rsplit("/", 1)
-        found = list(api.runs(project_path, filters={"sweep": sweep_id}, per_page=500, order="+created_at"))
+        found = list(
+            api.runs(project_path, filters={"sweep": sweep_id}, per_page=500, order="+created_at", lazy=False)
+        )
     except (ValueError, wandb.Error) as error:
         raise TrackerError(f"the sweep {path} cannot be read: {error}") from error
     runs = _one_per_point(pd.DataFrame([_row(run, config) for run in found]))

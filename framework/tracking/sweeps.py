@@ -7,9 +7,10 @@ Knows neither what a point means nor how it is run.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from framework.definition import Definition, read
+from framework.definition import Definition, read, read_file
 from framework.errors import DefinitionError, TrackerError
 from framework.tracking.tracker import DEFAULT_PROJECT, Tracker
 
@@ -75,6 +76,29 @@ def parse_path(text: str, entity: str) -> SweepPath:
         raise DefinitionError([], f"`{text}` is no sweep; write ENTITY/PROJECT/SWEEP")
     defaults = [entity, DEFAULT_PROJECT]
     return SweepPath(*(defaults[: 3 - len(parts)] + parts))
+
+
+def home_of(tracker: Tracker, definition: Definition, project: str = "") -> tuple[str, str]:
+    """Entity and project of a sweep: as asked for, as the file says, or the key's own and `sashiko`."""
+    entity = str(definition.data.get("entity") or tracker.check())
+    return entity, project or str(definition.data.get("project") or DEFAULT_PROJECT)
+
+
+def locate(tracker: Tracker, text: str) -> SweepPath:
+    """The sweep that `text` means: a path of the tracker, or a sweep file that has a sweep there.
+
+    Raises:
+        TrackerError: no sweep was made of the file yet.
+        DefinitionError: the file is invalid, or `text` is no path.
+    """
+    if not Path(text).is_file():
+        return parse_path(text, tracker.check())
+    definition = read_file(Path(text))
+    entity, project = home_of(tracker, definition)
+    path = find_equal(tracker, definition, entity, project)
+    if path is None:
+        raise TrackerError(f"{entity}/{project} has no sweep of {text} yet; make it with: sashiko sweep {text}")
+    return path
 
 
 def create(tracker: Tracker, definition: Definition, entity: str, project: str) -> SweepPath:

@@ -27,7 +27,8 @@ class BatchOrder(Sampler[Tensor]):
             order = torch.arange(self.length)
         else:
             order = torch.randperm(self.length, generator=self.generator)
-        return iter(torch.split(order, self.batch_size))
+        # A generator function: a DataLoader asks for an iterator that it throws away, which must draw no order.
+        yield from torch.split(order, self.batch_size)
 
     def __len__(self) -> int:
         return math.ceil(self.length / self.batch_size)
@@ -63,6 +64,13 @@ def batches(
     """Batches in an order that depends on `shuffle_seed` alone (None: as they lie), not on `num_workers`."""
     order = BatchOrder(len(images), batch_size, shuffle_seed)
     if num_workers:
-        return DataLoader(_Indexed(images), sampler=order, batch_size=None, num_workers=num_workers)
+        # With a generator of its own it leaves alone the one that dropout draws from.
+        return DataLoader(
+            _Indexed(images),
+            sampler=order,
+            batch_size=None,
+            num_workers=num_workers,
+            generator=torch.Generator().manual_seed(shuffle_seed or 0),
+        )
     here = ImageSet(images.images.to(device), images.labels.to(device), images.indices)
     return Batches(here, order)

@@ -22,7 +22,7 @@ from framework.models.autoencoder import Autoencoder
 
 FILE = "evaluation.safetensors"
 SPLITS = ("train", "val", "test")
-BATCH = 1024
+BATCH = 512
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -153,10 +154,9 @@ async def _expire_leases(services: Services) -> None:
 
 
 def _expire_once(services: Services) -> None:
-    import time
-
     with services.store.write() as tables:
         lifecycle.expire(tables, time.time(), services.options)
+    services.store.checkpoint()
 
 
 async def _refuse(http: HttpRequest, error: Exception) -> Response:

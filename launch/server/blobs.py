@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from launch.server.errors import UNPROCESSABLE, ApiError, DiskFull, TooLarge
+from launch.server.errors import TOO_LARGE, UNPROCESSABLE, ApiError, DiskFull, TooLarge
 
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -157,5 +157,5 @@ def _full_disk_told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise DiskFull(folder.parent) from error
+            raise DiskFull(folder.parent, TOO_LARGE) from error
         raise

@@ -23,8 +23,7 @@ def heartbeat(
 ) -> list[Command]:
     """Renew what the agent works on, free what was lost, and answer with at most one new run.
 
-    Args:
-        run_state: name of each run that the agent has → whether it is running.
+    `run_state` maps the name of each run that the agent has to whether it is running.
 
     Raises:
         NotFound: the agent, and so its sweep, is unknown. The client takes it for "sweep deleted".
@@ -91,11 +90,9 @@ def claim(
 
 
 def cancel(tables: Tables, sweep_id: int) -> None:
-    """Ask every living run of a sweep to stop; runs that never started are killed at once."""
-    for run in tables.runs.listed(("sweep_id = ? AND state IN ('pending', 'running')", (sweep_id,))):
+    """Ask every living run of a sweep to stop; one that never starts counts as killed when its lease runs out."""
+    for run in tables.runs.listed(("runs.sweep_id = ? AND runs.state IN ('pending', 'running')", (sweep_id,))):
         tables.runs.set(run["id"], stop_requested=1)
-        if run["state"] == runs.PENDING and not run["started"]:
-            lifecycle.lose(tables, run["id"])
 
 
 def _listed(tables: Tables, project_id: int, run_state: Mapping[str, Any]) -> list[sqlite3.Row]:

@@ -43,10 +43,15 @@ class TooLarge(ApiError):
 
 
 class DiskFull(ApiError):
-    """No space is left where the server keeps its data."""
+    """No space is left where the server keeps its data.
 
-    def __init__(self, where: object) -> None:
-        super().__init__(f"no space left on the device of {where}: nothing was stored", NO_SPACE)
+    For rows and claims the status is 507: clients keep what they have and try again until there is room. For
+    the upload of a file it is 413 (`transfer`): the client would try a 507 for many minutes, and the run is to
+    fail instead.
+    """
+
+    def __init__(self, where: object, status: int = NO_SPACE) -> None:
+        super().__init__(f"no space left on the device of {where}: nothing was stored", status)
 
 
 def error_body(message: str) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """`file_stream`: the lines of a run as they come, and the word that it is complete.
 
 The payload is `{"files": {name: {"offset": n, "content": [lines]}}, "preempting": bool, "complete": bool,
-"exitcode": n}`; an empty one is a sign of life. Everything in one payload is stored in one transaction before it is
-acknowledged. This module does not know how to store lines, nor what a run's end means.
+"exitcode": n}`; an empty one is a sign of life. Everything in one payload is stored in one transaction before it
+is acknowledged. This module does not know how to store lines, nor what a run's end means.
 """
 
 import sqlite3
@@ -75,7 +75,8 @@ def _store(tables: Tables, run_id: int, stream: str, offset: int, content: list[
 
 
 def _chunks(payload: Mapping[str, Any]) -> list[tuple[str, int, list[str]]]:
-    files = payload.get("files") or {}
+    files = payload.get("files", {})
+    files = {} if files is None else files
     if not isinstance(files, dict):
         raise ApiError("`files` must be an object of file names")
     chunks = []

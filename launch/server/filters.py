@@ -7,6 +7,7 @@ This module does not know how runs are stored, apart from the names of their col
 """
 
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -143,12 +144,12 @@ def _descend(value: Any, path: str, *, unwrap: bool) -> Any:
         key = ".".join(parts[:length])
         if key not in value:
             continue
-        found, rest = value[key], parts[length:]
-        if unwrap and isinstance(found, dict) and "value" in found:
-            found = found["value"]
-            if rest and rest[0] == "value" and not (isinstance(found, dict) and "value" in found):
-                rest = rest[1:]
-        return _descend(found, ".".join(rest), unwrap=False) if rest else found
+        found, rest = value[key], ".".join(parts[length:])
+        inner = found["value"] if unwrap and isinstance(found, dict) and "value" in found else found
+        if not rest:
+            return inner
+        straight = _descend(found, rest, unwrap=False)
+        return straight if straight is not MISSING else _descend(inner, rest, unwrap=False)
     return MISSING
 
 
@@ -195,28 +196,38 @@ def _test(wanted: Any) -> Callable[[Any], bool]:
 
 
 def _operator(name: str, operand: Any) -> Callable[[Any], bool]:
-    if name == "$eq":
-        return lambda value: _equal(value, operand)
-    if name == "$ne":
-        return lambda value: not _equal(value, operand)
-    if name in ("$in", "$nin"):
-        options = _list(name, operand)
-        wanted = name == "$in"
-        return lambda value: any(_equal(value, option) for option in options) is wanted
-    if name == "$exists":
-        return lambda value: (value is not MISSING) is bool(operand)
-    if name == "$not":
-        test = _test(operand)
-        return lambda value: not test(value)
-    if name == "$regex":
-        pattern = _pattern(operand)
-        return lambda value: isinstance(value, str) and pattern.search(value) is not None
     if name in _COMPARISONS:
         compare = _COMPARISONS[name]
         return lambda value: _comparable(value, operand) and compare(value, operand)
+    if name in _OPERATORS:
+        return _OPERATORS[name](operand)
     raise ApiError(f"unknown filter operator {name!r}")
 
 
+def _one_of(operand: Any, *, wanted: bool) -> Callable[[Any], bool]:
+    options = _list("$in", operand)
+    return lambda value: any(_equal(value, option) for option in options) is wanted
+
+
+def _not(operand: Any) -> Callable[[Any], bool]:
+    test = _test(operand)
+    return lambda value: not test(value)
+
+
+def _matches(operand: Any) -> Callable[[Any], bool]:
+    pattern = _pattern(operand)
+    return lambda value: isinstance(value, str) and pattern.search(value) is not None
+
+
+_OPERATORS: Mapping[str, Callable[[Any], Callable[[Any], bool]]] = {
+    "$eq": lambda operand: lambda value: _equal(value, operand),
+    "$ne": lambda operand: lambda value: not _equal(value, operand),
+    "$in": lambda operand: _one_of(operand, wanted=True),
+    "$nin": lambda operand: _one_of(operand, wanted=False),
+    "$exists": lambda operand: lambda value: (value is not MISSING) is bool(operand),
+    "$not": _not,
+    "$regex": _matches,
+}
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "$gt": lambda value, bound: bool(value > bound),
     "$gte": lambda value, bound: bool(value >= bound),
@@ -286,7 +297,7 @@ def _rank(value: Any) -> int:
     if isinstance(value, bool):
         return 1
     if isinstance(value, int | float):
-        return 2 if value == value else 9
+        return 9 if math.isnan(value) else 2
     return 3 if isinstance(value, str) else 9
 
 

@@ -32,7 +32,9 @@ def begin(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions) -
     """A process starts to work on a run, or goes on with it; whether this is the first one ever."""
     first = not run["started"]
     tables.runs.beat(run["id"], now)
-    if run["state"] != runs.RUNNING:
+    if run["state"] == runs.PENDING:  # a request to stop that came before the start still holds
+        tables.runs.set(run["id"], state=runs.RUNNING, started=1)
+    elif run["state"] != runs.RUNNING:
         tables.runs.set(run["id"], state=runs.RUNNING, started=1, exit_code=None, preempting=0, stop_requested=0)
     tables.points.renew(run["id"], now + options.lease_seconds)
     return first
@@ -50,10 +52,8 @@ def end(tables: Tables, run: sqlite3.Row, exit_code: int, now: float) -> None:
         tables.runs.set(run["id"], state=runs.PREEMPTED, exit_code=exit_code)
         tables.points.release(run["id"], resume=True)
         return
-    if exit_code == 0:
-        state = runs.FINISHED
-    else:
-        state = runs.KILLED if run["stop_requested"] else runs.FAILED
+    failed = runs.KILLED if run["stop_requested"] else runs.FAILED
+    state = runs.FINISHED if exit_code == 0 else failed
     tables.runs.set(run["id"], state=state, exit_code=exit_code)
     sweep_id = tables.points.end(run["id"])
     if sweep_id is not None:
@@ -84,7 +84,7 @@ def expire(tables: Tables, now: float, options: ServeOptions) -> int:
 
 
 def should_stop(tables: Tables, run: sqlite3.Row) -> bool:
-    """Whether a process that works on this run should stop: it was told to, or its point is somebody else's now."""
+    """Whether a process that works on this run should stop: told to, or its point is somebody else's now."""
     if run["stop_requested"]:
         return True
     if run["sweep_id"] is None or run["state"] in ENDED or run["agent_id"] is None:

@@ -1,13 +1,130 @@
-"""Pages (placeholder)."""
+"""The pages behind the addresses that the client prints: plain HTML, no scripts, readable without a key.
 
+Whoever can reach 127.0.0.1 of this machine can read them, as they can read nothing else without the key. This
+module shows; it changes nothing.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from launch.server import page_data
+from launch.server.charts import short
+from launch.server.errors import ApiError, NotFound
+from launch.server.page_data import View
+from launch.server.services import Request, Services
+from launch.server.wire import ENTITY
 
-async def index(http: HttpRequest) -> Response:
-    return PlainTextResponse("sashiko")
+UI = Path(__file__).parent / "ui"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none';"
+    " frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+PAGES: Mapping[str, View] = {
+    "/": page_data.index,
+    "/authorize": page_data.authorize,
+    f"/{ENTITY}": page_data.index,
+    "/{entity}/{project}": page_data.project,
+    "/{entity}/{project}/workspace": page_data.project,
+    "/{entity}/{project}/sweeps": page_data.project,
+    "/{entity}/{project}/runs": page_data.project,
+    "/{entity}/{project}/table": page_data.project,
+    "/{entity}/{project}/artifacts": page_data.project,
+    "/{entity}/{project}/sweeps/{sweep}": page_data.sweep,
+    "/{entity}/{project}/runs/{run}": page_data.run,
+    "/{entity}/{project}/runs/{run}/{rest:path}": page_data.run,
+    "/{entity}/{project}/artifacts/{type}/{name}": page_data.artifact,
+    "/{entity}/{project}/artifacts/{type}/{name}/{version}": page_data.artifact,
+    "/{entity}/{project}/artifacts/{type}/{name}/{version}/{rest:path}": page_data.artifact,
+}
+"""What each address shows. The client prints those without `rest`; the others are those of W&B's own pages."""
 
 
 def routes() -> list[BaseRoute]:
-    return [Route("/", index)]
+    """The addresses of the pages. They match any first part, so they stand after all others."""
+    shown = [Route(address, _page(view)) for address, view in PAGES.items()]
+    return [Route("/static/style.css", style), *shown]
+
+
+async def style(http: HttpRequest) -> Response:
+    """The one style sheet."""
+    return FileResponse(UI / "style.css", media_type="text/css", headers={"X-Content-Type-Options": "nosniff"})
+
+
+def _page(view: View) -> Callable[[HttpRequest], Awaitable[Response]]:
+    async def show(http: HttpRequest) -> Response:
+        return await run_in_threadpool(_render, http, view)
+
+    return show
+
+
+def _render(http: HttpRequest, view: View) -> Response:
+    services: Services = http.app.state.services
+    try:
+        if http.path_params.get("entity", ENTITY) != ENTITY:
+            raise NotFound(f"this server has one entity, {ENTITY}")
+        with Request(services, "", writes=False) as request:
+            template, values = view(request, {**http.query_params, **http.path_params})
+            text = TEMPLATES.get_template(template).render(**values)
+    except ApiError as error:
+        text = TEMPLATES.get_template("error.html").render(title="Not found", message=error.message)
+        return HTMLResponse(text, status_code=error.status, headers=HEADERS)
+    return HTMLResponse(text, headers=HEADERS)
+
+
+def _ago(seconds: float | None) -> str:
+    """A moment as a person says it."""
+    if seconds is None:
+        return "–"
+    past = max(0, int(time.time() - seconds))
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if past >= unit:
+            return f"{past // unit} {name} ago"
+    return f"{past} s ago"
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def _size(count: int) -> str:
+    """Bytes as a person reads them."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _value(value: Any) -> str:
+    """A config or summary value, short."""
+    if isinstance(value, dict) and "_type" in value:
+        return f"{value['_type']} {value.get('path', '')}"
+    if isinstance(value, dict | list):
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= 160 else text[:157] + "…"
+    return short(value)
+
+
+def _run_name(row: sqlite3.Row) -> str:
+    return str(row["display_name"] or row["name"])
+
+
+TEMPLATES = Environment(
+    loader=FileSystemLoader(UI), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+TEMPLATES.filters.update(ago=_ago, stamp=_stamp, size=_size, value=_value, run_name=_run_name)
+TEMPLATES.globals.update(entity=ENTITY)

@@ -1,8 +1,8 @@
 """The server as a process: its folder, its key, its one instance, its end.
 
-The folder holds `server.json` (address and pid, while it runs), `lock` (held while it runs), `api_key` and `secret`
-(made once, readable by the owner only), `server.db` and `blobs/`. Importing this module costs nothing: the web
-framework is imported when a server starts.
+The folder holds `server.json` (address and pid, while it runs), `lock` (held while it runs), `api_key` and
+`secret` (made once, readable by the owner only), `server.db` and `blobs/`. Importing this module costs
+nothing: the web framework is imported when a server starts.
 """
 
 import contextlib
@@ -10,16 +10,24 @@ import fcntl
 import json
 import os
 import secrets
+import signal
 import socket
+import tempfile
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from framework.errors import SashikoError
 from launch.server.limits import ServeOptions
 from launch.server.wire import ENTITY
+
+if TYPE_CHECKING:
+    import uvicorn
 
 HEALTH_SECONDS = 2.0
 GOODBYE_SECONDS = 5
@@ -65,6 +73,7 @@ def serve(
     """Serve a folder on 127.0.0.1 until SIGINT or SIGTERM.
 
     Args:
+        directory: the folder; made if it is new.
         port: 0 takes any free one.
         on_ready: called once the server answers.
         options: by default from the environment (`SASHIKO_LEASE_SECONDS`).
@@ -116,20 +125,49 @@ def _run(
         timeout_graceful_shutdown=GOODBYE_SECONDS,
         ws="none",
     )
+    server = Server(config)
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            Server(config).run(sockets=[listener])
+        with _signals_end(server):
+            server.run(sockets=[listener])
     finally:
         state_file.unlink(missing_ok=True)
         services.close()
 
 
+@contextlib.contextmanager
+def _signals_end(server: "uvicorn.Server") -> Iterator[None]:
+    """SIGINT and SIGTERM end the server, and nothing more.
+
+    uvicorn raises the signal again once it has shut down; the default handlers would then kill the process
+    before the database is closed.
+    """
+
+    def end(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def private_text(path: Path) -> str:
-    """The secret in a file that only the owner may read; made, random and 43 characters long, if it is new."""
-    with contextlib.suppress(FileExistsError):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """The secret in a file that only the owner may read; made, random, if it is new: 40 hexadecimal digits.
+
+    Hexadecimal, because the client takes what stands before a `-` in a key for a prefix.
+    """
+    if not path.exists():
+        descriptor, beside = tempfile.mkstemp(dir=path.parent)  # readable by the owner only
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
+            file.write(secrets.token_hex(20) + "\n")
+        with contextlib.suppress(FileExistsError):  # another process made it meanwhile: that one counts
+            os.link(beside, path)
+        Path(beside).unlink()
     path.chmod(0o600)
     return path.read_text().strip()
 
@@ -175,7 +213,7 @@ def _is_healthy(url: str) -> bool:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(f"{url}/healthz", timeout=HEALTH_SECONDS) as reply:
-            return json.loads(reply.read(1000)).get("server") == "sashiko"
+            return bool(json.loads(reply.read(1000)).get("server") == "sashiko")
     except (OSError, ValueError, AttributeError, urllib.error.URLError):
         return False
 

@@ -42,7 +42,7 @@ def parse_row_id(kind: str, value: object) -> int | None:
 
 def new_name(length: int = 8) -> str:
     """A random short name as W&B gives to runs and sweeps."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+    return "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in secrets.token_bytes(length))
 
 
 def checked_name(value: object, what: str) -> str:

@@ -46,6 +46,9 @@ class Study(Config):
     seed: int = replicate(0, description="seed")
 
 
+LABELS = ["1e-3", "01", "true", "null", "~", "2024-01-01", "yes"]
+
+
 def points(grid: Grid) -> list[Study]:
     """Grid → definition → YAML → definition → points."""
     text = grid.definition("study", "stitching").text()
@@ -71,7 +74,14 @@ def test_an_axis_that_a_branch_does_not_have_makes_no_duplicates():
     )  # fmt: skip
     found = [p.mapping for p in points(grid)]
     assert sorted(map(repr, found)) == sorted(
-        map(repr, [Linear(), Linear(ridge=0.1), *(Mlp(hidden=h, ridge=r) for h in [(64,), (128, 128)] for r in (0, 0.1))])
+        map(
+            repr,
+            [
+                Linear(),
+                Linear(ridge=0.1),
+                *(Mlp(hidden=h, ridge=r) for h in [(64,), (128, 128)] for r in (0, 0.1)),
+            ],
+        )
     )
 
 
@@ -88,7 +98,9 @@ def test_when_reads_defaults_and_base():
 
 def test_exclude_and_same():
     seeds = [choice("source.seed", [0, 1, 2]), choice("target.seed", [0, 1, 2])]
-    grid = Grid(Study, *seeds, exclude=[same("source.seed", "target.seed"), {"source.seed": 0, "target.seed": [2]}])
+    grid = Grid(
+        Study, *seeds, exclude=[same("source.seed", "target.seed"), {"source.seed": 0, "target.seed": [2]}]
+    )
     assert [(p.source.seed, p.target.seed) for p in points(grid)] == [(0, 1), (1, 0), (1, 2), (2, 0), (2, 1)]
 
 
@@ -115,9 +127,16 @@ def test_replicates_are_checked_against_the_mark():
 def test_every_problem_of_a_grid_is_told():
     with pytest.raises(GridError) as caught:
         Grid(Study, choice("sorce.seed", [1]), choice("rate", [float("nan")]), choice("flag", []),
-             choice("batch_size", [1]), choice("batch_size", [2]), exclude=[same("source.sed", "target.seed")])  # fmt: skip
+             choice("batch_size", [1]), choice("batch_size", [2]),
+             exclude=[same("source.sed", "target.seed")])  # fmt: skip
     text = str(caught.value)
-    for part in ("did you mean `source`", "not a finite number", "no values", "stands on two axes", "`source.sed`"):
+    for part in (
+        "did you mean `source`",
+        "not a finite number",
+        "no values",
+        "stands on two axes",
+        "`source.sed`",
+    ):
         assert part in text
     with pytest.raises(GridError, match="equal lengths, but batch_size has 1, rate has 2"):
         zipped({"batch_size": [1], "rate": [1, 2]})
@@ -140,7 +159,7 @@ scalars: Mapping[str, st.SearchStrategy[Any]] = {
     "batch_size": st.integers(-(2**53), 2**53),
     "rate": st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from([0.0, 1.0, 1e-3, 1e-5]),
     "flag": st.booleans(),
-    "label": st.none() | st.text(max_size=8) | st.sampled_from(["1e-3", "01", "true", "null", "~", "2024-01-01", "yes"]),
+    "label": st.none() | st.text(max_size=8) | st.sampled_from(LABELS),
     "sizes": st.lists(st.integers(0, 9), max_size=3).map(tuple),
     "extra": st.dictionaries(
         st.text(min_size=1, max_size=4),

@@ -78,7 +78,7 @@ def test_three_formats_give_equal_configs(tmp_path: Path):
     ],
 )
 def test_a_key_that_stands_twice_in_a_file_is_refused(tmp_path: Path, name: str, text: str):
-    with pytest.raises(ConfigError, match="stands twice|Cannot overwrite"):
+    with pytest.raises(ConfigError, match=r"stands twice|Cannot overwrite"):
         resolve(Study, [write(tmp_path, name, text)])
 
 

@@ -20,7 +20,9 @@ class Study(Config):
 
 
 def test_names_are_made_from_what_differs():
-    raws = [{"source": {"seed": s, "width": 3}, "target": {"seed": t}, "rate": 0.1} for s in (0, 1) for t in (0, 1)]
+    raws = [
+        {"source": {"seed": s, "width": 3}, "target": {"seed": t}, "rate": 0.1} for s in (0, 1) for t in (0, 1)
+    ]
     assert names_of(raws)[1] == "source.seed=0,target.seed=1"
     assert names_of([{"mapping": {"kind": k}, "n": n} for k in "ab" for n in (1, 2)])[0] == "mapping=a,n=1"
     assert names_of([{"a": {"width": 1}}, {"a": {"width": 2}}]) == ["width=1", "width=2"]

@@ -32,7 +32,9 @@ def test_without_per_task_values_every_task_sees_the_same():
 
 def test_inconsistent_tasks_are_refused_by_name():
     data = {"optimizer": {"rate": {"task_0": 0.1, "task_1": 1.0}}, "penalty": {"task_0": 0.5}}
-    with pytest.raises(ConfigError, match="penalty: has values for task_0, but the config's tasks are task_0, task_1"):
+    with pytest.raises(
+        ConfigError, match="penalty: has values for task_0, but the config's tasks are task_0, task_1"
+    ):
         for_task(Study.parse(data), "task_0")
 
 

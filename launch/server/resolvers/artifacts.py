@@ -81,7 +81,7 @@ def create_files(request: Request, args: Arguments) -> Node:
     """Where to send each file, in the order asked; no address for what is already here."""
     files = (args.get("input") or {}).get("artifactFiles") or []
     rows: dict[object, sqlite3.Row] = {}
-    nodes = []
+    nodes: list[Node] = []
     for item in files:
         artifact_id = item.get("artifactID")
         row = rows.get(artifact_id)

@@ -48,6 +48,7 @@ def events(stream: lines.Lines, run_id: int, args: Arguments) -> Sequence[str]:
 def sampled(stream: lines.Lines, run_id: int, args: Arguments) -> list[list[Mapping[str, Any]]]:
     """For each spec the rows that hold all of its keys, cut to them and sampled."""
     specs = args.get("specs")
+    specs = [specs] if isinstance(specs, str) else specs
     if not isinstance(specs, list):
         raise ApiError("sampledHistory needs a list of specs")
     return [_by_spec(stream, run_id, json_object(spec, "a history spec")) for spec in specs]

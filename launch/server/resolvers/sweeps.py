@@ -1,5 +1,6 @@
 """Sweeps as the API shows them, and what may be done to them: made, stopped, cancelled, paused, resumed."""
 
+import math
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -78,7 +79,7 @@ def best_loss(request: Request, row: sqlite3.Row) -> float | None:
         return None
     found = request.tables.runs.listed(("sweep_id = ?", (row["id"],)))
     values = [filters.lookup(filters.document(run), f"summary_metrics.{row['metric']}") for run in found]
-    numbers = [value for value in values if isinstance(value, int | float) and value == value]
+    numbers = [value for value in values if isinstance(value, int | float) and not math.isnan(value)]
     if not numbers:
         return None
     return max(numbers) if row["goal"] == "maximize" else min(numbers)

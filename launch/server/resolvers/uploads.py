@@ -7,6 +7,7 @@ from typing import Any
 from launch.server.errors import NotFound
 from launch.server.filestream import find_run
 from launch.server.graphql import Arguments, Node
+from launch.server.manifests import md5_base64
 from launch.server.resolvers.paging import connection, window
 from launch.server.services import Request
 from launch.server.wire import ENTITY, checked_path, gid, iso, parse_gid
@@ -68,8 +69,8 @@ def file_node(request: Request, run: sqlite3.Row, row: sqlite3.Row) -> Node:
         "sizeBytes": row["size"],
         "mimetype": None,
         "updatedAt": iso(row["updated_at"]),
-        "md5": row["md5"],
-        "digest": row["md5"],
+        "md5": md5_base64(row["md5"]),
+        "digest": md5_base64(row["md5"]),
         "storagePath": None,
     }
 

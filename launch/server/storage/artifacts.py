@@ -13,7 +13,25 @@ from launch.server.storage.store import Steps
 
 PENDING, COMMITTED, DELETED = "PENDING", "COMMITTED", "DELETED"
 COLUMNS = frozenset(
-    ["state", "version_index", "description", "metadata", "size", "file_count", "manifest_digest", "manifest_md5", "pending_aliases", "tags", "run_id", "history_step", "client_id", "sequence_client_id", "digest", "commit_hash", "updated_at"]
+    {
+        "state",
+        "version_index",
+        "description",
+        "metadata",
+        "size",
+        "file_count",
+        "manifest_digest",
+        "manifest_md5",
+        "pending_aliases",
+        "tags",
+        "run_id",
+        "history_step",
+        "client_id",
+        "sequence_client_id",
+        "digest",
+        "commit_hash",
+        "updated_at",
+    }
 )
 Entry = tuple[str, str | None, int, str | None]
 """One file of a version: path, md5 in hex (None for a reference), size in bytes, reference."""

@@ -32,7 +32,8 @@ class Files:
         """Store what a file of a run holds now."""
         self._db.execute(
             "INSERT INTO run_files (run_id, name, md5, size, updated_at) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET md5 = excluded.md5, size = excluded.size, updated_at = excluded.updated_at",
+            " ON CONFLICT DO UPDATE SET md5 = excluded.md5, size = excluded.size,"
+            " updated_at = excluded.updated_at",
             (run_id, name, md5, size, time.time()),
         )
 

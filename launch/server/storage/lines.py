@@ -162,4 +162,8 @@ def _kind(value: object) -> str:
         return "boolean"
     if isinstance(value, int | float):
         return "number"
-    return {str: "string", dict: "map", list: "list"}.get(type(value), "nil")
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, dict):
+        return "map"
+    return "list" if isinstance(value, list) else "nil"

@@ -76,7 +76,7 @@ class Points:
             raise sqlite3.IntegrityError(f"point {index} of sweep {sweep_id} is not pending")
 
     def renew(self, run_id: int, lease_until: float) -> bool:
-        """A sign of life: extend the lease, or take a lost but unclaimed point back. Whether the run has a point."""
+        """A sign of life: extend the lease, or take a lost, unclaimed point back. Whether the run has a point."""
         cursor = self._db.execute(
             "UPDATE points SET state = 'claimed', lease_until = ?, resume = 0 WHERE run_id = ?"
             " AND state IN ('pending', 'claimed')",

@@ -12,7 +12,29 @@ CRASHED, KILLED, PREEMPTED = "crashed", "killed", "preempted"
 ALIVE = (PENDING, RUNNING)
 
 COLUMNS = frozenset(
-    ["display_name", "state", "started", "config", "summary", "system_metrics", "tags", "notes", "description", "group_name", "job_type", "commit_hash", "host", "program", "repo", "sweep_id", "agent_id", "stop_requested", "preempting", "exit_code", "heartbeat_at"]
+    {
+        "display_name",
+        "state",
+        "started",
+        "config",
+        "summary",
+        "system_metrics",
+        "tags",
+        "notes",
+        "description",
+        "group_name",
+        "job_type",
+        "commit_hash",
+        "host",
+        "program",
+        "repo",
+        "sweep_id",
+        "agent_id",
+        "stop_requested",
+        "preempting",
+        "exit_code",
+        "heartbeat_at",
+    }
 )
 Filter = tuple[str, Sequence[object]]
 """A condition in SQL, and its values."""

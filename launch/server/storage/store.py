@@ -3,12 +3,14 @@
 Write-ahead log with `synchronous=NORMAL`: a commit is in the kernel before it is acknowledged, so no acknowledged
 row is lost when the process is killed (`kill -9` included), and the file is never torn. After a loss of *power*
 the last commits before it can be missing (their log may not have reached the disk), whole transactions at a time.
-`FULL` would wait for the disk at each claim and each batch of rows (1 to 10 ms, more on network disks) for that one
-case, in which the runs themselves die too. This module does not know what the tables mean.
+`FULL` would wait for the disk at each claim and each batch of rows (1 to 10 ms, more on network disks) for that
+one case, in which the runs themselves die too. This module does not know what the tables mean.
 """
 
+import contextlib
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +23,44 @@ from launch.server.limits import BUSY_SECONDS
 Steps = Mapping[int, str]
 """DDL by number. Numbers count up across the whole schema; a published step is never edited, only followed."""
 T = TypeVar("T")
+LOG_PAGES = 16_000
+"""The log (pages of 4 KiB) at which a commit folds it in itself, should nobody call `checkpoint`."""
 
 
 class SchemaError(SashikoError):
     """A database that this version of the server cannot open."""
+
+
+class Turn:
+    """A lock that is granted in the order of asking.
+
+    With a plain one, a thread that writes in a loop takes it again before those that wait are awake, and single
+    waiters wait for hundreds of others.
+    """
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._taken = False
+        self._waiting: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        """Wait for the turn. Not reentrant."""
+        with self._guard:
+            if not self._taken:
+                self._taken = True
+                return
+            mine = threading.Lock()
+            mine.acquire()
+            self._waiting.append(mine)
+        mine.acquire()
+
+    def __exit__(self, *error: object) -> None:
+        """Pass the turn to the one that has waited longest."""
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._taken = False
 
 
 class Store(Generic[T]):
@@ -39,7 +75,8 @@ class Store(Generic[T]):
     def __init__(self, path: Path, schema: Sequence[Steps], tables: Callable[[sqlite3.Connection], T]) -> None:
         self.path = path
         self._tables = tables
-        self._lock = threading.RLock()
+        self._turn = Turn()
+        self._lock = threading.Lock()
         self._idle: list[tuple[sqlite3.Connection, T]] = []
         self._closed = False
         connection = self._connect()
@@ -59,6 +96,7 @@ class Store(Generic[T]):
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA cache_size = -32000")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         return connection
 
     @contextmanager
@@ -68,7 +106,7 @@ class Store(Generic[T]):
         Raises:
             DiskFull: the disk has no room; nothing was stored.
         """
-        with self._lock:
+        with self._turn:
             connection, tables = self._writer
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -102,9 +140,18 @@ class Store(Generic[T]):
                 else:
                     self._idle.append(pair)
 
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, without keeping a writer or a reader waiting.
+
+        Called now and then from a thread of its own; otherwise the one commit in some hundreds that finds the
+        log grown would do it, and wait for the disk.
+        """
+        with contextlib.closing(self._connect()) as connection:
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
     def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the file."""
-        with self._lock:
+        with self._turn, self._lock:
             self._closed = True
             for connection, _ in [*self._idle, self._writer]:
                 connection.close()

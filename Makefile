@@ -1,0 +1,48 @@
+# Each target sets itself up. PYTHON picks the interpreter (3.11 or newer) that the virtual environment is made of.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+WORKERS ?= 2
+
+.PHONY: install demo test check bench sweeps clean
+
+install: $(VENV)/.installed
+
+demo: $(VENV)/.installed
+	@$(BIN)/sashiko sweep sweeps/stitching.yaml --workers $(WORKERS) --embedded
+	@$(BIN)/sashiko compare sweeps/stitching.yaml --embedded --csv results/stitching.csv --figures results
+
+test: $(VENV)/.tested-with
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.tested-with
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.tested-with
+	$(BIN)/python -m tests.benchmarks
+
+sweeps: $(VENV)/.installed
+	$(BIN)/python -m experiments --write-sweeps sweeps
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Sashiko needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 install"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
+	  else echo "$(PYTHON) has no venv module; install it first: sudo apt-get install python3-venv"; exit 1; fi; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
+	@echo "installing Sashiko and what it needs into $(VENV) (a few GB with CUDA builds of torch; some minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.tested-with: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) results build .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -1,0 +1,139 @@
+"""MongoDB-style filters, against run documents as the server stores them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from launch.server.errors import ApiError
+from launch.server.filters import compile_filter, lookup, same, sort_rows, sql_order
+
+ROW = {
+    "id": 1, "name": "abc", "display_name": "run-1", "state": "finished", "sweep_name": "s1", "group_name": None,
+    "job_type": "train", "tags": '["a","b"]', "notes": None, "description": None, "host": "h", "project_name": "p",
+    "created_at": 1_700_000_000.0, "heartbeat_at": 1_700_000_100.0,
+    "config": json.dumps({
+        "lr": {"value": 0.5, "desc": None}, "n": {"value": 0}, "on": {"value": True}, "none": {"value": None},
+        "b": {"value": {"kind": "linear", "ridge": 0.0, "deep": {"x": [1, 2]}}}, "a.b": {"value": "dotted"},
+        "v": {"value": {"value": 7}}, "text": {"value": "16"},
+    }),
+    "summary": '{"loss": 0.25, "nan": NaN, "nested": {"acc": 0.9}}',
+}  # fmt: skip
+
+
+def accepts(query: Any, row: Any = ROW) -> bool:
+    compiled = compile_filter(json.dumps(query))
+    if compiled.condition != "1":
+        columns = {"runs.name": "name", "runs.state": "state", "sweeps.name": "sweep_name"}
+        for condition, value in zip(compiled.condition.split(" AND "), compiled.values, strict=True):
+            if row[columns[condition.split(" ")[0]]] != value:
+                return False
+    return compiled.accepts(row)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"config.lr": 0.5},
+        {"config.lr.value": 0.5},
+        {"config.n": 0.0},
+        {"config.n": {"$in": [1, 0.0]}},
+        {"config.on": True},
+        {"config.none": None},
+        {"config.absent": None},
+        {"config.b": {"kind": "linear", "ridge": 0, "deep": {"x": [1.0, 2]}}},
+        {"config.b.value.kind": "linear"},
+        {"config.b.deep.x": [1, 2]},
+        {"config.a.b": "dotted"},
+        {"config.v.value.value": 7},
+        {"summary_metrics.loss": {"$lt": 0.3, "$gte": 0.25}},
+        {"summary_metrics.nested.acc": {"$gt": 0.5}},
+        {"state": "finished", "sweep": "s1"},
+        {"$and": [{"sweep": "s1"}, {"$or": [{"state": "failed"}, {"tags": "a"}]}]},
+        {"tags": {"$in": ["z", "b"]}},
+        {"tags": {"$ne": "z"}},
+        {"$nor": [{"state": "failed"}, {"tags": "z"}]},
+        {"display_name": {"$regex": "^run-"}},
+        {"group": None},
+        {"group": {"$exists": False}},
+        {"config.lr": {"$exists": True}},
+        {"config.lr": {"$not": {"$gt": 1}}},
+        {"createdAt": {"$gt": "2023-01-01"}},
+        {"name": {"$nin": ["x"]}},
+    ],
+)
+def test_accepted(query: Any) -> None:
+    assert accepts(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"config.lr": "0.5"},
+        {"config.text": 16},
+        {"config.n": False},
+        {"config.on": 1},
+        {"config.on": {"$gt": 0}},
+        {"config.none": 0},
+        {"config.absent": {"$exists": True}},
+        {"config.b": {"kind": "linear"}},
+        {"summary_metrics.nan": {"$lt": 1}},
+        {"summary_metrics.loss": {"$gt": "a"}},
+        {"state": "running"},
+        {"sweep": "s2"},
+        {"tags": "z"},
+        {"$or": [{"state": "failed"}, {"tags": "z"}]},
+        {"config.lr": {"$nin": [0.5]}},
+        {"config.b": {"kind": "linear", "ridge": False, "deep": {"x": [1, 2]}}},
+    ],
+)
+def test_rejected(query: Any) -> None:
+    assert not accepts(query)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"$where": "1"}, {"a": {"$near": 1}}, {"$and": {}}, {"a": {"$in": 3}}, {"a": {"$regex": "("}}, [1], "x"],
+)
+def test_refused(query: Any) -> None:
+    with pytest.raises(ApiError):
+        compile_filter(json.dumps(query))
+
+
+def test_plain_columns_become_sql() -> None:
+    compiled = compile_filter('{"$and": [{"sweep": "s1"}, {"state": "finished"}]}')
+    assert (compiled.condition, list(compiled.values)) == (
+        "sweeps.name = ? AND runs.state = ?",
+        ["s1", "finished"],
+    )
+    assert compiled.rest is None
+
+
+def test_values_never_reach_the_sql_text() -> None:
+    assert compile_filter(json.dumps({"name": "x' OR 1=1 --"})).condition == "runs.name = ?"
+
+
+def test_equality_is_numeric_but_not_for_booleans() -> None:
+    assert same(0, 0.0)
+    assert same({"a": [1, {"b": 2.0}]}, {"a": [1.0, {"b": 2}]})
+    assert not same(1, True)
+    assert not same([1], [1, 1])
+    assert not same("1", 1)
+
+
+def test_orders() -> None:
+    assert sql_order("-created_at") == "runs.id DESC, runs.id ASC"
+    assert sql_order(None) == "runs.id ASC"
+    assert sql_order("+summary_metrics.loss") is None
+    rows: list[Any] = [
+        ROW | {"id": key, "summary": json.dumps({} if loss is None else {"loss": loss})}
+        for key, loss in enumerate([3, None, 1.5, "text", 2])
+    ]
+    assert [row["id"] for row in sort_rows(rows, "+summary_metrics.loss")] == [2, 4, 0, 3, 1]
+    assert [row["id"] for row in sort_rows(rows, "-summary_metrics.loss")] == [3, 0, 4, 2, 1]
+
+
+def test_lookup_of_nothing() -> None:
+    assert lookup({"config": {}}, "config.a.b.c") is None
+    assert lookup({"name": "x"}, "name.more") is None

@@ -1,0 +1,136 @@
+"""The real client: artifacts in and out, aliases, lineage, the same content twice."""
+
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.protocol.conftest import Lab, Server, lab_for, shown
+
+ROUND = """
+import hashlib, json, os, pathlib, wandb
+data = os.urandom(3_000_000)
+pathlib.Path("folder/deep").mkdir(parents=True)
+pathlib.Path("folder/deep/big.bin").write_bytes(data)
+pathlib.Path("folder/same.bin").write_bytes(data)
+pathlib.Path("folder/small.txt").write_text("small")
+def artifact(**more):
+    made = wandb.Artifact("ds", "dataset", description="words", metadata={"k": 1, "deep": {"x": [1, None]}}, **more)
+    made.add_dir("folder")
+    return made
+with wandb.init(project="art", id="maker") as run:
+    first = run.log_artifact(artifact(), aliases=["best"]).wait()
+    assert first.version == "v0", first.version
+with wandb.init(project="art", id="again") as run:
+    assert run.log_artifact(artifact(), aliases=["again"]).wait().version == "v0"
+    pathlib.Path("folder/small.txt").write_text("changed")
+    assert run.log_artifact(artifact()).wait().version == "v1"
+with wandb.init(project="art", id="user") as run:
+    used = run.use_artifact("ds:best")
+    place = pathlib.Path(used.download("down"))
+    assert (place / "deep/big.bin").read_bytes() == data
+    assert (place / "small.txt").read_text() == "small"
+    latest = run.use_artifact("ds:latest", type="dataset")
+    assert latest.get_entry("small.txt").download("one") and pathlib.Path("one/small.txt").read_text() == "changed"
+api = wandb.Api()
+first = api.artifact("local/art/ds:v0")
+first.aliases.append("prod"); first.description = "other"; first.metadata["z"] = 3; first.save()
+first = wandb.Api().artifact("local/art/ds:prod")
+def names(items): return sorted(item.name for item in items)
+result = [
+    sorted(first.aliases), first.description, first.metadata, first.size, first.file_count, first.logged_by().id,
+    sorted(run.id for run in first.used_by()), names(api.run("local/art/user").used_artifacts()),
+    names(api.run("local/art/maker").logged_artifacts()), names(api.run("local/art/again").logged_artifacts()),
+    names(api.artifacts("dataset", "local/art/ds")), names(api.artifact_collections("local/art", "dataset")),
+    api.artifact_collection("dataset", "local/art/ds").name, [kind.name for kind in api.artifact_types("local/art")],
+    api.artifact_exists("local/art/ds:v1"), api.artifact_exists("local/art/ds:v7"),
+    api.artifact_collection_exists("local/art/ds", "dataset"), api.artifact_collection_exists("local/art/no", "dataset"),
+    sorted(file.name for file in first.files()), first.url,
+]
+api.artifact("local/art/ds:v1").delete(delete_aliases=True)
+result.append(wandb.Api().artifact_exists("local/art/ds:v1"))
+print("RESULT " + json.dumps(result))
+"""
+
+
+def test_a_round_trip(lab: Lab) -> None:
+    *told, url, deleted = shown(lab.python(ROUND))
+    assert told == [
+        ["again", "best", "prod"], "other", {"k": 1, "deep": {"x": [1, None]}, "z": 3}, 6_000_005, 3, "maker",
+        ["user"], ["ds:v0", "ds:v1"], ["ds:v0"], ["ds:v0", "ds:v1"], ["ds:v0", "ds:v1"], ["ds"], "ds", ["dataset"],
+        True, False, True, False, ["deep/big.bin", "same.bin", "small.txt"],
+    ]  # fmt: skip
+    assert deleted is False
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        assert "deep/big.bin" in reply.read().decode()
+    stored = [
+        path
+        for path in (lab.server.directory / "blobs").rglob("*")
+        if path.is_file() and path.stat().st_size > 2_000_000
+    ]
+    assert len(stored) == 1
+
+
+TABLE = """
+import json, wandb
+with wandb.init(project="tables", id="maker") as run:
+    made = wandb.Artifact("rows", "table")
+    made.add(wandb.Table(columns=["x"], data=[[1], [2]]), "t")
+    run.log_artifact(made)
+    run.log({"direct": wandb.Table(columns=["y"], data=[["a"]])})
+with wandb.init(project="tables") as run:
+    rows = run.use_artifact("rows:latest").get("t").data
+    direct = run.use_artifact("run-maker-direct:latest").get("direct").data
+print("RESULT " + json.dumps([rows, direct]))
+"""
+
+
+def test_tables_in_artifacts(lab: Lab) -> None:
+    assert shown(lab.python(TABLE)) == [[[1], [2]], [["a"]]]
+
+
+FULL = """
+import os, wandb
+with open("data.bin", "wb") as file:
+    file.write(os.urandom(8_000_000))
+with wandb.init(project="full", id="r") as run:
+    run.log({"x": 1})
+    made = wandb.Artifact("ds", "dataset")
+    made.add_file("data.bin")
+    run.log_artifact(made).wait()
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB, where the tests may mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to mount a small file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_fails_the_run_at_once_and_leaves_the_store_whole(small_disk: Path, tmp_path: Path) -> None:
+    server = Server(small_disk / "state").start()
+    try:
+        lab = lab_for(server, tmp_path)
+        began = time.monotonic()
+        output = lab.python(FULL, check=False)
+        assert time.monotonic() - began < 30
+        assert "ValueError" in output
+        incoming = small_disk / "state" / "blobs" / "incoming"
+        assert list(incoming.iterdir()) == []
+        read = """
+            import json, wandb
+            run = wandb.Api().run("local/full/r")
+            print("RESULT " + json.dumps([run.state, run.summary["x"], len(run.logged_artifacts())]))
+        """
+        assert shown(lab.python(read)) == ["failed", 1, 0]
+    finally:
+        server.end()
