@@ -10,6 +10,7 @@
     ├── TrackerError                exit code 3: the tracker cannot be reached or refuses
     │   └── TrackerRefused          a wrong key, or no right to do what was asked
     ├── ArtifactError               an artifact that is missing, broken or cannot be made
+    ├── TrainingDiverged            a loss that became NaN or infinite
     └── RunsFailed                  some runs of a sweep failed; the others are finished
 
 Messages name the key, the value, what is allowed and what to do. The command line prints them without a
@@ -84,6 +85,10 @@ class TrackerRefused(TrackerError):
 
 class ArtifactError(SashikoError):
     """An artifact that is missing, broken, or could not be made."""
+
+
+class TrainingDiverged(SashikoError):
+    """A loss that became NaN or infinite; the message names the step."""
 
 
 class RunsFailed(SashikoError):

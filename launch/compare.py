@@ -26,7 +26,7 @@ def compare_sweep(tracker: Tracker, path: SweepPath, csv: Path | None, figures: 
     if results.runs.empty or not (results.runs["state"] == "finished").any():
         raise TrackerError(f"no run of {path} has finished; work it with: sashiko agents {path}")
     report = manager.report(results)
-    print_frame(report.table)
+    print_frame(report.readable())
     typer.echo(f"sweep   {results.url}")
     if csv is not None:
         csv.parent.mkdir(parents=True, exist_ok=True)

@@ -68,15 +68,15 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
     name = str(event.get("name", ""))
     if event["event"] == "ended" and event["error"]:
         tally.failed.append((name, str(event["error"])))
-        console.print(f"[red]failed[/] {name}: {event['error']}", highlight=False)
+        console.print(f"[red]failed[/] {name}: {event['error']}", highlight=False, soft_wrap=True)
     elif event["event"] == "ended":
         tally.finished += 1
     elif event["event"] == "made" and event["error"]:
-        console.print(f"[red]not made[/] {name}: {event['error']}", highlight=False)
+        console.print(f"[red]not made[/] {name}: {event['error']}", highlight=False, soft_wrap=True)
     elif event["event"] == "made":
         tally.made += 1
     elif event["event"] == "error":
-        console.print(f"[red]error[/] {event['message']}", highlight=False)
+        console.print(f"[red]error[/] {event['message']}", highlight=False, soft_wrap=True)
     elif event["event"] == "away":
-        console.print(f"[yellow]waiting[/] {event['error']}", highlight=False)
+        console.print(f"[yellow]waiting[/] {event['error']}", highlight=False, soft_wrap=True)
     return {"making": f"making {name}", "started": name}.get(str(event["event"]), "")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SIGNIFICANT = 4
+DIGITS = tuple("-0123456789")
+UNBOUNDED = 400
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
@@ -23,11 +25,14 @@ def print_rows(rows: Sequence[Mapping[str, Any]], console: Console | None = None
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        numeric = all(isinstance(row[name], int | float) and not isinstance(row[name], bool) for row in rows)
+        numeric = all(cell(row[name])[:1] in DIGITS for row in rows)
         table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(cell(value) for value in row.values()))
-    (console or Console()).print(table)
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = UNBOUNDED  # a pipe has no edge to fold at
+    console.print(table)
 
 
 def print_frame(frame: "pd.DataFrame", console: Console | None = None) -> None:

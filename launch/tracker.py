@@ -92,8 +92,22 @@ def stop(directory: Path) -> int:
         raise TrackerError(f"no embedded server runs in {directory}")
     os.kill(info.pid, signal.SIGTERM)
     end = time.monotonic() + START_S
-    while find_server(directory) is not None:
+    while find_server(directory) is not None or _lives(info.pid):
         if time.monotonic() > end:
             raise TrackerError(f"the server of {directory} (pid {info.pid}) does not end")
         time.sleep(0.1)
     return info.pid
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether the process has ended and only waits for its parent to take notice (Linux)."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z"

@@ -13,6 +13,7 @@ GRIDS = {
         choice("source", MODELS),
         choice("target", MODELS),
         choice("mapping.kind", ["linear", "affine"]),
+        choice("mapping.ridges", [(0, 0.01, 0.1, 1)]),
         exclude=[same("source", "target")],
     ),
 }

@@ -32,7 +32,7 @@ def train_autoencoder(config: TrainingConfig, run: "Run") -> None:
     Raises:
         ConfigError: a trainer option or device that cannot be used.
         DataUnavailable: the data set is not there.
-        SashikoError: the loss became NaN or infinite.
+        TrainingDiverged: the loss became NaN or infinite.
     """
     check_trainer_options(config.trainer)
     device = resolve_device(config.device)

@@ -23,7 +23,7 @@ from launch.server.errors import ApiError, TooLarge, error_body
 from launch.server.limits import MAX_GRAPHQL_BODY, MAX_STREAM_BODY
 from launch.server.resolvers import ROOTS
 from launch.server.services import Request, Services
-from launch.server.wire import json_object, loads
+from launch.server.wire import json_object
 
 logger = logging.getLogger(__name__)
 
@@ -201,6 +201,3 @@ def _is_local(scope: Scope) -> bool:
     host, _, port = hosts[0].rpartition(":")
     name = host if host and port.isdigit() else hosts[0]
     return name.lower() in HOSTS
-
-
-__all__ = ["loads", "make_app", "routes"]

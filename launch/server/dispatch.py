@@ -102,6 +102,6 @@ def _listed(tables: Tables, project_id: int, run_state: Mapping[str, Any]) -> li
 
 def _free_name(tables: Tables, project_id: int) -> str:
     name = new_name()
-    while tables.runs.by_name(project_id, name) is not None:
+    while tables.runs.exists(project_id, name):
         name = new_name()
     return name

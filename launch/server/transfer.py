@@ -5,7 +5,7 @@ with what was announced before anything names it. This module does not know Grap
 """
 
 import mimetypes
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -36,16 +36,17 @@ async def put_run_file(http: HttpRequest) -> Response:
     services = _services(http)
     run_id, name = int(http.path_params["run"]), checked_path(http.path_params["name"])
     services.signer.check("PUT", _path(http), http.query_params)
-    await run_in_threadpool(_must_exist, services, run_id)
-    blob = await _receive(services, http, MAX_UPLOAD, None)
 
-    def store() -> None:
+    def check() -> None:
+        _must_exist(services, run_id)
+
+    def store(blob: Blob) -> None:
         with services.store.write() as tables:
             if tables.runs.by_id(run_id) is None:
                 raise NotFound("this run was deleted")
             tables.files.put(run_id, name, blob.md5, blob.size)
 
-    await run_in_threadpool(store)
+    await _receive(services, http, MAX_UPLOAD, check, store)
     return Response(status_code=200)
 
 
@@ -53,7 +54,8 @@ async def put_artifact_file(http: HttpRequest) -> Response:
     """Take a file of an artifact; its bytes must have the digest in the address."""
     services = _services(http)
     services.signer.check("PUT", _path(http), http.query_params)
-    await _receive(services, http, MAX_UPLOAD, http.path_params["md5"])
+    md5 = http.path_params["md5"]
+    await _receive(services, http, MAX_UPLOAD, lambda: md5, lambda blob: None)
     return Response(status_code=200)
 
 
@@ -67,15 +69,13 @@ async def put_manifest(http: HttpRequest) -> Response:
         with services.store.read() as tables:
             return _pending_digest(tables, key)
 
-    blob = await _receive(services, http, MAX_MANIFEST, await run_in_threadpool(announced))
-
-    def store() -> None:
+    def store(blob: Blob) -> None:
         with services.store.write() as tables:
             if _pending_digest(tables, key) not in (None, blob.md5):
                 raise ApiError("another manifest was announced meanwhile", CONFLICT)
             tables.artifacts.set(key, manifest_md5=blob.md5)
 
-    await run_in_threadpool(store)
+    await _receive(services, http, MAX_MANIFEST, announced, store)
     return Response(status_code=200)
 
 
@@ -143,15 +143,49 @@ def _may_fetch(services: Services, http: HttpRequest) -> None:
         services.signer.check("GET", _path(http), http.query_params)
 
 
-async def _receive(services: Services, http: HttpRequest, limit: int, expected: str | None) -> Blob:
-    """Write the body to the disk as it comes. A client that goes away in the middle leaves nothing behind."""
+async def _receive(
+    services: Services,
+    http: HttpRequest,
+    limit: int,
+    before: Callable[[], str | None],
+    after: Callable[[Blob], None],
+) -> None:
+    """Write the body to the disk as it comes. A client that goes away in the middle leaves nothing behind.
+
+    `before` says which digest the bytes must have (None: any), `after` stores what they are for. A small file, as
+    most are, costs one hop to a thread.
+    """
     announced = http.headers.get("content-length", "0")
     if announced.isascii() and announced.isdigit() and int(announced) > limit:
         raise TooLarge("the file", limit)
+    chunks = _gathered(http)
+    first = await anext(chunks, b"")
+    second = await anext(chunks, None)
+    if second is None:
+        await run_in_threadpool(_take, services, limit, first, before, after)
+        return
+    expected = await run_in_threadpool(before)
     with services.blobs.incoming(limit) as incoming:
-        async for chunk in _gathered(http):
+        await run_in_threadpool(incoming.write, first)
+        await run_in_threadpool(incoming.write, second)
+        async for chunk in chunks:
             await run_in_threadpool(incoming.write, chunk)
-        return await run_in_threadpool(incoming.keep, expected)
+        blob = await run_in_threadpool(incoming.keep, expected)
+    await run_in_threadpool(after, blob)
+
+
+def _take(
+    services: Services,
+    limit: int,
+    data: bytes,
+    before: Callable[[], str | None],
+    after: Callable[[Blob], None],
+) -> None:
+    expected = before()
+    with services.blobs.incoming(limit) as incoming:
+        incoming.write(data)
+        blob = incoming.keep(expected)
+    after(blob)
 
 
 async def _gathered(http: HttpRequest) -> AsyncIterator[bytes]:

@@ -18,7 +18,8 @@ pathlib.Path("folder/deep/big.bin").write_bytes(data)
 pathlib.Path("folder/same.bin").write_bytes(data)
 pathlib.Path("folder/small.txt").write_text("small")
 def artifact(**more):
-    made = wandb.Artifact("ds", "dataset", description="words", metadata={"k": 1, "deep": {"x": [1, None]}}, **more)
+    made = wandb.Artifact("ds", "dataset", description="words", metadata={"k": 1, "deep": {"x": [1, None]}},
+        **more)
     made.add_dir("folder")
     return made
 with wandb.init(project="art", id="maker") as run:
@@ -45,9 +46,11 @@ result = [
     sorted(run.id for run in first.used_by()), names(api.run("local/art/user").used_artifacts()),
     names(api.run("local/art/maker").logged_artifacts()), names(api.run("local/art/again").logged_artifacts()),
     names(api.artifacts("dataset", "local/art/ds")), names(api.artifact_collections("local/art", "dataset")),
-    api.artifact_collection("dataset", "local/art/ds").name, [kind.name for kind in api.artifact_types("local/art")],
+    api.artifact_collection("dataset", "local/art/ds").name,
+        [kind.name for kind in api.artifact_types("local/art")],
     api.artifact_exists("local/art/ds:v1"), api.artifact_exists("local/art/ds:v7"),
-    api.artifact_collection_exists("local/art/ds", "dataset"), api.artifact_collection_exists("local/art/no", "dataset"),
+    api.artifact_collection_exists("local/art/ds", "dataset"), api.artifact_collection_exists("local/art/no",
+        "dataset"),
     sorted(file.name for file in first.files()), first.url,
 ]
 api.artifact("local/art/ds:v1").delete(delete_aliases=True)

@@ -28,13 +28,15 @@ rows = list(run.scan_history())
 files = {file.name: file.size for file in run.files()}
 table = run.file([name for name in files if name.endswith(".table.json")][0]).download("down", replace=True).read()
 print("RESULT " + json.dumps({
-    "state": run.state, "name": run.name, "group": run.group, "job": run.job_type, "tags": run.tags, "notes": run.notes,
+    "state": run.state, "name": run.name, "group": run.group, "job": run.job_type, "tags": run.tags,
+        "notes": run.notes,
     "config": run.config, "best": run.summary["best"], "acc": run.summary["acc"],
     "steps": [row["_step"] for row in rows], "losses": [row["loss"] for row in rows if "loss" in row],
     "odd": str(rows[30]["odd"]), "keys": [row["acc"] for row in run.scan_history(keys=["acc"], page_size=7)],
     "sampled": len(run.history(samples=10, pandas=False)), "some": run.history(keys=["loss"], pandas=False)[1],
     "system": isinstance(run.history(stream="system", pandas=False), list), "last": run.lastHistoryStep,
-    "console": [line.content for line in run.console_logs()], "files": sorted(name.split("/")[0] for name in files),
+    "console": [line.content for line in run.console_logs()],
+        "files": sorted(name.split("/")[0] for name in files),
     "table": json.loads(table)["data"], "made": [item.type for item in run.logged_artifacts()],
     "url": run.url, "meta": run.metadata["program"] if run.metadata else None,
 }))
@@ -89,7 +91,8 @@ old.tags.append("t")
 old.name = "renamed"
 old.update()
 new = wandb.Api().run("local/change/changed")
-print("RESULT " + json.dumps([new.summary["late"], new.summary["loss"], new.config, new.tags, new.name, new.state]))
+print("RESULT " + json.dumps([new.summary["late"], new.summary["loss"], new.config, new.tags, new.name,
+    new.state]))
 """
 
 
@@ -112,10 +115,13 @@ def ids(filters=None, order="+created_at", per_page=2, **more):
     assert len(runs) == len(found)
     return found
 print("RESULT " + json.dumps([
-    ids(), ids(order="-created_at"), ids({"config.x": 1.0}), ids({"config.x.value": {"$gte": 1}}, "-config.lr.value"),
+    ids(), ids(order="-created_at"), ids({"config.x": 1.0}), ids({"config.x.value": {"$gte": 1}},
+        "-config.lr.value"),
     ids({"summary_metrics.loss": {"$lt": -4}}), ids({"state": "failed"}), ids({"tags": {"$in": ["even"]}}),
-    ids({"$or": [{"config.on": True}, {"group": "a", "config.lr": 0}]}), ids({"display_name": {"$regex": "nothing"}}),
-    ids(order="+summary_metrics.loss", per_page=50, lazy=False), ids({"$and": [{"group": {"$ne": "a"}}, {"config.x": {"$in": [0, 2]}}]}),
+    ids({"$or": [{"config.on": True}, {"group": "a", "config.lr": 0}]}),
+        ids({"display_name": {"$regex": "nothing"}}),
+    ids(order="+summary_metrics.loss", per_page=50, lazy=False), ids({"$and": [{"group": {"$ne": "a"}},
+        {"config.x": {"$in": [0, 2]}}]}),
     [p.name for p in api.projects("local") if p.name == "many"],
 ]))
 """
@@ -132,7 +138,8 @@ def test_lists_filters_orders_and_pages(lab: Lab) -> None:
 
 RESUME = """
 import json, wandb
-run = wandb.init(project="resume", id="again", config={"a": 1}); run.log({"x": 0}); run.log({"x": 1}); run.finish(1)
+run = wandb.init(project="resume", id="again",
+    config={"a": 1}); run.log({"x": 0}); run.log({"x": 1}); run.finish(1)
 print("failed", wandb.Api().run("local/resume/again").state)
 run = wandb.init(project="resume", id="again", resume="must"); assert run.resumed
 run.log({"x": 2}); run.finish()

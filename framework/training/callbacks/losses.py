@@ -7,7 +7,7 @@ import torch
 from pytorch_lightning import Trainer
 from torch import Tensor
 
-from framework.errors import SashikoError
+from framework.errors import TrainingDiverged
 from framework.training.callbacks.epoch_log import Measure
 
 
@@ -27,11 +27,11 @@ class Losses(Measure):
         """Stop a run that has diverged before it writes worthless weights.
 
         Raises:
-            SashikoError: the loss is NaN or infinite; the message gives the step, counted from 0.
+            TrainingDiverged: the loss is NaN or infinite; the message gives the step, counted from 0.
         """
         if not torch.isfinite(loss):
             kind = "nan" if torch.isnan(loss) else "infinite"
-            raise SashikoError(
+            raise TrainingDiverged(
                 f"{kind} loss at step {trainer.global_step} (epoch {trainer.current_epoch + 1}): "
                 "lower learning_rate, or set trainer.gradient_clip_val"
             )

@@ -3,7 +3,6 @@
 import sqlite3
 from typing import Any
 
-from launch.server import filters
 from launch.server.errors import ApiError
 from launch.server.graphql import Arguments, Node
 from launch.server.resolvers import artifact_queries, runs, sweeps
@@ -134,6 +133,3 @@ def project_reference(key: int, name: str) -> dict[str, Any]:
         "entityName": ENTITY,
         "entity": {"id": gid("Entity", 1), "name": ENTITY},
     }
-
-
-__all__ = ["FIELDS", "check_entity", "filters", "made", "project", "project_node", "projects", "upsert_project"]

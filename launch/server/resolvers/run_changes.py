@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from launch.server import dispatch, lifecycle
+from launch.server import lifecycle
 from launch.server.errors import CONFLICT, ApiError, NotFound
 from launch.server.graphql import Arguments, Node
 from launch.server.resolvers import projects
@@ -146,6 +146,3 @@ def _fresh(request: Request, key: int) -> sqlite3.Row:
     if row is None:
         raise NotFound(f"run {key} is gone")
     return row
-
-
-__all__ = ["alert", "delete_run", "dispatch", "stop_run", "update_state", "upsert_run"]

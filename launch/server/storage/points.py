@@ -16,6 +16,10 @@ from typing import ClassVar
 from launch.server.storage.store import Steps
 
 PENDING, CLAIMED, ENDED = "pending", "claimed", "ended"
+NEXT_PENDING = (
+    "SELECT idx, args, resume, run_id FROM points INDEXED BY points_by_state"
+    " WHERE sweep_id = ? AND state = 'pending' ORDER BY idx LIMIT 1"
+)
 
 
 class Points:
@@ -53,12 +57,11 @@ class Points:
         )
 
     def next_pending(self, sweep_id: int) -> sqlite3.Row | None:
-        """The first point that nobody holds, found through the index whatever the size of the grid."""
-        row: sqlite3.Row | None = self._db.execute(
-            "SELECT idx, args, resume, run_id FROM points WHERE sweep_id = ? AND state = 'pending'"
-            " ORDER BY idx LIMIT 1",
-            (sweep_id,),
-        ).fetchone()
+        """The first point that nobody holds, at the same cost whatever the size of the grid.
+
+        The index is named: left to itself, SQLite walks the primary key past every point that has ended.
+        """
+        row: sqlite3.Row | None = self._db.execute(NEXT_PENDING, (sweep_id,)).fetchone()
         return row
 
     def claim(self, sweep_id: int, index: int, run_id: int, agent_id: int | None, lease_until: float) -> None:

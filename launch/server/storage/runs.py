@@ -108,6 +108,11 @@ class Runs:
         """The run of this name (the id that users see) in a project."""
         return self._one("runs.project_id = ? AND runs.name = ?", (project_id, name))
 
+    def exists(self, project_id: int, name: str) -> bool:
+        """Whether a project has a run of this name."""
+        sql = "SELECT 1 FROM runs WHERE project_id = ? AND name = ?"
+        return self._db.execute(sql, (project_id, name)).fetchone() is not None
+
     def beat(self, key: int, now: float) -> None:
         """Note a sign of life."""
         self._db.execute("UPDATE runs SET heartbeat_at = ? WHERE id = ?", (now, key))

@@ -61,7 +61,8 @@ def stream(client: Client, headers: dict[str, str]) -> Callable[..., Any]:
     return send
 
 
-UPSERT = """mutation U($name: String, $config: JSONString, $state: String, $summary: JSONString, $tags: [String!]) {
+UPSERT = """mutation U($name: String, $config: JSONString, $state: String, $summary: JSONString,
+    $tags: [String!]) {
   upsertBucket(input: {name: $name, modelName: "p", config: $config, state: $state, summaryMetrics: $summary,
                        tags: $tags}) { bucket { id name state config } inserted } }"""
 

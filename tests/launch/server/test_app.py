@@ -148,7 +148,8 @@ def filled(
             }
         },
     )
-    query = """mutation { createRunFiles(input: {projectName: "p", runName: "r", files: ["media/a.png", "b.svg"]}) {
+    query = """mutation { createRunFiles(input: {projectName: "p", runName: "r", files: ["media/a.png",
+        "b.svg"]}) {
         files { uploadUrl } } }"""
     for file in ask(query)["createRunFiles"]["files"]:
         assert client.put(file["uploadUrl"].removeprefix("http://127.0.0.1:8765"), content=b"x").status_code == 200

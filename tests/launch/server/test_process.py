@@ -18,7 +18,12 @@ from framework.errors import ConfigError
 from launch.server import ServeOptions, ServerBusy, find_server, serve
 from launch.server.process import private_text
 
-SERVE = "import sys; from pathlib import Path; from launch.server import serve; serve(Path(sys.argv[1]), 0, on_ready=lambda info: print(info.url, flush=True))"
+SERVE = """
+import sys
+from pathlib import Path
+from launch.server import serve
+serve(Path(sys.argv[1]), 0, on_ready=lambda info: print(info.url, flush=True))
+"""
 
 
 def start(directory: Path) -> subprocess.Popen[str]:
@@ -127,7 +132,8 @@ def test_leases_that_cannot_be(monkeypatch: pytest.MonkeyPatch, text: str) -> No
 
 
 def test_importing_the_package_is_cheap() -> None:
-    code = "import sys, launch.server; print([name for name in ('starlette', 'uvicorn', 'graphql', 'jinja2') if name in sys.modules])"
+    heavy = ("starlette", "uvicorn", "graphql", "jinja2")
+    code = f"import sys, launch.server; print([name for name in {heavy} if name in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
         == "[]"

@@ -51,7 +51,8 @@ def test_an_update_by_id_leaves_the_state(make_run: Any, ask: Any, stream: Any) 
     made = make_run("abc")
     stream("abc", {"complete": True, "exitcode": 0})
     query = """mutation U($id: String!, $s: JSONString, $d: String) {
-        upsertBucket(input: {id: $id, summaryMetrics: $s, displayName: $d}) { bucket { state displayName } inserted } }"""
+        upsertBucket(input: {id: $id, summaryMetrics: $s,
+            displayName: $d}) { bucket { state displayName } inserted } }"""
     reply = ask(query, id=made["bucket"]["id"], s='{"acc": 1}', d="nice")["upsertBucket"]
     assert reply == {"bucket": {"state": "finished", "displayName": "nice"}, "inserted": False}
     assert json.loads(told(ask, "abc", "summaryMetrics")["summaryMetrics"]) == {"acc": 1}

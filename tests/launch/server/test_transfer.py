@@ -16,7 +16,8 @@ from launch.server.services import Services
 from launch.server.signing import Signer
 from tests.launch.server.asgi import Client
 
-FILES = """mutation F($files: [String!]!) { createRunFiles(input: {projectName: "p", runName: "r", files: $files}) {
+FILES = """mutation F($files: [String!]!) { createRunFiles(input: {projectName: "p", runName: "r",
+    files: $files}) {
     runID uploadHeaders files { name uploadUrl } } }"""
 
 
@@ -175,9 +176,11 @@ def test_a_full_disk_fails_the_upload_at_once(
 
 CREATE = """mutation C($input: CreateArtifactInput!) { createArtifact(input: $input) { artifact {
     id state artifactSequence { latestArtifact { id versionIndex } } } } }"""
-MANIFEST = """mutation M($id: ID!, $digest: String!) { createArtifactManifest(input: {artifactID: $id, digest: $digest,
+MANIFEST = """mutation M($id: ID!, $digest: String!) { createArtifactManifest(input: {artifactID: $id,
+    digest: $digest,
     name: "wandb_manifest.json", type: FULL}) { artifactManifest { id file { uploadUrl uploadHeaders } } } }"""
-ADDRESSES = """mutation F($input: CreateArtifactFilesInput!) { createArtifactFiles(input: $input) { files { edges { node {
+ADDRESSES = """mutation F($input: CreateArtifactFilesInput!) { createArtifactFiles(input: $input) { files {
+    edges { node {
     storagePath uploadUrl uploadHeaders uploadMultipartUrls { uploadID } artifact { id } } } } } }"""
 COMMIT = (
     "mutation C($id: ID!) { commitArtifact(input: {artifactID: $id}) { artifact { id digest versionIndex } } }"
@@ -226,7 +229,8 @@ def uploader(ask: Any, client: Client, make_run: Any) -> Uploader:
 
 
 BY_NAME = """query B($name: String!) { project(name: "p") { artifactCollectionMembership(name: $name) { __typename
-    versionIndex aliases { alias } artifact { id state size fileCount ttlDurationSeconds createdBy { ... on Run { name } }
+    versionIndex aliases { alias } artifact { id state size fileCount ttlDurationSeconds createdBy { ... on
+        Run { name } }
     files { edges { node { name sizeBytes directUrl md5 digest } } } } } } }"""
 
 
@@ -350,7 +354,8 @@ def test_aliases_that_cannot_be(uploader: Uploader, alias: Any) -> None:
 def test_use_update_and_delete(uploader: Uploader, ask: Any) -> None:
     key = uploader.log({"a.txt": b"one"})
     ask(
-        'mutation U($id: ID!) { useArtifact(input: {artifactID: $id, projectName: "p", runName: "r"}) { artifact { id } } }',
+        """mutation U($id: ID!) { useArtifact(input: {artifactID: $id, projectName: "p",
+            runName: "r"}) { artifact { id } } }""",
         id=key,
     )
     used = ask('{ project(name: "p") { run(name: "r") { inputArtifacts { totalCount edges { node { id } } } } } }')
