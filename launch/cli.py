@@ -8,11 +8,15 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from framework.errors import ConfigError, Problem, RunsFailed, SashikoError, TrackerError
+
+if TYPE_CHECKING:
+    from framework.tracking.sweeps import SweepPath
+    from framework.tracking.tracker import Tracker
 
 app = typer.Typer(
     name="sashiko",
@@ -154,7 +158,7 @@ def sweep(
     if path is None:
         path, verb = sweeps.create(tracker, definition, entity, project), "made"
     typer.echo(f"{verb} sweep {path} ({len(points)} runs): {tracker.url}/{entity}/{path.project}/sweeps/{path.id}")
-    _work(path, workers)
+    _work(tracker, path, workers)
 
 
 @app.command()
@@ -171,17 +175,16 @@ def agents(
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
     path = sweeps.locate(tracker, sweep)
-    sweeps.definition_of(tracker, path)
-    _work(path, workers)
+    _work(tracker, path, workers)
 
 
-def _work(path: object, workers: int) -> None:
+def _work(tracker: "Tracker", path: "SweepPath", workers: int) -> None:
     from rich.console import Console
 
     from launch import local
     from launch.status import counts
 
-    total, ended, failed = counts(str(path))
+    total, ended, failed = counts(tracker, path)
     if ended == total:
         typer.echo(f"nothing to run: {total} of {total} runs have ended, {failed} of them failed")
         if failed:
@@ -208,7 +211,7 @@ def status(
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    failed = print_status(str(sweeps.locate(tracker, sweep)))
+    failed = print_status(tracker, sweeps.locate(tracker, sweep))
     if failed:
         raise typer.Exit(RunsFailed.exit_code)
 

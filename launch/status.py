@@ -1,60 +1,49 @@
 """How far a sweep is, from the tracker alone."""
 
 from collections import Counter
-from typing import Any
 
 import typer
 
-from framework.definition import read
-from framework.errors import TrackerError
+from framework.tracking import sweeps
+from framework.tracking.sweeps import RunState, SweepPath
+from framework.tracking.tracker import Tracker
 
-ENDED = ("finished", "failed", "crashed", "killed")
 FAILED = ("failed", "crashed", "killed")
-LOG_LINES = 3
+ENDED = ("finished", *FAILED)
+# A point that was handed out again is as far as its best run.
+BEST_FIRST = ("finished", "running", "pending", "preempting", "preempted", *FAILED)
 
 
-def counts(path: str) -> tuple[int, int, int]:
+def counts(tracker: Tracker, path: SweepPath) -> tuple[int, int, int]:
     """Points in all, points that have ended, and how many of those failed."""
-    total, runs = _read(path)
-    states = Counter(_state_of_point(group) for group in runs.values())
+    total = sweeps.definition_of(tracker, path).size()
+    states = Counter(_state(runs) for runs in _by_point(tracker, path).values())
     return total, sum(states[state] for state in ENDED), sum(states[state] for state in FAILED)
 
 
-def _read(path: str) -> tuple[int, dict[str, list[Any]]]:
-    """The number of points, and the runs of each point by config id."""
-    import wandb
-
-    project_path, sweep_id = path.rsplit("/", 1)
-    api = wandb.Api()
-    try:
-        definition = read(api.sweep(path)._attrs["config"], path)  # type: ignore[no-untyped-call]
-        found = list(
-            api.runs(project_path, filters={"sweep": sweep_id}, per_page=500, order="+created_at", lazy=False)
-        )
-    except (ValueError, wandb.Error) as error:
-        raise TrackerError(f"the sweep {path} cannot be read: {error}") from error
-    by_point: dict[str, list[Any]] = {}
-    for run in found:
-        identity = (run.config.get("sashiko") or {}).get("config_id") or run.id
-        by_point.setdefault(identity, []).append(run)
-    return definition.size(), by_point
-
-
-def _state_of_point(runs: list[Any]) -> str:
-    """A point that was handed out again is as far as its best run."""
-    states = [str(run.state) for run in runs]
-    return next((s for s in ("finished", "running", "pending", *FAILED) if s in states), states[-1])
-
-
-def print_status(path: str) -> int:
+def print_status(tracker: Tracker, path: SweepPath) -> int:
     """Print the counts by state and every failure with its reason; returns how many points failed."""
-    total, by_point = _read(path)
-    states = Counter(_state_of_point(runs) for runs in by_point.values())
+    total = sweeps.definition_of(tracker, path).size()
+    by_point = _by_point(tracker, path)
+    states = Counter(_state(runs) for runs in by_point.values())
     waiting = total - sum(states.values())
-    shown = [f"{count} {state}" for state, count in sorted(states.items())]
+    shown = [f"{states[state]} {state}" for state in BEST_FIRST if states[state]]
     typer.echo(f"{path}: {total} points: " + ", ".join([*shown, f"{waiting} waiting"] if waiting else shown))
-    failed = [runs[-1] for runs in by_point.values() if _state_of_point(runs) in FAILED]
+    failed = [runs[-1] for runs in by_point.values() if _state(runs) in FAILED]
     for run in failed:
-        reason = run.summary.get("error") or "no reason recorded: it stopped without ending its run"
-        typer.echo(f"  {run.state} {run.name} ({run.url}): {reason}")
+        reason = run.error or "no reason recorded: it stopped without ending its run"
+        typer.echo(f"  {run.state} {run.name}: {reason}")
+        typer.echo(f"    {tracker.url}/{path.entity}/{path.project}/runs/{run.id}")
     return len(failed)
+
+
+def _by_point(tracker: Tracker, path: SweepPath) -> dict[str, list[RunState]]:
+    """The runs of each point, by config id; a run that never got so far stands for itself."""
+    by_point: dict[str, list[RunState]] = {}
+    for run in sweeps.run_states(tracker, path):
+        by_point.setdefault(run.config_id or run.id, []).append(run)
+    return by_point
+
+
+def _state(runs: list[RunState]) -> str:
+    return min((run.state for run in runs), key=lambda s: BEST_FIRST.index(s) if s in BEST_FIRST else 99)

@@ -4,6 +4,7 @@
 embedded server of this folder; if none runs, one is started and left running.
 """
 
+import configparser
 import os
 import signal
 import subprocess
@@ -49,12 +50,12 @@ def choose(directory: Path = DIRECTORY, *, embedded: bool = False) -> tuple[Trac
 
 
 def _client_base_url() -> str | None:
-    """The address that `wandb login --host` saved, if any; the client's own default does not count."""
-    if os.environ.get("WANDB_BASE_URL") or os.environ.get("WANDB_API_KEY"):
-        return None
-    import wandb
-
-    return str(wandb.setup().settings.base_url)
+    """The address that `wandb login --host` saved, if any, where the client itself looks for it."""
+    home = Path(os.environ.get("WANDB_CONFIG_DIR") or Path.home() / ".config" / "wandb")
+    local = Path(os.environ.get("WANDB_DIR") or Path.cwd()) / "wandb"
+    settings = configparser.ConfigParser()
+    settings.read([home / "settings", local / "settings"])  # the later one wins
+    return settings.get("default", "base_url", fallback=None)
 
 
 def start(directory: Path) -> ServerInfo:

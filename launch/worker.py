@@ -9,6 +9,7 @@ standard output, one JSON object a line.
 """
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -86,6 +87,8 @@ class Worker:
         """Make what is required, then work points until the tracker sends `exit`; returns how many failed."""
         _warm_up_service()
         self._make_required()
+        gc.collect()
+        gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
         agent = sweeps.Agent(self._job.tracker, self._job.path, socket.gethostname())
         idle = IDLE_S[0]
         while True:

@@ -55,7 +55,8 @@ class StitchingConfig(Config):
 
     @model_validator(mode="after")
     def _both_see_the_same_images(self) -> Self:
-        if self.source.data.config_id != self.target.data.config_id:
+        source, target = self.source.data, self.target.data
+        if source != target and source.config_id != target.config_id:
             raise ValueError(
                 f"source.data ({self.source.data}) and target.data ({self.target.data}) differ: anchors must be "
                 "images that both models take, from one train split"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from framework.manager import Manager
 
 RESULTS_KIND = "results"
+COPIES = ("config.yaml", "wandb-summary.json", "wandb-metadata.json")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,8 @@ class Run:
     ) -> None:
         """Start the run.
 
-        `light` leaves out what short runs cannot afford: system statistics, package lists and machine facts.
+        `light` leaves out what short runs cannot afford: package lists, machine facts (both are in the provenance
+        of artifacts), and files that only repeat the run's config and summary.
 
         Raises:
             wandb.errors.CommError: the tracker cannot be reached.
@@ -203,7 +205,7 @@ def _settings(identity: Identity, light: bool) -> wandb.Settings:
         "silent": True,
     }
     if light:
-        settings |= {"x_disable_stats": True, "x_disable_meta": True, "x_disable_machine_info": True}
+        settings |= {"x_disable_meta": True, "x_disable_machine_info": True, "ignore_globs": COPIES}
     root = os.environ.get("WANDB_DIR")
     if root:
         Path(root).mkdir(parents=True, exist_ok=True)

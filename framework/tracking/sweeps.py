@@ -46,11 +46,20 @@ _SUMMARY = """
 query RunSummary($entity: String, $project: String, $name: String!) {
   project(entityName: $entity, name: $project) { run(name: $name) { id summaryMetrics } }
 }"""
+_RUNS = """
+query Runs($entity: String, $project: String, $filters: JSONString, $perPage: Int, $cursor: String) {
+  project(entityName: $entity, name: $project) {
+    runs(filters: $filters, after: $cursor, first: $perPage, order: "+created_at") {
+      edges { node { name displayName state config summaryMetrics } cursor } pageInfo { endCursor hasNextPage }
+    }
+  }
+}"""
 _UPDATE = """
 mutation UpsertBucket($id: String, $summaryMetrics: JSONString) {
   upsertBucket(input: {id: $id, summaryMetrics: $summaryMetrics}) { bucket { id } }
 }"""
 PAGE = 100
+RUNS_PAGE = 500
 
 
 @dataclass(frozen=True)
@@ -163,6 +172,42 @@ class Agent:
         commands = self._tracker.execute(_HEARTBEAT, variables)["agentHeartbeat"]["commands"]
         received: list[dict[str, Any]] = json.loads(commands) if commands else []
         return received
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What a sweep's overview needs to know of a run."""
+
+    id: str
+    name: str
+    state: str
+    config_id: str
+    error: str
+
+
+def run_states(tracker: Tracker, path: SweepPath) -> list[RunState]:
+    """Every run of a sweep, oldest first."""
+    found: list[RunState] = []
+    cursor: str | None = None
+    while True:
+        variables = {
+            "entity": path.entity, "project": path.project, "filters": json.dumps({"sweep": path.id}),
+            "perPage": RUNS_PAGE, "cursor": cursor,
+        }  # fmt: skip
+        page = (tracker.execute(_RUNS, variables).get("project") or {}).get("runs") or {"edges": []}
+        found += [_run_state(edge["node"]) for edge in page["edges"]]
+        cursor = (page.get("pageInfo") or {}).get("endCursor")
+        if not (page.get("pageInfo") or {}).get("hasNextPage"):
+            return found
+
+
+def _run_state(node: Mapping[str, Any]) -> RunState:
+    config = json.loads(node["config"] or "{}")
+    summary = json.loads(node["summaryMetrics"] or "{}")
+    truth = (config.get("sashiko") or {}).get("value") or {}
+    return RunState(
+        node["name"], node["displayName"], node["state"], truth.get("config_id", ""), str(summary.get("error", ""))
+    )
 
 
 def note_error(tracker: Tracker, path: SweepPath, run_id: str, error: str) -> None:

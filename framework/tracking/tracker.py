@@ -5,7 +5,9 @@ speaks GraphQL and the file stream in the form that wandb.ai and the embedded se
 content and no experiment.
 """
 
+import functools
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -66,7 +68,7 @@ class Tracker:
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         def attempt() -> requests.Response:
-            return requests.post(
+            return _session(os.getpid()).post(
                 self.url + path, data=json.dumps(body), auth=("api", self.key), timeout=TIMEOUT_S,
                 headers={"Content-Type": "application/json"},
             )  # fmt: skip
@@ -84,6 +86,12 @@ class Tracker:
             f"{self.url} refused the API key (WANDB_API_KEY, or the one that `wandb login` saved); "
             'for the embedded server run: eval "$(sashiko env)"'
         )
+
+
+@functools.lru_cache(maxsize=1)
+def _session(pid: int) -> requests.Session:
+    """One connection a process: a fork must not speak on its parent's."""
+    return requests.Session()
 
 
 def patiently(attempt: Callable[[], requests.Response], patience_s: float, url: str) -> requests.Response:

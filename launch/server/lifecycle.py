@@ -3,7 +3,7 @@
     pending ─▶ running ─▶ finished │ failed │ killed         ends the point
                   │  ▲
                   ▼  │ a sign of life
-               crashed                                       frees the point for another run
+               crashed                                       frees the point for another run, a few times
                preempted                                     frees the point for the same run
 
 Everything here is part of the caller's transaction. This module does not know HTTP, nor who asks.
@@ -60,13 +60,18 @@ def end(tables: Tables, run: sqlite3.Row, exit_code: int, now: float) -> None:
         tables.sweeps.finish_if_done(sweep_id)
 
 
-def lose(tables: Tables, run_id: int) -> None:
-    """Neither the run nor its agent gave a sign of life in time: the point is free again."""
+def lose(tables: Tables, run_id: int, options: ServeOptions) -> None:
+    """Neither the run nor its agent gave a sign of life in time: the point is free again.
+
+    A point whose runs were lost `options.attempts` times ends: it kills whoever takes it (out of memory, say).
+    """
     run = tables.runs.by_id(run_id)
     if run is None:
         return
-    if run["stop_requested"]:
-        tables.runs.set(run_id, state=runs.KILLED)
+    point = tables.points.of_run(run_id)
+    spent = point is not None and point["attempts"] >= options.attempts and not run["preempting"]
+    if run["stop_requested"] or spent:
+        tables.runs.set(run_id, state=runs.KILLED if run["stop_requested"] else runs.CRASHED)
         sweep_id = tables.points.end(run_id)
         if sweep_id is not None:
             tables.sweeps.finish_if_done(sweep_id)
@@ -79,7 +84,7 @@ def expire(tables: Tables, now: float, options: ServeOptions) -> int:
     """Take every silent run for lost; how many there were."""
     lost = [*tables.points.expired(now), *tables.runs.silent_since(now - options.lease_seconds)]
     for run_id in lost:
-        lose(tables, run_id)
+        lose(tables, run_id, options)
     return len(lost)
 
 

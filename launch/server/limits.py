@@ -40,11 +40,13 @@ class ServeOptions:
 
     `lease_seconds`: a run whose process and agent were both silent for so long is taken for crashed, and its
     grid point is handed out again. `grace_seconds`: how long a run that its agent no longer lists may take to
-    send its last rows before it is taken for crashed.
+    send its last rows before it is taken for crashed. `attempts`: how many lost runs a grid point may have before
+    it ends with the last of them.
     """
 
     lease_seconds: float = 60.0
     grace_seconds: float = 15.0
+    attempts: int = 3
 
     @classmethod
     def from_environment(cls) -> "ServeOptions":

@@ -110,6 +110,19 @@ def test_identity_leaves_out_what_cannot_change_a_result():
     assert Study().config_id != Study(model=Model(width=17)).config_id
 
 
+def test_a_changed_copy_has_an_identity_of_its_own():
+    study = Study()
+    before = study.config_id
+    assert study.model_copy(update={"batch_size": 65}).config_id == Study(batch_size=65).config_id != before
+    assert study == Study()  # what was derived does not count for equality
+
+
+def test_equal_sections_are_typed_each_on_its_own():
+    assert Study.parse({"model": {"width": 3}}).model.width == 3
+    assert problems({"model": {"width": 3.0}}) == ["model.width: is 3.0 (float); allowed: an integer"]
+    assert problems({"model": {"width": True}}) == ["model.width: is True (bool); allowed: an integer"]
+
+
 def test_identity_is_stable_over_processes_and_hash_seeds():
     code = (
         "from tests.framework.test_config import Study; "
@@ -138,6 +151,7 @@ def test_canonical_json_is_a_fixed_point_and_keeps_values(value: Any):
     text = canonical_json(value)
     assert canonical_json(json.loads(text)) == text
     assert canonical(value) == value
+    assert text == json.dumps(canonical(value), sort_keys=True, separators=(",", ":"))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53 + 1, object()])

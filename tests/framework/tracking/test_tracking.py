@@ -14,7 +14,7 @@ from tests.lab import Lab
 
 pytestmark = pytest.mark.slow
 
-MAKER = '''
+MAKER = """
 import os, signal, time
 import numpy as np, pandas as pd
 from framework.config import Config, replicate
@@ -59,7 +59,7 @@ class Maker(Manager[MakerConfig]):
             total = int(file["a"].sum())
         run.log({"total": total + config.x})
         run.log_table("results", pd.DataFrame({"x": [config.x], "total": [total + config.x]}))
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,8 @@ def test_many_workers_ask_and_one_makes(lab: Lab):
 def test_lineage_config_and_provenance_lie_with_the_artifact(lab: Lab):
     sweep(lab, "once", "{thing: {values: [{size: 3}, {size: 4}]}, x: {values: [0, 10, 20]}}")
     code = """
-(a,) = [a for c in api.artifact_collections('local/once', 'thing') for a in c.artifacts() if a.metadata['config']['size'] == 3]
+made = [a for c in api.artifact_collections('local/once', 'thing') for a in c.artifacts()]
+(a,) = [a for a in made if a.metadata['config']['size'] == 3]
 folder = a.download()
 print(json.dumps(dict(name=a.name, files=sorted(f.name for f in a.files()), config=a.metadata['config'],
                       id=a.metadata['config_id'], used=len(a.used_by()), by=a.logged_by().id)))
@@ -144,7 +145,7 @@ from framework.tracking.results import sweep_results
 r = sweep_results(f'local/once/{s.id}', manager_of('maker').config)
 print(json.dumps(dict(columns=list(r.runs.columns), factors=r.factors, states=sorted(set(r.runs.state)),
     n=len(r.runs), types=[type(v).__name__ for v in r.runs.iloc[0][['x', 'thing.fate']]],
-    table=r.tables['results'].sort_values('total').total.tolist(), table_columns=list(r.tables['results'].columns))))
+    table=sorted(r.tables['results'].total.tolist()), table_columns=list(r.tables['results'].columns))))
 """
     found = query(lab, code)
     assert isinstance(found, dict)

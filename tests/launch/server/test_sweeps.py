@@ -383,3 +383,19 @@ def test_a_request_to_stop_holds_for_a_run_that_starts_after_it(
     with services.store.write() as tables:
         lifecycle.expire(tables, time.time() + 61, OPTIONS)
     assert state_of(services, run["run_id"]) == "killed"
+
+
+def test_a_point_that_kills_every_run_ends_after_a_few(services: Services, sweep: tuple[int, int]) -> None:
+    key, agent = sweep
+    now = time.time()
+    for attempt in range(OPTIONS.attempts):
+        (command,) = call(services, agent, now=now)
+        begin(services, command["run_id"], now)
+        assert command["args"] == {"x": {"value": 0}}, attempt
+        now += OPTIONS.lease_seconds + 1
+        with services.store.write() as tables:
+            lifecycle.expire(tables, now, OPTIONS)
+    assert state_of(services, command["run_id"]) == "crashed"
+    (other,) = call(services, agent, now=now)
+    assert other["args"] == {"x": {"value": 1}}
+    assert counts(services, key) == (0, 1, 1)

@@ -1,0 +1,81 @@
+"""A sweep of 100 runs that log three numbers, two workers: `sashiko agents` against two stock `wandb agent`s.
+
+Both work the same definition, with the same experiment, on the same embedded server, one after the other. The
+time is the wall clock from the start of the command to its end, interpreter and imports included.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.lab import Lab, add_quick, quick_sweep
+
+RUNS = 100
+TARGET = 40.0
+
+
+def measure() -> list[dict[str, Any]]:
+    """Seconds a run of both, and their ratio."""
+    with tempfile.TemporaryDirectory() as folder:
+        lab = Lab.make(Path(folder))
+        add_quick(lab)
+        server = lab.start("launch.cli", "serve", "--port", "0")
+        try:
+            while not (lab.folder / ".sashiko" / "server.json").exists():
+                time.sleep(0.1)
+            lab.environment |= dict(re.findall(r"export (\w+)=(\S+)", lab.sashiko("env").stdout))
+            lab.environment["WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL"] = "1"
+            file = quick_sweep(lab, "bench", f"{{x: {{values: {list(range(RUNS))}}}}}")
+            ours = _ours(lab, _sweep(lab, file))
+            stock = _stock(lab, _sweep(lab, file))
+        finally:
+            server.terminate()
+            server.communicate(timeout=30)
+    return [
+        {
+            "name": f"a sweep of {RUNS} runs that log three numbers, two workers, wall time a run",
+            "measured": f"sashiko {ours / RUNS:.3f} s, stock wandb agent {stock / RUNS:.2f} s: "
+            f"{stock / ours:.1f} times faster",
+            "target": f"≥ {TARGET:.0f} times",
+            "reached": stock / ours >= TARGET,
+        }
+    ]
+
+
+def _sweep(lab: Lab, file: Path) -> str:
+    made = subprocess.run(
+        [str(Path(sys.executable).parent / "wandb"), "sweep", str(file)], cwd=lab.folder, env=lab.environment,
+        text=True, capture_output=True, check=True,
+    )  # fmt: skip
+    found = re.search(r"wandb agent (\S+)", made.stderr + made.stdout)
+    if found is None:
+        raise RuntimeError(made.stderr)
+    return found[1]
+
+
+def _ours(lab: Lab, path: str) -> float:
+    start = time.perf_counter()
+    done = lab.sashiko("agents", path, "--workers", "2")
+    seconds = time.perf_counter() - start
+    if f"{RUNS} runs finished" not in done.stdout:
+        raise RuntimeError(done.stdout + done.stderr)
+    return seconds
+
+
+def _stock(lab: Lab, path: str) -> float:
+    start = time.perf_counter()
+    agents = [
+        subprocess.Popen(
+            [str(Path(sys.executable).parent / "wandb"), "agent", path], cwd=lab.folder, env=lab.environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    codes = [agent.wait() for agent in agents]
+    if any(codes):
+        raise RuntimeError(f"the stock agents ended with {codes}")
+    return time.perf_counter() - start
