@@ -34,6 +34,7 @@ $(VENV)/bin/python:
 	    apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
 	  else echo "$(PYTHON) has no venv module; install it first: sudo apt-get install python3-venv"; exit 1; fi; }
 	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 
 $(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
 	@echo "installing Sashiko and what it needs into $(VENV) (a few GB with CUDA builds of torch; some minutes)"

@@ -72,7 +72,7 @@ def measure() -> list[dict[str, Any]]:
     ratio = reference_s / min(times)
     return [
         {
-            "name": f"ridge, {len(expected) * len(RIDGES):,} affine fits (6 models, 6 counts, 8 ridges), d = {DIM}",
+            "name": f"ridge: {len(expected) * len(RIDGES):,} affine fits, 6 models, 6 counts, 8 ridges, d = {DIM}",
             "measured": f"{min(times):.3f} s, scikit-learn one fit a cell {reference_s:.2f} s: {ratio:.0f} times "
             f"faster, largest difference {difference:.1e}",
             "target": f"≥ {TARGET:.0f} times, equal to {TOLERANCE:g}",

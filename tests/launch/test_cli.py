@@ -1,0 +1,116 @@
+"""The command line: what it prints, what it refuses, and with which exit code."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Lab, quick_sweep
+
+pytestmark = pytest.mark.slow
+
+
+def refused(lab: Lab, code: int, *words: str, **extra: str) -> str:
+    done = lab.sashiko(*words, **extra)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_plan_lists_every_run_and_starts_nothing(lab: Lab):
+    file = quick_sweep(lab, "plan", "{x: {values: [1, 2, 3]}, y: {values: [0.5, 1.0]}}")
+    text = lab.sashiko("plan", str(file)).stdout.splitlines()
+    assert len(text) == 7
+    assert re.fullmatch(r"0  \w{12}  x=1,y=0\.5", text[0])
+    assert text[-1] == "6 runs of quick, batch plan"
+    assert lab.sashiko("plan", str(file), "--count").stdout == "6\n"
+    listed = json.loads(lab.sashiko("plan", str(file), "--json").stdout)
+    assert [entry["point"] for entry in listed][1] == {"x": 1, "y": 1.0}
+    assert listed[5]["label"] == "plan_config5"
+    assert not (lab.folder / ".sashiko").exists()
+
+
+def test_every_error_of_a_sweep_file_comes_at_once(lab: Lab):
+    file = quick_sweep(lab, "bad", "{x: {values: [1, two]}, why: {value: 0.5}, y: {values: [fast, 1.0]}}")
+    for command in (["plan", str(file)], ["sweep", str(file)]):
+        message = refused(lab, 2, *command)
+        assert "bad.yaml: 3 problems" in message
+        assert "x: is 'two' (str); allowed: an integer (point 2 and 1 more)" in message
+        assert "why: unknown key; did you mean `y`?" in message
+    assert not (lab.folder / ".sashiko").exists(), "an invalid sweep must start nothing"
+
+
+def test_a_sweep_of_an_unknown_experiment(lab: Lab):
+    file = quick_sweep(lab, "unknown", "{x: {value: 1}}")
+    file.write_text(file.read_text().replace("quick", "quik"))
+    assert "there is no experiment `quik`; did you mean `quick`?" in refused(lab, 2, "plan", str(file))
+    assert "cannot be read" in refused(lab, 2, "plan", "absent.yaml")
+
+
+def test_config_and_models_are_listed(lab: Lab):
+    text = lab.sashiko("config", "stitching").stdout
+    assert "[source.model]" in text
+    assert "# kind: one of pcktae, mlp_autoencoder" in text
+    path = lab.folder / "defaults.toml"
+    path.write_text(text)
+    from framework.layers import read_file
+
+    assert read_file(path)["sampling"] == "equally"
+    models = lab.sashiko("models").stdout
+    assert "pcktae" in models
+    assert "mlp_autoencoder" in models
+
+
+def test_no_server_and_a_wrong_key(lab: Lab):
+    away = {"WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_API_KEY": "k" * 40}
+    assert "does not answer" in refused(lab, 3, "status", "lab/abc", **away)
+    assert "no embedded server runs in .sashiko" in refused(lab, 3, "env")
+    file = quick_sweep(lab, "key", "{x: {values: [1]}}")
+    assert lab.sashiko("sweep", str(file)).returncode == 0
+    url = json.loads((lab.folder / ".sashiko" / "server.json").read_text())["url"]
+    wrong = {"WANDB_BASE_URL": url, "WANDB_API_KEY": "0" * 40}
+    assert "refused the API key" in refused(lab, 3, "sweep", str(file), **wrong)
+    assert "no API key for it" in refused(lab, 3, "sweep", str(file), WANDB_BASE_URL=url)
+    assert "has no sweep" in refused(lab, 3, "status", "lab/nothere")
+
+
+def test_run_refuses_bad_words_together(lab: Lab):
+    words = ["run", "quick", "--embedded", "--xx", "1", "--y", "fast"]
+    message = refused(lab, 2, *words)
+    assert "xx: unknown key; did you mean `x`?" in message
+    assert "y: is 'fast' (str); allowed: a number (command line)" in message
+    file = quick_sweep(lab, "index", "{x: {values: [1, 2]}}")
+    assert "allowed: 0 to 1" in refused(lab, 2, "run", "quick", "--sweep", str(file), "--index", "2")
+
+
+def test_run_takes_a_file_the_command_line_and_an_index(lab: Lab):
+    (lab.folder / "my.toml").write_text("x = 3\ny = 0.25\n")
+    done = lab.sashiko("run", "quick", "--config", "my.toml", "--y", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert "  x from my.toml\n  y from command line\n" in done.stdout
+    assert re.search(r"run \w+ finished: http://127", done.stdout)
+    file = quick_sweep(lab, "index", "{x: {values: [1, 2]}}")
+    assert lab.sashiko("run", "quick", "--sweep", str(file), "--index", "1").returncode == 0
+
+
+@pytest.mark.parametrize("mode", ["offline", "disabled"])
+def test_runs_need_no_tracker_where_the_client_needs_none(lab: Lab, mode: str):
+    done = lab.sashiko("run", "quick", "--x", "2", WANDB_MODE=mode, WANDB_DIR=str(lab.folder))
+    assert done.returncode == 0, done.stderr
+    assert f"tracker: none (WANDB_MODE={mode})" in done.stdout
+    message = refused(lab, 1, "run", "stitching", WANDB_MODE=mode, WANDB_DIR=str(lab.folder))
+    assert "unset WANDB_MODE" in message
+
+
+def test_a_data_set_that_is_not_there_names_the_folder(lab: Lab, tmp_path: Path):
+    words = ["run", "stitching", "--source.data.name", "mnist", "--target.data.name", "mnist"]
+    message = refused(lab, 1, *words, SASHIKO_DATA=str(tmp_path / "nowhere"))
+    assert str(tmp_path / "nowhere") in message
+
+
+def test_serve_refuses_a_second_server_and_stops(lab: Lab):
+    lab.sashiko("sweep", str(quick_sweep(lab, "key", "{x: {values: [1]}}")))
+    assert lab.sashiko("serve", "--port", "0").returncode != 0
+    assert "stopped the server of .sashiko" in lab.sashiko("serve", "--stop").stdout
+    assert "no embedded server runs" in refused(lab, 3, "serve", "--stop")
