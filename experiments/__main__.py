@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> None:
         resolved = resolve(manager.config, options.config, split_overrides(words))
         config = resolved.config
         _print_origins(resolved)
-    run_id, url = single.work(manager, config, single.identity_of(options.experiment, point, agent))
+    run_id, url = single.work(manager, config, single.identity_of(options.experiment, config, point, agent))
     print(f"run {run_id} finished{f': {url}' if url else ''}")
 
 

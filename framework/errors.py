@@ -8,6 +8,7 @@
     ├── UnknownExperiment           exit code 2
     ├── DataUnavailable             a data set that is not where it was looked for
     ├── TrackerError                exit code 3: the tracker cannot be reached or refuses
+    │   ├── TrackerAway             nothing answers at its address
     │   └── TrackerRefused          a wrong key, or no right to do what was asked
     ├── ArtifactError               an artifact that is missing, broken or cannot be made
     ├── TrainingDiverged            a loss that became NaN or infinite
@@ -77,6 +78,10 @@ class TrackerError(SashikoError):
     """The tracker (wandb.ai, a W&B server, the embedded one) cannot be reached or answered with an error."""
 
     exit_code = 3
+
+
+class TrackerAway(TrackerError):
+    """Nothing answers at the tracker's address, or it is overloaded; it may come back."""
 
 
 class TrackerRefused(TrackerError):

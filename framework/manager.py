@@ -132,6 +132,20 @@ def names_of(raws: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
+def name_of(config: Config) -> str:
+    """A name for a config by itself: the values that differ from the defaults of its class."""
+    given = dict(_leaves(config.model_dump()))
+    defaults = {
+        name: info.get_default(call_default_factory=True, validated_data={})
+        for name, info in type(config).model_fields.items()
+        if not info.is_required()
+    }
+    usual = dict(_leaves(type(config).model_construct(**defaults).model_dump()))
+    differing = [key for key, text in given.items() if usual.get(key) != text]
+    short = _short_keys(differing)
+    return ",".join(f"{short[key]}={given[key]}" for key in differing) or "defaults"
+
+
 def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
     for key, value in data.items():
         if isinstance(value, Mapping) and value:

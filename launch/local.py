@@ -79,4 +79,6 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
         console.print(f"[red]error[/] {event['message']}", highlight=False, soft_wrap=True)
     elif event["event"] == "away":
         console.print(f"[yellow]waiting[/] {event['error']}", highlight=False, soft_wrap=True)
+    elif event["event"] == "back":
+        console.print(f"[green]going on[/] after {event['seconds']:.0f} s", highlight=False)
     return {"making": f"making {name}", "started": name}.get(str(event["event"]), "")

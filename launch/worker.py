@@ -9,6 +9,7 @@ standard output, one JSON object a line.
 """
 
 import argparse
+import contextlib
 import gc
 import json
 import os
@@ -17,15 +18,16 @@ import socket
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from experiments import manager_of
 from framework.definition import Definition, raw_config
-from framework.errors import SashikoError, TrackerError
+from framework.errors import SashikoError, TrackerAway, TrackerError
 from framework.manager import Manager, Point, plan
 from framework.tracking import sweeps
 from framework.tracking.sweeps import SweepPath
@@ -82,6 +84,7 @@ class Worker:
         self._index = index
         self._folder = folder
         self._failed = 0
+        self._away_since: float | None = None
 
     def work(self) -> int:
         """Make what is required, then work points until the tracker sends `exit`; returns how many failed."""
@@ -89,11 +92,13 @@ class Worker:
         self._make_required()
         gc.collect()
         gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
-        agent = sweeps.Agent(self._job.tracker, self._job.path, socket.gethostname())
+        # A short patience, so that a server that is away is told of and the child is still watched.
+        impatient = replace(self._job.tracker, patience_s=HEARTBEAT_S / 2)
+        agent = sweeps.Agent(self._job.tracker, impatient, self._job.path, socket.gethostname())
         idle = IDLE_S[0]
         while True:
-            commands = agent.heartbeat(None)
-            runs = [command for command in commands if command["type"] == "run"]
+            commands = self._beat(agent, None)
+            runs = [command for command in commands if command["type"] in ("run", "resume")]
             if any(command["type"] == "exit" for command in commands):
                 return self._failed
             for command in runs:
@@ -163,12 +168,21 @@ class Worker:
                 child.kill(signal.SIGKILL)
             raise
 
-    def _beat(self, agent: sweeps.Agent, run_id: str) -> list[dict[str, Any]]:
+    def _beat(self, agent: sweeps.Agent, run_id: str | None) -> list[dict[str, Any]]:
+        """A heartbeat. While the server is away the child works on: its rows wait in its own client."""
         try:
-            return agent.heartbeat(run_id)
-        except TrackerError as error:
-            emit("away", error=str(error))
-            return []  # the child works on; its rows wait in its own client
+            commands = agent.heartbeat(run_id)
+        except TrackerAway as error:
+            if self._away_since is None:
+                self._away_since = time.monotonic()
+                emit("away", error=str(error))
+            if time.monotonic() - self._away_since > SERVER_AWAY_S:
+                raise
+            return []
+        if self._away_since is not None:
+            emit("back", seconds=time.monotonic() - self._away_since)
+            self._away_since = None
+        return commands
 
     def _ship(self, run_id: str, text: str, outcome: Outcome) -> None:
         """Put the child's output, and how it died, into the run's log."""
@@ -232,6 +246,12 @@ def _warm_up_service() -> None:
         run = wandb.init(project="warm-up", dir=folder, settings=settings)
         run.log({"warm": 1})
         run.finish()
+
+
+def _end_service() -> None:
+    import wandb
+
+    wandb.teardown()
 
 
 def _restart_service(exit_code: int) -> None:
@@ -298,7 +318,8 @@ def _fork_workers(job: Job, count: int) -> int:
 
         def pass_on(number: int, _frame: FrameType | None) -> None:
             for pid in pids:
-                os.kill(pid, number)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, pass_on)
@@ -317,24 +338,27 @@ def _fork_worker(job: Job, index: int, folder: Path) -> int:
     die_with(parent)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
-    code = 0
+    code = 1
     try:
         failed = Worker(job, index, folder).work()
         code = FAILED_RUNS if failed else 0
+        _end_service()
     except Stop:
+        # No orderly end: that would call the interrupted run finished. Its lease runs out, and its point goes on.
         code = 128 + signal.SIGTERM
     except SashikoError as error:
         emit("error", message=str(error))
         code = error.exit_code
+    except BaseException:
+        traceback.print_exc()
     finally:
-        import wandb
-
-        wandb.teardown()
-        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # once is enough: the second would interrupt the clean-up
     raise Stop
 
 

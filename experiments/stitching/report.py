@@ -42,8 +42,9 @@ def report(tables: Mapping[str, pd.DataFrame]) -> Report:
     results = tables["results"]
     setting = varying(results, SETTING)
     table = aggregate(results, [*setting, *AXES], METRICS)
+    parents = {f"mse_{role}_mean": f"mse_{role}" for role in ROLES}
     return Report(
-        table.drop(columns=["mse_source_std", "mse_target_std"]),
+        table.drop(columns=["mse_source_std", "mse_target_std"]).rename(columns=parents),
         {
             "error_by_num_samples": partial(_panels, table, setting, x="num_samples", panel="ridge"),
             "error_by_ridge": partial(_panels, table, setting, x="ridge", panel="num_samples"),

@@ -39,11 +39,11 @@ def log(
     *,
     inputs: Mapping[str, str],
     metadata: Mapping[str, Any],
-) -> None:
-    """Log the files of `folder` from `run` and wait until the tracker has committed them.
+) -> "wandb.Artifact":
+    """Log the files of `folder` from `run`, with config and provenance beside them.
 
     Raises:
-        ArtifactError: a file is in an unsafe format, or the tracker did not take the artifact.
+        ArtifactError: a file is in an unsafe format.
     """
     unsafe = sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix not in SAFE_FORMATS)
     if unsafe:
@@ -60,13 +60,19 @@ def log(
         name_of(kind, config), type=kind, metadata={"config_id": config.config_id, "config": data, **metadata}
     )
     artifact.add_dir(str(folder), policy="immutable")
-    logged = run.log_artifact(artifact)
-    if run.settings._offline:
-        return
+    return run.log_artifact(artifact)
+
+
+def wait(artifact: "wandb.Artifact") -> None:
+    """Wait until the tracker has committed an artifact.
+
+    Raises:
+        ArtifactError: the tracker did not take it.
+    """
     try:
-        logged.wait()
+        artifact.wait()
     except (ValueError, wandb.Error) as error:
-        raise ArtifactError(f"{name_of(kind, config)} was not taken by the tracker: {error}") from error
+        raise ArtifactError(f"{artifact.name} was not taken by the tracker: {error}") from error
 
 
 def find_one(project_path: str, kind: str, config: Config) -> "wandb.Artifact | None":

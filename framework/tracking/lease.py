@@ -105,11 +105,19 @@ def take(tracker: Tracker, project_path: str, run_id: str, kind: str) -> bool:
 
 def make(maker: Maker, kind: str, config: Config, run_id: str) -> None:
     """Make the artifact in a run of its own; an exception ends that run as failed."""
+    from framework.manager import name_of
     from framework.tracking.run import Identity, Run
 
     entity, project = maker.project_path.split("/")
     identity = Identity(
-        maker.experiment, project, entity, run_id, name=run_id, group=kind, job_type=kind, tags=[kind]
+        maker.experiment,
+        project,
+        entity,
+        run_id,
+        name=f"{kind} {name_of(config)}",
+        group=kind,
+        job_type=kind,
+        tags=[kind],
     )
     with Run(config, identity, maker.manager) as run:
         maker.manager.make(kind, config, run)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from framework.manager import Manager
 
+ONLINE = ("online", "run", "shared")
 RESULTS_KIND = "results"
 COPIES = ("config.yaml", "wandb-summary.json", "wandb-metadata.json")
 
@@ -83,6 +84,7 @@ class Run:
             reinit="create_new",
             settings=_settings(identity, light),
         )
+        self._online = self._wandb.settings.mode in ONLINE
         self.folder = Path(tempfile.mkdtemp(prefix="sashiko-run-"))
 
     @property
@@ -140,7 +142,9 @@ class Run:
         Raises:
             ArtifactError: a file is in an unsafe format, or the tracker did not take the artifact.
         """
-        artifacts.log(self._wandb, kind, config, folder, inputs=self.inputs, metadata=metadata or {})
+        logged = artifacts.log(self._wandb, kind, config, folder, inputs=self.inputs, metadata=metadata or {})
+        if self._online:
+            artifacts.wait(logged)
 
     def require(self, kind: str, config: Config) -> Path:
         """The folder of the artifact that `config` makes: pulled if it exists, made once if it does not.
@@ -148,7 +152,7 @@ class Run:
         Raises:
             ArtifactError: it cannot be made, or its bytes do not match their digest.
         """
-        if self._wandb.settings._offline:
+        if not self._online:
             message = (
                 f"a run without a tracker cannot ask for {kind}-{config.config_id}: unset WANDB_MODE; with no "
                 "account, `sashiko serve` starts a tracker on this machine"

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from framework.config import Config
-from framework.manager import Manager, Point
+from framework.manager import Manager, Point, name_of
 from framework.tracking.run import Identity, Run
 from framework.tracking.tracker import DEFAULT_PROJECT
 
@@ -45,11 +45,13 @@ def take_from_agent(environment: MutableMapping[str, str]) -> Identity | None:
     )
 
 
-def identity_of(experiment: str, point: Point | None, agent: Identity | None) -> Identity:
-    """How a run is called: by its place in a grid, by its agent, or plainly by its experiment."""
+def identity_of(experiment: str, config: Config, point: Point | None, agent: Identity | None) -> Identity:
+    """How a run is called: by its place in a grid, by its agent, or plainly by what differs from the defaults."""
     project = os.environ.get("WANDB_PROJECT") or DEFAULT_PROJECT
     identity = agent or Identity(experiment, project, os.environ.get("WANDB_ENTITY"))
     identity = replace(identity, experiment=experiment, tags=[experiment])
+    if point is None and agent is None:
+        identity = replace(identity, name=name_of(config))
     if point is not None:
         identity = replace(identity, name=point.name, group=point.batch, tags=[experiment, point.label])
     return identity

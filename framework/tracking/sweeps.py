@@ -159,14 +159,18 @@ def definition_of(tracker: Tracker, path: SweepPath) -> Definition:
 class Agent:
     """One claimant of points. An agent holds one run at a time."""
 
-    def __init__(self, tracker: Tracker, path: SweepPath, host: str) -> None:
-        """Register with the tracker."""
+    def __init__(self, tracker: Tracker, impatient: Tracker, path: SweepPath, host: str) -> None:
+        """Register with `tracker`; heartbeats go through `impatient`, which gives up sooner."""
         variables = {"host": host, "projectName": path.project, "entityName": path.entity, "sweep": path.id}
-        self._tracker = tracker
+        self._tracker = impatient
         self.id = str(tracker.execute(_AGENT, variables)["createAgent"]["agent"]["id"])
 
     def heartbeat(self, running: str | None) -> list[dict[str, Any]]:
-        """Tell which run is being worked on, and receive commands: `run`, `stop`, `exit`, or none."""
+        """Tell which run is being worked on, and receive commands: `run`, `resume`, `stop`, `exit`, or none.
+
+        Raises:
+            TrackerAway: nobody answers at present.
+        """
         state = {running: True} if running else {}
         variables = {"id": self.id, "metrics": "{}", "runState": json.dumps(state)}
         commands = self._tracker.execute(_HEARTBEAT, variables)["agentHeartbeat"]["commands"]

@@ -16,7 +16,7 @@ from typing import Any
 import requests
 from requests.utils import get_netrc_auth
 
-from framework.errors import TrackerError, TrackerRefused
+from framework.errors import TrackerAway, TrackerError, TrackerRefused
 
 DEFAULT_PROJECT = "sashiko"
 TIMEOUT_S = 30.0
@@ -40,7 +40,8 @@ class Tracker:
 
         Raises:
             TrackerRefused: the key is wrong, or has no right to do this.
-            TrackerError: the server did not answer within `patience_s`, or answered with an error.
+            TrackerAway: the server did not answer within `patience_s`.
+            TrackerError: it answered with an error.
         """
         body = {"query": query, "variables": dict(variables or {})}
         reply = self._post("/graphql", body)
@@ -98,7 +99,7 @@ def patiently(attempt: Callable[[], requests.Response], patience_s: float, url: 
     """Repeat `attempt` with growing pauses while the server is away or overloaded.
 
     Raises:
-        TrackerError: it is still away after `patience_s` seconds.
+        TrackerAway: it is still away after `patience_s` seconds.
     """
     end, pause = time.monotonic() + patience_s, FIRST_PAUSE_S
     while True:
@@ -111,7 +112,7 @@ def patiently(attempt: Callable[[], requests.Response], patience_s: float, url: 
             problem = f"does not answer ({type(error).__name__})"
         if time.monotonic() + pause > end:
             message = f"the tracker {url} {problem}; is it running? `sashiko serve` starts the embedded one"
-            raise TrackerError(message)
+            raise TrackerAway(message)
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE_S)
 

@@ -114,7 +114,7 @@ def _value(value: Any) -> str:
     if isinstance(value, dict) and "_type" in value:
         return f"{value['_type']} {value.get('path', '')}"
     if isinstance(value, dict | list):
-        text = json.dumps(value, ensure_ascii=False)
+        text = json.dumps(value, ensure_ascii=False, sort_keys=True)
         return text if len(text) <= 160 else text[:157] + "…"
     return short(value)
 
