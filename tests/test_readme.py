@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from launch.cli import app
 from tests.lab import Lab
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +48,12 @@ def test_make_targets_exist():
             subprocess.run(["make", "--dry-run", *command.split()[1:]], cwd=ROOT, check=True, capture_output=True)
 
 
+def test_every_verb_is_told():
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert f"`sashiko {command.callback.__name__}" in README
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_command_runs(project: Lab):
@@ -67,5 +74,5 @@ def test_every_command_runs(project: Lab):
     assert (project.folder / "results" / "stitching.csv").exists()
     assert len(list((project.folder / "results").glob("*.png"))) == 2
     table = outputs["sashiko compare sweeps/penalty.yaml"]
-    assert len(re.findall(r"^(0\.01|0\.1|1|10) ", table, flags=re.MULTILINE)) == 4, table
+    assert len(re.findall(r"^ *(0\.01|0\.1|1|10) ", table, flags=re.MULTILINE)) == 4, table
     assert "wandb agent local/sashiko/" in outputs["wandb sweep sweeps/stitching.yaml"]

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+# Beyond these, numbers are written with an exponent.
+SMALL, LARGE = 1e-4, 1e6
+
 
 def aggregate(frame: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
     """A row for each combination of the factors `by` that occurs, in the order of their values.
@@ -52,4 +55,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _number(value: object, digits: int = 4) -> str:
-    return f"{value:.{digits}g}" if isinstance(value, float | np.floating) else str(value)
+    if not isinstance(value, float | np.floating):
+        return str(value)
+    number = float(value)
+    if not SMALL <= abs(number) < LARGE:
+        return f"{number:.{digits}g}"
+    return np.format_float_positional(number, precision=digits, fractional=False, trim="-")

@@ -16,6 +16,8 @@ MAX_MANIFEST = 128 * MIB
 """An artifact's manifest (about 150 bytes a file)."""
 MAX_UPLOAD = 256 * 1024 * MIB
 """One file of a run or an artifact."""
+MAX_DISCARDED = 1024 * MIB
+"""What is read on of an upload that has been refused already."""
 MAX_JSON_DEPTH = 64
 MAX_QUERY_TOKENS = 6_000
 MAX_QUERY_DEPTH = 24

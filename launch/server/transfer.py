@@ -14,8 +14,8 @@ from starlette.responses import FileResponse, Response
 
 from launch.server import auth
 from launch.server.blobs import Blob
-from launch.server.errors import CONFLICT, ApiError, NotFound, TooLarge
-from launch.server.limits import MAX_MANIFEST, MAX_UPLOAD, UPLOAD_CHUNK
+from launch.server.errors import CONFLICT, ApiError, DiskFull, NotFound, TooLarge
+from launch.server.limits import MAX_DISCARDED, MAX_MANIFEST, MAX_UPLOAD, UPLOAD_CHUNK
 from launch.server.services import Services
 from launch.server.storage import Tables, artifacts
 from launch.server.wire import checked_path
@@ -165,13 +165,26 @@ async def _receive(
         await run_in_threadpool(_take, services, limit, first, before, after)
         return
     expected = await run_in_threadpool(before)
-    with services.blobs.incoming(limit) as incoming:
-        await run_in_threadpool(incoming.write, first)
-        await run_in_threadpool(incoming.write, second)
-        async for chunk in chunks:
-            await run_in_threadpool(incoming.write, chunk)
-        blob = await run_in_threadpool(incoming.keep, expected)
+    try:
+        with services.blobs.incoming(limit) as incoming:
+            await run_in_threadpool(incoming.write, first)
+            await run_in_threadpool(incoming.write, second)
+            async for chunk in chunks:
+                await run_in_threadpool(incoming.write, chunk)
+            blob = await run_in_threadpool(incoming.keep, expected)
+    except DiskFull:
+        await _discard(chunks)
+        raise
     await run_in_threadpool(after, blob)
+
+
+async def _discard(chunks: AsyncIterator[bytes]) -> None:
+    """Read on without keeping: a client that is cut off in the middle never reads the refusal, and tries again."""
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > MAX_DISCARDED:
+            return
 
 
 def _take(

@@ -32,12 +32,12 @@ def test_plan_lists_every_run_and_starts_nothing(lab: Lab):
 
 
 def test_every_error_of_a_sweep_file_comes_at_once(lab: Lab):
-    file = quick_sweep(lab, "bad", "{x: {values: [1, two]}, why: {value: 0.5}, y: {values: [fast, 1.0]}}")
+    file = quick_sweep(lab, "bad", "{x: {values: [1, two]}, labl: {value: a}, y: {values: [fast, 1.0]}}")
     for command in (["plan", str(file)], ["sweep", str(file)]):
         message = refused(lab, 2, *command)
         assert "bad.yaml: 3 problems" in message
         assert "x: is 'two' (str); allowed: an integer (point 2 and 1 more)" in message
-        assert "why: unknown key; did you mean `y`?" in message
+        assert "labl: unknown key; did you mean `label`?" in message
     assert not (lab.folder / ".sashiko").exists(), "an invalid sweep must start nothing"
 
 

@@ -91,7 +91,7 @@ def test_what_dies_is_one_failed_run_and_the_others_go_on(lab: Lab):
         "exited with code 7 without ending its run",
     ):
         assert reason in status.stdout, status.stdout
-    logs = "\n".join(text for (text,) in database(lab).execute("SELECT text FROM lines WHERE stream = 'log'"))
+    logs = "\n".join(text for (text,) in database(lab).execute("SELECT text FROM lines WHERE stream = 'console'"))
     assert "Traceback" in logs
     assert "killed by signal 9" in logs
 

@@ -213,8 +213,7 @@ def test_a_full_disk_fails_the_run_and_leaves_the_store_whole(lab: Lab):
         markers = lab.folder / "full-markers"
         markers.mkdir()
         words = ["sweep", str(file), "--dir", str(small / "server"), "--workers", "1"]
-        # Once is enough here; by default the client hopes for half a minute that somebody frees space.
-        done = lab.sashiko(*words, MARKERS=str(markers), WANDB_X_FILE_TRANSFER_RETRY_MAX="1")
+        done = lab.sashiko(*words, MARKERS=str(markers), WANDB_DIR=str(lab.folder))
         assert done.returncode == 1, done.stdout + done.stderr
         assert "1 runs finished, 1 failed" in done.stdout
         left = [path for path in (small / "server" / "blobs").rglob("*") if path.is_file()]
