@@ -98,6 +98,8 @@ def exists(tracker: Tracker, project_path: str, name: str) -> bool:
 
 def take(tracker: Tracker, project_path: str, run_id: str, kind: str) -> bool:
     """Whether this caller, and no other, has created the run."""
+    if _look(tracker, project_path, run_id):
+        return False  # asked first: to upsert a run that has ended would start it again
     entity, project = project_path.split("/")
     variables = {"entity": entity, "project": project, "name": run_id, "jobType": kind, "displayName": run_id}
     return bool(tracker.execute(_TAKE, variables)["upsertBucket"]["inserted"])
@@ -125,11 +127,9 @@ def make(maker: Maker, kind: str, config: Config, run_id: str) -> None:
 
 def wait(tracker: Tracker, project_path: str, run_id: str) -> str:
     """Wait until the run has ended or has been silent for the length of a lease; returns its last state."""
-    entity, project = project_path.split("/")
-    variables = {"entity": entity, "project": project, "name": run_id}
     last_beat, silent_since = None, time.monotonic()
     while True:
-        run: dict[str, Any] = (tracker.execute(_WATCH, variables).get("project") or {}).get("run") or {}
+        run = _look(tracker, project_path, run_id)
         state = str(run.get("state", "deleted"))
         if state in (*ENDED, "deleted"):
             return state
@@ -138,6 +138,13 @@ def wait(tracker: Tracker, project_path: str, run_id: str) -> str:
         if time.monotonic() - silent_since > lease_seconds():
             return "silent"
         time.sleep(POLL_S)
+
+
+def _look(tracker: Tracker, project_path: str, run_id: str) -> dict[str, Any]:
+    """State and last sign of life of a run; empty if there is none."""
+    entity, project = project_path.split("/")
+    variables = {"entity": entity, "project": project, "name": run_id}
+    return (tracker.execute(_WATCH, variables).get("project") or {}).get("run") or {}
 
 
 def current_tracker() -> Tracker:
