@@ -3,11 +3,10 @@
 import json
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -28,11 +27,7 @@ class Tally:
 
 def work(path: str, workers: int, *, total: int, done: int, console: Console, threads: str = THREADS) -> Tally:
     """Work the sweep entity/project/id with so many workers, until it has no more points to hand out."""
-    environment = os.environ | {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-    command = [sys.executable, "-m", "launch.worker", path, "--workers", str(workers)]
-    process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, env=environment
-    )
+    pid, events = _fork(path, workers, threads)
     tally = Tally()
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
@@ -41,20 +36,51 @@ def work(path: str, workers: int, *, total: int, done: int, console: Console, th
     with Progress(*columns, console=console, transient=False) as progress:
         bar = progress.add_task("runs", total=total, completed=done, note="starting workers …")
         try:
-            for event in _events(process):
+            for event in _events(events):
                 note = _take_in(event, tally, console)
                 progress.update(bar, completed=done + tally.finished + len(tally.failed), note=note)
-            tally.exit_code = process.wait()
+            tally.exit_code = _ended(pid)
         except KeyboardInterrupt:
-            process.send_signal(signal.SIGTERM)
-            process.wait()
+            os.kill(pid, signal.SIGTERM)
+            _ended(pid)
             tally.exit_code = 128 + signal.SIGINT
         progress.update(bar, note="")
     return tally
 
 
-def _events(process: "subprocess.Popen[str]") -> Iterator[Mapping[str, Any]]:
-    for line in process.stdout or ():
+def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
+    """Start the workers' first process; its pid, and its events.
+
+    It is forked before this process has a thread or has imported anything heavy: what is imported here already
+    (half a second) is not imported again there.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    read_end, write_end = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(read_end)
+            os.dup2(write_end, 1)
+            os.close(write_end)
+            os.environ |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+            from launch import worker
+
+            code = worker.main([path, "--workers", str(workers)])
+        finally:
+            os._exit(code)
+    os.close(write_end)
+    return pid, os.fdopen(read_end, encoding="utf-8")
+
+
+def _ended(pid: int) -> int:
+    _, status = os.waitpid(pid, 0)
+    return abs(os.waitstatus_to_exitcode(status))
+
+
+def _events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+    for line in lines:
         try:
             event = json.loads(line)
         except ValueError:

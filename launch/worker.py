@@ -32,6 +32,7 @@ from framework.manager import Manager, Point, plan
 from framework.tracking import sweeps
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker, configured
+from launch import service
 from launch.child import Child, Outcome, die_with
 
 HEARTBEAT_S = 5.0
@@ -39,14 +40,7 @@ IDLE_S = (0.1, 2.0)
 STOP_GRACE_S = 10.0
 SERVER_AWAY_S = 3600.0
 FAILED_RUNS = 1
-LIGHT_CLIENT = {
-    "WANDB_CONSOLE": "off",  # the parent ships the child's output, crashes of C code included
-    "WANDB_DISABLE_CODE": "true",
-    "WANDB_DISABLE_GIT": "true",  # provenance is recorded with every artifact
-    "WANDB_ERROR_REPORTING": "false",
-    "WANDB_SILENT": "true",
-}
-"""What each child would otherwise find out, ask and say anew at its start."""
+LOG_MOST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ class Worker:
 
     def work(self) -> int:
         """Make what is required, then work points until the tracker sends `exit`; returns how many failed."""
-        _warm_up_service()
+        service.warm_up()
         self._make_required()
         gc.collect()
         gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
@@ -141,8 +135,8 @@ class Worker:
         text = log.read_text(errors="replace")
         if not outcome.closed:
             text += f"\n{outcome.error}\n"
-            _restart_service(outcome.exit_code)
-        if text.strip() or not outcome.closed:
+            service.restart(outcome.exit_code)
+        if text.strip():
             self._ship(run_id, text, outcome)
         self._failed += bool(outcome.error)
         emit("ended", run=run_id, name=point.name if point else run_id, error=outcome.error, log=_tail(log))
@@ -186,15 +180,19 @@ class Worker:
 
     def _ship(self, run_id: str, text: str, outcome: Outcome) -> None:
         """Put the child's output, and how it died, into the run's log."""
-        lines = [line + "\n" for line in text.splitlines()]
+        if len(text) > LOG_MOST:
+            text = f"({len(text) - LOG_MOST:,} characters of the beginning are left out)\n{text[-LOG_MOST:]}"
         payload = {
-            "files": {"output.log": {"offset": 0, "content": lines}},
+            "files": {"output.log": {"offset": 0, "content": [line + "\n" for line in text.splitlines()]}},
             "complete": True,
             "exitcode": outcome.exit_code,
         }
-        self._job.tracker.file_stream(f"{self._job.project_path}/{run_id}", payload)
-        if not outcome.closed:
-            sweeps.note_error(self._job.tracker, self._job.path, run_id, outcome.error)
+        try:
+            self._job.tracker.file_stream(f"{self._job.project_path}/{run_id}", payload)
+            if not outcome.closed:
+                sweeps.note_error(self._job.tracker, self._job.path, run_id, outcome.error)
+        except TrackerError as error:
+            emit("error", message=f"the log of run {run_id} could not be sent: {error}")
 
 
 # --- in the child --------------------------------------------------------------------------------------------
@@ -225,41 +223,6 @@ def _make(job: Job, kind: str, config: Any) -> bool:
 
     maker = lease.Maker(job.manager, job.definition.experiment, job.project_path)
     return lease.made_if_free(maker, kind, config)
-
-
-# --- the wandb service ---------------------------------------------------------------------------------------
-
-
-def _warm_up_service() -> None:
-    """Start the client's service and finish one run in it: forked children then start in milliseconds."""
-    import wandb
-
-    with tempfile.TemporaryDirectory(prefix="sashiko-warm-", ignore_cleanup_errors=True) as folder:
-        settings = wandb.Settings(
-            mode="offline",
-            silent=True,
-            root_dir=folder,
-            console="off",
-            x_disable_stats=True,
-            x_disable_meta=True,
-        )
-        run = wandb.init(project="warm-up", dir=folder, settings=settings)
-        run.log({"warm": 1})
-        run.finish()
-
-
-def _end_service() -> None:
-    import wandb
-
-    wandb.teardown()
-
-
-def _restart_service(exit_code: int) -> None:
-    """Let the service close the run that a dead child left open, and start anew."""
-    import wandb
-
-    wandb.teardown(exit_code=exit_code)
-    _warm_up_service()
 
 
 # --- the first process -----------------------------------------------------------------------------------------
@@ -296,8 +259,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("sweep", help="ENTITY/PROJECT/SWEEP")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
-    os.environ.update(LIGHT_CLIENT)
-    os.environ.pop("WANDB_SERVICE", None)  # whoever started this process may have a service: not to be shared
+    os.environ.update(service.LIGHT_CLIENT)
+    service.forget_inherited(os.environ)
     tracker = configured(os.environ)
     try:
         if tracker is None:
@@ -342,7 +305,7 @@ def _fork_worker(job: Job, index: int, folder: Path) -> int:
     try:
         failed = Worker(job, index, folder).work()
         code = FAILED_RUNS if failed else 0
-        _end_service()
+        service.end()
     except Stop:
         # No orderly end: that would call the interrupted run finished. Its lease runs out, and its point goes on.
         code = 128 + signal.SIGTERM

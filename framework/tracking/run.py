@@ -73,16 +73,7 @@ class Run:
         self.inputs: dict[str, str] = {}
         self._results: Path | None = None
         self._wandb = wandb.init(
-            entity=identity.entity,
-            project=identity.project,
-            id=identity.run_id,
-            name=identity.name,
-            group=identity.group,
-            job_type=identity.job_type,
-            tags=list(identity.tags),
-            config={**_record(config, identity), **identity.swept},
-            reinit="create_new",
-            settings=_settings(identity, light),
+            config={**_record(config, identity), **identity.swept}, settings=_settings(identity, light)
         )
         self._online = self._wandb.settings.mode in ONLINE
         self.folder = Path(tempfile.mkdtemp(prefix="sashiko-run-"))
@@ -201,8 +192,17 @@ def _record(config: Config, identity: Identity) -> dict[str, Any]:
 
 
 def _settings(identity: Identity, light: bool) -> wandb.Settings:
+    # All in one object: the client validates its settings anew for each argument that it is given by itself.
     settings: dict[str, Any] = {
+        "entity": identity.entity,
+        "project": identity.project,
+        "run_id": identity.run_id,
+        "run_name": identity.name,
+        "run_group": identity.group,
+        "run_job_type": identity.job_type,
+        "run_tags": tuple(identity.tags),
         "sweep_id": identity.sweep_id,
+        "reinit": "create_new",
         "disable_git": True,  # provenance is recorded with every artifact
         "disable_code": True,
         "x_save_requirements": not light,
@@ -213,4 +213,4 @@ def _settings(identity: Identity, light: bool) -> wandb.Settings:
     root = os.environ.get("WANDB_DIR")
     if root:
         Path(root).mkdir(parents=True, exist_ok=True)
-    return wandb.Settings(**settings)
+    return wandb.Settings(**{key: value for key, value in settings.items() if value is not None})

@@ -142,10 +142,11 @@ def claimed(lab: Lab) -> list[object]:
 
 
 def is_worker(entry: Path, lab: Lab) -> bool:
-    """A `launch.worker` process of this lab whose parent is one and which has a child that is one."""
+    """The third in the line command → first process → worker → child of this lab."""
     try:
         pid = entry.name
-        mine = all(worker_process(p, lab) for p in (pid, parent_of(pid)))
+        above = parent_of(pid)
+        mine = all(worker_process(p, lab) for p in (pid, above, parent_of(above)))
         children = (entry / "task" / pid / "children").read_text().split()
         return mine and any(worker_process(child, lab) for child in children)
     except (OSError, IndexError):
@@ -154,7 +155,11 @@ def is_worker(entry: Path, lab: Lab) -> bool:
 
 def worker_process(pid: str, lab: Lab) -> bool:
     command = (Path("/proc") / pid / "cmdline").read_bytes()
-    return b"launch.worker" in command and (Path("/proc") / pid / "cwd").readlink() == lab.folder
+    return (
+        b"launch.cli" in command
+        and b"serve" not in command
+        and (Path("/proc") / pid / "cwd").readlink() == lab.folder
+    )
 
 
 def parent_of(pid: str) -> str:

@@ -1,0 +1,55 @@
+"""The wandb client's service process, as workers use it: one each, warm before the first child is forked.
+
+A child forked from a parent that has finished a run starts its own run in milliseconds; one that finds no warm
+service needs a second. Knows the client; knows no sweep.
+"""
+
+import tempfile
+from collections.abc import MutableMapping
+
+LIGHT_CLIENT = {
+    "WANDB_CONSOLE": "off",  # the parent ships the child's output, crashes of C code included
+    "WANDB_DISABLE_CODE": "true",
+    "WANDB_DISABLE_GIT": "true",  # provenance is recorded with every artifact
+    "WANDB_ERROR_REPORTING": "false",
+    "WANDB_SILENT": "true",
+}
+"""What each child would otherwise find out, ask and say anew at its start. See also `forget_inherited`."""
+
+
+def forget_inherited(environment: MutableMapping[str, str]) -> None:
+    """Drop the service of whoever started this process: what is shared cannot be ended when a child dies."""
+    environment.pop("WANDB_SERVICE", None)
+
+
+def warm_up() -> None:
+    """Start the client's service and finish one run in it: forked children then start in milliseconds."""
+    import wandb
+
+    with tempfile.TemporaryDirectory(prefix="sashiko-warm-", ignore_cleanup_errors=True) as folder:
+        settings = wandb.Settings(
+            mode="offline",
+            silent=True,
+            root_dir=folder,
+            console="off",
+            x_disable_stats=True,
+            x_disable_meta=True,
+        )
+        run = wandb.init(project="warm-up", dir=folder, settings=settings)
+        run.log({"warm": 1})
+        run.finish()
+
+
+def end() -> None:
+    """Let the service send what it still holds, and end it."""
+    import wandb
+
+    wandb.teardown()
+
+
+def restart(exit_code: int) -> None:
+    """Let the service close the run that a dead child left open, and start anew."""
+    import wandb
+
+    wandb.teardown(exit_code=exit_code)
+    warm_up()
