@@ -3,8 +3,9 @@
 Importing this package is light; the names below bring pandas with them at first use.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from framework.lazy import lazy
 
 if TYPE_CHECKING:
     from framework.report.aggregate import aggregate as aggregate
@@ -17,8 +18,4 @@ _HOMES = {
     "by_factors": "framework.report.factors",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = lazy(__name__, _HOMES)

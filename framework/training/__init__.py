@@ -3,8 +3,9 @@
 Importing this package is light; the names below bring torch and Lightning with them at first use.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from framework.lazy import lazy
 
 if TYPE_CHECKING:
     from framework.training.checkpoints import load_model as load_model
@@ -19,8 +20,4 @@ _HOMES = {
     "train_autoencoder": "framework.training.train",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__ = lazy(__name__, _HOMES)
