@@ -165,7 +165,8 @@ class Run:
         try:
             if exit_code == 0 and self._results is not None:
                 self.log_artifact(RESULTS_KIND, self.config, self._results)
-        except Exception:
+        except Exception as error:
+            self.summarise({"error": f"{type(error).__name__}: {error}"})
             self._wandb.finish(exit_code=1)
             raise
         finally:
