@@ -67,10 +67,8 @@ def plan(
     else:
         width = len(str(len(points)))
         lines = [f"{point.index:>{width}}  {point.config_id}  {point.name}" for point in points]
-        noun = "run" if len(points) == 1 else "runs"
-        lines.append(
-            f"{len(points)} {noun} of {definition.experiment}, batch {points[0].batch if points else '-'}"
-        )
+        batch = points[0].batch if points else "-"
+        lines.append(f"{counted(len(points), 'run')} of {definition.experiment}, batch {batch}")
     sys.stdout.write("\n".join(lines) + "\n")
 
 
@@ -157,7 +155,8 @@ def sweep(
     verb = "going on with"
     if path is None:
         path, verb = sweeps.create(tracker, definition, entity, project), "made"
-    typer.echo(f"{verb} sweep {path} ({len(points)} runs): {tracker.url}/{entity}/{path.project}/sweeps/{path.id}")
+    page = f"{tracker.url}/{entity}/{path.project}/sweeps/{path.id}"
+    typer.echo(f"{verb} sweep {path} ({counted(len(points), 'run')}): {page}")
     _work(tracker, path, workers)
 
 
@@ -178,6 +177,11 @@ def agents(
     _work(tracker, path, workers)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def _work(tracker: "Tracker", path: "SweepPath", workers: int) -> None:
     from rich.console import Console
 
@@ -191,9 +195,12 @@ def _work(tracker: "Tracker", path: "SweepPath", workers: int) -> None:
             raise RunsFailed(f"{failed} of {total} runs failed; see: sashiko status {path}")
         return
     tally = local.work(str(path), workers, total=total, done=ended, console=Console(stderr=True))
-    typer.echo(f"{tally.finished} runs finished, {len(tally.failed)} failed, {tally.made} required artifacts made")
+    typer.echo(
+        f"{counted(tally.finished, 'run')} finished, {len(tally.failed)} failed, "
+        f"{counted(tally.made, 'required artifact')} made"
+    )
     if tally.failed:
-        raise RunsFailed(f"{len(tally.failed)} runs failed; see: sashiko status {path}")
+        raise RunsFailed(f"{counted(len(tally.failed), 'run')} failed; see: sashiko status {path}")
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
 

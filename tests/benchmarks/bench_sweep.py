@@ -15,6 +15,7 @@ from typing import Any
 from tests.lab import Lab, add_quick, quick_sweep
 
 RUNS = 100
+REPEATS = 3
 TARGET = 40.0
 
 
@@ -30,7 +31,8 @@ def measure() -> list[dict[str, Any]]:
             lab.environment |= dict(re.findall(r"export (\w+)=(\S+)", lab.sashiko("env").stdout))
             lab.environment["WANDB_X_FILE_STREAM_TRANSMIT_INTERVAL"] = "1"
             file = quick_sweep(lab, "bench", f"{{x: {{values: {list(range(RUNS))}}}}}")
-            ours = _ours(lab, _sweep(lab, file))
+            times = sorted(_ours(lab, _sweep(lab, file)) for _ in range(REPEATS))
+            ours = times[REPEATS // 2]
             stock = _stock(lab, _sweep(lab, file))
         finally:
             server.terminate()
@@ -40,6 +42,7 @@ def measure() -> list[dict[str, Any]]:
             "name": f"a sweep of {RUNS} runs that log three numbers, two workers, wall time a run",
             "measured": f"sashiko {ours / RUNS:.3f} s, stock wandb agent {stock / RUNS:.2f} s: "
             f"{stock / ours:.1f} times faster",
+            "note": f"ours is the median of {REPEATS}: {', '.join(f'{t / RUNS:.3f}' for t in times)} s a run",
             "target": f"≥ {TARGET:.0f} times",
             "reached": stock / ours >= TARGET,
         }

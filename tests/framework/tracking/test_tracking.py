@@ -215,7 +215,7 @@ def test_a_full_disk_fails_the_run_and_leaves_the_store_whole(lab: Lab):
         words = ["sweep", str(file), "--dir", str(small / "server"), "--workers", "1"]
         done = lab.sashiko(*words, MARKERS=str(markers), WANDB_DIR=str(lab.folder))
         assert done.returncode == 1, done.stdout + done.stderr
-        assert "1 runs finished, 1 failed" in done.stdout
+        assert "1 run finished, 1 failed" in done.stdout
         left = [path for path in (small / "server" / "blobs").rglob("*") if path.is_file()]
         assert sum(path.stat().st_size for path in left) < 1_000_000
         assert lab.sashiko("status", str(file), "--dir", str(small / "server")).returncode == 1
