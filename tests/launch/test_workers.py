@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Lab, quick_sweep
+from tests.lab import Lab, add_quick, quick_sweep
 
 pytestmark = pytest.mark.slow
 
@@ -102,8 +102,6 @@ def database(lab: Lab) -> sqlite3.Connection:
 
 
 def test_a_killed_workers_point_is_handed_out_again_and_ends_once(tmp_path_factory: pytest.TempPathFactory):
-    from tests.lab import add_quick
-
     lab = Lab.make(tmp_path_factory.mktemp("killed"))
     add_quick(lab)
     lab.environment["SASHIKO_LEASE_SECONDS"] = "3"
@@ -155,12 +153,15 @@ def is_worker(entry: Path, lab: Lab) -> bool:
 
 
 def worker_process(pid: str, lab: Lab) -> bool:
-    command = (Path("/proc") / pid / "cmdline").read_bytes()
-    return (
-        b"launch.cli" in command
-        and b"serve" not in command
-        and (Path("/proc") / pid / "cwd").readlink() == lab.folder
-    )
+    try:
+        command = (Path("/proc") / pid / "cmdline").read_bytes()
+        return (
+            b"launch.cli" in command
+            and b"serve" not in command
+            and (Path("/proc") / pid / "cwd").readlink() == lab.folder
+        )
+    except OSError:
+        return False  # it ended while it was looked at
 
 
 def parent_of(pid: str) -> str:
@@ -168,8 +169,6 @@ def parent_of(pid: str) -> str:
 
 
 def test_a_server_that_dies_mid_sweep_loses_and_doubles_nothing(tmp_path_factory: pytest.TempPathFactory):
-    from tests.lab import add_quick
-
     lab = Lab.make(tmp_path_factory.mktemp("outage"))
     add_quick(lab)
     try:
@@ -226,3 +225,31 @@ def test_agents_work_a_sweep_that_wandb_made(lab: Lab):
     done = lab.sashiko("agents", wandb_sweep(lab, file), "--workers", "2")
     assert done.returncode == 0, done.stderr
     assert "3 runs finished, 0 failed" in done.stdout
+
+
+def test_an_interrupted_sweep_leaves_no_process_and_goes_on(tmp_path_factory: pytest.TempPathFactory):
+    lab = Lab.make(tmp_path_factory.mktemp("interrupted"))
+    add_quick(lab)
+    lab.environment["SASHIKO_LEASE_SECONDS"] = "3"
+    try:
+        file = quick_sweep(lab, "interrupted", "{x: {values: [0, 1, 2, 3]}, seconds: {value: 2.0}}")
+        command = [sys.executable, "-m", "launch.cli", "sweep", str(file), "--workers", "2"]
+        first = subprocess.Popen(
+            command, cwd=lab.folder, env=lab.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+        wait_for_a_busy_worker(lab)
+        os.killpg(first.pid, signal.SIGINT)  # as the terminal does on Ctrl-C
+        first.communicate(timeout=60)
+        assert first.returncode == 130
+        assert not [pid for pid in processes() if worker_process(pid, lab)]
+        second = lab.sashiko("sweep", str(file), "--workers", "2")
+        assert second.returncode == 0, second.stdout + second.stderr
+        found = [r for r in rows(lab, sweep_path(second.stdout)) if r["state"] == "finished"]
+        assert sorted(r["config"]["x"] for r in found) == [0, 1, 2, 3]  # type: ignore[index]
+    finally:
+        lab.close()
+
+
+def processes() -> list[str]:
+    return [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit()]
