@@ -1,6 +1,7 @@
 """Runs, artifacts, leases and results through the real client, against the embedded server."""
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
@@ -199,6 +200,7 @@ def thing_size(path: Path) -> int:
         return len(file["a"])
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
 def test_a_full_disk_fails_the_run_and_leaves_the_store_whole(lab: Lab):
     """The server's folder is a file system of 6 MiB; the artifact is larger."""
     small = lab.folder / "small"
