@@ -345,13 +345,7 @@ def typed_points(config: type[Config], raws: Sequence[Mapping[str, Any]], where:
             for problem in error.problems:
                 found.setdefault(problem, []).append(index)
     if found:
-        problems = [
-            Problem(
-                problem.key,
-                f"{problem.message} (point {at[0]}{f' and {len(at) - 1} more' if at[1:] else ''})",
-            )
-            for problem, at in found.items()
-        ]
+        problems = [Problem(problem.key, f"{problem.message} ({_where(at)})") for problem, at in found.items()]
         raise ConfigError(problems, where)
     return configs
 

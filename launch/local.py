@@ -4,11 +4,13 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 THREADS = "1"
@@ -30,9 +32,12 @@ def work(path: str, workers: int, *, total: int, done: int, console: Console, th
     pid, events = _fork(path, workers, threads)
     tally = Tally()
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
-    )  # fmt: skip
+    )
     with Progress(*columns, console=console, transient=False) as progress:
         bar = progress.add_task("runs", total=total, completed=done, note="starting workers …")
         try:
@@ -68,7 +73,10 @@ def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
             from launch import worker
 
             code = worker.main([path, "--workers", str(workers)])
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             os._exit(code)
     os.close(write_end)
     return pid, os.fdopen(read_end, encoding="utf-8")
@@ -94,17 +102,21 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
     name = str(event.get("name", ""))
     if event["event"] == "ended" and event["error"]:
         tally.failed.append((name, str(event["error"])))
-        console.print(f"[red]failed[/] {name}: {event['error']}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[red]failed[/] {escape(name)}: {escape(str(event['error']))}", highlight=False, soft_wrap=True
+        )
     elif event["event"] == "ended":
         tally.finished += 1
     elif event["event"] == "made" and event["error"]:
-        console.print(f"[red]not made[/] {name}: {event['error']}", highlight=False, soft_wrap=True)
+        console.print(
+            f"[red]not made[/] {escape(name)}: {escape(str(event['error']))}", highlight=False, soft_wrap=True
+        )
     elif event["event"] == "made":
         tally.made += 1
     elif event["event"] == "error":
-        console.print(f"[red]error[/] {event['message']}", highlight=False, soft_wrap=True)
+        console.print(f"[red]error[/] {escape(str(event['message']))}", highlight=False, soft_wrap=True)
     elif event["event"] == "away":
-        console.print(f"[yellow]waiting[/] {event['error']}", highlight=False, soft_wrap=True)
+        console.print(f"[yellow]waiting[/] {escape(str(event['error']))}", highlight=False, soft_wrap=True)
     elif event["event"] == "back":
         console.print(f"[green]going on[/] after {event['seconds']:.0f} s", highlight=False)
     return {"making": f"making {name}", "started": name}.get(str(event["event"]), "")

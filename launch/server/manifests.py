@@ -6,7 +6,7 @@ does not know how a version gets its number.
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from launch.server.blobs import Blobs
@@ -77,8 +77,3 @@ def _problems(blobs: Blobs, entries: list[Entry]) -> Iterator[str]:
             yield f"{path}: not uploaded"
         elif stored != size:
             yield f"{path}: {stored} bytes, the manifest says {size}"
-
-
-def is_complete(blobs: Blobs, entries: list[Mapping[str, Any]]) -> bool:
-    """Whether every file of a committed version is still on the disk."""
-    return all(entry["md5"] is None or blobs.size(entry["md5"]) is not None for entry in entries)
