@@ -9,6 +9,7 @@ from framework.manager import Manager
 
 EXPERIMENTS = {
     "stitching": "experiments.stitching.manager:StitchingManager",
+    "alignment": "experiments.alignment.manager:AlignmentManager",
 }
 
 

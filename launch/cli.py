@@ -242,6 +242,31 @@ def compare(
 
 
 @app.command()
+def pull(
+    sweep: SweepArgument,
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write into.")] = Path("results"),
+    table: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this table; repeatable. Default: all but the large ones, which are named."),
+    ] = None,
+    artifact: Annotated[
+        list[str] | None, typer.Option(help="Artifacts of this kind too, such as mapping or model; repeatable.")
+    ] = None,
+    format: Annotated[list[str] | None, typer.Option(help="parquet or csv; repeatable. Default: both.")] = None,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Bring a sweep to this machine: its runs and tables as parquet and CSV, its artifacts as folders."""
+    from framework.tracking import sweeps
+    from launch import tracker as choice
+    from launch.pull import pull_sweep
+
+    tracker, sentence = choice.choose(directory, embedded=embedded)
+    typer.echo(sentence)
+    pull_sweep(tracker, sweeps.locate(tracker, sweep), to, table or [], artifact or [], format or [])
+
+
+@app.command()
 def find(
     kind: Annotated[str, typer.Argument(help="Kind of artifact: model, mapping, results.")],
     where: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Values of its config.")] = None,

@@ -1,22 +1,26 @@
-"""The comparison of a sweep: the experiment's own report, on the terminal and as files."""
+"""The comparison of a sweep: the experiment's own report, on the terminal, as files, and in W&B."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from experiments import manager_of
 from framework.errors import TrackerError
 from framework.tracking import sweeps
-from framework.tracking.results import sweep_results
+from framework.tracking.results import Results, sweep_results
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
 from launch.show import print_frame
+
+if TYPE_CHECKING:
+    from framework.report import Report
 
 DPI = 200
 
 
 def compare_sweep(tracker: Tracker, path: SweepPath, csv: Path | None, figures: Path | None) -> None:
-    """Print the table of a sweep, and write it and its figures where asked.
+    """Print the table of a sweep; write it, and draw its figures into a folder and into W&B, where asked.
 
     Raises:
         TrackerError: there is no such sweep, or it has no finished run.
@@ -33,8 +37,18 @@ def compare_sweep(tracker: Tracker, path: SweepPath, csv: Path | None, figures: 
         report.table.to_csv(csv, index=False)
         typer.echo(f"table   {csv}")
     if figures is not None:
-        figures.mkdir(parents=True, exist_ok=True)
-        for name, draw in report.figures.items():
-            target = figures / f"{name}.png"
-            draw().savefig(target, dpi=DPI)
-            typer.echo(f"figure  {target}")
+        _draw(report, results, figures)
+
+
+def _draw(report: "Report", results: Results, folder: Path) -> None:
+    from framework.tracking.reports import log_report
+
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = {}
+    for name, draw in report.figures.items():
+        drawn[name] = folder / f"{name}.png"
+        draw().savefig(drawn[name], dpi=DPI)
+        typer.echo(f"figure  {drawn[name]}")
+    project_path, sweep_id = results.path.rsplit("/", 1)
+    url = log_report(project_path, sweep_id, results.definition.experiment, report.table, drawn)
+    typer.echo(f"report  {url}")

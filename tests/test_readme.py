@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from launch.cli import app
 from tests.lab import Lab
@@ -25,20 +27,35 @@ def commands() -> Iterator[str]:
         yield from (line for line in block.splitlines() if line.strip())
 
 
+def own_experiment() -> str:
+    (example,) = (block for block in blocks("python") if "(Manager[" in block)
+    return example
+
+
+def test_the_pieces_run_as_printed(tmp_path: Path):
+    (pieces,) = (block for block in blocks("python") if "(Manager[" not in block)
+    latents = np.random.default_rng(0).normal(size=(2, 50, 6)).astype(np.float32)
+    names = {
+        "z_source": torch.from_numpy(latents[0]),
+        "z_target": torch.from_numpy(latents[1]),
+        "folder": tmp_path,
+    }
+    exec(pieces, names)
+    assert names["mapping"](names["z_source"]).shape == (50, 6)
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A copy of the project with the README's experiment in it, and no account."""
     lab = Lab.make(tmp_path_factory.mktemp("readme"))
     shutil.copytree(ROOT / "sweeps", lab.folder / "sweeps")
-    (example,) = blocks("python")
-    lab.add_experiment("penalty", "manager:PenaltyManager", {"manager.py": example})
+    lab.add_experiment("penalty", "manager:PenaltyManager", {"manager.py": own_experiment()})
     yield lab
     lab.close()
 
 
 def test_the_whole_experiment_is_under_forty_lines():
-    (example,) = blocks("python")
-    assert len(example.splitlines()) < 40
+    assert len(own_experiment().splitlines()) < 40
     assert '`"penalty": "experiments.penalty.manager:PenaltyManager",`' in README
 
 
@@ -72,7 +89,9 @@ def test_every_command_runs(project: Lab):
         if command.startswith("eval "):
             exports += f"{command}; "
     assert (project.folder / "results" / "stitching.csv").exists()
-    assert len(list((project.folder / "results").glob("*.png"))) == 2
+    drawn = {path.stem for path in (project.folder / "results").glob("*.png")}
+    assert {"error_by_num_samples", "error_by_ridge", "error_by_mapping", "latents_pca", "error_maps"} <= drawn
+    assert len(list((project.folder / "results" / "pulled" / "mapping").iterdir())) > 100
     table = outputs["sashiko compare sweeps/penalty.yaml"]
     assert len(re.findall(r"^ *(0\.01|0\.1|1|10) ", table, flags=re.MULTILINE)) == 4, table
     assert "wandb agent local/sashiko/" in outputs["wandb sweep sweeps/stitching.yaml"]

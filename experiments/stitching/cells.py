@@ -17,9 +17,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from framework.errors import ArtifactError
+from framework.errors import ArtifactError, InvalidInput
 from framework.mappings.base import Mapping
-from framework.mappings.methods import load_mapping
+from framework.mappings.config import MappingConfig
+from framework.mappings.methods import fit_grid, load_mapping
 
 
 class Cell(NamedTuple):
@@ -28,6 +29,33 @@ class Cell(NamedTuple):
     num_samples: int
     ridge: float
     mapping: Mapping
+
+
+def fit_cells(
+    config: MappingConfig, z_source_ND: Tensor, z_target_NE: Tensor, anchors: AnyMapping[int, Tensor], where: str
+) -> list[Cell]:
+    """A cell for each number of samples and ridge, sharing between them whatever work the method can share.
+
+    Args:
+        config: The method, its options and its ridges.
+        z_source_ND: Latents of the source, of all candidates.
+        z_target_NE: Latents of the target, of the same images.
+        anchors: For each number of samples, the positions (S,) of the anchors among the candidates.
+        where: What is fitted, for the error message.
+
+    Raises:
+        InvalidInput: the latents or their sizes cannot be used; the message begins with `where`.
+    """
+    pairs = [(z_source_ND[positions_S], z_target_NE[positions_S]) for positions_S in anchors.values()]
+    try:
+        fitted = fit_grid(config.kind, pairs, config.ridge_values, **config.options())
+    except InvalidInput as error:
+        raise type(error)(error.problems, where) from error
+    return [
+        Cell(num_samples, ridge, mapping)
+        for num_samples, path in zip(anchors, fitted, strict=True)
+        for ridge, mapping in zip(config.ridge_values, path, strict=True)
+    ]
 
 
 def save_cells(cells: Sequence[Cell], anchors: AnyMapping[int, Tensor], folder: Path) -> None:

@@ -5,26 +5,32 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from framework.config import Config, no_effect, replicate
+from framework.mappings.config import Affine, MappingConfig
 from framework.training.config import TrainingConfig
 
-Ridges = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Labels = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Sampling = Literal[
+    "equally",
+    "random",
+    "class_list",
+    "outlier",
+    "hard",
+    "worst_classes",
+    "best_classes",
+    "convex_hull",
+    "furthest_away",
+]
 
-RIDGES = "Weights λ of ||A||_F² beside the sum of squared errors over the samples; each is fitted."
 
+class LatentsConfig(Config):
+    """The output of a hidden layer of a trained model, over all images. Its artifact has the kind `latents`."""
 
-class Linear(Config):
-    """z → A z, by ridge regression."""
-
-    kind: Literal["linear"] = Field("linear", description="Selects the linear mapping.")
-    ridges: Ridges = Field((0.0, 0.001, 0.01, 0.1), description=RIDGES)
-
-
-class Affine(Config):
-    """z → A z + b, by ridge regression with a free bias."""
-
-    kind: Literal["affine"] = Field("affine", description="Selects the affine mapping.")
-    ridges: Ridges = Field((0.0, 0.001, 0.01, 0.1), description=RIDGES)
+    model: TrainingConfig = Field(TrainingConfig(), description="The trained model.")
+    layer: str = Field("encoder", description="Name of the layer, as in the module's named_modules().")
+    device: Literal["auto", "cpu", "cuda", "mps"] = no_effect(
+        "auto", description="Where to compute; auto takes a GPU where there is one."
+    )
 
 
 class StitchingConfig(Config):
@@ -36,19 +42,43 @@ class StitchingConfig(Config):
 
     source: TrainingConfig = Field(TrainingConfig(), description="The model whose encoder is used.")
     target: TrainingConfig = Field(TrainingConfig(seed=1), description="The model whose decoder is used.")
-    mapping: Annotated[Linear | Affine, Field(discriminator="kind")] = Field(
+    source_layer: str | None = Field(
+        None,
+        description="Name of the source's hidden layer to map from, as in named_modules(); null takes the model's "
+        "own latent space.",
+    )
+    target_layer: str | None = Field(
+        None, description="Name of the target's hidden layer to map into; null takes the model's own latent space."
+    )
+    mapping: MappingConfig = Field(
         Affine(), description="The map from the source's latent space into the target's."
     )
     num_samples: Counts = Field(
         (10, 50, 100, 200, 300, 500),
         description="Numbers of anchors, in images of the train split that both models encode; each is fitted.",
     )
-    sampling: Literal["equally", "random"] = Field(
+    sampling: Sampling = Field(
         "equally",
-        description="How anchors are picked: equally takes as many of each class, random ignores the class.",
+        description="How anchors are picked. equally: as many of each class; random: whatever the class; "
+        "class_list: equally from sampling_classes; outlier: without images that the target errs on by more than "
+        "the mean plus half a standard deviation, hard: only those; worst_classes, best_classes: from the half of "
+        "the classes with the largest or smallest error of the target; convex_hull: vertices of each class's hull "
+        "in the source's latents; furthest_away: farthest-point sampling of the source's latents.",
+    )
+    sampling_classes: Labels | None = Field(
+        None, description="Labels of the classes that anchors are taken from; null takes all."
     )
     sampling_seed: int = replicate(0, description="Seed of the anchors' draw.")
     split: Literal["val", "test"] = Field("test", description="Split that the stitched model is scored on, whole.")
+    ssim_images: int = Field(
+        1000,
+        ge=0,
+        description="Images of the scored split, from the first on, that SSIM is measured on; 0 leaves it out.",
+    )
+    per_image: bool = Field(
+        True,
+        description="Whether to log the table results_top, with a row for each cell and image (true or false).",
+    )
     device: Literal["auto", "cpu", "cuda", "mps"] = no_effect(
         "auto", description="Where to decode; auto takes a GPU where there is one."
     )
@@ -65,7 +95,18 @@ class StitchingConfig(Config):
 
     @model_validator(mode="after")
     def _axes_hold_each_value_once(self) -> Self:
-        for name, values in (("num_samples", self.num_samples), ("mapping.ridges", self.mapping.ridges)):
+        axes = {
+            "num_samples": self.num_samples,
+            "mapping.ridges": self.mapping.ridge_values,
+            "sampling_classes": self.sampling_classes or (),
+        }
+        for name, values in axes.items():
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names a value twice: {values}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_class_list_has_classes(self) -> Self:
+        if self.sampling == "class_list" and self.sampling_classes is None:
+            raise ValueError("sampling is class_list: list the classes in sampling_classes")
         return self

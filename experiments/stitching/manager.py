@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from experiments.stitching.config import StitchingConfig
+from experiments.stitching.config import LatentsConfig, StitchingConfig
 from experiments.stitching.grids import GRIDS
 from framework.config import Config
 from framework.errors import ArtifactError
@@ -31,21 +31,34 @@ class StitchingManager(Manager[StitchingConfig]):
     grids = GRIDS
 
     def requires(self, config: StitchingConfig) -> Iterable[Requirement]:
-        """The two trained models; one, where a model is stitched to itself."""
+        """The two trained models (one, if it is stitched to itself), and their latents at hidden layers."""
         models = {model.config_id: model for model in (config.source, config.target)}
-        return [Requirement("model", model) for model in models.values()]
+        sides = ((config.source, config.source_layer), (config.target, config.target_layer))
+        latents = {
+            wanted.config_id: wanted
+            for wanted in (LatentsConfig(model=model, layer=layer) for model, layer in sides if layer is not None)
+        }
+        return [
+            *(Requirement("model", model) for model in models.values()),
+            *(Requirement("latents", wanted) for wanted in latents.values()),
+        ]
 
     def make(self, kind: str, config: Config, run: "Run") -> None:
-        """Train a model.
+        """Train a model, or encode the images at a hidden layer of one.
 
         Raises:
-            ArtifactError: something else than a model is asked for.
+            ArtifactError: something else is asked for.
         """
-        if kind != "model" or not isinstance(config, TrainingConfig):
-            raise ArtifactError(f"stitching makes models from a TrainingConfig, not {kind!r} from {config!r}")
-        from framework.training.train import train_autoencoder
+        if kind == "model" and isinstance(config, TrainingConfig):
+            from framework.training.train import train_model
 
-        train_autoencoder(config, run)
+            train_model(config, run)
+        elif kind == "latents" and isinstance(config, LatentsConfig):
+            from experiments.stitching.parents import make_latents
+
+            make_latents(config, run)
+        else:
+            raise ArtifactError(f"stitching makes models and latents, not {kind!r} from {config!r}")
 
     def warm(self) -> None:
         """Import what training and stitching need; nothing is computed, so that no thread exists at the fork."""

@@ -1,118 +1,148 @@
-"""The stitching report: the stitched error by mapping, number of samples and ridge, beside the parents' own.
+"""The stitching report: the stitched score by mapping, anchors and ridge, beside the parents' own.
 
 Every number is a mean over ordered pairs of models, with the standard deviation over them and their number n. No
-ridge and no number of samples is chosen by its score: all are shown.
+ridge and no number of samples is chosen by its score: all are in the table, and figures say which they show.
 """
 
-import itertools
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
+from experiments.stitching.figures.boxes import boxes, shown_rows
+from experiments.stitching.figures.classes import classes
+from experiments.stitching.figures.latents import embeddings, latents
+from experiments.stitching.figures.lines import lines
+from experiments.stitching.figures.looks import ROLES, SCORES, Score, in_order
+from experiments.stitching.figures.overview import ablation
+from experiments.stitching.figures.pictures import error_maps, stitched_images
 from framework.errors import SashikoError
-from framework.report.aggregate import aggregate, varying
-from framework.report.report import Report
-from framework.report.style import COLOURS, COLUMN_WIDTH, MARKERS, REFERENCE, new_figure, styled
+from framework.report.aggregate import aggregate, readable, varying
+from framework.report.report import Draw, Report
 
-METRICS = ("mse_stitched", "mse_source", "mse_target")
 # What sets one comparison apart from another; those that do not vary are left out.
-SETTING = ("dataset", "split", "latent_dim_source", "latent_dim_target", "sampling")
-ROLES = ("source", "target")
+SETTING = (
+    *("dataset", "split", "architectures", "source_layer", "target_layer"),
+    *("latent_dim_source", "latent_dim_target", "sampling"),
+)
 AXES = ("mapping", "num_samples", "ridge")
-LABELS = {"num_samples": "anchors (images)", "ridge": "ridge λ", "mse_stitched": "mean squared error per pixel"}
-PANELS_ACROSS = 2
-PANELS_MOST = 4
-LOG_BEYOND = 10  # times the parents' error: then the axis is logarithmic
+
+Galleries = Mapping[str, Mapping[str, npt.NDArray[Any]]]
 
 
-def report(tables: Mapping[str, pd.DataFrame]) -> Report:
-    """Table and figures from the tables that stitching runs log (`results`; see `study.result_rows`).
+class Tables(Protocol):
+    """The tables and arrays of a sweep (`framework.tracking.tables.Tables`)."""
+
+    def __contains__(self, name: object) -> bool: ...
+    def __getitem__(self, name: str) -> pd.DataFrame: ...
+    def arrays(self, name: str) -> Any:
+        """Pairs of a run's id and its arrays."""
+
+
+def report(tables: Tables) -> Report:
+    """Table and figures from what stitching runs log (`tables.py`, `gallery.py`).
 
     Raises:
         SashikoError: no run has logged the table `results`.
     """
     if "results" not in tables or tables["results"].empty:
         raise SashikoError("no finished stitching run has logged the table `results`: run some points first")
-    results = tables["results"]
-    setting = varying(results, SETTING)
-    table = aggregate(results, [*setting, *AXES], METRICS)
-    parents = {f"mse_{role}_mean": f"mse_{role}" for role in ROLES}
-    return Report(
-        table.drop(columns=["mse_source_std", "mse_target_std"]).rename(columns=parents),
-        {
-            "error_by_num_samples": partial(_panels, table, setting, x="num_samples", panel="ridge"),
-            "error_by_ridge": partial(_panels, table, setting, x="ridge", panel="num_samples"),
-        },
-    )
+    results = with_architectures(tables["results"])
+    scores = [score for score in SCORES if f"{score.key}_stitched" in results]
+    setting = _setting(results)
+    metrics = [f"{score.key}_{role}" for score in scores for role in ("stitched", *ROLES)]
+    table = aggregate(results, [*setting, *AXES], [metric for metric in metrics if metric in results])
+    parents = [metric for metric in metrics if not metric.endswith("_stitched")]
+    table = table.drop(columns=[f"{metric}_std" for metric in parents if f"{metric}_std" in table])
+    table = table.rename(columns={f"{metric}_mean": metric for metric in parents})
+    figures: dict[str, Draw] = {}
+    for score in scores:
+        figures |= _score_figures(score, table, results, setting, tables)
+    figures |= _gallery_figures(results, tables)
+    return Report(table, figures, brief=partial(brief, table, scores, setting))
 
 
-def _panels(table: pd.DataFrame, setting: list[str], *, x: str, panel: str) -> Figure:
-    """The stitched error over `x`, a line a mapping; a panel for each setting and some values of `panel`."""
-    shown = table[table[panel].isin(_spread(sorted(table[panel].unique())))]
-    panels = list(shown.groupby([*setting, panel], sort=True, dropna=False))
-    across = min(PANELS_ACROSS, len(panels))
-    down = -(-len(panels) // across)
-    mappings = sorted(table["mapping"].unique())
-    colours = dict(zip(mappings, itertools.cycle(COLOURS), strict=False))
-    with styled():
-        figure = new_figure(COLUMN_WIDTH, 1.45 * down + 0.75)
-        grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-        for axes, (key, rows) in zip(grid.flat, panels, strict=False):
-            axes.set_title(_title(dict(zip([*setting, panel], key, strict=True)), panel))
-            _lines(axes, rows, x, colours)
-        for axes in list(grid.flat)[len(panels) :]:
-            axes.set_visible(False)
-        if shown["mse_stitched_mean"].max() > LOG_BEYOND * shown["mse_target_mean"].min():
-            grid[0][0].set_yscale("log")
-            grid[0][0].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            grid[0][0].yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            grid[0][0].yaxis.set_minor_locator(NullLocator())
-        figure.supxlabel(LABELS[x], fontsize=8)
-        figure.supylabel(LABELS["mse_stitched"], fontsize=8)
-        handles, labels = grid[0][0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=4, columnspacing=1.0)
-    return figure
+def with_architectures(results: pd.DataFrame) -> pd.DataFrame:
+    """The column `architectures`: whether source and target have the same one."""
+    same = results["source_kind"] == results["target_kind"]
+    return results.assign(architectures=np.where(same, "same", "another"))
 
 
-def _spread(values: list[Any]) -> list[Any]:
-    """At most four of the sorted values: both ends, and what lies evenly between them."""
-    picks = np.linspace(0, len(values) - 1, min(PANELS_MOST, len(values))).round().astype(int)
-    return [values[pick] for pick in picks]
+def brief(table: pd.DataFrame, scores: list[Score], setting: list[str]) -> pd.DataFrame:
+    """The table for the terminal: a row a mapping and ridge, a column a number of anchors; `mean ± std`."""
+    frames = []
+    for score in scores:
+        rows = table[table[f"{score.key}_stitched_mean"].notna()]
+        keys = [*setting, "mapping", "ridge"]
+        text = readable(rows)[f"{score.key}_stitched"].to_numpy()
+        wide = rows.assign(_text=text).pivot_table(
+            index=keys,
+            columns="num_samples",
+            values="_text",
+            aggfunc="first",
+            sort=False,
+            dropna=True,
+            fill_value="",
+        )
+        wide.columns = [f"n = {count}" for count in wide.columns]
+        own = rows.groupby(keys, dropna=False, sort=False)
+        for role in ROLES:
+            if f"{score.key}_{role}" in rows and rows[f"{score.key}_{role}"].notna().any():
+                wide[f"{role} alone"] = own[f"{score.key}_{role}"].mean()
+        wide["pairs"] = own["n"].max()
+        wide = wide.reset_index()
+        order = {mapping: place for place, mapping in enumerate(in_order(wide["mapping"]))}
+        wide = wide.sort_values(
+            [*setting, "mapping", "ridge"], key=lambda c: c.map(order) if c.name == "mapping" else c
+        )
+        wide.insert(0, "score", score.key)
+        frames.append(wide if len(scores) > 1 else wide.drop(columns="score"))
+    return pd.concat(frames, ignore_index=True)
 
 
-def _title(key: Mapping[str, object], panel: str) -> str:
-    value = f"λ = {key[panel]:g}" if panel == "ridge" else f"{key[panel]} anchors"
-    words = [value, *(str(key[name]) for name in ("sampling", "dataset", "split") if name in key)]
-    sizes = [f"{role} dim {key[name]}" for role in ROLES if (name := f"latent_dim_{role}") in key]
-    return "\n".join([", ".join(words), *([", ".join(sizes)] if sizes else [])])
+def _setting(results: pd.DataFrame) -> list[str]:
+    """The factors that vary; two latent sizes that are always equal count as one."""
+    names = varying(results, SETTING)
+    if (results["latent_dim_source"] == results["latent_dim_target"]).all():
+        names = [name for name in names if name != "latent_dim_source"]
+    return names
 
 
-def _lines(axes: Axes, rows: pd.DataFrame, x: str, colours: Mapping[Any, str]) -> None:
-    positions = _positions(axes, rows[x].to_numpy(dtype=float), x)
-    for number, (mapping, line) in enumerate(rows.assign(_x=positions).groupby("mapping", sort=True)):
-        mean, std = line["mse_stitched_mean"], line["mse_stitched_std"]
-        colour, marker = colours[mapping], MARKERS[number % len(MARKERS)]
-        axes.plot(line["_x"], mean, color=colour, marker=marker, label=str(mapping), markeredgewidth=0)
-        if std.notna().any():
-            # On a logarithmic axis a band that reaches zero would swallow the panel.
-            low = np.maximum(mean - std, 0.5 * mean)
-            axes.fill_between(line["_x"], low, mean + std, color=colour, alpha=0.15, linewidth=0)
-    levels = {role: float(rows[f"mse_{role}_mean"].mean()) for role in ROLES}
-    if np.isclose(levels["source"], levels["target"]):  # all ordered pairs: each model is both
-        levels = {"parents": levels["source"]}
-    for (role, level), style in zip(levels.items(), ("--", ":"), strict=False):
-        axes.axhline(level, color=REFERENCE, linestyle=style, linewidth=0.9, label=f"{role} alone")
+def _score_figures(
+    score: Score, table: pd.DataFrame, results: pd.DataFrame, setting: list[str], tables: Tables
+) -> dict[str, Draw]:
+    figures: dict[str, Draw] = {
+        f"{score.word}_by_num_samples": partial(lines, table, score, setting, x="num_samples", panel="ridge"),
+        f"{score.word}_by_ridge": partial(lines, table, score, setting, x="ridge", panel="num_samples"),
+        f"{score.word}_by_mapping": partial(boxes, results, score, setting),
+        f"{score.word}_ablation": partial(ablation, results, score),
+    }
+    if not (table.groupby("mapping")["ridge"].nunique() > 1).any():
+        del figures[f"{score.word}_by_ridge"]
+    if "results_class" in tables:
+        figures[f"{score.word}_by_class"] = lambda: classes(tables["results_class"], score)
+    return figures
 
 
-def _positions(axes: Axes, values: np.ndarray, x: str) -> np.ndarray:
-    """Equal steps with the values as ticks: both axes span decades, and λ has a zero."""
-    steps = np.unique(values)
-    shown = [f"{step:g}" for step in steps]
-    axes.set_xticks(range(len(steps)), shown, rotation=45 if max(map(len, shown)) > 4 else 0)
-    return np.searchsorted(steps, values)
+def _gallery_figures(results: pd.DataFrame, tables: Tables) -> dict[str, Draw]:
+    """Latents and pictures of the first pair of models (by name; of another architecture, where there is one)."""
+    pairs = results.sort_values(["architectures", "source", "target"])
+    first = pairs[(pairs["source"] == pairs["source"].iloc[0]) & (pairs["target"] == pairs["target"].iloc[0])]
+    first = first[first["sampling"] == first["sampling"].iloc[0]]
+    runs = dict(zip(shown_rows(first)["run_id"], shown_rows(first)["mapping"], strict=True))
+
+    def galleries() -> Galleries:
+        return {runs[run_id]: arrays for run_id, arrays in tables.arrays("gallery") if run_id in runs}
+
+    figures: dict[str, Draw] = {f"latents_{name}": _of_gallery(latents, galleries, name) for name in embeddings()}
+    if "mse_stitched" in first and first["mse_stitched"].notna().any():
+        figures["stitched_images"] = _of_gallery(stitched_images, galleries)
+        figures["error_maps"] = _of_gallery(error_maps, galleries)
+    return figures
+
+
+def _of_gallery(draw: Any, galleries: Any, *arguments: str) -> Draw:
+    return lambda: draw(galleries(), *arguments)

@@ -9,12 +9,14 @@ from framework.lazy import lazy
 
 if TYPE_CHECKING:
     from framework.data.sampling import STRATEGIES as STRATEGIES
+    from framework.data.sampling import Candidates as Candidates
     from framework.data.vision import ImageSet as ImageSet
     from framework.data.vision import Splits as Splits
     from framework.data.vision import load_splits as load_splits
 
 _HOMES = {
     "STRATEGIES": "framework.data.sampling",
+    "Candidates": "framework.data.sampling",
     "ImageSet": "framework.data.vision",
     "Splits": "framework.data.vision",
     "load_splits": "framework.data.vision",

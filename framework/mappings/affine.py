@@ -1,22 +1,25 @@
-"""The affine mapping: A, b = argmin Σ ||A z + b - y||² + λ ||A||_F² (equation 3 of `ridge.py`)."""
+"""The affine mapping: A, b = argmin Σ ||A z + b - y||² + λ ||A||_F² (equation 3 of `ridge.py`).
+
+Shapes: N samples, D source dimensions, E target dimensions, R ridges.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from framework.mappings.base import AffineMapping, Latents, Method
+from framework.mappings.base import AffineMapping, Mapping, Method
+from framework.mappings.latents import Array
 from framework.mappings.ridge import factorise, solve
 
 
+@dataclass(frozen=True, kw_only=True)
 class Affine(Method):
-    """`Affine(ridge=0.1).fit(z_source, z_target)`: z → A z + b with a free, unpenalised bias."""
+    """`Affine(ridge=0.1).fit(z_source, z_target)`: z → A z + b with a free, unpenalised bias.
+
+    All ridges come from one factorisation of the centred source latents.
+    """
 
     mapping = AffineMapping
 
-    @classmethod
-    def fit_path(cls, z_source: Latents, z_target: Latents, ridges: Sequence[float]) -> list[AffineMapping]:
-        """The mapping of each ridge from one factorisation of the centred source latents (N, D).
-
-        Raises:
-            InvalidInput: no samples, different numbers of them, NaN or infinite values, or a negative ridge.
-        """
-        weights_RED, biases_RE = solve(factorise(z_source, centre=True), z_target, ridges)
-        return [AffineMapping.of(a, b) for a, b in zip(weights_RED, biases_RE, strict=True)]
+    def _fit_pair(self, z_ND: Array, y_NE: Array, ridges: Sequence[float]) -> list[Mapping]:
+        weights_RED, biases_RE = solve(factorise(z_ND, centre=True), y_NE, ridges)
+        return [AffineMapping.of(a_ED, b_E) for a_ED, b_E in zip(weights_RED, biases_RE, strict=True)]

@@ -1,30 +1,38 @@
 """What a mapping is: a fitted map between two latent spaces, and the method that fits it. Knows no images.
 
-Shapes: N samples, D source dimensions, E target dimensions.
+Shapes: N samples, D source dimensions, E target dimensions, K = min(D, E).
 """
 
 import json
+import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import ClassVar, Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from framework.errors import ArtifactError, InvalidInput, Problem
+from framework.fields import nearest
+from framework.mappings.latents import Array, Latents, as_pair, ridge_problems
 
-Array = npt.NDArray[np.float64]
-Latents = npt.ArrayLike | Tensor  # anything of shape (N, D) or (N, E)
+Pair = tuple[Array, Array]  # source (N, D) and target (N, E) of the same samples
+Numbers = AnyMapping[str, Tensor]  # the buffers of a mapping, by name
+
+
+class MappingWarning(UserWarning):
+    """A mapping was fitted, but cannot be what its method is chosen for; the message says why."""
 
 
 class Mapping(nn.Module, ABC):
     """A fitted map from a source space (N, D) into a target space (N, E).
 
-    A subclass is built from its sizes alone, so that a saved one can be built again before its numbers arrive.
+    Its numbers are float32 buffers: nothing in it is trained further, and it is always in eval mode.
     """
 
     kind: ClassVar[str]
@@ -32,10 +40,28 @@ class Mapping(nn.Module, ABC):
     def __init__(self, source_dim: int, target_dim: int) -> None:
         super().__init__()
         self.source_dim, self.target_dim = source_dim, target_dim
+        self.eval()
 
     @abstractmethod
     def forward(self, z_source_ND: Tensor) -> Tensor:
         """The image (N, E) of source latents (N, D)."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Nothing: a model around the mapping may go into train mode, the mapping stays as it was fitted."""
+        return super().train(False)
+
+    @property
+    def matrix(self) -> Tensor | None:
+        """A (E, D) of a mapping z → A z + b; None of one that is not of this form."""
+        return None
+
+    def singular_values(self) -> Tensor | None:
+        """The singular values (K,) of `matrix`, the largest first; None where there is no matrix."""
+        matrix_ED = self.matrix
+        if matrix_ED is None:
+            return None
+        values_K: Tensor = torch.linalg.svdvals(matrix_ED.cpu().double())
+        return values_K.to(matrix_ED.dtype)
 
     def save(self, folder: Path) -> None:
         """Write `mapping.json` (kind and sizes) and `mapping.safetensors` (numbers) into `folder`."""
@@ -46,10 +72,10 @@ class Mapping(nn.Module, ABC):
 
     @staticmethod
     def load(folder: Path) -> "Mapping":
-        """The mapping that was saved into `folder`, of whatever kind, in eval mode.
+        """The mapping that was saved into `folder`, of whatever kind.
 
         Raises:
-            ArtifactError: the folder holds none, or one of an unknown kind.
+            ArtifactError: the folder holds none, or one of an unknown kind, or its two files do not agree.
         """
         from framework.mappings.methods import load_mapping
 
@@ -58,29 +84,148 @@ class Mapping(nn.Module, ABC):
             numbers = load_file(folder / "mapping.safetensors")
         except FileNotFoundError as error:
             raise ArtifactError(f"{folder} holds no mapping: {error}") from error
-        return load_mapping(sizes["kind"], numbers, sizes["source_dim"], sizes["target_dim"])
+        except (json.JSONDecodeError, SafetensorError) as error:
+            raise ArtifactError(f"{folder} holds a broken mapping: {error}") from error
+        try:
+            return load_mapping(sizes["kind"], numbers, sizes["source_dim"], sizes["target_dim"])
+        except KeyError as error:
+            raise ArtifactError(f"{folder}/mapping.json lacks {error}") from error
+        except ArtifactError as error:
+            message = f"{folder}: mapping.safetensors is not what mapping.json says: {error}"
+            raise ArtifactError(message) from error
+
+    @classmethod
+    def from_numbers(cls, numbers: Numbers, source_dim: int, target_dim: int) -> Self:
+        """The mapping with these saved numbers. A kind that needs more than its sizes takes it from their shapes.
+
+        Raises:
+            ArtifactError: the numbers are not those of such a mapping.
+        """
+        return cls(source_dim, target_dim).filled(numbers)
+
+    def filled(self, numbers: Numbers) -> Self:
+        """Itself, with `numbers` in its buffers, in single precision.
+
+        Raises:
+            ArtifactError: a name is missing or unknown, or a shape is another; every one is named.
+        """
+        own = self.state_dict()
+        wrong = [f"{name} is missing" for name in own.keys() - numbers.keys()]
+        wrong += [f"{name} is unknown" for name in numbers.keys() - own.keys()]
+        for name in own.keys() & numbers.keys():
+            given, wanted = tuple(numbers[name].shape), tuple(own[name].shape)
+            if given != wanted:
+                wrong.append(f"{name} has the shape {given} where the sizes make it {wanted}")
+        if wrong:
+            sizes = f"{self.source_dim} to {self.target_dim} dimensions"
+            problems = "; ".join(sorted(wrong))
+            raise ArtifactError(f"not the numbers of the mapping {self.kind!r} from {sizes}: {problems}")
+        self.load_state_dict(dict(numbers))
+        return self
 
 
+@dataclass(frozen=True, kw_only=True)
 class Method(ABC):
-    """A way to fit a mapping. Its constructor takes what it is tuned by (here `ridge`)."""
+    """A way to fit a mapping. Its options are the fields of the class, by keyword; every method takes `ridge`, λ.
+
+    Raises:
+        InvalidInput: an option that the method has not, or a value that it cannot take.
+    """
 
     mapping: ClassVar[type[Mapping]]
+    uses_ridge: ClassVar[bool] = True  # whether λ has a meaning
 
-    def __init__(self, ridge: float = 0.0) -> None:
-        self.ridge = ridge
+    ridge: float = 0.0
+
+    def __new__(cls, **options: object) -> Self:
+        """Refuse options that the method has not, before Python does so with a TypeError."""
+        known = [field.name for field in fields(cls)]
+        kind = cls.mapping.kind
+        wrong = [Problem(o, f"{kind} has no such option; {nearest(o, known)}") for o in options if o not in known]
+        if wrong:
+            raise InvalidInput(wrong)
+        return super().__new__(cls)
+
+    def __post_init__(self) -> None:
+        """Refuse values that the options cannot take."""
+        problems = [*self._ridge_problems([self.ridge]), *self._option_problems()]
+        if problems:
+            raise InvalidInput(problems)
 
     def fit(self, z_source: Latents, z_target: Latents) -> Mapping:
         """The mapping that carries the source latents (N, D) nearest to the target latents (N, E).
 
+        What `notes` says about the sizes is given as a `MappingWarning`.
+
         Raises:
-            InvalidInput: no samples, different numbers of them, NaN or infinite values, or a negative ridge.
+            InvalidInput: latents that hold NaN or infinite values, are all equal or not in pairs, or sizes that
+                the method cannot take; all problems together.
         """
-        return self.fit_path(z_source, z_target, [self.ridge])[0]
+        mapping = self.fit_path(z_source, z_target, [self.ridge])[0]
+        for note in self.notes(mapping.source_dim, mapping.target_dim):
+            warnings.warn(note, MappingWarning, stacklevel=2)
+        return mapping
+
+    def fit_path(self, z_source: Latents, z_target: Latents, ridges: Sequence[float]) -> list[Mapping]:
+        """The mapping of each ridge, in their order, sharing between them whatever work can be shared.
+
+        `self.ridge` plays no part.
+
+        Raises:
+            InvalidInput: as `fit`, or no ridge, or one that is negative or not finite.
+        """
+        return self._fit_checked([(z_source, z_target)], ridges, [""])[0]
+
+    def fit_grid(self, pairs: Sequence[tuple[Latents, Latents]], ridges: Sequence[float]) -> list[list[Mapping]]:
+        """`fit_path` for several pairs of latents: a list a pair, with a mapping a ridge.
+
+        Raises:
+            InvalidInput: as `fit_path`; the keys tell the pair.
+        """
+        return self._fit_checked(pairs, ridges, [f"pairs[{index}]." for index in range(len(pairs))])
 
     @classmethod
+    def notes(cls, source_dim: int, target_dim: int) -> list[str]:
+        """What a reader of the results must know about the method at these sizes; mostly nothing."""
+        return []
+
+    @classmethod
+    def size_problems(cls, source_dim: int, target_dim: int) -> list[Problem]:
+        """Why the method cannot map `source_dim` to `target_dim` dimensions; mostly it can."""
+        return []
+
+    def _fit_checked(
+        self, pairs: Sequence[tuple[Latents, Latents]], ridges: Sequence[float], prefixes: Sequence[str]
+    ) -> list[list[Mapping]]:
+        problems = self._ridge_problems(ridges)
+        checked: list[Pair] = []
+        for (z_source, z_target), prefix in zip(pairs, prefixes, strict=True):
+            z_ND, y_NE, wrong = as_pair(z_source, z_target, prefix)
+            problems += wrong
+            if z_ND.ndim == y_NE.ndim == 2:
+                problems += self.size_problems(z_ND.shape[1], y_NE.shape[1])
+            checked.append((z_ND, y_NE))
+        if problems:
+            raise InvalidInput(list(dict.fromkeys(problems)))
+        return self._fit_pairs(checked, [float(ridge) for ridge in ridges])
+
+    def _fit_pairs(self, pairs: Sequence[Pair], ridges: Sequence[float]) -> list[list[Mapping]]:
+        return [list(self._fit_pair(z_ND, y_NE, ridges)) for z_ND, y_NE in pairs]
+
     @abstractmethod
-    def fit_path(cls, z_source: Latents, z_target: Latents, ridges: Sequence[float]) -> Sequence[Mapping]:
-        """The mapping of each ridge, sharing between them whatever work can be shared."""
+    def _fit_pair(self, z_ND: Array, y_NE: Array, ridges: Sequence[float]) -> Sequence[Mapping]:
+        """A mapping a ridge, for latents and ridges that were checked."""
+
+    def _ridge_problems(self, ridges: Sequence[float]) -> list[Problem]:
+        problems = ridge_problems(ridges)
+        if not problems and not self.uses_ridge and any(ridges):
+            given = [float(ridge) for ridge in ridges]
+            return [Problem("ridge", f"is {given}; {self.mapping.kind} has no λ: give 0 or leave it out")]
+        return problems
+
+    def _option_problems(self) -> list[Problem]:
+        """What is wrong with the method's own options."""
+        return []
 
 
 class LinearMapping(Mapping):
@@ -98,7 +243,12 @@ class LinearMapping(Mapping):
         """The mapping with these numbers, kept in single precision. A linear mapping has no use for the bias."""
         mapping = cls(weight_ED.shape[1], weight_ED.shape[0])
         mapping.weight.copy_(torch.from_numpy(weight_ED))
-        return mapping.eval()
+        return mapping
+
+    @property
+    def matrix(self) -> Tensor:
+        """A (E, D)."""
+        return self.weight
 
     def forward(self, z_source_ND: Tensor) -> Tensor:
         """A z for each row, (N, E)."""
@@ -125,20 +275,3 @@ class AffineMapping(LinearMapping):
     def forward(self, z_source_ND: Tensor) -> Tensor:
         """A z + b for each row, (N, E)."""
         return nn.functional.linear(z_source_ND, self.weight, self.bias)
-
-
-def as_latents(name: str, values: Latents) -> Array:
-    """`values` as a float64 array (N, D).
-
-    Raises:
-        InvalidInput: it is not two-dimensional, is empty, or holds NaN or infinite values; `name` is the key.
-    """
-    raw = values.detach().cpu().numpy() if isinstance(values, Tensor) else values
-    array = np.asarray(raw, dtype=np.float64)
-    if array.ndim != 2 or 0 in array.shape:
-        raise InvalidInput([Problem(name, f"has the shape {array.shape}; allowed: (samples, dimensions), ≥ 1")])
-    bad = int((~np.isfinite(array)).any(axis=1).sum())
-    if bad:
-        message = f"{bad} of {len(array)} samples hold NaN or infinite values: has the encoder diverged?"
-        raise InvalidInput([Problem(name, message)])
-    return array

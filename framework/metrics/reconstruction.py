@@ -7,24 +7,12 @@ intensity of one of their units.
 Shapes: N images, C channels, H x W pixels, K classes.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from torch import Tensor
 
-
-@dataclass(frozen=True)
-class Metric:
-    """What a number means: its unit, whether less or more of it is better, and how it was reduced."""
-
-    name: str
-    unit: str
-    better: Literal["lower", "higher"]
-    reduction: str
-
+from framework.metrics.metric import Metric
 
 MSE = Metric(
     name="mse",
@@ -33,11 +21,27 @@ MSE = Metric(
     reduction="mean over the pixels and channels of an image, then over images",
 )
 
+PSNR = Metric(
+    name="psnr",
+    unit="decibels, of the largest intensity, 1, over the error",
+    better="higher",
+    reduction="that of each image's mean squared error, then the mean over images",
+)
+
 
 def mse_per_image(reconstructions_NCHW: Tensor, images_NCHW: Tensor, pixel_scale_C: Tensor) -> Tensor:
     """The mean squared error of each image, (N,), in intensity squared on [0, 1]; differentiable."""
     errors_NCHW = (reconstructions_NCHW - images_NCHW) * pixel_scale_C[:, None, None]
     return errors_NCHW.square().mean(dim=(1, 2, 3))
+
+
+def psnr_per_image(errors_N: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """The peak signal-to-noise ratio of each image, (N,), in dB: -10 log10 of its mean squared error, (N,).
+
+    It is infinite for an image that is given back exactly, and so is then the mean over images.
+    """
+    with np.errstate(divide="ignore"):
+        return -10 * np.log10(np.asarray(errors_N, dtype=np.float64))
 
 
 def class_means(errors_N: npt.ArrayLike, labels_N: npt.ArrayLike) -> pd.DataFrame:

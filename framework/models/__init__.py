@@ -1,4 +1,4 @@
-"""Models: autoencoders with `encode` and `decode`, built from a config by a registry.
+"""Models: autoencoders and classifiers with `encode` and `decode`, built from a config by a registry.
 
 Importing this package is light; the names below bring torch with them at first use.
 """

@@ -1,32 +1,39 @@
-"""What every autoencoder is: encode, decode, and the shapes between them. Knows no data and no training.
+"""What every autoencoder is: two Sequentials, images to latents and back. Knows no data and no training.
 
-Shapes: N images, C channels, H = W pixels a side, D latent dimensions.
+Shapes: N images, C channels, H x W pixels, D latent dimensions.
 """
 
-from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from framework.models.base import Model, Task
+from framework.models.folding import folded
 
-class Autoencoder(nn.Module, ABC):
-    """Images (N, C, H, W) → latents (N, D) → images (N, C, H, W), deterministic in eval mode."""
 
-    def __init__(self, latent_dim: int, input_shape: tuple[int, int, int]) -> None:
-        super().__init__()
-        self.latent_dim = latent_dim
-        self.input_shape = input_shape
+class Autoencoder(Model):
+    """Images (N, C, H, W) → latents (N, D) → images (N, C, H, W), deterministic in eval mode.
 
-    @abstractmethod
+    A subclass sets `encoder` and `decoder`.
+    """
+
+    task: Task = "reconstruction"
+    encoder: nn.Sequential
+    decoder: nn.Sequential
+
     def encode(self, images_NCHW: Tensor) -> Tensor:
         """Latents (N, D) of images (N, C, H, W)."""
+        latents_ND: Tensor = self.encoder(images_NCHW)
+        return latents_ND
 
-    @abstractmethod
     def decode(self, latents_ND: Tensor) -> Tensor:
         """Images (N, C, H, W) of latents (N, D)."""
+        images_NCHW: Tensor = self.decoder(latents_ND)
+        return images_NCHW
 
-    def forward(self, images_NCHW: Tensor) -> Tensor:
-        """Reconstructions (N, C, H, W) of images (N, C, H, W)."""
-        return self.decode(self.encode(images_NCHW))
+    def fast_decoder(self) -> Callable[[Tensor], Tensor]:
+        """The decoder with its affine layers put together (`folding.py`)."""
+        return folded(self.decoder, self.latent_dim)
 
 
 def initialise(module: nn.Module) -> None:

@@ -1,17 +1,27 @@
 """Architectures as data: one config a kind, told apart by `kind`. This module knows no tensor."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from framework.config import Config
+
+Width = Annotated[int, Field(ge=1)]
+Output = Literal["sigmoid", "linear"]
+
+LATENT = "Size of the latent space, in numbers per image."
+HIDDEN = "Widths of the encoder's hidden layers, in neurons, from the image on; the decoder mirrors them."
+OUTPUT = (
+    "What the decoder ends in: sigmoid, for images in [0, 1] (data.normalise=unit), or linear, for images on any "
+    "scale."
+)
 
 
 class PCKTAE(Config):
     """PCKTAE, the pocket autoencoder: two strided convolutions and one linear layer each way."""
 
     kind: Literal["pcktae"] = Field("pcktae", description="Selects the pocket autoencoder.")
-    latent_dim: int = Field(8, ge=1, description="Size of the latent space, in numbers per image.")
+    latent_dim: int = Field(8, ge=1, description=LATENT)
 
 
 class MLPAutoencoder(Config):
@@ -20,12 +30,74 @@ class MLPAutoencoder(Config):
     kind: Literal["mlp_autoencoder"] = Field(
         "mlp_autoencoder", description="Selects the fully connected autoencoder."
     )
-    latent_dim: int = Field(8, ge=1, description="Size of the latent space, in numbers per image.")
-    hidden: tuple[Annotated[int, Field(ge=1)], ...] = Field(
-        (256, 64),
-        description="Widths of the encoder's hidden layers, in neurons, from the image on; the decoder "
-        "mirrors them.",
+    latent_dim: int = Field(8, ge=1, description=LATENT)
+    hidden: tuple[Width, ...] = Field((256, 64), description=HIDDEN)
+
+
+class VAE(Config):
+    """A fully connected variational autoencoder, whose latents are the means of its posterior."""
+
+    kind: Literal["vae"] = Field("vae", description="Selects the variational autoencoder.")
+    latent_dim: int = Field(8, ge=1, description=LATENT)
+    hidden: tuple[Width, ...] = Field((512, 256, 128, 64), description=HIDDEN)
+    output: Output = Field("sigmoid", description=OUTPUT)
+    kl_weight: float = Field(
+        1.0,
+        ge=0,
+        description="Factor of the Kullback-Leibler divergence to N(0, 1), in nats per image, beside the squared "
+        "error summed over an image's pixels, in intensity squared on [0, 1].",
     )
 
 
-ModelConfig = Annotated[PCKTAE | MLPAutoencoder, Field(discriminator="kind")]
+class AE(Config):
+    """A convolutional autoencoder: strided convolutions and a hidden linear layer each way."""
+
+    kind: Literal["ae"] = Field("ae", description="Selects the convolutional autoencoder.")
+    latent_dim: int = Field(8, ge=1, description=LATENT)
+    channels: tuple[Width, ...] = Field(
+        (32, 64, 128, 256),
+        min_length=1,
+        description="Channels of the encoder's convolutions from the image on, each of which halves the side "
+        "(rounded up); the decoder mirrors them.",
+    )
+    hidden: Width = Field(500, description="Width of the linear layer beside the latent space, in neurons.")
+    output: Output = Field("sigmoid", description=OUTPUT)
+
+
+class ResNet18(Config):
+    """ResNet-18 as a classifier, from random weights."""
+
+    kind: Literal["resnet18"] = Field("resnet18", description="Selects ResNet-18.")
+    latent_dim: Width | None = Field(
+        None,
+        description="Size of the latent space, in numbers per image: null takes the 512 pooled features, a number "
+        "puts a linear layer of that width between them and the head.",
+    )
+
+
+class ViT(Config):
+    """A vision transformer as a classifier, from random weights. ViT-B/16 is 16, 768, 12, 12 and 3072."""
+
+    kind: Literal["vit"] = Field("vit", description="Selects the vision transformer.")
+    latent_dim: Width | None = Field(
+        None,
+        description="Size of the latent space, in numbers per image: null takes the hidden_dim numbers of the "
+        "class token, a number puts a linear layer of that width between them and the head.",
+    )
+    patch_size: Width = Field(4, description="Side of a patch, in pixels; divides the side of the images.")
+    hidden_dim: Width = Field(64, description="Width of a token, in numbers; a multiple of num_heads.")
+    num_layers: Width = Field(3, description="Number of encoder layers.")
+    num_heads: Width = Field(4, description="Number of attention heads a layer.")
+    mlp_dim: Width = Field(128, description="Width of the hidden layer that follows attention, in neurons.")
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.hidden_dim % self.num_heads:
+            raise ValueError(
+                f"hidden_dim ({self.hidden_dim}) is no multiple of num_heads ({self.num_heads}): each head takes "
+                "an equal share"
+            )
+        return self
+
+
+ModelConfig = Annotated[PCKTAE | MLPAutoencoder | VAE | AE | ResNet18 | ViT, Field(discriminator="kind")]

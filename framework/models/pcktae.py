@@ -14,10 +14,11 @@ Shapes: N images, C channels, s = H = W pixels a side (a multiple of 4), D laten
 features (441 for 1x28x28).
 """
 
-from torch import Tensor, nn
+from torch import nn
 
 from framework.errors import ConfigError, Problem
 from framework.models.autoencoder import Autoencoder, initialise
+from framework.models.base import Shape
 from framework.models.config import PCKTAE
 from framework.models.upsample import DoublingConvTranspose2d
 
@@ -25,13 +26,13 @@ DROPOUT = 0.2
 
 
 class PocketAutoencoder(Autoencoder):
-    """PCKTAE for square images whose side is a multiple of 4.
+    """PCKTAE for square images whose side is a multiple of 4; no pixel that it gives is negative.
 
     Raises:
         ConfigError: the images are not square, or their side is no multiple of 4.
     """
 
-    def __init__(self, config: PCKTAE, input_shape: tuple[int, int, int]) -> None:
+    def __init__(self, config: PCKTAE, input_shape: Shape) -> None:
         super().__init__(config.latent_dim, input_shape)
         channels, height, width = input_shape
         if height != width or height % 4:
@@ -66,13 +67,3 @@ class PocketAutoencoder(Autoencoder):
             nn.ReLU(),
         )
         self.apply(initialise)
-
-    def encode(self, images_NCHW: Tensor) -> Tensor:
-        """Latents (N, D) of images (N, C, s, s)."""
-        latents_ND: Tensor = self.encoder(images_NCHW)
-        return latents_ND
-
-    def decode(self, latents_ND: Tensor) -> Tensor:
-        """Images (N, C, s, s), none of them negative, of latents (N, D)."""
-        images_NCHW: Tensor = self.decoder(latents_ND)
-        return images_NCHW

@@ -3,34 +3,50 @@
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
-from framework.models.autoencoder import Autoencoder
-from framework.models.config import PCKTAE, MLPAutoencoder, ModelConfig
+from framework.config import Config
+from framework.models.ae import ConvolutionalAutoencoder
+from framework.models.base import Model, Shape, Task
+from framework.models.classifier import Classifier
+from framework.models.config import AE, PCKTAE, VAE, MLPAutoencoder, ModelConfig, ResNet18, ViT
 from framework.models.mlp import DenseAutoencoder
 from framework.models.pcktae import PocketAutoencoder
+from framework.models.resnet import ResNetClassifier
+from framework.models.vae import VariationalAutoencoder
+from framework.models.vit import VisionTransformerClassifier
 
 
 class Entry(NamedTuple):
     """A kind of model: its config and the module that is built from it."""
 
-    config: type[PCKTAE] | type[MLPAutoencoder]
+    config: type[Config]
     module: Any
 
 
 MODELS = {
     "pcktae": Entry(PCKTAE, PocketAutoencoder),
     "mlp_autoencoder": Entry(MLPAutoencoder, DenseAutoencoder),
+    "vae": Entry(VAE, VariationalAutoencoder),
+    "ae": Entry(AE, ConvolutionalAutoencoder),
+    "resnet18": Entry(ResNet18, ResNetClassifier),
+    "vit": Entry(ViT, VisionTransformerClassifier),
 }
 
 
-def build(config: ModelConfig, input_shape: tuple[int, int, int]) -> Autoencoder:
+def build(config: ModelConfig, input_shape: Shape, num_classes: int = 10) -> Model:
     """The untrained model of `config` for images of `input_shape` (C, H, W), its weights drawn from torch's seed.
+
+    `num_classes` is the number of a classifier's logits; autoencoders have none.
 
     Raises:
         ConfigError: the architecture does not take images of this shape.
     """
-    model: Autoencoder = MODELS[config.kind].module(config, input_shape)
+    return _made(MODELS[config.kind], config, input_shape, num_classes)
+
+
+def _made(entry: Entry, config: Config, input_shape: Shape, num_classes: int) -> Model:
+    classes = (num_classes,) if issubclass(entry.module, Classifier) else ()
+    model: Model = entry.module(config, input_shape, *classes)
     return model
 
 
@@ -38,18 +54,20 @@ class ModelRow(NamedTuple):
     """One line of the listing: a kind with its default config."""
 
     key: str
+    task: Task
     parameters: int
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     encode: bool
     decode: bool
 
 
-def describe(input_shape: tuple[int, int, int] = (1, 28, 28)) -> list[ModelRow]:
-    """A row for each kind: its key, the number of parameters for `input_shape`, and what it can do."""
+def describe(input_shape: Shape = (1, 28, 28), num_classes: int = 10) -> list[ModelRow]:
+    """A row for each kind: its key and task, the number of parameters for `input_shape`, and what it can do."""
     rows = []
     for key, entry in MODELS.items():
         with torch.random.fork_rng(devices=[]):
-            model: nn.Module = entry.module(entry.config(), input_shape)
+            model = _made(entry, entry.config(), input_shape, num_classes)
         parameters = sum(parameter.numel() for parameter in model.parameters())
-        rows.append(ModelRow(key, parameters, input_shape, hasattr(model, "encode"), hasattr(model, "decode")))
+        can = [hasattr(model, name) for name in ("encode", "decode")]
+        rows.append(ModelRow(key, model.task, parameters, input_shape, *can))
     return rows

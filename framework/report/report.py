@@ -9,21 +9,25 @@ from matplotlib.figure import Figure
 
 from framework.report.aggregate import readable
 
+Draw = Callable[[], Figure]
+
 
 @dataclass(frozen=True)
 class Report:
     """A view of a sweep's tables.
 
     `table` holds numbers, one column each (`x_mean`, `x_std`, `n`); `readable()` is for eyes. A figure is a
-    function that draws it, so that a report without figures costs no drawing.
+    function that draws it, so that a report without figures costs no drawing. `brief` gives a narrower table
+    for the terminal, where the whole one is long.
     """
 
     table: pd.DataFrame
-    figures: Mapping[str, Callable[[], Figure]] = field(default_factory=dict)
+    figures: Mapping[str, Draw] = field(default_factory=dict)
+    brief: Callable[[], pd.DataFrame] | None = None
 
     def readable(self) -> pd.DataFrame:
-        """The table as text: `mean ± std` in one column, numbers to four significant digits."""
-        return readable(self.table)
+        """For eyes: `mean ± std` in one column, numbers to four significant digits."""
+        return readable(self.table if self.brief is None else self.brief())
 
     def save(self, folder: Path, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
         """Write `table.csv` and every figure in each of `formats` into `folder`; the paths written."""

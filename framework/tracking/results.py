@@ -5,7 +5,6 @@ tables that the runs logged, joined, each row with the id of its run. Nothing is
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +13,11 @@ import wandb
 
 from framework.config import Config
 from framework.definition import Definition, raw_config, read
-from framework.errors import ArtifactError, ConfigError, TrackerError
+from framework.errors import ConfigError, TrackerError
 from framework.layers import leaves
-from framework.tracking import artifacts
-from framework.tracking.run import RESULTS_KIND
+from framework.tracking.tables import Tables, sources_of
 
 STATE_ORDER = ("finished", "running", "pending", "preempting", "failed", "crashed", "killed")
-DOWNLOADS = 8
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Results:
     definition: Definition
     config: type[Config]
     runs: pd.DataFrame
-    tables: Mapping[str, pd.DataFrame]
+    tables: Tables
 
     @property
     def factors(self) -> list[str]:
@@ -65,7 +62,8 @@ def sweep_results(path: str, config: type[Config], *, tables: bool = True) -> Re
     except (ValueError, wandb.Error) as error:
         raise TrackerError(f"the sweep {path} cannot be read: {error}") from error
     runs = _one_per_point(pd.DataFrame([_row(run, config) for run in found]))
-    logged = _tables(project_path, runs, config, [run.config for run in found]) if tables else {}
+    finished = _finished(runs, config, [run.config for run in found]) if tables else []
+    logged = Tables(project_path, sources_of(project_path, finished))
     return Results(path, str(sweep.url), definition, config, runs, logged)
 
 
@@ -112,35 +110,14 @@ def _one_per_point(runs: pd.DataFrame) -> pd.DataFrame:
     return best.drop(columns=["_rank", "_key"]).reset_index(drop=True)
 
 
-def _tables(
-    project_path: str, runs: pd.DataFrame, config: type[Config], configs: Sequence[Mapping[str, Any]]
-) -> dict[str, pd.DataFrame]:
+def _finished(
+    runs: pd.DataFrame, config: type[Config], configs: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, Config]]:
     if runs.empty:
-        return {}
-    finished = runs[runs["state"] == "finished"]
+        return []
     by_id = {c["sashiko"]["config_id"]: c["sashiko"]["config"] for c in configs if "sashiko" in c}
-    wanted = [
-        (row.run_id, config.parse(by_id[row.config_id])) for row in finished.itertuples() if row.config_id in by_id
+    return [
+        (str(row.run_id), config.parse(by_id[row.config_id]))
+        for row in runs[runs["state"] == "finished"].itertuples()
+        if row.config_id in by_id
     ]
-    parts: dict[str, list[pd.DataFrame]] = {}
-    with ThreadPoolExecutor(DOWNLOADS) as pool:
-        for read_tables in pool.map(lambda one: _tables_of(project_path, *one), wanted):
-            for name, frame in read_tables.items():
-                parts.setdefault(name, []).append(frame)
-    return {name: pd.concat(frames, ignore_index=True) for name, frames in parts.items()}
-
-
-def _tables_of(project_path: str, run_id: str, config: Config) -> dict[str, pd.DataFrame]:
-    artifact = artifacts.find_one(project_path, RESULTS_KIND, config)
-    if artifact is None:
-        return {}
-    folder = artifacts.download(artifact)
-    frames = {}
-    for path in sorted(folder.glob("*.parquet")):
-        try:
-            frame = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise ArtifactError(f"{path.name} of run {run_id} cannot be read: {error}") from error
-        frame.insert(0, "run_id", run_id)
-        frames[path.stem] = frame
-    return frames

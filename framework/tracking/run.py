@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 ONLINE = ("online", "run", "shared")
 RESULTS_KIND = "results"
+APART = "apart"  # metadata of the results: the tables that have artifacts of their own
+TABLE_ROWS = 10_000
+TYPED_ROWS = 20
 COPIES = ("config.yaml", "wandb-summary.json", "wandb-metadata.json")
 
 
@@ -72,6 +75,7 @@ class Run:
         self.manager = manager
         self.inputs: dict[str, str] = {}
         self._results: Path | None = None
+        self._apart: list[str] = []
         self._wandb = wandb.init(
             config={**_record(config, identity), **identity.swept}, settings=_settings(identity, light)
         )
@@ -115,13 +119,34 @@ class Run:
         """Log a matplotlib figure as an image."""
         self._wandb.log({key: wandb.Image(figure)})
 
-    def log_table(self, name: str, frame: "pd.DataFrame") -> None:
-        """Log a table to W&B, and keep it as `<name>.parquet` in the run's results artifact."""
-        self._wandb.log({name: wandb.Table(dataframe=frame)})
-        if self._results is None:
-            self._results = self.folder / RESULTS_KIND
-            self._results.mkdir()
-        frame.to_parquet(self._results / f"{name}.parquet", index=False)
+    def log_table(self, name: str, frame: "pd.DataFrame", *, apart: bool = False) -> None:
+        """Log a table to W&B, and keep it whole as `<name>.parquet` in the run's results artifact.
+
+        A table that is large in every run goes `apart`, into an artifact of its own kind `<name>`: whoever
+        compares runs then downloads it only when it is asked for. W&B shows no more than 10,000 rows of a table;
+        of a longer one it gets so many, spread evenly, and the summary `<name>_rows` tells how many there are.
+        """
+        shown = frame
+        if len(frame) > TABLE_ROWS:
+            shown = frame.iloc[[place * len(frame) // TABLE_ROWS for place in range(TABLE_ROWS)]]
+            self.summarise({f"{name}_rows": len(frame)})
+        self._wandb.log({name: wandb_table(shown)})
+        folder = self.folder / name if apart else self._results_folder()
+        folder.mkdir(exist_ok=True)
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+        if apart:
+            self._apart.append(name)
+
+    def log_arrays(self, name: str, arrays: "Mapping[str, np.ndarray]") -> None:
+        """Keep arrays as `<name>.npz` in the run's results artifact, for figures that are drawn later."""
+        import numpy as np
+
+        np.savez_compressed(self._results_folder() / f"{name}.npz", **arrays)  # type: ignore[arg-type]
+
+    def _results_folder(self) -> Path:
+        self._results = self.folder / RESULTS_KIND
+        self._results.mkdir(exist_ok=True)
+        return self._results
 
     def log_artifact(
         self, kind: str, config: Config, folder: Path, *, metadata: Mapping[str, Any] | None = None
@@ -164,7 +189,9 @@ class Run:
         """End the run: finished with 0, failed with anything else."""
         try:
             if exit_code == 0 and self._results is not None:
-                self.log_artifact(RESULTS_KIND, self.config, self._results)
+                for name in self._apart:
+                    self.log_artifact(name, self.config, self.folder / name)
+                self.log_artifact(RESULTS_KIND, self.config, self._results, metadata={APART: self._apart})
         except Exception as error:
             self.summarise({"error": f"{type(error).__name__}: {error}"})
             self._wandb.finish(exit_code=1)
@@ -182,6 +209,14 @@ class Run:
         if error is not None:
             self.summarise({"error": f"{type(error).__name__}: {error}"})
         self.finish(1 if error is not None else 0)
+
+
+def wandb_table(frame: "pd.DataFrame") -> "wandb.Table":
+    """A W&B table. Typing every cell by itself, the client would take a second for each thousand rows."""
+    rows: list[Any] = [list(row) for row in zip(*(frame[name].tolist() for name in frame), strict=True)]
+    table = wandb.Table(columns=[str(name) for name in frame], data=rows[:TYPED_ROWS])
+    table.data = rows
+    return table
 
 
 def _record(config: Config, identity: Identity) -> dict[str, Any]:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from framework.training.checkpoints import load_model as load_model
     from framework.training.evaluation import Evaluation as Evaluation
     from framework.training.evaluation import load_evaluation as load_evaluation
-    from framework.training.train import train_autoencoder as train_autoencoder
+    from framework.training.train import train_model as train_model
 
 _HOMES = {
     "Evaluation": "framework.training.evaluation",
     "load_evaluation": "framework.training.evaluation",
     "load_model": "framework.training.checkpoints",
-    "train_autoencoder": "framework.training.train",
+    "train_model": "framework.training.train",
 }
 
 __getattr__ = lazy(__name__, _HOMES)

@@ -16,7 +16,10 @@ Batch = list[Tensor]  # images (B, C, H, W), labels (B,)
 
 
 class BatchOrder(Sampler[Tensor]):
-    """Positions of each batch, (B,), over all samples once per epoch; a new seeded order an epoch, or none."""
+    """Positions of each batch, (B,), over all samples once per epoch; a new seeded order an epoch, or none.
+
+    In training no batch has a single sample, which batch normalisation refuses: the one before takes it.
+    """
 
     def __init__(self, length: int, batch_size: int, shuffle_seed: int | None) -> None:
         self.length, self.batch_size = length, batch_size
@@ -28,10 +31,13 @@ class BatchOrder(Sampler[Tensor]):
         else:
             order = torch.randperm(self.length, generator=self.generator)
         # A generator function: a DataLoader asks for an iterator that it throws away, which must draw no order.
-        yield from torch.split(order, self.batch_size)
+        full = len(self) - 1
+        yield from torch.split(order[: full * self.batch_size], self.batch_size) if full else ()
+        yield order[full * self.batch_size :]
 
     def __len__(self) -> int:
-        return math.ceil(self.length / self.batch_size)
+        one_left = self.generator is not None and self.length % self.batch_size == 1 and self.length > 1
+        return math.ceil(self.length / self.batch_size) - one_left
 
 
 class Batches:

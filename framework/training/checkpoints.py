@@ -1,11 +1,11 @@
 """The files of a trained model: weights as safetensors, the architecture as JSON. Knows no training.
 
-model.json                  kind, config and input shape of the architecture; the data it was trained on
+model.json                  kind, config, input shape and number of classes of the architecture; its data
 initial.safetensors         before the first step
 best.safetensors            after the epoch with the least error on the val split
 last.safetensors            after the last epoch
 epoch_0010.safetensors      after every `checkpoint_every` epochs, counted from 1
-evaluation.safetensors      latents and errors of best on every split (`evaluation.py`)
+evaluation.safetensors      latents, errors and predicted classes of best on every split (`evaluation.py`)
 """
 
 import json
@@ -17,7 +17,7 @@ from safetensors.torch import save_model as save_weights
 from torch import nn
 
 from framework.errors import ArtifactError
-from framework.models.autoencoder import Autoencoder
+from framework.models.base import Model
 from framework.models.registry import build
 from framework.training.config import TrainingConfig
 
@@ -29,19 +29,21 @@ def save_checkpoint(model: nn.Module, folder: Path, name: str) -> Path:
     return path
 
 
-def save_description(model: Autoencoder, config: TrainingConfig, folder: Path) -> None:
+def save_description(model: Model, config: TrainingConfig, folder: Path) -> None:
     """Write `model.json`, from which the module can be built without anything else."""
     description = {
         "kind": config.model.kind,
         "config": config.model.model_dump(mode="json"),
+        "task": model.task,
         "input_shape": list(model.input_shape),
+        "num_classes": model.num_classes,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "data": config.data.model_dump(mode="json", exclude={"download"}),
     }
     (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n")
 
 
-def load_model(folder: Path, config: TrainingConfig, which: str = "best") -> Autoencoder:
+def load_model(folder: Path, config: TrainingConfig, which: str = "best") -> Model:
     """The model of `config` from its artifact folder, in eval mode, on the CPU.
 
     `which` is best, last, initial, or the name of another checkpoint such as epoch_0010.
@@ -63,6 +65,6 @@ def load_model(folder: Path, config: TrainingConfig, which: str = "best") -> Aut
         raise ArtifactError(f"{folder} holds no checkpoint {which!r}; there are: {there}")
     channels, height, width = description["input_shape"]
     with torch.random.fork_rng(devices=[]):
-        model = build(config.model, (channels, height, width))
+        model = build(config.model, (channels, height, width), description["num_classes"])
     load_weights(model, str(path))
     return model.eval()

@@ -1,8 +1,8 @@
-"""What it takes to train one autoencoder. This module knows no tensor."""
+"""What it takes to train one model. This module knows no tensor."""
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from framework.config import Config, no_effect, replicate
 from framework.data.config import DataConfig
@@ -10,21 +10,31 @@ from framework.models.config import PCKTAE, ModelConfig
 
 
 class TrainingConfig(Config):
-    """One trained autoencoder: data, architecture, seed and optimisation. Its artifact has the kind `model`.
+    """One trained model: data, architecture, seed and optimisation. Its artifact has the kind `model`.
 
     With the defaults (PCKTAE with 8 latent dimensions, digits, 30 epochs) the test error is about 0.043 per
     pixel, reached in four to eight seconds on one core; an MLP autoencoder reaches 0.013.
     """
 
     data: DataConfig = Field(DataConfig(), description="The images that the model is trained on.")
+    classes: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="Train on images of these classes only, by label, in ascending order; the val images that "
+        "choose the best epoch are of these classes too. The evaluation of the trained model is over all images. "
+        "null takes every class.",
+    )
     model: ModelConfig = Field(PCKTAE(), description="The architecture.")
     seed: int = replicate(
         0, description="Seed of the initial weights, of the order of the batches and of dropout."
     )
     max_epochs: int = Field(30, ge=1, description="Number of passes over the train split, in epochs.")
     batch_size: int = Field(64, ge=2, description="Images per optimiser step.")
-    learning_rate: float = Field(
-        5e-3, gt=0, description="Step size of Adam, without unit; constant over training."
+    learning_rate: float = Field(5e-3, gt=0, description="Step size of Adam in the first epoch, without unit.")
+    schedule: Literal["constant", "linear"] = Field(
+        "constant",
+        description="How the step size goes on: constant, or linear, which multiplies it by "
+        "1 - epoch / max_epochs, with epochs counted from 0.",
     )
     weight_decay: float = Field(
         0.0, ge=0, description="Factor of the L2 penalty that Adam adds to the gradient, without unit."
@@ -51,14 +61,28 @@ class TrainingConfig(Config):
     reconstructions_every: Annotated[int, Field(ge=1)] | None = no_effect(
         10,
         description="Log an image of reconstructions after each of these many epochs and at the end; null "
-        "logs none.",
+        "logs none. Classifiers have none.",
     )
+
+    @field_validator("classes")
+    @classmethod
+    def _each_class_once_in_order(cls, classes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if classes is not None and classes != tuple(sorted(set(classes))):
+            raise ValueError(f"{list(classes)} must name each class once, in ascending order")
+        return classes
 
     @model_validator(mode="after")
     def _decoder_can_reach_the_images(self) -> Self:
-        if self.model.kind == "pcktae" and self.data.normalise == "standard":
+        if self.data.normalise != "standard":
+            return self
+        if self.model.kind == "pcktae":
             raise ValueError(
                 "a PCKTAE's decoder ends in ReLU and cannot give the negative pixels of "
                 "data.normalise=standard; use data.normalise=unit or model.kind=mlp_autoencoder"
+            )
+        if getattr(self.model, "output", None) == "sigmoid":
+            raise ValueError(
+                f"the decoder of {self.model.kind} ends in a sigmoid and cannot give the pixels outside [0, 1] of "
+                "data.normalise=standard; use data.normalise=unit or model.output=linear"
             )
         return self

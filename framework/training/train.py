@@ -1,11 +1,19 @@
-"""Training one autoencoder, from its config to its artifact."""
+"""Training one model, from its config to its artifact."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import torch
 from pytorch_lightning import Callback, seed_everything
 
-from framework.data.vision import load_splits
+from framework.data.vision import Splits, load_splits
+from framework.metrics.classification import accuracy
+from framework.models.autoencoder import Autoencoder
+from framework.models.base import Model
+from framework.models.classifier import Classifier
+from framework.models.config import VAE
 from framework.models.registry import build
+from framework.models.vae import VariationalAutoencoder
 from framework.training.autoencoder import AutoencoderTraining
 from framework.training.batches import batches
 from framework.training.callbacks.checkpoints import Checkpoints
@@ -15,53 +23,84 @@ from framework.training.callbacks.losses import Losses
 from framework.training.callbacks.reconstructions import Reconstructions
 from framework.training.callbacks.timing import Timing
 from framework.training.checkpoints import load_model, save_description
+from framework.training.classes import of_classes
+from framework.training.classifier import ClassifierTraining
 from framework.training.config import TrainingConfig
-from framework.training.evaluation import evaluate, save_evaluation
+from framework.training.evaluation import Evaluation, evaluate, save_evaluation
+from framework.training.module import Training
 from framework.training.trainer import build_trainer, check_trainer_options, resolve_device, silence
+from framework.training.vae import VariationalTraining
 
 if TYPE_CHECKING:
     from framework.tracking.run import Run
 
 
-def train_autoencoder(config: TrainingConfig, run: "Run") -> None:
+def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback] = ()) -> None:
     """Train the model of `config`, log its way to `run`, and log the artifact `model` (see `checkpoints.py`).
 
     Equal configs give bit-equal metrics and weights on the same machine's CPU. The val split alone chooses the
-    best weights; the test split is only measured.
+    best weights; the test split is only measured. `callbacks` come after the run's own and before the row of the
+    epoch is logged, so that a `Measure` among them adds to it.
 
     Raises:
-        ConfigError: a trainer option or device that cannot be used.
+        ConfigError: a trainer option, device, class or architecture that cannot be used.
         DataUnavailable: the data set is not there.
         TrainingDiverged: the loss became NaN or infinite.
     """
     check_trainer_options(config.trainer)
     device = resolve_device(config.device)
     splits = load_splits(config.data)
+    train, val = (of_classes(getattr(splits, name), config.classes, name) for name in ("train", "val"))
     seed_everything(config.seed, workers=True, verbose=False)
-    model = build(config.model, splits.image_shape)
+    model = build(config.model, splits.image_shape, splits.num_classes)
     folder = run.folder / "model"
     folder.mkdir(parents=True, exist_ok=True)
     save_description(model, config, folder)
+    if model.channels_last and device.type == "cpu":
+        model.to(memory_format=torch.channels_last)
 
-    losses = Losses()
+    module = training_of(model, config, splits)
+    losses = Losses(module.error)
     checkpoints = Checkpoints(folder, losses, config.checkpoint_every)
-    callbacks: list[Callback] = [losses, LearningRate(), Timing(run), checkpoints]
-    if config.reconstructions_every:
-        callbacks.append(Reconstructions(run, splits, config.reconstructions_every))
+    own: list[Callback] = [losses, LearningRate(), Timing(run), checkpoints]
+    if config.reconstructions_every and isinstance(model, Autoencoder):
+        own.append(Reconstructions(run, splits, config.reconstructions_every))
     trainer = build_trainer(
         max_epochs=config.max_epochs,
         device=device,
-        callbacks=[*callbacks, EpochLog(run)],
+        callbacks=[*own, *callbacks, EpochLog(run)],
         options=config.trainer,
     )
-    train = batches(splits.train, config.batch_size, config.seed, config.num_workers, device)
-    val = batches(splits.val, config.batch_size, None, config.num_workers, device)
+    train_batches = batches(train, config.batch_size, config.seed, config.num_workers, device)
+    val_batches = batches(val, config.batch_size, None, config.num_workers, device)
     with silence():
-        trainer.fit(AutoencoderTraining(model, config, splits.pixel_scale), train, val)
+        trainer.fit(module, train_batches, val_batches)
 
     evaluation = evaluate(load_model(folder, config, "best"), splits, device)
     save_evaluation(evaluation, folder)
-    errors = {f"{split}/mse_best": float(e.double().mean()) for split, e in evaluation.errors.items()}
-    summary = {**errors, "best_epoch": checkpoints.best_epoch, "device": device.type}
+    summary = {
+        **_best(evaluation, splits, module.error),
+        "best_epoch": checkpoints.best_epoch,
+        "device": device.type,
+    }
     run.summarise(summary)
     run.log_artifact("model", config, folder, metadata=summary)
+
+
+def training_of(model: Model, config: TrainingConfig, splits: Splits) -> Training:
+    """How a model of this type learns."""
+    if isinstance(model, VariationalAutoencoder) and isinstance(config.model, VAE):
+        return VariationalTraining(model, config, config.model.kl_weight, splits.pixel_scale)
+    if isinstance(model, Autoencoder):
+        return AutoencoderTraining(model, config, splits.pixel_scale)
+    if isinstance(model, Classifier):
+        return ClassifierTraining(model, config)
+    raise TypeError(f"{type(model).__name__} is neither an Autoencoder nor a Classifier")
+
+
+def _best(evaluation: Evaluation, splits: Splits, error: str) -> dict[str, float]:
+    """The mean error of the best weights on each split, and of classifiers the accuracy."""
+    best = {f"{split}/{error}_best": float(e.double().mean()) for split, e in evaluation.errors.items()}
+    for split, predictions in evaluation.predictions.items():
+        best[f"{split}/accuracy_best"] = accuracy(predictions, getattr(splits, split).labels)
+    return best

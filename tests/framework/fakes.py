@@ -14,7 +14,7 @@ class FakeRun:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.store = {} if store is None else store
         self.rows, self.summary, self.images, self.figures, self.tables = [], {}, {}, {}, {}
-        self.artifacts = {}
+        self.artifacts, self.arrays, self.apart = {}, {}, []
 
     def log(self, metrics):
         self.rows.append(dict(metrics))
@@ -30,8 +30,13 @@ class FakeRun:
     def log_figure(self, key, figure):
         self.figures[key] = figure
 
-    def log_table(self, name, frame):
+    def log_table(self, name, frame, *, apart=False):
         self.tables[name] = frame
+        if apart:
+            self.apart.append(name)
+
+    def log_arrays(self, name, arrays):
+        self.arrays[name] = dict(arrays)
 
     def log_artifact(self, kind, config, folder, *, metadata=None):
         kept = self.folder / "artifacts" / f"{kind}-{config.config_id}"

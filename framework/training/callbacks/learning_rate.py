@@ -1,5 +1,8 @@
 """The learning rate of each epoch."""
 
+from typing import Any
+
+import pytorch_lightning as pl
 from pytorch_lightning import Trainer
 
 from framework.training.callbacks.epoch_log import Measure
@@ -8,6 +11,15 @@ from framework.training.callbacks.epoch_log import Measure
 class LearningRate(Measure):
     """`learning_rate` of the first optimiser's first group, as it was in the epoch's last step."""
 
+    def __init__(self) -> None:
+        self._rate = float("nan")
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Read it: when the epoch is over, a schedule has already set that of the next."""
+        self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+
     def epoch_metrics(self, trainer: Trainer) -> dict[str, float]:
         """The learning rate, without unit."""
-        return {"learning_rate": float(trainer.optimizers[0].param_groups[0]["lr"])}
+        return {"learning_rate": self._rate}

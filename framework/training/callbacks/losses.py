@@ -1,5 +1,6 @@
-"""Train and val error of each epoch, as means over images; and the guard against a loss that is no number."""
+"""What the steps measure, as means over the images of an epoch; and the guard against a loss that is no number."""
 
+from collections import defaultdict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,16 +13,18 @@ from framework.training.callbacks.epoch_log import Measure
 
 
 class Losses(Measure):
-    """`train/mse` (in train mode, while the weights move) and `val/mse` (in eval mode, after the epoch).
+    """`train/…` (in train mode, while the weights move) and `val/…` (in eval mode, after the epoch).
 
-    Unit: intensity squared per pixel, on [0, 1]. `val` is None in an epoch without validation.
+    They are what the steps return by name, one number an image (`framework.training.module`): of autoencoders
+    `mse`, in intensity squared per pixel on [0, 1], of classifiers `cross_entropy`, in nats, and more. `val` is
+    the mean of the one named `error`, None in an epoch without validation.
     """
 
-    def __init__(self) -> None:
-        self.train = float("nan")
+    def __init__(self, error: str) -> None:
+        self.error = error
         self.val: float | None = None
-        self._train_errors: list[Tensor] = []
-        self._val_errors: list[Tensor] = []
+        self._train: defaultdict[str, list[Tensor]] = defaultdict(list)
+        self._val: defaultdict[str, list[Tensor]] = defaultdict(list)
 
     def on_before_backward(self, trainer: Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
         """Stop a run that has diverged before it writes worthless weights.
@@ -38,17 +41,19 @@ class Losses(Measure):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last epoch."""
-        self._train_errors, self.val = [], None
+        self.val = None
+        self._train.clear()
+        self._val.clear()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the errors on their device: reading them here would wait for the GPU at every step."""
-        self._train_errors.append(outputs["errors"])
+        """Keep the numbers on their device: reading them here would wait for the GPU at every step."""
+        _keep(outputs, self._train)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
         """Forget the last validation."""
-        self._val_errors = []
+        self._val.clear()
 
     def on_validation_batch_end(
         self,
@@ -59,14 +64,27 @@ class Losses(Measure):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the errors."""
-        self._val_errors.append(outputs["errors"])
+        """Keep the numbers."""
+        _keep(outputs, self._val)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
-        """The mean over the val split."""
-        self.val = float(torch.cat(self._val_errors).double().mean())
+        """The mean error over the val split."""
+        self.val = _mean(self._val[self.error])
 
     def epoch_metrics(self, trainer: Trainer) -> dict[str, float]:
-        """`train/mse`, and `val/mse` where the epoch was validated."""
-        self.train = float(torch.cat(self._train_errors).double().mean())
-        return {"train/mse": self.train} | ({} if self.val is None else {"val/mse": self.val})
+        """The means over the train split, and over the val split where the epoch was validated."""
+        return {
+            f"{split}/{name}": _mean(pieces)
+            for split, measured in (("train", self._train), ("val", self._val))
+            for name, pieces in measured.items()
+        }
+
+
+def _keep(outputs: dict[str, Tensor], measured: defaultdict[str, list[Tensor]]) -> None:
+    for name, values_B in outputs.items():
+        if name != "loss":
+            measured[name].append(values_B)
+
+
+def _mean(pieces: list[Tensor]) -> float:
+    return float(torch.cat(pieces).double().mean())

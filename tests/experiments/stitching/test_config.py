@@ -3,8 +3,12 @@ from subprocess import run
 
 import pytest
 
-from experiments.stitching.config import Affine, Linear, StitchingConfig
+from experiments.stitching.config import StitchingConfig
+from experiments.stitching.manager import StitchingManager
+from framework.data.sampling import STRATEGIES
 from framework.errors import ConfigError
+from framework.fields import leaf_fields
+from framework.mappings.config import Affine, Linear
 from tests.experiments.stitching.conftest import model
 
 
@@ -38,12 +42,34 @@ def test_source_and_target_must_see_the_same_images():
         {"mapping": {"kind": "affine", "ridges": [-0.1]}},
         {"mapping": {"kind": "affine", "ridges": [0, 0.0]}},
         {"sampling": "hull"},
+        {"sampling": "class_list"},
+        {"sampling_classes": []},
+        {"sampling_classes": [1, 1]},
+        {"mapping": {"kind": "orthogonal", "ridges": [0.1]}},
+        {"ssim_images": -1},
         {"split": "train"},
     ],
 )
 def test_values_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ConfigError):
         StitchingConfig.parse(wrong)
+
+
+def test_every_strategy_can_be_configured():
+    for name in STRATEGIES:
+        StitchingConfig.parse({"sampling": name, "sampling_classes": [0, 1]})
+
+
+def test_hidden_layers_are_required_as_latents_beside_their_models():
+    layers = {"source_layer": "encoder.1", "target_layer": "encoder.1"}
+    required = list(StitchingManager().requires(StitchingConfig.parse(layers)))
+    assert [kind for kind, _ in required] == ["model", "model", "latents", "latents"]
+    same_model = StitchingConfig.parse({"source": model(), "target": model(), **layers})
+    assert [kind for kind, _ in StitchingManager().requires(same_model)] == ["model", "latents"]
+
+
+def test_every_field_says_what_it_means():
+    assert [name for name, info in leaf_fields(StitchingConfig) if not info.description] == []
 
 
 def test_the_device_does_not_change_the_identity_and_the_axes_do():

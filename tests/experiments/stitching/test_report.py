@@ -5,106 +5,201 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.stitching.figures.looks import ORDER, ROLES, in_order, look
 from experiments.stitching.manager import StitchingManager
 from experiments.stitching.report import report
 from framework.errors import SashikoError
+from framework.mappings import METHODS
+
+RIGID = ("identity", "orthogonal")
+MODELS = (("pcktae", 0), ("pcktae", 1), ("vae", 0))
+PAIRS = tuple(itertools.permutations(MODELS, 2))
 
 
-def results(samplings=("equally",), blow_up=1.0, pairs=((0, 1), (1, 0), (1, 2))):
-    rows = []
-    for (source, target), kind, n, ridge, sampling in itertools.product(
-        pairs, ("linear", "affine"), (10, 50, 200), (0.0, 0.1), samplings
+class Tables(dict):
+    """Frames by name, with the galleries of all runs."""
+
+    galleries: dict = {}
+
+    def arrays(self, name):
+        assert name == "gallery"
+        return iter(self.galleries.items())
+
+
+def made(
+    mappings=("linear", "affine", "identity"), samplings=("equally",), blow_up=1.0, pairs=PAIRS, dims=(8,),
+    accuracy=False,
+):  # fmt: skip
+    rows, classes, galleries = [], [], {}
+    for number, ((source, target), kind, sampling, dim) in enumerate(
+        itertools.product(pairs, mappings, samplings, dims)
     ):
-        mse = 0.02 + 0.1 / n + 0.001 * source + (blow_up if (n, ridge) == (10, 0.0) else 0.0)
-        rows.append(
-            {
-                "dataset": "digits",
-                "split": "test",
-                "source": f"m{source}",
-                "target": f"m{target}",
-                "latent_dim_source": 8,
-                "latent_dim_target": 8,
-                "sampling": sampling,
-                "mapping": kind,
-                "ridge": ridge,
-                "num_samples": n,
-                "mse_stitched": mse,
-                "mse_source": 0.02 + 0.001 * source,
-                "mse_target": 0.02 + 0.001 * target,
+        for n, ridge in itertools.product((10, 50, 200), (0.0,) if kind in RIGID else (0.0, 0.1)):
+            score = 0.02 + 0.1 / n + 0.001 * source[1] + (blow_up if (n, ridge) == (10, 0.0) else 0.0)
+            row = {
+                "run_id": f"run{number}", "dataset": "digits", "split": "test",
+                "source": f"{source[0]}_{source[1]}",
+                "target": f"{target[0]}_{target[1]}", "source_kind": source[0], "target_kind": target[0],
+                "source_layer": "", "target_layer": "", "latent_dim_source": dim, "latent_dim_target": dim,
+                "sampling": sampling, "mapping": kind, "ridge": ridge, "num_samples": n,
+            }  # fmt: skip
+            key = "accuracy" if accuracy else "mse"
+            scores = {
+                f"{key}_{role}": 0.02 + 0.001 * seed
+                for role, (_, seed) in zip(ROLES, (source, target), strict=True)
             }
-        )
-    return pd.DataFrame(rows)
+            scores[f"{key}_stitched"] = score
+            rows.append(row | scores)
+            classes += [row | {"class": c} | {k: v * (1 + c) for k, v in scores.items()} for c in range(3)]
+        galleries[f"run{number}"] = gallery(number)
+    tables = Tables(results=pd.DataFrame(rows), results_class=pd.DataFrame(classes))
+    tables.galleries = galleries
+    return tables
+
+
+def gallery(seed):
+    rng = np.random.default_rng(seed)
+    pictures = {
+        k: rng.integers(0, 256, (10, 1, 8, 8), np.uint8) for k in ("images", "source", "stitched", "target")
+    }
+    maps = {f"error_{role}": rng.random((8, 8)) for role in ("source", "stitched", "target")}
+    z = rng.normal(size=(120, 5))
+    return pictures | maps | {"z_target": z, "z_mapped": z + 0.1, "labels": rng.integers(0, 3, 120)}
 
 
 def test_the_table_has_mean_std_and_number_of_pairs_beside_the_parents():
-    frame = results()
-    table = report({"results": frame}).table
-    assert len(table) == 2 * 3 * 2
-    assert (table["n"] == 3).all()
-    row = table[(table["mapping"] == "affine") & (table["num_samples"] == 50) & (table["ridge"] == 0.1)].iloc[0]
-    values = frame[(frame["mapping"] == "affine") & (frame["num_samples"] == 50) & (frame["ridge"] == 0.1)]
-    assert row["mse_stitched_mean"] == pytest.approx(values["mse_stitched"].mean())
-    assert row["mse_stitched_std"] == pytest.approx(np.std(values["mse_stitched"], ddof=1))
-    assert row["mse_source"] == pytest.approx(values["mse_source"].mean())
+    tables = made()
+    table = report(tables).table
+    assert len(table) == 2 * (3 * 2 + 3 * 2 + 3)
+    assert set(table["architectures"]) == {"same", "another"}
+    frame = tables["results"]
+    chosen = (frame["mapping"] == "affine") & (frame["num_samples"] == 50) & (frame["ridge"] == 0.1)
+    values = frame[chosen & (frame["source_kind"] != frame["target_kind"])]
+    row = table.query("mapping == 'affine' and num_samples == 50 and ridge == 0.1 and architectures == 'another'")
+    assert row["n"].tolist() == [4]
+    assert row["mse_stitched_mean"].iloc[0] == pytest.approx(values["mse_stitched"].mean())
+    assert row["mse_stitched_std"].iloc[0] == pytest.approx(np.std(values["mse_stitched"], ddof=1))
+    assert row["mse_source"].iloc[0] == pytest.approx(values["mse_source"].mean())
     assert "sampling" not in table
-    assert "±" in report({"results": frame}).readable()["mse_stitched"][0]
 
 
-def test_a_setting_that_varies_is_a_column_and_a_panel():
-    made = report({"results": results(("equally", "random"))})
-    assert set(made.table["sampling"]) == {"equally", "random"}
-    figure = made.figures["error_by_num_samples"]()
-    titles = {axes.get_title() for axes in figure.axes}
-    assert titles == {"λ = 0, equally", "λ = 0.1, equally", "λ = 0, random", "λ = 0.1, random"}
+def test_the_terminal_gets_a_row_a_mapping_and_ridge_and_a_column_a_number_of_anchors():
+    shown = report(made()).readable()
+    assert list(shown) == [
+        *(
+            "architectures",
+            "mapping",
+            "ridge",
+            "n = 10",
+            "n = 50",
+            "n = 200",
+            "source alone",
+            "target alone",
+            "pairs",
+        ),
+    ]
+    assert len(shown) == 2 * (2 + 2 + 1)
+    assert shown["mapping"][:5].tolist() == ["identity", "linear", "linear", "affine", "affine"]
+    assert "±" in shown["n = 50"][0]
+    assert report(made(pairs=PAIRS[:1])).readable()["n = 50"][0] == "0.022"
 
 
-@pytest.mark.parametrize(
-    ("name", "title", "column", "value"),
-    [("error_by_num_samples", "λ = 0.1", "ridge", 0.1), ("error_by_ridge", "50 anchors", "num_samples", 50)],
-)
+def test_settings_that_vary_are_columns_and_panels():
+    tables = made(samplings=("equally", "random"), dims=(8, 10))
+    drawn = report(tables)
+    assert {"architectures", "sampling", "latent_dim_target"} <= set(drawn.table)
+    assert "latent_dim_source" not in drawn.table
+    figure = drawn.figures["error_by_num_samples"]()
+    titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
+    assert len(titles) == len(set(titles)) == 8
+    assert "λ = 0.1, equally\nsame architecture\ntarget dim 10" in titles
+
+
 @pytest.mark.parametrize(("blow_up", "scale"), [(1.0, "log"), (0.0, "linear")])
-def test_figures_have_a_line_a_mapping_and_the_parents(name, title, column, value, blow_up, scale, tmp_path):
-    made = report({"results": results(blow_up=blow_up)})
-    figure = made.figures[name]()
+def test_lines_are_the_tables_means_and_the_parents_are_a_reference(blow_up, scale):
+    drawn = report(made(blow_up=blow_up, pairs=(PAIRS[1], PAIRS[3])))
+    figure = drawn.figures["error_by_num_samples"]()
     assert figure.get_size_inches()[0] == pytest.approx(3.4)
     assert figure.axes[0].get_yscale() == scale
-    panel = next(axes for axes in figure.axes if axes.get_title() == title)
-    table = made.table[made.table[column] == value]
-    drawn = {line.get_label(): list(line.get_ydata()) for line in panel.lines}
-    assert set(drawn) == {"affine", "linear", "source alone", "target alone"}
-    for mapping in ("affine", "linear"):
-        assert drawn[mapping] == pytest.approx(list(table[table["mapping"] == mapping]["mse_stitched_mean"]))
-    assert drawn["source alone"][0] == pytest.approx(table["mse_source"].iloc[0])
-    assert drawn["target alone"][0] == pytest.approx(table["mse_target"].iloc[0])
-    figure.savefig(tmp_path / "figure.png")
+    panel = next(axes for axes in figure.axes if axes.get_title() == "λ = 0.1")
+    found = {line.get_label(): list(line.get_ydata()) for line in panel.lines}
+    assert list(found) == ["none (zero-shot)", "linear", "affine", "source alone", "target alone"]
+    rows = drawn.table[(drawn.table["ridge"] == 0.1) & (drawn.table["mapping"] == "affine")]
+    assert found["affine"] == pytest.approx(list(rows["mse_stitched_mean"]))
+    assert found["target alone"][0] == pytest.approx(rows["mse_target"].iloc[0])
+    bare = drawn.table[drawn.table["mapping"] == "identity"]
+    assert found["none (zero-shot)"] == pytest.approx(list(bare["mse_stitched_mean"]))
+
+
+def test_by_ridge_leaves_out_what_has_none():
+    figure = report(made(pairs=PAIRS[:2])).figures["error_by_ridge"]()
+    assert {line.get_label() for line in figure.axes[0].lines} >= {"linear", "affine"}
+    assert "none (zero-shot)" not in {line.get_label() for line in figure.axes[0].lines}
+    assert "error_by_ridge" not in report(made(mappings=RIGID)).figures
 
 
 def test_over_all_ordered_pairs_the_parents_are_one_line():
-    figure = report({"results": results(pairs=((0, 1), (1, 0)))}).figures["error_by_ridge"]()
+    figure = report(made(pairs=PAIRS[0:1] + PAIRS[2:3])).figures["error_by_ridge"]()
     assert "parents alone" in [line.get_label() for line in figure.axes[0].lines]
 
 
-def test_of_many_values_four_panels_are_shown():
-    frame = pd.concat([results().assign(num_samples=lambda f, k=k: f["num_samples"] * k) for k in (1, 3, 7)])
-    made = report({"results": frame}).figures["error_by_ridge"]()
-    titles = [axes.get_title() for axes in made.axes if axes.get_visible()]
-    assert len(titles) == 4
-    assert titles[0] == "10 anchors"
-    assert titles[-1] == "1400 anchors"
+def test_boxes_are_at_the_most_anchors_and_the_least_positive_ridge():
+    tables = made()
+    figure = report(tables).figures["error_by_mapping"]()
+    (another, same) = figure.axes
+    assert [axes.get_title() for axes in (another, same)] == ["another architecture", "same architecture"]
+    assert [text.get_text() for text in another.get_yticklabels()] == ["none (zero-shot)", "linear", "affine"]
+    frame = tables["results"].query("mapping == 'linear' and num_samples == 200 and ridge == 0.1")
+    frame = frame[frame["source_kind"] != frame["target_kind"]]
+    lines = [line for line in another.lines if line.get_linewidth() == 1 and not line.get_marker()]
+    medians = [line.get_xdata()[0] for line in lines]
+    assert np.median(frame["mse_stitched"]) == pytest.approx(medians[1])
 
 
-def test_one_pair_has_no_deviation():
-    made = report({"results": results(pairs=((0, 1),))})
-    assert made.table["mse_stitched_std"].isna().all()
-    assert "±" not in made.readable()["mse_stitched"][0]
-    made.figures["error_by_num_samples"]()
+def test_by_class_and_ablation_have_the_parents_beside_them():
+    drawn = report(made())
+    lines = {line.get_label(): line.get_ydata() for line in drawn.figures["error_by_class"]().axes[0].lines}
+    assert {"affine", "source alone", "target alone"} <= set(lines)
+    assert lines["target alone"][2] == pytest.approx(3 * lines["target alone"][0])
+    axes = drawn.figures["error_ablation"]().axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()][-1] == "target alone"
+    assert {line.get_label() for line in axes.lines} == {"pcktae → pcktae", "pcktae → vae", "vae → pcktae"}
+
+
+@pytest.mark.parametrize("name", ["latents_pca", "latents_tsne", "stitched_images", "error_maps"])
+def test_pictures_show_every_mapping_of_one_pair(name, tmp_path):
+    figure = report(made()).figures[name]()
+    figure.savefig(tmp_path / "picture.png")
+    titles = [axes.get_title().split("\n")[0] for axes in figure.axes]
+    if name == "stitched_images":
+        rows = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+        assert rows == ["images", "source alone", "none (zero-shot)", "linear", "affine", "target alone"]
+    else:
+        assert [title for title in titles if title in ("none (zero-shot)", "linear", "affine")] == [
+            "none (zero-shot)", "linear", "affine",
+        ]  # fmt: skip
+
+
+def test_classifiers_are_judged_by_accuracy_and_have_no_pictures():
+    drawn = report(made(accuracy=True))
+    assert {"accuracy_by_num_samples", "accuracy_by_mapping", "accuracy_by_class", "latents_pca"} <= set(
+        drawn.figures
+    )
+    assert not {"stitched_images", "error_maps", "error_by_num_samples"} & set(drawn.figures)
+    assert "accuracy_stitched_mean" in drawn.table
+
+
+def test_every_mapping_has_a_look_of_its_own():
+    assert set(METHODS) == set(ORDER)
+    assert len({(look(m).colour, look(m).line) for m in METHODS}) == len(METHODS)
+    assert in_order(["zigzag", "mlp", "linear"]) == ["linear", "mlp", "zigzag"]
 
 
 def test_without_results_it_says_so():
     with pytest.raises(SashikoError, match="no finished stitching run"):
-        report({})
+        report(Tables())
 
 
 def test_the_manager_reads_the_tables_of_the_results():
-    made = StitchingManager().report(SimpleNamespace(tables={"results": results()}))
-    assert set(made.figures) == {"error_by_num_samples", "error_by_ridge"}
+    drawn = StitchingManager().report(SimpleNamespace(tables=made()))
+    assert len(drawn.figures) >= 9

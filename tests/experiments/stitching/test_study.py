@@ -1,23 +1,46 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from experiments.stitching.cells import load_cell
+from experiments.stitching import parents
+from experiments.stitching.cells import Cell, load_cell
+from experiments.stitching.config import LatentsConfig, StitchingConfig
+from experiments.stitching.gallery import shown_cell
+from experiments.stitching.parents import load_parent, model_name
 from experiments.stitching.stitch import Stitched
-from experiments.stitching.study import load_parent, model_name, pick_anchors
-from framework.data import load_splits
+from experiments.stitching.study import pick_anchors
+from framework.data import STRATEGIES, load_splits
 from framework.errors import ArtifactError, ConfigError, InvalidInput
-from framework.mappings.base import AffineMapping, LinearMapping
+from framework.mappings import METHODS
+from framework.mappings.affine import AffineMapping
+from framework.mappings.linear import LinearMapping
 from framework.training.config import TrainingConfig
 from tests.experiments.stitching.conftest import model, stitching
 
-RESULT_COLUMNS = [
-    *("dataset", "split", "source", "target", "source_id", "target_id"),
-    *("latent_dim_source", "latent_dim_target", "sampling", "sampling_seed", "mapping", "ridge", "num_samples"),
-    *("name", "mse_stitched", "mse_source", "mse_target", "device"),
+FACTORS = [
+    *(
+        "dataset",
+        "split",
+        "source",
+        "source_id",
+        "source_kind",
+        "source_seed",
+        "source_layer",
+        "latent_dim_source",
+    ),
+    *("target", "target_id", "target_kind", "target_seed", "target_layer", "latent_dim_target"),
+    *("sampling", "sampling_seed", "device", "mapping", "ridge", "num_samples", "name"),
+]
+SCORES = [
+    *("mse_stitched", "mse_source", "mse_target", "psnr_stitched", "ssim_stitched"),
+    *("latent_distance_original", "latent_distance_source", "latent_distance_target"),
+    *("cosine_original", "cosine_source", "cosine_target", "cka_original", "cka", "angle_mean", "angle_max"),
+    *("singular_max", "singular_min", "mse_to_target"),
 ]
 
 
@@ -27,7 +50,7 @@ def identity(size):
 
 def test_the_identity_between_a_model_and_itself_is_the_model(bench, stitched_run):
     _, config = stitched_run
-    parent = load_parent(config.source, bench.new_run())
+    parent = load_parent(config.source, None, bench.new_run())
     images = load_splits(config.source.data).test.images[:20]
     stitched = Stitched(parent.model.train(), identity(5), parent.model)
     with torch.no_grad():
@@ -37,7 +60,7 @@ def test_the_identity_between_a_model_and_itself_is_the_model(bench, stitched_ru
 
 def test_a_mapping_of_other_sizes_is_refused(bench, stitched_run):
     _, config = stitched_run
-    parent = load_parent(config.source, bench.new_run())
+    parent = load_parent(config.source, None, bench.new_run())
     with pytest.raises(InvalidInput, match="maps 4 → 4 dimensions; these models need 5 → 5"):
         Stitched(parent.model, identity(4), parent.model)
 
@@ -45,22 +68,26 @@ def test_a_mapping_of_other_sizes_is_refused(bench, stitched_run):
 def test_the_tables_have_the_documented_columns_and_a_row_a_cell(stitched_run):
     run, _ = stitched_run
     results, by_class = run.tables["results"], run.tables["results_class"]
-    assert results.columns.tolist() == RESULT_COLUMNS
+    assert results.columns.tolist() == FACTORS + SCORES
     assert list(zip(results["num_samples"], results["ridge"], strict=True)) == [
         (20, 0.0),
         (20, 0.1),
         (60, 0.0),
         (60, 0.1),
     ]
-    assert set(by_class) == {*RESULT_COLUMNS, "class", "count", "mse_stitched_variance"}
+    assert {*FACTORS, "class", "count", "mse_stitched_variance", "kept_source_top"} <= set(by_class)
     assert len(by_class) == 4 * 10
+    assert len(run.tables["error_distribution"]) == (4 + 2) * 10
+    assert len(run.tables["results_top"]) == 4 * len(load_splits(TrainingConfig().data).test)
+    assert run.apart == ["results_top"]
+    assert len(run.tables["singular_values"]) == 4 * 5
     assert results["name"][1] == "digits_mlp_autoencoder_5_0>digits_mlp_autoencoder_5_1>affine_20_0.1_equally"
     assert results["name"].is_unique
 
 
 def test_each_cell_scores_as_the_stitched_module_does(bench, stitched_run):
     run, config = stitched_run
-    source, target = (load_parent(side, bench.new_run()) for side in (config.source, config.target))
+    source, target = (load_parent(side, None, bench.new_run()) for side in (config.source, config.target))
     test = load_splits(config.source.data).test
     for row in run.tables["results"].itertuples():
         mapping = load_cell(run.require("mapping", config), row.num_samples, row.ridge)
@@ -78,7 +105,7 @@ def test_each_cell_scores_as_the_stitched_module_does(bench, stitched_run):
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_the_parents_errors_are_their_own_on_the_same_split(bench, stitched_run, side):
     run, config = stitched_run
-    parent = load_parent(getattr(config, side), bench.new_run())
+    parent = load_parent(getattr(config, side), None, bench.new_run())
     images = load_splits(config.source.data).test.images
     with torch.no_grad():
         error = float((parent.model(images) - images).square().mean())
@@ -97,7 +124,6 @@ def test_class_means_weighted_by_count_are_the_total(stitched_run, column):
 
 
 def test_the_mapping_is_the_ridge_fit_of_the_recorded_anchors(bench, stitched_run):
-    from safetensors.torch import load_file
     from sklearn.linear_model import Ridge
 
     run, config = stitched_run
@@ -108,7 +134,7 @@ def test_the_mapping_is_the_ridge_fit_of_the_recorded_anchors(bench, stitched_ru
     positions = torch.isin(train.indices, official)
     assert positions.sum() == 60
     latents = [
-        load_parent(side, bench.new_run()).evaluation.latents["train"][positions].double()
+        load_parent(side, None, bench.new_run()).evaluation.latents["train"][positions].double()
         for side in (config.source, config.target)
     ]
     reference = Ridge(alpha=0.1).fit(*latents)
@@ -118,11 +144,13 @@ def test_the_mapping_is_the_ridge_fit_of_the_recorded_anchors(bench, stitched_ru
     np.testing.assert_allclose(mapping.bias, reference.intercept_, atol=1e-5)
 
 
-def test_anchors_are_images_of_the_train_split_the_same_for_every_pair():
+def test_anchors_are_images_of_the_train_split_the_same_for_every_pair(bench, stitched_run):
+    _, config = stitched_run
     splits = load_splits(TrainingConfig().data)
-    first = pick_anchors(stitching(0, 1), splits.train)
-    again = pick_anchors(stitching(1, 2), splits.train)
-    other = pick_anchors(stitching(0, 1, sampling_seed=1), splits.train)
+    source, target = (load_parent(side, None, bench.new_run()) for side in (config.source, config.target))
+    first = pick_anchors(stitching(0, 1), splits.train, source, target)
+    again = pick_anchors(stitching(1, 2), splits.train, target, source)
+    other = pick_anchors(stitching(0, 1, sampling_seed=1), splits.train, source, target)
     for count, positions in first.items():
         assert len(positions) == count
         assert torch.equal(positions, again[count])
@@ -146,7 +174,11 @@ def test_the_summary_and_the_picture(stitched_run):
     assert run.summary["cells"] == 4
     ((picture, caption),) = run.images["stitched"]
     assert picture.shape == (4 * 9 - 1, 10 * 9 - 1)
-    assert "from 60 anchors with ridge 0" in caption
+    assert "stitched by affine from 60 anchors with ridge 0.1" in caption
+    gallery = run.arrays["gallery"]
+    assert gallery["images"].shape == gallery["stitched"].shape == (10, 1, 8, 8)
+    assert gallery["z_mapped"].shape == gallery["z_target"].shape == (360, 5)
+    assert gallery["error_stitched"].mean() == pytest.approx(results["mse_stitched"].iloc[3], rel=1e-4)
 
 
 def test_a_model_stitched_to_itself_is_required_once_and_nearly_perfect(bench):
@@ -159,7 +191,7 @@ def test_a_model_stitched_to_itself_is_required_once_and_nearly_perfect(bench):
 
 def test_the_split_that_is_scored_is_the_one_that_is_named(bench):
     results = bench.run(stitching(split="val")).tables["results"]
-    parent = load_parent(stitching().source, bench.new_run())
+    parent = load_parent(stitching().source, None, bench.new_run())
     assert set(results["split"]) == {"val"}
     assert results["mse_source"][0] == pytest.approx(float(parent.evaluation.errors["val"].double().mean()))
 
@@ -187,7 +219,8 @@ def test_only_models_can_be_made(bench):
 
 
 def test_names_say_what_a_model_is():
-    assert model_name(TrainingConfig(seed=4)) == "digits_pcktae_8_4"
+    assert model_name(TrainingConfig(seed=4), 8) == "digits_pcktae_8_4"
+    assert model_name(TrainingConfig(classes=(0, 1)), 16, "layer2") == "digits_pcktae_classes01_16_0@layer2"
 
 
 def test_all_pairs_mappings_strategies_samples_and_ridges_encode_each_image_once(tmp_path, monkeypatch):
@@ -225,3 +258,153 @@ def test_all_pairs_mappings_strategies_samples_and_ridges_encode_each_image_once
     splits = load_splits(config.source.data)
     everything = sum(len(getattr(splits, name)) for name in ("train", "val", "test"))
     assert sum(encoded) == 3 * (everything + 3 * len(splits.val))
+
+
+@pytest.mark.parametrize("kind", list(METHODS))
+def test_every_mapping_goes_from_config_to_tables(bench, kind):
+    given = {"kind": kind} | ({"ridges": [0.01]} if METHODS[kind].uses_ridge else {})
+    run = bench.run(stitching(mapping=given))
+    results = run.tables["results"]
+    assert set(results["mapping"]) == {kind}
+    assert results["num_samples"].tolist() == [20, 60]
+    assert np.isfinite(results[["mse_stitched", "ssim_stitched", "latent_distance_target", "cka"]]).all(axis=None)
+    assert ("singular_max" in results) == (kind not in ("mlp", "residual", "kernel", "relative"))
+    cell = load_cell(run.require("mapping", stitching(mapping=given)), 60, results["ridge"][0])
+    assert cell.kind == kind
+
+
+@pytest.mark.parametrize("strategy", list(STRATEGIES))
+def test_every_strategy_goes_from_config_to_recorded_anchors(bench, strategy):
+    config = stitching(num_samples=[16], sampling=strategy, sampling_classes=[1, 3, 4, 8])
+    run = bench.run(config)
+    anchors = load_file(run.require("mapping", config) / "cells.safetensors")["anchors.16"]
+    train = load_splits(config.source.data).train
+    assert len(set(anchors.tolist())) == 16
+    assert set(train.labels[torch.isin(train.indices, anchors)].tolist()) <= {1, 3, 4, 8}
+    assert run.tables["results"]["name"][0].endswith(f"_{strategy}")
+
+
+def test_worst_classes_are_those_of_the_target(bench):
+    config = stitching(num_samples=[20], sampling="worst_classes")
+    target = load_parent(config.target, None, bench.new_run())
+    train = load_splits(config.source.data).train
+    means = [float(target.evaluation.errors["train"][train.labels == label].mean()) for label in range(10)]
+    anchors = pick_anchors(config, train, load_parent(config.source, None, bench.new_run()), target)[20]
+    assert set(train.labels[anchors].tolist()) == set(np.argsort(means)[5:].tolist())
+
+
+def test_hidden_layers_are_encoded_once_and_stitched(bench):
+    layers = {"source_layer": "encoder.1", "target_layer": "encoder.1"}
+    config = stitching(**layers)
+    made = bench.made
+    run = bench.run(config)
+    assert run.tables["results"]["latent_dim_source"].tolist() == [24] * 4
+    assert run.tables["results"]["source_layer"].tolist() == ["encoder.1"] * 4
+    assert run.tables["results"]["source"][0] == "digits_mlp_autoencoder_24_0@encoder.1"
+    again = bench.made
+    bench.run(stitching(mapping={"kind": "linear"}, **layers))
+    assert bench.made == again == made + 2
+    parent = load_parent(config.source, "encoder.1", bench.new_run())
+    images = load_splits(config.source.data).test.images
+    with torch.no_grad():
+        torch.testing.assert_close(parent.evaluation.latents["test"], parent.model.encode(images))
+        torch.testing.assert_close(
+            parent.model(images), load_parent(config.source, None, bench.new_run()).model(images)
+        )
+
+
+def test_a_layer_that_is_not_there_is_an_error_that_names_those_that_are(bench):
+    missing = LatentsConfig(model=stitching().source, layer="encoder.9")
+    with pytest.raises(InvalidInput, match=r"encoder\.9"):
+        bench.manager.make("latents", missing, bench.new_run())
+
+
+def test_models_trained_on_some_classes_are_stitched_over_all_images(bench):
+    half = model(0, classes=[0, 1, 2, 3, 4])
+    run = bench.run(
+        StitchingConfig.parse({"source": half, "target": model(1), "num_samples": [20], "device": "cpu"})
+    )
+    assert run.tables["results"]["source"][0] == "digits_mlp_autoencoder_classes01234_5_0"
+    assert set(run.tables["results_class"]["class"]) == set(range(10))
+
+
+def test_classifiers_are_stitched_into_heads_that_classify(bench):
+    heads = [
+        {"model": {"kind": "resnet18"}, "seed": seed, "max_epochs": 1, "device": "cpu", "learning_rate": 0.001}
+        for seed in (0, 1)
+    ]
+    config = StitchingConfig.parse({"source": heads[0], "target": heads[1], "num_samples": [300], "device": "cpu"})
+    run = bench.run(config)
+    row = run.tables["results"].iloc[0]
+    assert {"accuracy_stitched", "accuracy_source", "agreement_target", "cross_entropy_stitched"} <= set(row.index)
+    assert "mse_stitched" not in row
+    source, target = (load_parent(side, None, bench.new_run()) for side in (config.source, config.target))
+    mapping = load_cell(run.require("mapping", config), 300, 0.0)
+    test = load_splits(config.source.data).test
+    with torch.no_grad():
+        said = target.model.decode(mapping(source.model.encode(test.images))).argmax(dim=1)
+        own = target.model(test.images).argmax(dim=1)
+    assert row["accuracy_stitched"] == pytest.approx(float((said == test.labels).double().mean()), abs=0.003)
+    assert row["agreement_target"] == pytest.approx(float((said == own).double().mean()), abs=0.003)
+    assert not run.images
+    assert "stitched/accuracy_best" in run.summary
+
+
+def test_an_autoencoder_can_be_read_by_a_classifier(bench):
+    head = {"model": {"kind": "vit"}, "seed": 0, "max_epochs": 1, "device": "cpu"}
+    run = bench.run(
+        StitchingConfig.parse({"source": model(0), "target": head, "num_samples": [60], "device": "cpu"})
+    )
+    row = run.tables["results"].iloc[0]
+    assert {"mse_source", "cross_entropy_target", "accuracy_stitched", "accuracy_target"} <= set(row.index)
+    assert "accuracy_source" not in row
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (
+            lambda z: z * np.nan,
+            r"digits_mlp_autoencoder_5_0 > digits_mlp_autoencoder_5_1, mapping.kind=affine.*NaN",
+        ),
+        (lambda z: z * 0, r"digits_mlp_autoencoder_5_0 > digits_mlp_autoencoder_5_1, .*(?s:.)*collapsed"),
+    ],
+)
+def test_latents_that_cannot_be_mapped_name_the_pair_and_the_mapping(bench, monkeypatch, spoil, message):
+    genuine = parents.load_evaluation
+
+    def spoilt(folder):
+        evaluation = genuine(folder)
+        return replace(evaluation, latents={name: spoil(z) for name, z in evaluation.latents.items()})
+
+    monkeypatch.setattr(parents, "load_evaluation", spoilt)
+    with pytest.raises(InvalidInput, match=f"(?s){message}"):
+        bench.run(stitching())
+
+
+def test_sizes_that_a_mapping_cannot_take_name_the_pair(bench):
+    wide = model(3, model={"kind": "pcktae", "latent_dim": 7}, max_epochs=1)
+    with pytest.raises(
+        InvalidInput, match=r"digits_mlp_autoencoder_5_0 > digits_pcktae_7_3, mapping\.kind=permutation"
+    ):
+        bench.run(stitching(target=wide, mapping={"kind": "permutation"}))
+
+
+def test_a_cycle_that_cannot_close_is_said_in_the_summary(bench):
+    wide = model(3, model={"kind": "pcktae", "latent_dim": 7}, max_epochs=1)
+    narrow = {"source": wide, "target": model(1), "num_samples": [20], "device": "cpu"}
+    run = bench.run(StitchingConfig.parse(narrow | {"mapping": {"kind": "decouple"}}))
+    assert "rank" in run.summary["notes"]
+    assert "notes" not in bench.run(stitching(mapping={"kind": "decouple"})).summary
+
+
+def test_the_shown_cell_is_chosen_by_its_place_and_not_by_its_score():
+    cells = [Cell(n, ridge, None) for n in (10, 60, 20) for ridge in (1.0, 0.0, 0.01)]
+    assert shown_cell(cells)[:2] == (60, 0.01)
+    assert shown_cell([Cell(10, 0.0, None)])[:2] == (10, 0.0)
+
+
+def test_what_is_scored_can_be_turned_off(bench):
+    run = bench.run(stitching(per_image=False, ssim_images=0))
+    assert "results_top" not in run.tables
+    assert "ssim_stitched" not in run.tables["results"]

@@ -1,4 +1,7 @@
+"""What holds for every method."""
+
 import json
+import pickle
 import sys
 from subprocess import run
 
@@ -7,86 +10,271 @@ import pytest
 import torch
 
 from framework.errors import ArtifactError, ConfigError, InvalidInput
-from framework.mappings import METHODS, Mapping, fit_path
+from framework.mappings import METHODS, Mapping, MappingWarning, Method, fit_grid, fit_path, load_mapping
 
-RNG = np.random.default_rng(0)
-SOURCE, TARGET = RNG.normal(size=(50, 6)), RNG.normal(size=(50, 4)) + 3
+NAMES = [
+    *("linear", "affine", "decouple", "decouple_affine", "mlp", "residual", "kernel"),
+    *("orthogonal", "permutation", "relative", "identity"),
+]
+SIZES = {
+    "orthogonal": (4, 6),
+    "permutation": (5, 5),
+    "identity": (5, 5),
+    "decouple": (4, 6),
+    "decouple_affine": (4, 6),
+}
+LINEAR = {"linear", "affine", "decouple", "decouple_affine", "orthogonal", "permutation", "identity"}
+WITHOUT_RIDGE = {"orthogonal", "permutation", "relative", "identity"}
+QUICK = {"mlp": {"hidden": 8, "epochs": 12}, "residual": {"hidden": 8, "epochs": 12}}
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_fitted_mapping_is_a_module_from_one_space_into_the_other(method):
-    mapping = METHODS[method](ridge=0.1).fit(SOURCE, TARGET)
-    assert (mapping.kind, mapping.source_dim, mapping.target_dim) == (method, 6, 4)
-    assert not mapping.training
-    z = torch.randn(9, 6)
-    assert mapping(z).shape == (9, 4)
+def latents(name, n=50, seed=0):
+    rng = np.random.default_rng(seed)
+    source_dim, target_dim = SIZES.get(name, (6, 4))
+    return rng.normal(size=(n, source_dim)), rng.normal(size=(n, target_dim)) + 3
+
+
+def method(name, **options):
+    return METHODS[name](**QUICK.get(name, {}), **options)
+
+
+def ridges(name):
+    return [0.0] if name in WITHOUT_RIDGE else [20.0, 0.0, 0.5]
+
+
+def same(one, other):
+    assert type(one) is type(other)
+    assert one.state_dict().keys() == other.state_dict().keys()
+    for key, numbers in one.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[key], numbers)
+
+
+def test_the_methods_and_their_kinds():
+    assert list(METHODS) == NAMES
+    assert [each.mapping.kind for each in METHODS.values()] == NAMES
+    assert {name for name, each in METHODS.items() if not each.uses_ridge} == WITHOUT_RIDGE
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_fitted_mapping_is_a_module_from_one_space_into_the_other(name):
+    source, target = latents(name)
+    mapping = method(name, ridge=0.0 if name in WITHOUT_RIDGE else 0.1).fit(source, target)
+    assert (mapping.kind, mapping.source_dim, mapping.target_dim) == (name, source.shape[1], target.shape[1])
+    z = torch.randn(9, source.shape[1])
+    assert mapping(z).shape == (9, target.shape[1])
+    assert mapping(z).dtype == torch.float32
     torch.testing.assert_close(mapping(z[:1])[0], mapping(z)[0])
 
 
-def test_affine_beats_linear_by_its_bias():
-    def error(method):
-        mapped = METHODS[method]().fit(SOURCE, TARGET)(torch.tensor(SOURCE, dtype=torch.float32))
-        return float((mapped - torch.tensor(TARGET)).square().mean())
-
-    assert error("affine") < 0.2 * error("linear")
-
-
-def test_affine_recovers_weight_and_bias_and_linear_has_none():
-    weight, bias = RNG.normal(size=(4, 6)), RNG.normal(size=4)
-    affine = METHODS["affine"]().fit(SOURCE, SOURCE @ weight.T + bias)
-    np.testing.assert_allclose(affine.weight, weight, atol=1e-5)
-    np.testing.assert_allclose(affine.bias, bias, atol=1e-5)
-    linear = METHODS["linear"]().fit(SOURCE, SOURCE @ weight.T)
-    np.testing.assert_allclose(linear.weight, weight, atol=1e-5)
-    assert set(linear.state_dict()) == {"weight"}
+@pytest.mark.parametrize("name", METHODS)
+def test_nothing_in_it_can_be_trained_and_it_stays_in_eval_mode(name):
+    mapping = method(name).fit(*latents(name))
+    assert not list(mapping.parameters())
+    assert {numbers.dtype for numbers in mapping.buffers()} <= {torch.float32}
+    around = torch.nn.Sequential(mapping).train()
+    assert around.training
+    assert not any(module.training for module in mapping.modules())
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_path_equals_one_fit_a_ridge_and_accepts_tensors(method):
-    ridges = [0.0, 0.5, 20.0]
-    path = fit_path(method, torch.tensor(SOURCE), torch.tensor(TARGET), ridges)
-    for ridge, mapping in zip(ridges, path, strict=True):
-        alone = METHODS[method](ridge=ridge).fit(SOURCE, TARGET)
-        for name, numbers in alone.state_dict().items():
-            torch.testing.assert_close(mapping.state_dict()[name], numbers)
+@pytest.mark.parametrize("name", METHODS)
+def test_a_path_equals_one_fit_a_ridge_and_accepts_tensors(name):
+    source, target = latents(name)
+    path = method(name).fit_path(torch.tensor(source), torch.tensor(target), ridges(name))
+    assert len(path) == len(ridges(name))
+    for ridge, mapping in zip(ridges(name), path, strict=True):
+        same(mapping, method(name, ridge=ridge).fit(source, target))
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_saved_and_loaded_is_the_same_without_pickles(method, tmp_path):
-    mapping = METHODS[method](ridge=0.1).fit(SOURCE, TARGET)
+@pytest.mark.parametrize("name", METHODS)
+def test_a_grid_equals_one_path_a_pair(name):
+    pairs = [latents(name, n, seed) for n, seed in ((12, 0), (7, 1), (40, 2), (7, 3))]
+    grid = method(name).fit_grid(pairs, ridges(name))
+    assert [len(path) for path in grid] == [len(ridges(name))] * 4
+    for pair, path in zip(pairs, grid, strict=True):
+        for one, other in zip(path, method(name).fit_path(*pair, ridges(name)), strict=True):
+            same(one, other)
+    assert method(name).fit_grid([], ridges(name)) == []
+
+
+def test_the_functions_take_a_method_by_name_with_its_options():
+    source, target = latents("kernel")
+    (path,) = fit_grid("kernel", [(source, target)], [0.1, 1.0], gamma=0.3)
+    for one, other in zip(path, fit_path("kernel", source, target, [0.1, 1.0], gamma=0.3), strict=True):
+        same(one, other)
+    assert path[0].gamma == pytest.approx(0.3)
+    with pytest.raises(InvalidInput, match="ridge: is no option here: give `ridges`"):
+        fit_path("kernel", source, target, [0.1], ridge=0.3)
+
+
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_few_samples_are_enough(name, n):
+    source, target = latents(name, n)
+    mapping = method(name).fit(source, target)
+    assert torch.isfinite(mapping(torch.tensor(source, dtype=torch.float32))).all()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_saved_and_loaded_is_the_same_without_pickles(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(pickle, "load", None)
+    mapping = method(name).fit(*latents(name))
     mapping.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mapping.json", "mapping.safetensors"]
     again = Mapping.load(tmp_path)
     assert type(again) is type(mapping)
     assert not again.training
-    z = torch.randn(5, 6)
+    z = torch.randn(5, mapping.source_dim)
     assert torch.equal(mapping(z), again(z))
 
 
-def test_a_folder_without_a_mapping_and_an_unknown_kind_are_refused(tmp_path):
+@pytest.mark.parametrize("name", METHODS)
+def test_it_is_built_again_from_its_numbers_and_sizes(name):
+    mapping = method(name).fit(*latents(name))
+    same(mapping, load_mapping(name, mapping.state_dict(), mapping.source_dim, mapping.target_dim))
+
+
+@pytest.mark.parametrize("name", set(METHODS) - {"identity"})
+def test_numbers_of_another_shape_than_the_file_of_sizes_says_are_refused(name, tmp_path):
+    mapping = method(name).fit(*latents(name))
+    mapping.save(tmp_path)
+    sizes = json.loads((tmp_path / "mapping.json").read_text())
+    (tmp_path / "mapping.json").write_text(json.dumps(sizes | {"target_dim": 9}))
+    with pytest.raises(ArtifactError) as caught:
+        Mapping.load(tmp_path)
+    message = str(caught.value)
+    assert "mapping.safetensors is not what mapping.json says" in message
+    assert f"from {mapping.source_dim} to 9 dimensions" in message
+    assert f"{mapping.target_dim}" in message.split("has the shape")[1]
+
+
+def test_what_is_no_mapping_is_not_loaded(tmp_path):
     with pytest.raises(ArtifactError, match="holds no mapping"):
         Mapping.load(tmp_path)
-    METHODS["linear"]().fit(SOURCE, TARGET).save(tmp_path)
+    method("linear").fit(*latents("linear")).save(tmp_path)
     sizes = json.loads((tmp_path / "mapping.json").read_text())
     (tmp_path / "mapping.json").write_text(json.dumps(sizes | {"kind": "affine"}))
-    with pytest.raises(ArtifactError, match="not the numbers of a affine mapping"):
+    with pytest.raises(ArtifactError, match=r"not the numbers of the mapping 'affine' .*: bias is missing"):
         Mapping.load(tmp_path)
     (tmp_path / "mapping.json").write_text(json.dumps(sizes | {"kind": "spline"}))
     with pytest.raises(ArtifactError, match="'spline' is unknown here; known: linear, affine"):
         Mapping.load(tmp_path)
+    (tmp_path / "mapping.json").write_text('{"kind": "linear"}')
+    with pytest.raises(ArtifactError, match=r"mapping\.json lacks 'source_dim'"):
+        Mapping.load(tmp_path)
+    (tmp_path / "mapping.json").write_text("{")
+    with pytest.raises(ArtifactError, match="a broken mapping"):
+        Mapping.load(tmp_path)
 
 
-def test_an_unknown_method_and_bad_latents_are_refused():
+@pytest.mark.parametrize("name", ["mlp", "residual", "kernel"])
+def test_numbers_that_lack_a_part_are_refused(name):
+    mapping = method(name).fit(*latents(name))
+    for key in mapping.state_dict():
+        numbers = {other: tensor for other, tensor in mapping.state_dict().items() if other != key}
+        with pytest.raises(ArtifactError, match="not the numbers of the mapping"):
+            load_mapping(name, numbers, mapping.source_dim, mapping.target_dim)
+    numbers = mapping.state_dict() | {"surplus": torch.zeros(1)}
+    with pytest.raises(ArtifactError, match="surplus is unknown"):
+        load_mapping(name, numbers, mapping.source_dim, mapping.target_dim)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_linear_and_affine_mappings_have_a_matrix_and_singular_values(name):
+    mapping = method(name).fit(*latents(name))
+    matrix, values = mapping.matrix, mapping.singular_values()
+    if name not in LINEAR:
+        assert matrix is None
+        assert values is None
+        return
+    first, second = torch.randn(2, mapping.source_dim)
+    torch.testing.assert_close(matrix @ (first - second), (mapping(first[None]) - mapping(second[None]))[0])
+    assert values.shape == (min(matrix.shape),)
+    np.testing.assert_allclose(values, np.linalg.svd(matrix.numpy(), compute_uv=False), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_everything_wrong_with_the_latents_comes_together(name):
+    source, target = latents(name)
+    bad = target.copy()
+    bad[3, 1] = np.nan
+    with pytest.raises(InvalidInput) as caught:
+        method(name).fit(np.zeros_like(source), bad)
+    message = str(caught.value)
+    assert "z_source: all 50 samples are equal: has the encoder collapsed?" in message
+    assert "z_target: 1 of 50 samples hold NaN or infinite values: has the encoder diverged?" in message
+    with pytest.raises(InvalidInput, match="z_target: has 49 samples where z_source has 50; they must be pairs"):
+        method(name).fit(source, target[1:])
+    with pytest.raises(InvalidInput, match="z_target: all 50 samples are equal"):
+        method(name).fit(source, np.ones_like(target))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_everything_wrong_with_a_grid_comes_together(name):
+    source, target = latents(name)
+    with pytest.raises(InvalidInput) as caught:
+        method(name).fit_grid([(source, target), (source * np.inf, target), (source, target[:4])], [-1.0, np.nan])
+    assert [problem.key for problem in caught.value.problems] == [
+        "ridge",
+        "pairs[1].z_source",
+        "pairs[2].z_target",
+    ]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_ridges_that_mean_nothing_are_refused(name):
+    source, target = latents(name)
+    for wrong in ([], [-0.1], [0.0, np.nan], [np.inf]):
+        with pytest.raises(InvalidInput, match=r"ridge: .*allowed"):
+            method(name).fit_path(source, target, wrong)
+    with pytest.raises(InvalidInput, match=r"ridge: is \[-1.0\]; allowed"):
+        method(name, ridge=-1)
+    if name in WITHOUT_RIDGE:
+        with pytest.raises(InvalidInput, match=rf"ridge: is \[0.1\]; {name} has no λ: give 0 or leave it out"):
+            method(name, ridge=0.1)
+        with pytest.raises(InvalidInput, match=rf"ridge: is \[0.0, 0.1\]; {name} has no λ"):
+            method(name).fit_path(source, target, [0, 0.1])
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_option_that_it_has_not_is_refused_with_the_nearest(name):
+    with pytest.raises(InvalidInput, match=f"rigde: {name} has no such option; did you mean `ridge`?"):
+        METHODS[name](rigde=0.1)
+
+
+def test_an_unknown_method_is_refused():
     with pytest.raises(ConfigError, match="'spline'; allowed: linear, affine"):
-        fit_path("spline", SOURCE, TARGET, [0.0])
-    with pytest.raises(InvalidInput, match="z_source"):
-        METHODS["affine"]().fit(SOURCE * np.nan, TARGET)
-    with pytest.raises(InvalidInput, match="has 49 samples"):
-        METHODS["linear"]().fit(SOURCE, TARGET[1:])
+        fit_path("spline", *latents("linear"), [0.0])
+    with pytest.raises(ConfigError, match="'spline'; allowed: linear, affine"):
+        fit_grid("spline", [], [0.0])
+
+
+def test_one_size_problem_of_many_pairs_is_told_once_and_beside_others():
+    pairs = [(np.eye(4)[:n], np.eye(4, 3)[:n]) for n in (2, 3, 4)]
+    with pytest.raises(InvalidInput) as caught:
+        fit_grid("identity", pairs, [0.1])
+    assert [problem.key for problem in caught.value.problems] == ["ridge", "z_target"]
+
+
+def test_notes_are_warnings_of_a_single_fit_only():
+    class Noted(METHODS["linear"]):
+        @classmethod
+        def notes(cls, source_dim, target_dim):
+            return [f"{source_dim} > {target_dim}"]
+
+    with pytest.warns(MappingWarning, match="6 > 4") as caught:
+        Noted().fit(*latents("linear"))
+    assert caught[0].filename == __file__
+    Noted().fit_path(*latents("linear"), [0.0])
+    Noted().fit_grid([latents("linear")], [0.0])
+    assert all(each.notes(4, 6) == [] for each in METHODS.values())
+    assert issubclass(Noted, Method)
 
 
 def test_the_package_alone_brings_no_torch():
-    code = "import framework.mappings, sys; assert 'torch' not in sys.modules; framework.mappings.METHODS"
+    code = (
+        "import framework.mappings, framework.mappings.config, sys\n"
+        "assert not {'torch', 'numpy'} & sys.modules.keys()\nframework.mappings.METHODS"
+    )
     run([sys.executable, "-c", code], check=True)
     import framework.mappings
 

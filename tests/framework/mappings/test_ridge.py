@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 from framework.errors import InvalidInput
+from framework.mappings import ridge as module
 from framework.mappings.ridge import factorise, solve, solve_many
 
 RIDGES = [0.001, 0.1, 1.0, 50.0]
@@ -98,6 +99,34 @@ def test_more_ridge_shrinks_the_weights_towards_zero(centre):
     assert (np.diff(norms) < 0).all()
     assert norms[-1] < 1e-9
     np.testing.assert_allclose(biases[-1], y.mean(0) if centre else 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(100, 8, 3), (30, 29, 3), (20, 40, 5), (8, 8, 8), (2, 5, 3)])
+@pytest.mark.parametrize("centre", [False, True])
+def test_a_gram_matrix_gives_what_the_singular_values_give(shape, centre, monkeypatch):
+    z, y = latents(*shape)
+    by_gram = factorise(z, centre=centre)
+    monkeypatch.setattr(module, "WELL_CONDITIONED", np.inf)
+    by_svd = factorise(z, centre=centre)
+    num_samples, dim, _ = shape
+    assert (by_gram.u is None) == (num_samples > dim)
+    assert by_svd.u is not None
+    for mine, theirs in zip(solve(by_gram, y, [0, *RIDGES]), solve(by_svd, y, [0, *RIDGES]), strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=1e-8 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("centre", [False, True])
+@pytest.mark.parametrize("least", [1e-2, 1e-3, 3e-4, 1e-5, 1e-9])
+def test_nearly_dependent_dimensions_lose_no_accuracy(centre, least):
+    z, y = latents(60, 6, 3)
+    z = z - z.mean(axis=0)
+    u, _, vt = np.linalg.svd(z, full_matrices=False)
+    z = u * np.geomspace(1, least, 6) @ vt
+    source = factorise(z, centre=centre)
+    assert (source.u is None) == (least**2 > 1e-7)
+    weights, _ = solve(source, y, [0.0])
+    expected = np.linalg.lstsq(z, y - y.mean(axis=0) * centre, rcond=None)[0].T
+    np.testing.assert_allclose(weights[0], expected, atol=1e-6 * np.abs(expected).max())
 
 
 def test_the_penalty_is_on_the_sum_not_the_mean():

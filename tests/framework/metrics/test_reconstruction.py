@@ -4,8 +4,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from framework.metrics.reconstruction import MSE, class_means, mse_per_image
+from framework.metrics.reconstruction import MSE, PSNR, class_means, mse_per_image, psnr_per_image
 
 
 def test_the_error_of_a_hand_made_pair():
@@ -23,7 +24,16 @@ def test_the_scale_of_the_images_does_not_change_the_error():
     torch.testing.assert_close(mse_per_image(*standard, std), mse_per_image(given_back, images, torch.ones(3)))
 
 
-def test_the_metric_declares_what_it_is():
+def test_psnr_is_that_of_torchmetrics_and_infinite_for_equal_images():
+    images, given_back = torch.rand(5, 3, 4, 4), torch.rand(5, 3, 4, 4)
+    found = psnr_per_image(mse_per_image(given_back, images, torch.ones(3)))
+    expected = peak_signal_noise_ratio(given_back, images, data_range=1.0, reduction="none", dim=(1, 2, 3))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert psnr_per_image([1.0, 0.01, 0.0]).tolist() == pytest.approx([0, 20, np.inf])
+
+
+def test_the_metrics_declare_what_they_are():
+    assert PSNR.better == "higher"
     assert MSE.better == "lower"
     assert "[0, 1]" in MSE.unit
     assert "mean" in MSE.reduction

@@ -60,6 +60,15 @@ def test_devices():
             resolve_device("cuda")
 
 
+@pytest.mark.parametrize(("count", "sizes"), [(9, [4, 5]), (8, [4, 4]), (5, [5]), (3, [3]), (1, [1])])
+def test_no_batch_of_training_has_a_single_image(count, sizes):
+    images = ImageSet(IMAGES.images[:count], IMAGES.labels[:count], IMAGES.indices[:count])
+    loader = batches(images, 4, 0, 0, CPU)
+    assert [len(labels) for _, labels in loader] == sizes
+    assert len(loader) == len(sizes)
+    assert sum(len(labels) for _, labels in batches(images, 4, None, 0, CPU)) == count
+
+
 @pytest.mark.parametrize("num_workers", [0, 1])
 def test_batches_have_every_image_once_in_an_order_of_the_seed(num_workers):
     loader = batches(IMAGES, 4, 3, num_workers, CPU)
@@ -90,5 +99,5 @@ def test_evaluating_restores_the_mode_even_after_an_error():
 
 
 def test_the_config_needs_no_torch():
-    code = "import framework.training.config, sys; assert 'torch' not in sys.modules"
+    code = "import framework.training.config, sys; assert not {'torch', 'numpy'} & set(sys.modules)"
     run([sys.executable, "-c", code], check=True)

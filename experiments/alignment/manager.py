@@ -1,0 +1,59 @@
+"""The alignment experiment: what a run needs, makes and does. Heavy imports stand inside the methods."""
+
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from experiments.alignment.config import AlignmentConfig
+from experiments.alignment.grids import GRIDS
+from framework.config import Config
+from framework.errors import ArtifactError
+from framework.manager import Manager, Requirement
+from framework.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from framework.report import Report
+    from framework.tracking.results import Results
+    from framework.tracking.run import Run
+
+WARM = ("experiments.alignment.study", "framework.training.train", "sklearn.datasets", "torchvision.datasets")
+
+
+class AlignmentManager(Manager[AlignmentConfig]):
+    """Trains the reference where it does not exist, and then a model while mapping it to the reference."""
+
+    config = AlignmentConfig
+    grids = GRIDS
+
+    def requires(self, config: AlignmentConfig) -> Iterable[Requirement]:
+        """The finished reference."""
+        return [Requirement("model", config.reference)]
+
+    def make(self, kind: str, config: Config, run: "Run") -> None:
+        """Train a reference.
+
+        Raises:
+            ArtifactError: something else than a model is asked for.
+        """
+        if kind != "model" or not isinstance(config, TrainingConfig):
+            raise ArtifactError(f"alignment makes models from a TrainingConfig, not {kind!r} from {config!r}")
+        from framework.training.train import train_model
+
+        train_model(config, run)
+
+    def warm(self) -> None:
+        """Import what training needs; nothing is computed, so that no thread exists at the fork."""
+        for module in WARM:
+            importlib.import_module(module)
+
+    def run(self, config: AlignmentConfig, run: "Run") -> None:
+        """Train the model of one point while mapping it to its reference."""
+        from experiments.alignment.study import alignment_study
+
+        alignment_study(config, run)
+
+    def report(self, results: "Results") -> "Report":
+        """The error of the mapped latents over the epochs, by architecture of model and reference."""
+        from experiments.alignment.report import report
+
+        return report(results)

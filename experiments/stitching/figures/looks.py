@@ -1,0 +1,65 @@
+"""What all figures of this experiment agree on: the colour and marker of a mapping, its name, and the scores."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from framework.report.style import COLOURS, MARKERS
+
+# In the order in which they read: no mapping, rigid, linear, beyond linear.
+ORDER = (
+    "identity",
+    "relative",
+    "permutation",
+    "orthogonal",
+    "linear",
+    "affine",
+    "decouple",
+    "decouple_affine",
+    "kernel",
+    "residual",
+    "mlp",
+)
+NAMES = {
+    "identity": "none (zero-shot)",
+    "decouple_affine": "decouple affine",
+    "residual": "MLP + linear",
+    "mlp": "MLP",
+}
+ROLES = ("source", "target")
+
+
+class Look(NamedTuple):
+    """How a mapping is drawn."""
+
+    name: str
+    colour: str
+    marker: str
+    line: str
+
+
+class Score(NamedTuple):
+    """A number that stitching is judged by: columns `<key>_stitched`, `<key>_source`, `<key>_target`."""
+
+    key: str
+    label: str
+    word: str
+    higher_is_better: bool
+
+
+SCORES = (
+    Score("mse", "mean squared error per pixel", "error", higher_is_better=False),
+    Score("accuracy", "accuracy", "accuracy", higher_is_better=True),
+)
+
+
+def look(mapping: str) -> Look:
+    """The look of a mapping, the same in every figure: two families of lines, each with all colours."""
+    place = ORDER.index(mapping) if mapping in ORDER else len(ORDER)
+    line = "-" if place < len(COLOURS) else "--"
+    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+    return Look(NAMES.get(mapping, mapping), colour, marker, line)
+
+
+def in_order(mappings: Iterable[str]) -> list[str]:
+    """Mappings in the order in which they read; unknown ones last."""
+    return sorted(set(mappings), key=lambda m: (ORDER.index(m) if m in ORDER else len(ORDER), m))

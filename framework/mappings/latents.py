@@ -1,0 +1,74 @@
+"""Latents as a mapping takes them: what can be fitted, and what is wrong with what cannot.
+
+Shapes: N samples, D source dimensions, E target dimensions.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from framework.errors import InvalidInput, Problem
+
+Array = npt.NDArray[np.float64]
+Latents = npt.ArrayLike | Tensor  # anything of shape (N, D) or (N, E)
+
+SAME = 4 * float(np.finfo(np.float32).eps)  # latents that differ by less, relative to the largest, are equal
+
+
+def as_latents(name: str, values: Latents) -> Array:
+    """`values` as a float64 array (N, D).
+
+    Raises:
+        InvalidInput: it is not two-dimensional, is empty, or holds NaN or infinite values; `name` is the key.
+    """
+    array, problems = _examined(name, values)
+    if problems:
+        raise InvalidInput(problems)
+    return array
+
+
+def as_pair(z_source: Latents, z_target: Latents, prefix: str = "") -> tuple[Array, Array, list[Problem]]:
+    """Both sides of a fit as float64 arrays (N, D) and (N, E), and everything that is wrong with them.
+
+    Beside what `as_latents` refuses: different numbers of samples, and two or more samples that are all equal (to
+    single precision), from which nothing can be learnt. `prefix` goes before the keys `z_source` and `z_target`.
+    """
+    source, target = f"{prefix}z_source", f"{prefix}z_target"
+    z_ND, problems = _examined(source, z_source)
+    y_NE, more = _examined(target, z_target)
+    if not problems and not more and len(z_ND) != len(y_NE):
+        more = [Problem(target, f"has {len(y_NE)} samples where {source} has {len(z_ND)}; they must be pairs")]
+    return z_ND, y_NE, [*problems, *_collapse(source, z_ND), *more, *_collapse(target, y_NE)]
+
+
+def ridge_problems(ridges: Sequence[float]) -> list[Problem]:
+    """What is wrong with values of λ: there must be one or more, finite and not negative."""
+    if not len(ridges):
+        return [Problem("ridge", "no value is given; allowed: one or more numbers ≥ 0")]
+    wrong = [float(ridge) for ridge in ridges if not (np.isfinite(ridge) and ridge >= 0)]
+    return [Problem("ridge", f"is {wrong}; allowed: finite numbers ≥ 0")] if wrong else []
+
+
+def _examined(name: str, values: Latents) -> tuple[Array, list[Problem]]:
+    raw = values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values
+    try:
+        array = np.asarray(raw, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.empty((0, 0)), [Problem(name, "is no array of numbers; allowed: (samples, dimensions)")]
+    if array.ndim != 2 or 0 in array.shape:
+        return array, [Problem(name, f"has the shape {array.shape}; allowed: (samples, dimensions), ≥ 1")]
+    bad = int((~np.isfinite(array)).any(axis=1).sum())
+    if bad:
+        message = f"{bad} of {len(array)} samples hold NaN or infinite values: has the encoder diverged?"
+        return array, [Problem(name, message)]
+    return array, []
+
+
+def _collapse(name: str, array: Array) -> list[Problem]:
+    if array.ndim != 2 or len(array) < 2 or not np.isfinite(array).all():
+        return []
+    if np.ptp(array, axis=0).max(initial=0) > SAME * np.abs(array).max(initial=0):
+        return []
+    return [Problem(name, f"all {len(array)} samples are equal: has the encoder collapsed? Look at its training")]

@@ -1,0 +1,169 @@
+"""A module as a graph of calls in which every hidden layer has its node.
+
+The tracer of `torch.fx` (Reed et al., "torch.fx: practical program capture and transformation for deep learning
+in Python", 2022) goes into every module that has modules of its own and is not torch's, and notes which node holds
+the output of which module. A module inside that cannot be traced, because what it does depends on values, is taken
+whole.
+
+What runs between tensors, sizes above all, are plain values. The graph is run on batches of three lengths, from
+which an integer is known as a function of the number of images N:
+
+    value(N) = constant + slope N                                                                               (1)
+
+Knows no model of the project and nothing of stitching.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+
+from framework.errors import InvalidInput, Problem
+
+LENGTHS = (2, 3, 5)  # images; two determine equation (1), the third checks it
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Equation (1)."""
+
+    constant: int
+    slope: int
+
+
+@dataclass
+class Traced:
+    """A module's graph in eval mode.
+
+    Attributes:
+        graph: The calls of one forward pass, in order.
+        outputs: The node that holds the output of a module, by its name; only of modules that run exactly once.
+        values: Of each node what it gave for batches of `LENGTHS` images: a tensor's shape, None for several
+            tensors, or a plain value.
+        tensors: The nodes whose value is a tensor, or holds some.
+        following: Those of them that depend on the images' pixels, the images first.
+    """
+
+    graph: fx.Graph
+    outputs: dict[str, fx.Node]
+    values: dict[fx.Node, list[Any]] = field(default_factory=dict)
+    tensors: set[fx.Node] = field(default_factory=set)
+    following: set[fx.Node] = field(default_factory=set)
+
+
+def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Traced:
+    """The graph of `module`, which takes images (N, *input_shape).
+
+    Raises:
+        InvalidInput: what `module` itself does, outside the modules in it, cannot be traced; or it does not run on
+            images of this shape.
+    """
+    with in_eval_mode(module):
+        traced = _trace(module)
+        like = next(module.parameters(), torch.empty(0))
+        for length in LENGTHS:
+            try:
+                _Recorder(module, traced).run(like.new_zeros(length, *input_shape))
+            except Exception as error:  # whatever the module raises
+                message = f"does not run on images of shape {input_shape}: {error}"
+                raise InvalidInput([Problem(type(module).__name__, message)]) from error
+    for node in traced.graph.nodes:
+        if node in traced.tensors and (node.op == "placeholder" or traced.following & set(node.all_input_nodes)):
+            traced.following.add(node)
+    return traced
+
+
+def plain(values: list[Any]) -> Any:
+    """What a plain value is for any number of images, from its values for `LENGTHS`: `Linear` for integers.
+
+    Raises:
+        ValueError: it follows no equation (1), or differs in another way.
+    """
+    first = values[0]
+    if isinstance(first, tuple | list):
+        return tuple(plain(list(parts)) for parts in zip(*values, strict=True))
+    if isinstance(first, int) and not isinstance(first, bool):
+        slope = values[1] - values[0]
+        linear = Linear(first - LENGTHS[0] * slope, slope)
+        if values[2] == linear.constant + LENGTHS[2] * slope:
+            return linear
+    elif all(value == first for value in values):
+        return first
+    raise ValueError(f"{values} for batches of {LENGTHS} images")
+
+
+def _trace(module: nn.Module) -> Traced:
+    whole: set[str] = set()
+    while True:
+        tracer = _Tracer(whole)
+        try:
+            graph = tracer.trace(module)
+        except Exception as error:
+            blamed = tracer.inside[-1] if tracer.inside else ""
+            if not blamed or blamed in whole:
+                name = f"{type(module).__name__} {blamed}".strip()
+                message = f"cannot be traced: {error}. Only the modules inside it may depend on values of tensors"
+                raise InvalidInput([Problem(name, message)]) from error
+            whole.add(blamed)
+        else:
+            return Traced(graph, {name: node for name, node in tracer.outputs.items() if node is not None})
+
+
+class _Tracer(fx.Tracer):
+    def __init__(self, whole: set[str]) -> None:
+        super().__init__()
+        self.whole = whole
+        self.inside: list[str] = []
+        self.outputs: dict[str, fx.Node | None] = {}
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        childless = next(m.children(), None) is None
+        return childless or module_qualified_name in self.whole or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        name = self.path_of_module(m)
+        self.inside.append(name)
+        output = super().call_module(m, forward, args, kwargs)
+        self.inside.pop()  # not where tracing fails: the innermost module is the one to take whole
+        once = isinstance(output, fx.Proxy) and name not in self.outputs
+        self.outputs[name] = output.node if once else None
+        return output
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a graph and notes the values of its nodes; of tensors the shape."""
+
+    def __init__(self, module: nn.Module, traced: Traced) -> None:
+        super().__init__(module, graph=traced.graph)
+        self.traced = traced
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        kept = value
+        if _holds_tensor(value):
+            self.traced.tensors.add(n)
+            kept = tuple(value.shape) if isinstance(value, Tensor) else None
+        self.traced.values.setdefault(n, []).append(kept)
+        return value
+
+
+def _holds_tensor(value: Any) -> bool:
+    if isinstance(value, dict):
+        value = tuple(value.values())
+    return isinstance(value, Tensor) or (isinstance(value, tuple | list) and any(map(_holds_tensor, value)))
+
+
+@contextmanager
+def in_eval_mode(module: nn.Module) -> Iterator[None]:
+    """Eval mode without gradients; each module in it gets back the mode that it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, training in modes:
+            part.training = training

@@ -1,0 +1,146 @@
+"""A sweep on this machine: its runs and tables as parquet and CSV, its artifacts as folders.
+
+Tables are written run by run, so that one of many million rows needs the memory of one run.
+"""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import wandb
+from pyarrow import csv
+
+from framework.config import canonical_json
+from framework.errors import ArtifactError, ConfigError, Problem
+from framework.fields import nearest
+from framework.tracking import artifacts
+from framework.tracking.results import Results
+
+Format = Literal["parquet", "csv"]
+FORMATS: tuple[Format, ...] = ("parquet", "csv")
+
+
+class Written(NamedTuple):
+    """A file, or the folder of an artifact, and how many rows or files it holds."""
+
+    path: Path
+    size: int
+
+
+def export_runs(results: Results, folder: Path, formats: Sequence[Format] = FORMATS) -> list[Written]:
+    """Write `runs`: a row a run with identity, state, factors and summary metrics; lists become JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    runs = results.runs.map(lambda value: value if _scalar(value) else canonical_json(value))
+    written = []
+    for kind in formats:
+        path = folder / f"runs.{kind}"
+        if kind == "csv":
+            runs.to_csv(path, index=False)
+        else:
+            mixed = [name for name in runs if runs[name].map(type).nunique() > 1 and runs[name].dtype == object]
+            runs.astype(dict.fromkeys(mixed, "string")).to_parquet(path, index=False)
+        written.append(Written(path, len(runs)))
+    return written
+
+
+def export_table(results: Results, name: str, folder: Path, formats: Sequence[Format] = FORMATS) -> list[Written]:
+    """Write one table of a sweep, the rows of all runs below one another, with the column `run_id`.
+
+    Raises:
+        ConfigError: no run has logged a table of this name.
+        ArtifactError: a file is missing, or its bytes do not match their digest.
+    """
+    if name not in results.tables:
+        message = f"is no table of this sweep; {nearest(name, list(results.tables))}"
+        raise ConfigError([Problem(f"table {name}", message)])
+    folder.mkdir(parents=True, exist_ok=True)
+    files = results.tables.files(name)
+    schema = _schema([path for _, path in files])
+    paths = [folder / f"{name}.{kind}" for kind in formats]
+    rows = 0
+    with ExitStack() as stack:
+        writers: list[Any] = [
+            stack.enter_context(
+                csv.CSVWriter(path, schema) if path.suffix == ".csv" else pq.ParquetWriter(path, schema)
+            )
+            for path in paths
+        ]
+        for run_id, path in files:
+            table = _aligned(path, run_id, schema)
+            rows += table.num_rows
+            for writer in writers:
+                writer.write_table(table)
+    return [Written(path, rows) for path in paths]
+
+
+def export_artifacts(results: Results, kind: str, folder: Path) -> list[Written]:
+    """Copy every artifact of a kind that the sweep's runs made or used into `folder/kind/name`, each once.
+
+    Raises:
+        ConfigError: the runs have none of this kind.
+        ArtifactError: the bytes of an artifact do not match their digest.
+    """
+    found: dict[str, wandb.Artifact] = {}
+    others: set[str] = set()
+    for artifact in _artifacts_of(results):
+        others.add(artifact.type)
+        if artifact.type == kind:
+            found.setdefault(f"{artifact.collection.name}-{artifact.digest}", artifact)
+    if not found:
+        message = f"is no kind of artifact that these runs made or used; {nearest(kind, sorted(others))}"
+        raise ConfigError([Problem(f"artifact {kind}", message)])
+    written = []
+    for artifact in found.values():
+        target = folder / kind / artifact.collection.name
+        if target.exists():
+            shutil.rmtree(target)
+        shutil.copytree(artifacts.download(artifact), target)
+        written.append(Written(target, sum(path.is_file() for path in target.rglob("*"))))
+    return written
+
+
+def _artifacts_of(results: Results) -> "Iterator[wandb.Artifact]":
+    project_path = results.path.rsplit("/", 1)[0]
+    api = wandb.Api()
+    for run_id in results.runs["run_id"]:
+        run = api.run(f"{project_path}/{run_id}")
+        try:
+            yield from run.logged_artifacts()
+            yield from run.used_artifacts()
+        except (ValueError, wandb.Error) as error:
+            raise ArtifactError(f"the artifacts of run {run_id} cannot be listed: {error}") from error
+
+
+def _schema(paths: Sequence[Path]) -> pa.Schema:
+    """The columns of all files, each with a type that holds every run's values; categories become plain text."""
+    schemas = []
+    for path in paths:
+        fields = [field.with_type(_plain(field.type)) for field in pq.read_schema(path)]
+        schemas.append(pa.schema([field.remove_metadata() for field in fields]))
+    return pa.unify_schemas([pa.schema([("run_id", pa.string())]), *schemas], promote_options="permissive")
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _aligned(path: Path, run_id: str, schema: pa.Schema) -> pa.Table:
+    table = pq.read_table(path)
+    columns = []
+    for field in schema:
+        if field.name == "run_id":
+            columns.append(pa.array([run_id] * table.num_rows, pa.string()))
+        elif field.name in table.column_names:
+            columns.append(table[field.name].cast(field.type))
+        else:
+            columns.append(pa.nulls(table.num_rows, field.type))
+    return pa.table(columns, schema=schema)
+
+
+def _scalar(value: Any) -> bool:
+    return value is None or value is pd.NaT or isinstance(value, bool | int | float | str)

@@ -1,0 +1,120 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from experiments.alignment.config import AlignmentConfig
+from experiments.alignment.manager import AlignmentManager
+from experiments.alignment.report import report
+from framework.data import load_splits
+from framework.errors import ArtifactError, ConfigError, SashikoError
+from framework.mappings import Mapping
+from framework.training.checkpoints import load_model
+from tests.experiments.stitching.conftest import model
+from tests.framework.fakes import FakeRun
+
+
+def alignment(**changes):
+    given = {"model": model(1), "reference": model(0), "num_samples": 60, "every_epochs": 2}
+    return AlignmentConfig.parse(given | changes)
+
+
+@pytest.fixture(scope="module")
+def aligned(tmp_path_factory):
+    """A finished run of three epochs, its config, and the store with both models."""
+    folder, config, store = tmp_path_factory.mktemp("alignment"), alignment(), {}
+    manager = AlignmentManager()
+    for kind, required in manager.requires(config):
+        manager.make(kind, required, FakeRun(folder / "reference", store))
+    run = FakeRun(folder / "run", store)
+    manager.run(config, run)
+    return run, config, store
+
+
+def test_every_second_epoch_and_the_last_are_fitted_and_stand_in_the_epochs_row(aligned):
+    run, _, _ = aligned
+    table = run.tables["reference_mapping"]
+    assert table["epoch"].tolist() == [2, 3]
+    rows = [row for row in run.rows if "epoch" in row]
+    assert [("mapping/error" in row) for row in rows] == [False, True, True]
+    assert rows[2]["mapping/error"] == table["error"].iloc[1]
+    assert {"train/mse", "val/mse", "mapping/latent_distance", "mapping/cka", "mapping/singular_max"} <= set(
+        rows[1]
+    )
+    assert run.summary["mapping/error_last"] == table["error"].iloc[1]
+
+
+def test_the_last_error_is_that_of_the_stitched_model_on_val(aligned):
+    run, config, store = aligned
+    last = load_model(store["model", config.model.config_id], config.model, "last")
+    reference = load_model(store["model", config.reference.config_id], config.reference)
+    mapping = Mapping.load(store["mapping", config.config_id] / "epoch_0003")
+    val = load_splits(config.model.data).val.images
+    with torch.no_grad():
+        error = (reference.decode(mapping(last.encode(val))) - val).square().mean()
+    assert run.tables["reference_mapping"]["error"].iloc[1] == pytest.approx(float(error), rel=1e-4)
+    spectrum = run.tables["singular_values"].query("epoch == 3")["value"]
+    np.testing.assert_allclose(spectrum, torch.linalg.svdvals(mapping.matrix), rtol=1e-4)
+    assert run.tables["reference_mapping"]["singular_min"].iloc[1] == pytest.approx(spectrum.min(), rel=1e-4)
+
+
+def test_following_a_model_does_not_change_it(aligned, tmp_path):
+    _, config, store = aligned
+    alone = FakeRun(tmp_path, {})
+    AlignmentManager().make("model", config.model, alone)
+    ours = load_model(store["model", config.model.config_id], config.model, "last").state_dict()
+    theirs = load_model(alone.require("model", config.model), config.model, "last").state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_latents_that_cannot_be_mapped_give_nan_and_training_goes_on(aligned, tmp_path, monkeypatch):
+    from framework.models.mlp import DenseAutoencoder
+
+    _, config, store = aligned
+    genuine = DenseAutoencoder.encode
+    monkeypatch.setattr(
+        DenseAutoencoder, "encode", lambda self, x: genuine(self, x) * (1 if self.training else 0) + 0.0
+    )
+    run = FakeRun(tmp_path, dict(store))
+    AlignmentManager().run(config, run)
+    assert run.tables["reference_mapping"]["error"].isna().all()
+    assert len([row for row in run.rows if "epoch" in row]) == 3
+    assert "mapping" not in run.artifacts
+
+
+def test_one_ridge_and_the_same_images_are_required():
+    with pytest.raises(ConfigError, match="one value, because one mapping is followed"):
+        alignment(mapping={"kind": "affine", "ridges": [0, 1]})
+    with pytest.raises(ConfigError, match="differ: anchors are images of both"):
+        alignment(model=model(1, data={"split_seed": 4}))
+    with pytest.raises(ArtifactError, match="alignment makes models"):
+        AlignmentManager().make("mapping", alignment(), None)
+
+
+class Results:
+    def __init__(self, tables, runs):
+        self.tables, self.runs = tables, runs
+
+
+def test_the_report_has_a_line_a_pair_of_architectures():
+    runs = pd.DataFrame(
+        {
+            "run_id": ["a", "b", "c"],
+            "model.model.kind": ["pcktae", "pcktae", "vae"],
+            "reference.model.kind": ["vae", "vae", "vae"],
+            "mapping.kind": "affine",
+        }
+    )
+    rows = [
+        {"run_id": r, "epoch": e, "error": error / e, "latent_distance": 1.0, "cka": 0.5, "singular_max": 2.0,
+         "singular_min": 1.0}
+        for r, error in (("a", 1.0), ("b", 3.0), ("c", 5.0)) for e in (1, 2, 3)
+    ]  # fmt: skip
+    made = report(Results({"reference_mapping": pd.DataFrame(rows)}, runs))
+    assert len(made.table) == 6
+    assert made.table.query("model == 'pcktae' and epoch == 1")["error_mean"].tolist() == [2.0]
+    assert made.readable()["epoch"].tolist() == ["1", "3", "1", "3"]
+    lines = made.figures["error_by_epoch"]().axes[0].lines
+    assert [line.get_label() for line in lines] == ["pcktae → vae", "vae → vae"]
+    with pytest.raises(SashikoError, match="no finished alignment run"):
+        report(Results({}, runs))

@@ -1,0 +1,53 @@
+from dataclasses import fields
+from typing import get_args
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from framework.mappings.config import Affine, Kernel, MappingConfig, Orthogonal, Residual
+from framework.mappings.methods import METHODS
+
+CONFIGS = {config.model_fields["kind"].default: config for config in get_args(get_args(MappingConfig)[0])}
+
+
+def test_there_is_a_config_for_each_method():
+    assert list(CONFIGS) == list(METHODS)
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_its_fields_are_the_methods_options_with_their_defaults(kind):
+    options = {field.name: field.default for field in fields(METHODS[kind]) if field.name != "ridge"}
+    config = CONFIGS[kind]()
+    assert config.options() == options
+    assert config.kind == kind
+    METHODS[kind](**config.options())
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_it_has_ridges_where_they_have_a_meaning(kind):
+    assert ("ridges" in CONFIGS[kind].model_fields) == METHODS[kind].uses_ridge
+    assert CONFIGS[kind]().ridge_values == ((0.0, 0.001, 0.01, 0.1) if METHODS[kind].uses_ridge else (0.0,))
+    METHODS[kind](ridge=CONFIGS[kind]().ridge_values[-1])
+
+
+@pytest.mark.parametrize("kind", METHODS)
+def test_every_field_is_described(kind):
+    assert all(info.description for info in CONFIGS[kind].model_fields.values())
+
+
+def test_kinds_select_and_other_fields_are_refused():
+    adapter = TypeAdapter(MappingConfig)
+    assert adapter.validate_python({"kind": "kernel", "gamma": 0.5, "ridges": [0, 1]}) == Kernel(
+        gamma=0.5, ridges=(0, 1)
+    )
+    assert adapter.validate_python({"kind": "residual", "base": "affine"}).options()["base"] == "affine"
+    assert Affine(ridges=(1,)).ridge_values == (1.0,)
+    for wrong in (
+        {"kind": "orthogonal", "ridges": [0]},
+        {"kind": "kernel", "gamma": 0},
+        {"kind": "affine", "ridges": []},
+    ):
+        with pytest.raises(ValidationError):
+            adapter.validate_python(wrong)
+    assert Orthogonal().options() == {}
+    assert Residual.model_fields["seed"].json_schema_extra == {"replicate": True}
