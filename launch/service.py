@@ -4,6 +4,7 @@ A child forked from a parent that has finished a run starts its own run in milli
 service needs a second. Knows the client; knows no sweep.
 """
 
+import importlib
 import tempfile
 from collections.abc import MutableMapping
 
@@ -16,6 +17,9 @@ LIGHT_CLIENT = {
 }
 """What each child would otherwise find out, ask and say anew at its start. See also `forget_inherited`."""
 
+LATE = ("pyarrow.parquet", "wandb.sdk.artifacts._internal_artifact")
+"""What logging a table would import in every child anew."""
+
 
 def forget_inherited(environment: MutableMapping[str, str]) -> None:
     """Drop the service of whoever started this process: what is shared cannot be ended when a child dies."""
@@ -26,6 +30,8 @@ def warm_up() -> None:
     """Start the client's service and finish one run in it: forked children then start in milliseconds."""
     import wandb
 
+    for module in LATE:
+        importlib.import_module(module)
     with tempfile.TemporaryDirectory(prefix="sashiko-warm-", ignore_cleanup_errors=True) as folder:
         settings = wandb.Settings(
             mode="offline",

@@ -53,8 +53,12 @@ def load_model(folder: Path, config: TrainingConfig, which: str = "best") -> Mod
     """
     try:
         description = json.loads((folder / "model.json").read_text())
+        channels, height, width = description["input_shape"]
+        num_classes = description["num_classes"]
     except FileNotFoundError as error:
         raise ArtifactError(f"{folder} holds no model.json: it is no artifact of a trained model") from error
+    except KeyError as error:
+        raise ArtifactError(f"{folder}/model.json lacks {error}: train the model again from its config") from error
     if description["config"] != config.model.model_dump(mode="json"):
         raise ArtifactError(
             f"{folder} holds the model {description['config']}, not {config.model.model_dump(mode='json')}"
@@ -63,8 +67,7 @@ def load_model(folder: Path, config: TrainingConfig, which: str = "best") -> Mod
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in folder.glob("*.safetensors")))
         raise ArtifactError(f"{folder} holds no checkpoint {which!r}; there are: {there}")
-    channels, height, width = description["input_shape"]
     with torch.random.fork_rng(devices=[]):
-        model = build(config.model, (channels, height, width), description["num_classes"])
+        model = build(config.model, (channels, height, width), num_classes)
     load_weights(model, str(path))
     return model.eval()

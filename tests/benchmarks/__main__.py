@@ -1,11 +1,11 @@
-"""Run every benchmark, or those that are named: python -m tests.benchmarks [plan] [claims] [ridge] [sweep]."""
+"""Run every benchmark, or those that are named: python -m tests.benchmarks [plan] [claims] [linear] … (see NAMES)."""
 
 import importlib
 import os
 import sys
 from typing import Any
 
-NAMES = ("plan", "claims", "ridge", "sweep")
+NAMES = ("plan", "claims", "linear", "ridge", "decouple", "study", "sweep")
 
 
 def main(chosen: list[str]) -> int:

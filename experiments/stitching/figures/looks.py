@@ -20,7 +20,7 @@ ORDER = (
     "mlp",
 )
 NAMES = {
-    "identity": "none (zero-shot)",
+    "identity": "zero-shot",
     "decouple_affine": "decouple affine",
     "residual": "MLP + linear",
     "mlp": "MLP",

@@ -20,7 +20,7 @@ def ablation(results: pd.DataFrame, score: Score) -> Figure:
     column = f"{score.key}_stitched"
     rows = shown_rows(results[results[column].notna()])
     mappings = in_order(rows["mapping"])
-    pairs = rows["source_kind"] + " → " + rows["target_kind"]
+    pairs = (rows["source_kind"] + " → " + rows["target_kind"]).str.replace("_autoencoder", "")
     means = rows.groupby([pairs, "mapping"])[column].mean().unstack("mapping").reindex(columns=mappings)
     alone = rows.groupby(pairs)[f"{score.key}_target"].mean()
     with styled():

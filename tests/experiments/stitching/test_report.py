@@ -123,18 +123,18 @@ def test_lines_are_the_tables_means_and_the_parents_are_a_reference(blow_up, sca
     assert figure.axes[0].get_yscale() == scale
     panel = next(axes for axes in figure.axes if axes.get_title() == "λ = 0.1")
     found = {line.get_label(): list(line.get_ydata()) for line in panel.lines}
-    assert list(found) == ["none (zero-shot)", "linear", "affine", "source alone", "target alone"]
+    assert list(found) == ["zero-shot", "linear", "affine", "source alone", "target alone"]
     rows = drawn.table[(drawn.table["ridge"] == 0.1) & (drawn.table["mapping"] == "affine")]
     assert found["affine"] == pytest.approx(list(rows["mse_stitched_mean"]))
     assert found["target alone"][0] == pytest.approx(rows["mse_target"].iloc[0])
     bare = drawn.table[drawn.table["mapping"] == "identity"]
-    assert found["none (zero-shot)"] == pytest.approx(list(bare["mse_stitched_mean"]))
+    assert found["zero-shot"] == pytest.approx(list(bare["mse_stitched_mean"]))
 
 
 def test_by_ridge_leaves_out_what_has_none():
     figure = report(made(pairs=PAIRS[:2])).figures["error_by_ridge"]()
     assert {line.get_label() for line in figure.axes[0].lines} >= {"linear", "affine"}
-    assert "none (zero-shot)" not in {line.get_label() for line in figure.axes[0].lines}
+    assert "zero-shot" not in {line.get_label() for line in figure.axes[0].lines}
     assert "error_by_ridge" not in report(made(mappings=RIGID)).figures
 
 
@@ -148,7 +148,7 @@ def test_boxes_are_at_the_most_anchors_and_the_least_positive_ridge():
     figure = report(tables).figures["error_by_mapping"]()
     (another, same) = figure.axes
     assert [axes.get_title() for axes in (another, same)] == ["another architecture", "same architecture"]
-    assert [text.get_text() for text in another.get_yticklabels()] == ["none (zero-shot)", "linear", "affine"]
+    assert [text.get_text() for text in another.get_yticklabels()] == ["zero-shot", "linear", "affine"]
     frame = tables["results"].query("mapping == 'linear' and num_samples == 200 and ridge == 0.1")
     frame = frame[frame["source_kind"] != frame["target_kind"]]
     lines = [line for line in another.lines if line.get_linewidth() == 1 and not line.get_marker()]
@@ -173,10 +173,10 @@ def test_pictures_show_every_mapping_of_one_pair(name, tmp_path):
     titles = [axes.get_title().split("\n")[0] for axes in figure.axes]
     if name == "stitched_images":
         rows = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-        assert rows == ["images", "source alone", "none (zero-shot)", "linear", "affine", "target alone"]
+        assert rows == ["images", "source alone", "zero-shot", "linear", "affine", "target alone"]
     else:
-        assert [title for title in titles if title in ("none (zero-shot)", "linear", "affine")] == [
-            "none (zero-shot)", "linear", "affine",
+        assert [title for title in titles if title in ("zero-shot", "linear", "affine")] == [
+            "zero-shot", "linear", "affine",
         ]  # fmt: skip
 
 
