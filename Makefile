@@ -20,7 +20,7 @@ check: $(VENV)/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/.tested-with
+bench: $(VENV)/.benchmarked-with
 	$(BIN)/python -m tests.benchmarks
 
 sweeps: $(VENV)/.installed
@@ -43,6 +43,10 @@ $(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
 
 $(VENV)/.tested-with: $(VENV)/.installed
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.benchmarked-with: $(VENV)/.tested-with
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
 	@touch $@
 
 clean:

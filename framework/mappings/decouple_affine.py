@@ -3,7 +3,9 @@
     min  mean_i (||A1 z_i + b1 - y_i||² + ||A2 y_i + b2 - z_i||²) + λ mean_i ||A2 (A1 z_i + b1) + b2 - z_i||  (1)
 
 over A1 (E, D), b1 (E,), A2 (D, E) and b2 (D,). The cycle error is a norm, not squared. The mapping is z → A1 z +
-b1; `inverse` is y → A2 y + b2. (The original added a bias of D entries to E dimensions.)
+b1; `inverse` is y → A2 y + b2. (The original [1] added a bias of D entries to E dimensions.)
+
+[1] latent-communication. Technical University of Munich, 2024. github.com/kaieberl/latent-communication.
 
 Shapes: N samples, D source dimensions, E target dimensions, M new points.
 """

@@ -108,7 +108,8 @@ def point_at(form: NormalForm, x: Both) -> Point:
     gap_JP = x.two @ lifted_QP - form.unit_JP
     residuals_NJ = form.u_NP @ (form.s_J1 * gap_JP).T
     direct = float(((form.t_H1 * off.one) ** 2).sum() + ((form.s_J1 * off.two) ** 2).sum())
-    return Point(lifted_QP, off, gap_JP, residuals_NJ, (residuals_NJ**2).sum(axis=1), direct)
+    squares_N = np.einsum("nj,nj->n", residuals_NJ, residuals_NJ)
+    return Point(lifted_QP, off, gap_JP, residuals_NJ, squares_N, direct)
 
 
 def _thin(z_ND: Array) -> tuple[Array, Array, Array]:

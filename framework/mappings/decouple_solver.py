@@ -114,7 +114,7 @@ class _Model:
         form, r_NJ = self.form, self.point.residuals
         gap_JP = d.two @ self.point.lifted + self.back_JH @ d.one
         change_NJ = form.u_NP @ (form.s_J1 * gap_JP).T
-        radial_N = (r_NJ * change_NJ).sum(axis=1) / self.w_N**2
+        radial_N = np.einsum("nj,nj->n", r_NJ, change_NJ) / self.w_N**2
         turned_NJ = (change_NJ - r_NJ * radial_N[:, None]) / self.w_N[:, None]
         one, two = self.with_direct(d, self.ridge * form.s_J1 * (turned_NJ.T @ form.u_NP))
         rank = len(form.t_H1)

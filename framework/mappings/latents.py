@@ -59,8 +59,8 @@ def _examined(name: str, values: Latents) -> tuple[Array, list[Problem]]:
         return np.empty((0, 0)), [Problem(name, "is no array of numbers; allowed: (samples, dimensions)")]
     if array.ndim != 2 or 0 in array.shape:
         return array, [Problem(name, f"has the shape {array.shape}; allowed: (samples, dimensions), ≥ 1")]
-    bad = int((~np.isfinite(array)).any(axis=1).sum())
-    if bad:
+    if not np.isfinite(array).all():
+        bad = int((~np.isfinite(array)).any(axis=1).sum())
         message = f"{bad} of {len(array)} samples hold NaN or infinite values: has the encoder diverged?"
         return array, [Problem(name, message)]
     return array, []

@@ -2,8 +2,10 @@
 
 It is trained on the mean squared error, with λ as Adam's weight decay, stopped early, and has the weights that
 were best on held-out samples (`mlp_training.py`). N samples mean N: a fifth of them is what is held out. (The
-original held out 1,000 further pairs, so that its 10 samples were 1,010.) Dropout acts in training only; the
-mapping has none.
+original [1] stopped on 1,000 further pairs, so that its 10 samples were 1,010.) Dropout acts in training only;
+the mapping has none.
+
+[1] latent-communication. Technical University of Munich, 2024. github.com/kaieberl/latent-communication.
 
 Shapes: N samples, D source dimensions, E target dimensions, H hidden neurons.
 """
@@ -24,7 +26,7 @@ from framework.mappings.mlp_training import train
 
 
 class MLPMapping(Mapping):
-    """z → scale · W3 gelu(W2 gelu(W1 x + b1) + b2) + b3) + mean, of the standardised x."""
+    """z → scale · (W3 gelu(W2 gelu(W1 x + b1) + b2) + b3) + mean, of the standardised z, x."""
 
     kind = "mlp"
     input_mean: Tensor

@@ -34,7 +34,7 @@ from framework.mappings.mlp_network import Layers, differentiate, first_weights,
 from framework.mappings.mlp_recipe import Cell, Recipe, Scaling, Trained, standardiser
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
-AT_ONCE = 2**21  # neurons of a hidden layer, over all samples and cells of a batch
+AT_ONCE = 2**19  # neurons of a hidden layer, over all samples and cells of a batch
 
 
 def train(cells: Sequence[Cell], recipe: Recipe, *, corrects: bool = False) -> list[Trained]:
@@ -157,8 +157,11 @@ def _step(batch: _Batch, recipe: Recipe, epoch: int) -> None:
     batch.gradient.addcmul_(batch.theta, batch.ridge)
     batch.first.lerp_(batch.gradient, 1 - BETA_1)
     batch.second.mul_(BETA_2).addcmul_(batch.gradient, batch.gradient, value=1 - BETA_2)
-    below_BP = batch.second.sqrt().div_((1 - BETA_2**epoch) ** 0.5).add_(EPSILON)
-    batch.theta.addcdiv_(batch.first, below_BP, value=-recipe.learning_rate / (1 - BETA_1**epoch))
+    # Both moments' bias corrections are drawn out of the quotient, which saves a pass over all parameters.
+    unbias = (1 - BETA_2**epoch) ** 0.5
+    below_BP = batch.second.sqrt().add_(EPSILON * unbias)
+    rate = recipe.learning_rate * unbias / (1 - BETA_1**epoch)
+    batch.theta.addcdiv_(batch.first, below_BP, value=-rate)
 
 
 def _held_out_error(batch: _Batch, layers: Layers) -> Tensor:

@@ -9,7 +9,9 @@ a perceptron that is zero everywhere leaves T0 exactly as it is. So it starts, i
 start is a candidate for the best weights: the error of the held-out samples is never above that of T0. T0 has
 seen them, though: with few samples r is smaller on them than on new points.
 
-The original took the affine mapping for stage 1 at first, and the linear one later.
+The original [1] took the affine mapping for stage 1 at first, and the linear one later.
+
+[1] latent-communication. Technical University of Munich, 2024. github.com/kaieberl/latent-communication.
 
 Shapes: N samples, D source dimensions, E target dimensions, H hidden neurons.
 """

@@ -11,6 +11,7 @@ from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 from framework.report.style import COLUMN_WIDTH, new_figure
 
 LOG_BEYOND = 10  # largest over smallest value: beyond it an axis of positive values is logarithmic
+ENDS_AT = 100  # times the smallest value
 
 
 def panel_grid(
@@ -47,10 +48,16 @@ def one_legend(figure: Figure, axes: Sequence[Axes], columns: int = 4) -> None:
 
 
 def score_axis(axes: Axes, smallest: float, largest: float, *, along: Literal["x", "y"] = "y") -> None:
-    """A logarithmic axis with plain numbers where positive scores span more than a factor of ten."""
-    if smallest > 0 and largest > LOG_BEYOND * smallest:
-        axes.set(**{f"{along}scale": "log"})
-        axis = axes.yaxis if along == "y" else axes.xaxis
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-        axis.set_minor_locator(NullLocator())
+    """A logarithmic axis with plain numbers where positive scores span more than a factor of ten.
+
+    It ends at a hundred times the smallest: what blows up leaves the panel, and the rest stays legible.
+    """
+    if not (smallest > 0 and largest > LOG_BEYOND * smallest):
+        return
+    axes.set(**{f"{along}scale": "log"})
+    if largest > ENDS_AT * smallest:
+        axes.set(**{f"{along}lim": (0.8 * smallest, ENDS_AT * smallest)})
+    axis = axes.yaxis if along == "y" else axes.xaxis
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_locator(NullLocator())

@@ -1,8 +1,10 @@
-"""A decoupled fit, from the samples to its convergence, against the 200 steps of Adam that the original takes.
+"""A decoupled fit against the 200 steps of Adam of latent-communication: the time to an objective at most Adam's.
 
 Adam runs as there: single precision, A1 and A2 from N(0, 1), all samples in every step, learning rate 0.01, the
-loss of each step kept. The values are those of the objective on the samples. Both sides run in this process, one
-after the other; ours is the best of three, by the method itself, checks of the latents included.
+loss of each step kept. The values are those of the objective on the samples. A fit begins at the least-squares
+solution; where that is at most Adam's value already, the time to it counts, and the time to convergence stands
+beside it. Both sides run in this process, one after the other, each with one core; ours is the best of three, by
+the method itself, checks of the latents included.
 """
 
 import itertools
@@ -17,6 +19,7 @@ from torch import Tensor
 from framework.mappings.decouple import objective
 from framework.mappings.decouple_form import Maps
 from framework.mappings.methods import METHODS
+from tests.benchmarks.bench_ridge import one_core
 
 SIZES = ((100, 10), (500, 32))
 RIDGES = (0.01, 0.1, 1.0)
@@ -77,21 +80,24 @@ def ours(z_ND: Array, y_ND: Array, ridge: float) -> tuple[float, Maps]:
 
 def measure() -> list[dict[str, Any]]:
     """A row for each size and λ: seconds of each side, their ratio, and the objective that each reached."""
-    rows = []
-    by_adam(*latents(*SIZES[0]), RIDGES[0])  # torch's first optimiser takes seconds of its own
-    for (num_samples, dim), ridge in itertools.product(SIZES, RIDGES):
-        z_ND, y_ND = latents(num_samples, dim)
-        theirs, their_maps = by_adam(z_ND, y_ND, ridge)
-        seconds, maps = ours(z_ND, y_ND, ridge)
-        value, their_value = (objective(each, z_ND, y_ND, ridge) for each in (maps, their_maps))
-        rows.append(
-            {
-                "name": f"decouple: a fit, n = {num_samples}, d = {dim}, λ = {ridge:g}, to an objective ≤ Adam's",
-                "measured": f"{1000 * seconds:.1f} ms, {EPOCHS} epochs of Adam {1000 * theirs:.0f} ms: "
-                f"{theirs / seconds:.0f} times faster",
-                "target": f"≥ {TARGET:.0f} times",
-                "reached": theirs / seconds >= TARGET and value <= their_value,
-                "note": f"objective: ours {value:.4f} (converged), Adam's {their_value:.4f}",
-            }
-        )
-    return rows
+    with one_core():
+        by_adam(*latents(*SIZES[0]), RIDGES[0])  # torch's first optimiser takes seconds of its own
+        return [compared(*size, ridge) for size, ridge in itertools.product(SIZES, RIDGES)]
+
+
+def compared(num_samples: int, dim: int, ridge: float) -> dict[str, Any]:
+    """One row."""
+    z_ND, y_ND = latents(num_samples, dim)
+    theirs_s, theirs = by_adam(z_ND, y_ND, ridge)
+    first_s, first = ours(z_ND, y_ND, 0.0)
+    last_s, last = ours(z_ND, y_ND, ridge)
+    at_first, at_last, at_theirs = (objective(maps, z_ND, y_ND, ridge) for maps in (first, last, theirs))
+    there_s = first_s if at_first <= at_theirs else last_s
+    return {
+        "name": f"decouple: n = {num_samples}, d = {dim}, λ = {ridge:g}, until the objective is at most Adam's",
+        "measured": f"{1000 * there_s:.2f} ms, {EPOCHS} epochs of Adam {1000 * theirs_s:.0f} ms: "
+        f"{theirs_s / there_s:.0f} times faster; converged {1000 * last_s:.1f} ms: {theirs_s / last_s:.0f} times",
+        "target": f"≥ {TARGET:.0f} times",
+        "reached": theirs_s / there_s >= TARGET and at_last <= at_theirs,
+        "note": f"objective: ours {at_first:.4f} at its start and {at_last:.4f} converged, Adam's {at_theirs:.4f}",
+    }
