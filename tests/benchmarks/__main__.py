@@ -1,4 +1,4 @@
-"""Run every benchmark, or those that are named: python -m tests.benchmarks [plan] [claims] [linear] … (see NAMES)."""
+"""Run every benchmark, or those that are named: python -m tests.benchmarks [plan] [claims] … (`NAMES` has all)."""
 
 import importlib
 import os
