@@ -234,6 +234,8 @@ def test_an_interrupted_sweep_leaves_no_process_and_goes_on(tmp_path_factory: py
     try:
         file = quick_sweep(lab, "interrupted", "{x: {values: [0, 1, 2, 3]}, seconds: {value: 2.0}}")
         command = [sys.executable, "-m", "launch.cli", "sweep", str(file), "--workers", "2"]
+        # A suite that was started in the background has inherited that SIGINT is ignored, and would pass it on.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         first = subprocess.Popen(
             command, cwd=lab.folder, env=lab.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             text=True, start_new_session=True,
