@@ -55,7 +55,7 @@ def error_by_epoch(table: pd.DataFrame) -> Figure:
             mean, std = line["error_mean"], line["error_std"].fillna(0)
             axes.plot(
                 line["epoch"], mean, color=colour, marker=marker, markevery=0.2, markeredgewidth=0,
-                label=f"{model} → {reference}" + (f", {mapping}" if table["mapping"].nunique() > 1 else ""),
+                label=f"{model} → {reference}".replace("_autoencoder", "") + (f", {mapping}" if table["mapping"].nunique() > 1 else ""),
             )  # fmt: skip
             axes.fill_between(line["epoch"], mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
         score_axis(axes, float(table["error_mean"].min()), float(table["error_mean"].max()))
