@@ -52,10 +52,11 @@ def error_by_epoch(table: pd.DataFrame) -> Figure:
         looks = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False)
         for (key, line), (colour, marker) in zip(table.groupby(list(KEYS[:-1])), looks, strict=False):
             model, reference, mapping = map(str, key) if isinstance(key, tuple) else (str(key), "", "")
+            label = f"{model} → {reference}" + (f", {mapping}" if table["mapping"].nunique() > 1 else "")
             mean, std = line["error_mean"], line["error_std"].fillna(0)
             axes.plot(
                 line["epoch"], mean, color=colour, marker=marker, markevery=0.2, markeredgewidth=0,
-                label=f"{model} → {reference}".replace("_autoencoder", "") + (f", {mapping}" if table["mapping"].nunique() > 1 else ""),
+                label=label.replace("_autoencoder", ""),
             )  # fmt: skip
             axes.fill_between(line["epoch"], mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
         score_axis(axes, float(table["error_mean"].min()), float(table["error_mean"].max()))
