@@ -40,9 +40,7 @@ def shown_cell(cells: Sequence[Cell]) -> Cell:
     return max(cells, key=lambda cell: (cell.num_samples, cell.ridge > 0, -cell.ridge))
 
 
-def log_gallery(
-    run: "Run", cell: Cell, source: Parent, target: Parent, splits: Splits, split: str
-) -> dict[str, npt.NDArray[Any]]:
+def log_gallery(run: "Run", cell: Cell, source: Parent, target: Parent, splits: Splits, split: str) -> None:
     """Log the arrays, and where images are given back the picture `stitched` (a row for each of `ROWS`)."""
     arrays = gallery(cell, source, target, splits, split)
     run.log_arrays("gallery", arrays)
@@ -54,7 +52,6 @@ def log_gallery(
         )
         grid = image_grid([arrays[name].astype(np.float32) / 255 for name in rows])
         run.log_image("stitched", grid, "; ".join(words[name] for name in rows))
-    return arrays
 
 
 def gallery(cell: Cell, source: Parent, target: Parent, splits: Splits, split: str) -> dict[str, npt.NDArray[Any]]:

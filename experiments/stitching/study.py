@@ -50,6 +50,7 @@ def stitching_study(config: StitchingConfig, run: "Run") -> None:
     decoding = Decoding(target, config.split, splits, config.ssim_images, device)
     factors = factors_of(config, source, target) | {"device": device.type}
     scored = score(factors, source, target, cells, decoding, config.split)
+    target.model.cpu()  # where the latents lie: what follows decodes a few images only
     results = tables.result_rows(scored)
     run.log_table("results", results)
     run.log_table("results_class", tables.class_rows(scored))

@@ -27,8 +27,8 @@ def lines(table: pd.DataFrame, score: Score, setting: Sequence[str], *, x: str, 
         table: Aggregated rows: `setting`, mapping, num_samples, ridge, and mean and std of the stitched score.
         score: Which score.
         setting: Columns that tell settings apart; each combination gets its panels.
-        x: The axis: num_samples or ridge. Mappings without a ridge have one point, at 0.
-        panel: The other of the two: at most four of its values are shown.
+        x: The axis: num_samples or ridge. Mappings without a ridge are left out of the latter.
+        panel: The other of the two: at most four of its values are shown, and one where there are more settings.
     """
     table = table[table[f"{score.key}_stitched_mean"].notna()]
     if x == "ridge":
@@ -68,7 +68,7 @@ def _without_ridge(table: pd.DataFrame, shown: pd.DataFrame) -> list[pd.DataFram
 
 def _title(key: Mapping[str, Any], panel: str) -> str:
     value = f"λ = {key[panel]:g}" if panel == "ridge" else f"{key[panel]} anchors"
-    plain = ("sampling", "dataset", "split", "pair", "source_layer", "target_layer")
+    plain = ("sampling", "dataset", "split", "source_layer", "target_layer")
     words = [value, *(str(key[name]) for name in plain if name in key)]
     sizes = [f"{role} dim {key[name]}" for role in ROLES if (name := f"latent_dim_{role}") in key]
     architectures = [f"{key['architectures']} architecture"] if "architectures" in key else []

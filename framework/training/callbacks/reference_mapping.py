@@ -71,6 +71,7 @@ class ReferenceMapping(Measure):
         with evaluating(reference):
             self.z_anchors_AE = _encoded(reference, self.anchors)
             self.z_val_VE = _encoded(reference, splits.val.images)
+        self.representation = Representation(self.z_val_VE)
         self._latest: dict[str, float] = {}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
@@ -112,7 +113,7 @@ class ReferenceMapping(Measure):
         found = {
             "error": self._error(mapped_VE),
             "latent_distance": float(distance_per_image(mapped_VE, self.z_val_VE).mean()),
-            "cka": float(Representation(self.z_val_VE).compare(mapped_VE)["cka"]),
+            "cka": float(self.representation.compare(mapped_VE)["cka"]),
         }
         return found | self._spectrum(mapping, epoch)
 
