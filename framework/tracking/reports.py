@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-import wandb
 
-from framework.tracking.run import wandb_table
+import wandb
+from framework.tracking.run import Identity, settings_of, wandb_table
 
 JOB = "report"
 
@@ -23,22 +23,11 @@ def log_report(
         wandb.errors.CommError: the tracker cannot be reached.
     """
     entity, project = project_path.split("/")
-    with wandb.init(
-        settings=wandb.Settings(
-            entity=entity,
-            project=project,
-            run_id=f"{JOB}-{sweep_id}",
-            run_name=f"{JOB} of {sweep_id}",
-            run_job_type=JOB,
-            run_tags=(experiment, JOB),
-            reinit="create_new",
-            disable_git=True,
-            disable_code=True,
-            x_save_requirements=False,
-            silent=True,
-        ),
-        config={"sweep": sweep_id},
-    ) as run:
+    name = f"{JOB} of {sweep_id}"
+    identity = Identity(
+        experiment, project, entity, f"{JOB}-{sweep_id}", name, job_type=JOB, tags=[experiment, JOB]
+    )
+    with wandb.init(settings=settings_of(identity, light=True), config={"sweep": sweep_id}) as run:
         images = {name: wandb.Image(str(path), caption=name.replace("_", " ")) for name, path in figures.items()}
         run.log({**images, "table": wandb_table(table)})
         return str(run.url or "")

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import wandb
-
 from framework.config import Config
 from framework.errors import ArtifactError
 from framework.tracking import artifacts, lease
@@ -77,7 +76,7 @@ class Run:
         self._results: Path | None = None
         self._apart: list[str] = []
         self._wandb = wandb.init(
-            config={**_record(config, identity), **identity.swept}, settings=_settings(identity, light)
+            config={**_record(config, identity), **identity.swept}, settings=settings_of(identity, light)
         )
         self._online = self._wandb.settings.mode in ONLINE
         self.folder = Path(tempfile.mkdtemp(prefix="sashiko-run-"))
@@ -228,7 +227,8 @@ def _record(config: Config, identity: Identity) -> dict[str, Any]:
     return {**{key: value for key, value in data.items() if key not in swept}, "sashiko": truth}
 
 
-def _settings(identity: Identity, light: bool) -> wandb.Settings:
+def settings_of(identity: Identity, light: bool) -> wandb.Settings:
+    """The client's settings for a run of this identity; `light` as in `Run`."""
     # All in one object: the client validates its settings anew for each argument that it is given by itself.
     settings: dict[str, Any] = {
         "entity": identity.entity,
