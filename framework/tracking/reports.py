@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-
 import wandb
+
 from framework.tracking.run import Identity, settings_of, wandb_table
 
 JOB = "report"

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import wandb
+
 from framework.config import Config
 from framework.errors import ArtifactError
 from framework.tracking import artifacts, lease
