@@ -1,0 +1,109 @@
+"""Bringing a model into the basis of another.
+
+    align(reference, model, method, …)     the model with its hidden units in the reference's order: the same
+                                           function, where the plan is a permutation
+    plans(task, config)                    which hidden unit of one stands for which of the other
+
+Both are for any two modules of one architecture; widths may differ where the method allows it.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from framework.config import Config
+from framework.errors import ConfigError, Problem
+from framework.fields import nearest
+from framework.fusion.config import CONFIGS
+from framework.fusion.finders import find
+from framework.fusion.layerwise import Coupled
+from framework.fusion.plans import Plan, transport
+from framework.fusion.structure import Structure
+from framework.fusion.task import Task
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Plans from a model to a reference, and the structures of both.
+
+    Attributes:
+        coupled: Of each basis, by name, the plan and its cost; empty for the plain average.
+        model, reference: The structures.
+    """
+
+    coupled: Mapping[str, Coupled]
+    model: Structure
+    reference: Structure
+
+    @property
+    def plans(self) -> dict[str, Plan]:
+        """The plans by the name of their basis."""
+        return {name: coupled.plan for name, coupled in self.coupled.items()}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Of each basis: its name, widths, the cost of its plan per unit of mass, and how diagonal the plan is."""
+        return [
+            {
+                "basis": basis.name,
+                "units": basis.size,
+                "target_units": goal.size,
+                "cost": self.coupled[basis.name].cost,
+                "diagonal": self.coupled[basis.name].plan.diagonal(),
+            }
+            for basis, goal in zip(self.model.bases, self.reference.bases, strict=True)
+            if basis.name in self.coupled
+        ]
+
+    def moved(self, reference: nn.Module, model: nn.Module) -> nn.Module:
+        """`model` carried along the plans: a new module of the reference's shapes."""
+        state = transport(model.state_dict(), self.model.bases, self.plans, self.reference.bases)
+        moved = copy.deepcopy(reference)
+        moved.load_state_dict(state)
+        return moved
+
+
+def options_of(method: str, options: Mapping[str, Any]) -> Config:
+    """The config of a method from keyword arguments.
+
+    Raises:
+        ConfigError: there is no such method, or it has no such option or value.
+    """
+    if method not in CONFIGS:
+        raise ConfigError([Problem("method", f"is {method!r}; {nearest(method, list(CONFIGS))}")])
+    return CONFIGS[method].parse({"kind": method, **options}, method)
+
+
+def align(
+    reference: nn.Module, model: nn.Module, method: str = "ot", *, inputs: Tensor | None = None, **options: Any
+) -> nn.Module:
+    """`model` in the basis of `reference`: a new module with the reference's shapes.
+
+    With a permutation (`ot` on equal widths, `weight_matching`, …) it computes what `model` computes.
+
+    Args:
+        reference: Its hidden units keep their order.
+        model: A module of the same architecture; it is not changed.
+        method: A key of `framework.fusion.METHODS`.
+        inputs: A batch (N, …), for methods that look at activations; else only its shape is used.
+        options: Of the method (`framework.fusion.config`). Beside them, `labels` (N,) are for
+            `sinkhorn_matching`, and `fix_outputs=False` lets the last layer's rows move too.
+
+    Raises:
+        InvalidInput: the two differ in architecture, hold NaN, or cannot be traced; inputs are missing.
+        ConfigError: an option that the method does not take.
+    """
+    labels, fix_outputs = options.pop("labels", None), bool(options.pop("fix_outputs", True))
+    task = Task.of(reference, model, inputs, labels, fix_outputs=fix_outputs)
+    return plans(task, options_of(method, options)).moved(reference, model)
+
+
+def plans(task: Task, config: Config) -> Alignment:
+    """The plans that the method of `config` finds.
+
+    Raises:
+        InvalidInput: inputs that the method needs are missing, widths that it cannot match, or no plan was found.
+    """
+    return Alignment(find(task, config), task.structure, task.target)

@@ -1,0 +1,102 @@
+"""What it costs to let one hidden unit stand for another, from features that come in pieces.
+
+All ground metrics follow from inner products, which add up over layers and over batches of inputs, so that no
+features need to be kept. With a_i the features of unit i of the model, b_j of unit j of the reference,
+
+    squared distance  ‖a_i - b_j‖² = ‖a_i‖² - 2 <a_i, b_j> + ‖b_j‖²                                             (1)
+    cosine distance   1 - <a_i, b_j> / (‖a_i‖ ‖b_j‖)                                                            (2)
+
+Shapes: n units of the model, m of the reference, D features.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from framework.fusion.config import Ground
+
+TINY = 1e-12
+
+
+@dataclass
+class Products:
+    """Sums over features: inner products (n, m), squared norms (n,) and (m,), sums (n,) and (m,), and their number."""
+
+    cross_nm: Tensor
+    squares_n: Tensor
+    squares_m: Tensor
+    sums_n: Tensor
+    sums_m: Tensor
+    count: int
+
+    @classmethod
+    def of(cls, model_nD: Tensor, reference_mD: Tensor) -> "Products":
+        """Of features of both models."""
+        return cls(
+            (model_nD @ reference_mD.T).double(),
+            model_nD.square().sum(1, dtype=torch.float64),
+            reference_mD.square().sum(1, dtype=torch.float64),
+            model_nD.sum(1, dtype=torch.float64),
+            reference_mD.sum(1, dtype=torch.float64),
+            model_nD.shape[1],
+        )
+
+    def __add__(self, other: "Products") -> "Products":
+        return Products(
+            self.cross_nm + other.cross_nm,
+            self.squares_n + other.squares_n,
+            self.squares_m + other.squares_m,
+            self.sums_n + other.sums_n,
+            self.sums_m + other.sums_m,
+            self.count + other.count,
+        )
+
+    def centred(self) -> "Products":
+        """Of features less each unit's mean."""
+        zeros_n, zeros_m = torch.zeros_like(self.sums_n), torch.zeros_like(self.sums_m)
+        return Products(
+            self.cross_nm - torch.outer(self.sums_n, self.sums_m) / self.count,
+            (self.squares_n - self.sums_n.square() / self.count).clamp_min(0),
+            (self.squares_m - self.sums_m.square() / self.count).clamp_min(0),
+            zeros_n,
+            zeros_m,
+            self.count,
+        )
+
+    def normalised(self) -> "Products":
+        """Of features of unit length; a unit whose features are all zero keeps them."""
+        length_n, length_m = self.squares_n.sqrt().clamp_min(TINY), self.squares_m.sqrt().clamp_min(TINY)
+        return Products(
+            self.cross_nm / torch.outer(length_n, length_m),
+            (self.squares_n > 0).double(),
+            (self.squares_m > 0).double(),
+            self.sums_n / length_n,
+            self.sums_m / length_m,
+            self.count,
+        )
+
+
+def distances(products: Products, ground: Ground) -> Tensor:
+    """The costs (n, m), float64, by equation (1) or (2), scaled and clipped as `ground` says."""
+    if ground.metric == "cosine":
+        cost_nm = 1 - products.normalised().cross_nm
+    else:
+        cost_nm = products.squares_n[:, None] - 2 * products.cross_nm + products.squares_m
+        cost_nm = cost_nm.clamp_min_(0)
+        cost_nm = cost_nm if ground.squared else cost_nm.sqrt_()
+    return _clipped(_scaled(cost_nm, ground.scale), ground.clip)
+
+
+def _scaled(cost_nm: Tensor, scale: str) -> Tensor:
+    if scale == "log":
+        return cost_nm.log1p()
+    if scale == "none":
+        return cost_nm
+    by: dict[str, Callable[[], Tensor]] = {"max": cost_nm.max, "mean": cost_nm.mean, "median": cost_nm.median}
+    return cost_nm / by[scale]().clamp_min(TINY)
+
+
+def _clipped(cost_nm: Tensor, clip: tuple[float, float] | None) -> Tensor:
+    return cost_nm if clip is None else cost_nm.clamp(*clip)

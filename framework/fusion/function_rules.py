@@ -1,0 +1,307 @@
+"""What functions and methods of tensors do to the units that run through them.
+
+They are known by name, so that `torch.add`, `operator.add` and `Tensor.add` are one. A function that is missing
+here is refused, unless nothing but fixed things go into it.
+
+Shapes: labels are tensors of units, of the shape of the activation.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from framework.fusion.units import FIXED
+from framework.fusion.walk import Unknown, Walk, spread, varies
+
+Shape = tuple[int, ...]
+
+MOVES = frozenset(
+    [
+        "reshape",
+        "view",
+        "flatten",
+        "ravel",
+        "permute",
+        "transpose",
+        "t",
+        "swapaxes",
+        "movedim",
+        "squeeze",
+        "unsqueeze",
+        "expand",
+        "expand_as",
+        "repeat",
+        "contiguous",
+        "clone",
+        "detach",
+        "getitem",
+        "chunk",
+        "split",
+        "tensor_split",
+        "cat",
+        "concat",
+        "concatenate",
+        "stack",
+        "unbind",
+        "narrow",
+        "select",
+        "unflatten",
+        "flip",
+        "roll",
+        "tile",
+        "repeat_interleave",
+        "index_select",
+        "view_as",
+        "reshape_as",
+        "pixel_shuffle",
+    ]
+)
+SAME = frozenset(
+    [
+        "to",
+        "float",
+        "double",
+        "half",
+        "type",
+        "dropout",
+        "dropout1d",
+        "dropout2d",
+        "dropout3d",
+        "neg",
+        "abs",
+        "exp",
+        "log",
+        "sqrt",
+        "rsqrt",
+        "square",
+        "reciprocal",
+        "sign",
+        "clamp",
+        "alpha_dropout",
+    ]
+)
+NONLINEAR = frozenset(
+    [
+        "relu",
+        "relu_",
+        "relu6",
+        "leaky_relu",
+        "elu",
+        "selu",
+        "celu",
+        "gelu",
+        "silu",
+        "mish",
+        "softplus",
+        "softsign",
+        "tanh",
+        "sigmoid",
+        "logsigmoid",
+        "hardtanh",
+        "hardswish",
+        "hardsigmoid",
+        "softmax",
+        "log_softmax",
+        "sin",
+        "cos",
+    ]
+)
+BINARY = frozenset(
+    [
+        "add",
+        "add_",
+        "sub",
+        "sub_",
+        "mul",
+        "mul_",
+        "div",
+        "div_",
+        "truediv",
+        "iadd",
+        "isub",
+        "imul",
+        "itruediv",
+        "maximum",
+        "minimum",
+        "pow",
+        "radd",
+        "rmul",
+        "rsub",
+    ]
+)
+REDUCES = frozenset(["mean", "sum", "amax", "amin", "var", "std", "logsumexp", "prod", "norm"])
+POOLS = frozenset(
+    [
+        "max_pool1d",
+        "max_pool2d",
+        "max_pool3d",
+        "avg_pool1d",
+        "avg_pool2d",
+        "avg_pool3d",
+        "adaptive_avg_pool1d",
+        "adaptive_avg_pool2d",
+        "adaptive_avg_pool3d",
+        "adaptive_max_pool1d",
+        "adaptive_max_pool2d",
+        "interpolate",
+        "pad",
+        "boolean_dispatch",
+    ]
+)
+
+
+def apply_function(
+    walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any], shape: Shape | None
+) -> Any:
+    """What the function or method at `node` gives for the units that it takes.
+
+    Raises:
+        Unknown: there is no rule for it.
+    """
+    name = str(getattr(node.target, "__name__", node.target)).strip("_")
+    given = [value for value in _flat([args, kwargs]) if isinstance(value, Tensor)]
+    if not given or name in ("getattr", "size", "dim", "assert"):
+        return _run(node, args, kwargs)  # sizes and other plain values
+    if name in MOVES:
+        return _run(node, args, kwargs)
+    if name in SAME:
+        return given[0]
+    if name in NONLINEAR:
+        walk.activated.append(node)
+        return given[0]
+    if name in BINARY:
+        return given[0] if len(given) == 1 else combined(walk, *given[:2])
+    if name in REDUCES:
+        return _reduced(walk, node, given[0], shape)
+    if name in POOLS and shape is not None:
+        return spread(walk.along(given[0], 1), 1, shape)
+    if name in RULES:
+        return RULES[name](walk, node, args, kwargs)
+    if shape is not None and all(bool((labels == FIXED).all()) for labels in given):
+        return torch.full(shape, FIXED, dtype=torch.int64)
+    raise Unknown("is a function with no rule for the units in it; use a layer of torch.nn for it")
+
+
+def combined(walk: Walk, first: Tensor, second: Tensor) -> Tensor:
+    """A sum or product, element by element, of tensors that are broadcast.
+
+    Raises:
+        Unknown: each is spread over units of the other.
+    """
+    over = [_is_over(first, second), _is_over(second, first)]
+    first, second = broadcast(first, second)
+    if all(over) and bool((first != FIXED).any()) and bool((second != FIXED).any()):
+        raise Unknown("is an outer product of units, which has no rule")
+    if any(over):
+        outer, inner = (first, second) if over[0] else (second, first)
+        if bool((outer != FIXED).any()):
+            walk.units.inside(inner.numpy(), outer.numpy())
+        return inner
+    levels = [walk.units.levels(labels.numpy()) for labels in (first, second)]
+    if (levels[0] == levels[1]).all() or bool((first == FIXED).any() or (second == FIXED).any()):
+        walk.units.same(first.numpy(), second.numpy())
+        return first
+    inner, outer = (first, second) if levels[0].max() < levels[1].max() else (second, first)
+    walk.units.inside(inner.numpy(), outer.numpy())
+    return inner
+
+
+def broadcast(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in the shape that they have together."""
+    shape = torch.broadcast_shapes(first.shape, second.shape)  # type: ignore[no-untyped-call]
+    return first.expand(shape), second.expand(shape)
+
+
+def _is_over(first: Tensor, second: Tensor) -> bool:
+    """Whether `first` is broadcast along a dimension along which units of `second` run."""
+    missing = max(0, second.ndim - first.ndim)
+    sizes = [1] * missing + list(first.shape)[max(0, first.ndim - second.ndim) :]
+    return any(size == 1 and varies(second, dim) for dim, size in enumerate(sizes))
+
+
+def matmul(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """(…, T, D) times (…, D, S); with a parameter of two axes it is a linear layer."""
+    first, second = (*args, *kwargs.values())[:2]
+    source = node.all_input_nodes[-1]
+    if str(source.target) in walk.loose and second.ndim == 2:
+        return _linear(walk, str(source.target), first, second, inputs_axis=0)
+    if first.ndim < 2 or second.ndim < 2:
+        raise Unknown("multiplies by a vector, which has no rule; use torch.nn.Linear")
+    return _product(walk, first, second)
+
+
+def functional_linear(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """F.linear of a parameter of the module."""
+    values = (*args, *kwargs.values())
+    source = node.all_input_nodes[1]
+    if str(source.target) not in walk.loose:
+        raise Unknown("has a weight that is computed, not a parameter")
+    outputs = _linear(walk, str(source.target), values[0], values[1], inputs_axis=1)
+    if len(values) > 2 and isinstance(values[2], Tensor):
+        return combined(walk, outputs, values[2])
+    return outputs
+
+
+def attention(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """softmax(q kᵀ) v, head by head."""
+    query, key, value = args[:3]
+    return _product(walk, _product(walk, query, key.transpose(-2, -1)), value)
+
+
+def _linear(walk: Walk, name: str, labels: Tensor, weight: Tensor, inputs_axis: int) -> Tensor:
+    walk.loose.pop(name)
+    walk.slot(name, inputs_axis, walk.along(labels, -1), "reads")
+    outputs_O = walk.units.new(weight.shape[1 - inputs_axis])
+    walk.slot(name, 1 - inputs_axis, outputs_O, "writes")
+    return spread(outputs_O, labels.ndim - 1, (*labels.shape[:-1], len(outputs_O)))
+
+
+def _product(walk: Walk, first: Tensor, second: Tensor) -> Tensor:
+    """The units of a matrix product of activations: what is summed over is the same on both sides."""
+    if varies(first, -1) or varies(second, -2):
+        if not (varies(first, -1) and varies(second, -2)):
+            fixed = torch.full((), FIXED, dtype=torch.int64)
+            for labels in (first, second):
+                walk.units.same(labels.numpy(), fixed.expand(labels.shape).numpy())
+            return torch.full((*first.shape[:-1], second.shape[-1]), FIXED, dtype=torch.int64)
+        rows, columns = broadcast(first, second.transpose(-2, -1)[..., :1, :])
+        walk.units.same(rows.numpy(), columns.numpy())
+        blocks = walk.together(first[..., :1, :], [first.ndim - 1])
+        return blocks.expand(*first.shape[:-1], second.shape[-1])
+    return combined(walk, first[..., :1].expand(*first.shape[:-1], 1), second[..., :1, :]).expand(
+        *first.shape[:-1], second.shape[-1]
+    )
+
+
+def _reduced(walk: Walk, node: fx.Node, labels: Tensor, shape: Shape | None) -> Tensor:
+    """Of a reduction: the dimensions that it takes away are those that its real shape lacks."""
+    words: dict[str, Any] = dict(zip(("dim", "keepdim"), node.args[1:], strict=False)) | dict(node.kwargs)
+    dims = words.get("dim", words.get("axis"))
+    chosen: list[Any] = [*range(labels.ndim)] if dims is None else [dims] if isinstance(dims, int) else list(dims)
+    reduced = walk.together(labels, [dim % labels.ndim for dim in chosen])
+    return reduced.reshape(shape) if shape is not None else reduced
+
+
+def _run(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if node.op == "call_method":
+        return getattr(args[0], str(node.target))(*args[1:], **kwargs)
+    if node.target is getattr or node.target is operator.getitem:
+        return node.target(*args)
+    return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
+def _flat(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [part for item in value for part in _flat(item)] if isinstance(value, tuple | list) else [value]
+
+
+RULES: dict[str, Callable[[Walk, fx.Node, tuple[Any, ...], dict[str, Any]], Tensor]] = {
+    "matmul": matmul,
+    "bmm": matmul,
+    "linear": functional_linear,
+    "scaled_dot_product_attention": attention,
+}

@@ -1,0 +1,104 @@
+"""Several models as one, in the basis of the first.
+
+fuse(models, method="ot")        align every model to the first, then average the weights
+
+W = Σ_k weight_k · W_k carried along the plan from model k to model 1                                       (1)
+"""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from framework.errors import InvalidInput, Problem
+from framework.fusion.align import options_of, plans
+from framework.fusion.repair import repair as repaired
+from framework.fusion.structure import structure_of
+from framework.fusion.task import Task, refuse_values
+
+SUM_WITHIN = 1e-6
+
+
+def fuse(
+    models: Sequence[nn.Module],
+    method: str = "ot",
+    *,
+    inputs: Tensor | None = None,
+    labels: Tensor | None = None,
+    weights: Sequence[float] | None = None,
+    repair: bool = False,
+    **options: Any,
+) -> nn.Module:
+    """One module from several of one architecture, in the basis and with the widths of the first.
+
+    Args:
+        models: Two or more; they are not changed.
+        method: A key of `framework.fusion.METHODS`; `average` matches nothing.
+        inputs: A batch (N, …) for methods and options that look at activations; else only its shape is used.
+        labels: Classes (N,) of the inputs, for `sinkhorn_matching`.
+        weights: The share of each model, summing to 1; None gives each the same.
+        repair: Whether to rescale the fused model's units to the statistics of its parents on `inputs`.
+        options: Of the method (`framework.fusion.config`), such as `source="activations"` or `solver="sinkhorn"`;
+            `fix_outputs=False` lets the last layer's rows move too.
+
+    Raises:
+        InvalidInput: fewer than two models, another architecture or other classes, NaN, shared parameters, weights
+            that do not sum to 1, missing inputs, or a module that cannot be traced.
+        ConfigError: an option that the method does not take.
+    """
+    fix_outputs = bool(options.pop("fix_outputs", True))
+    config = options_of(method, options)
+    shares = shares_of(models, weights)
+    reference = models[0]
+    refuse_values({f"models[{number}]": model for number, model in enumerate(models)})
+    structure = structure_of(reference, inputs, fix_outputs=fix_outputs)
+    parents = [reference]
+    for model in models[1:]:
+        task = Task.of(reference, model, inputs, labels, target=structure)
+        parents.append(plans(task, config).moved(reference, model))
+    fused = mean_of(parents, shares)
+    if repair:
+        if inputs is None:
+            raise InvalidInput([Problem("inputs", "repair needs inputs to see activations on; give inputs=…")])
+        return repaired(fused, parents, structure, inputs, shares)
+    return fused
+
+
+def shares_of(models: Sequence[nn.Module], weights: Sequence[float] | None) -> list[float]:
+    """The share of each model.
+
+    Raises:
+        InvalidInput: fewer than two models; weights that are too few, negative, or do not sum to 1.
+    """
+    if len(models) < 2:
+        raise InvalidInput([Problem("models", f"holds {len(models)}; at least two are fused")])
+    shares = list(weights) if weights is not None else [1 / len(models)] * len(models)
+    if len(shares) != len(models):
+        raise InvalidInput([Problem("weights", f"has {len(shares)} numbers for {len(models)} models")])
+    if min(shares) < 0 or abs(sum(shares) - 1) > SUM_WITHIN:
+        message = f"is {shares}, which sums to {sum(shares):g}; shares must be 0 or more and sum to 1"
+        raise InvalidInput([Problem("weights", message)])
+    return shares
+
+
+def mean_of(models: Sequence[nn.Module], shares: Sequence[float]) -> nn.Module:
+    """Equation (1) for models in one basis: a new module. Counters and the like are the first model's."""
+    fused = copy.deepcopy(models[0])
+    fused.load_state_dict(mean_of_states([model.state_dict() for model in models], shares))
+    return fused
+
+
+def mean_of_states(states: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
+    """The weighted mean of tensors by name; a share of 1 gives its tensors bit for bit."""
+    if 1.0 in shares:
+        return dict(states[list(shares).index(1.0)])
+    return {
+        name: sum(
+            (share * state[name] for share, state in zip(shares, states, strict=True)), torch.zeros_like(first)
+        )
+        if first.is_floating_point()
+        else first
+        for name, first in states[0].items()
+    }

@@ -1,0 +1,76 @@
+"""The plan of least cost between two sets of units.
+
+    exact       min <T, C>  over  T 1 = mu, Tᵀ 1 = nu                                                          (1)
+    sinkhorn    the same, less reg times the entropy of T (Cuturi, 2013)                                        (2)
+    unbalanced  the marginals are met at a price, reg_m KL(T 1 | mu) + reg_m KL(Tᵀ 1 | nu) (Chizat, 2018)      (3)
+
+With uniform marginals and n = m a vertex of (1) is a permutation (Birkhoff), which an assignment finds.
+
+Shapes: n units of the model, m of the reference.
+"""
+
+import warnings
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
+from torch import Tensor
+
+from framework.errors import InvalidInput, Problem
+from framework.fusion.config import OT
+from framework.fusion.plans import Plan
+
+MOST_ITERATIONS = 1_000_000
+SINKHORN_ITERATIONS = 5_000
+
+
+def assigned(cost_nn: Tensor) -> Tensor:
+    """The permutation of least cost: for each column j the row that it gets, (n,)."""
+    columns, rows = linear_sum_assignment(cost_nn.numpy().T)
+    order = torch.empty(len(columns), dtype=torch.int64)
+    order[torch.from_numpy(columns)] = torch.from_numpy(rows)
+    return order
+
+
+def solve(cost_nm: Tensor, mass_n: Tensor, mass_m: Tensor, config: OT, where: str = "") -> Plan:
+    """The plan between units of mass (n,) and (m,), each summing to 1, as `config` says.
+
+    Raises:
+        InvalidInput: `solver=assignment` for different widths, or a solver that did not converge.
+    """
+    uniform = cost_nm.shape[0] == cost_nm.shape[1] and config.marginals == "uniform"
+    if config.solver == "assignment" and not uniform:
+        message = (
+            f"has {cost_nm.shape[0]} and {cost_nm.shape[1]} units, which no assignment matches; use solver=exact"
+        )
+        raise InvalidInput([Problem(where, message)])
+    if uniform and config.solver in ("exact", "assignment"):
+        return Plan(index=assigned(cost_nm))
+    coupling = _coupling(cost_nm.numpy(), mass_n.numpy(), mass_m.numpy(), config, where)
+    return Plan(coupling=torch.from_numpy(coupling))
+
+
+def _coupling(
+    cost: "np.ndarray", mass_n: "np.ndarray", mass_m: "np.ndarray", config: OT, where: str
+) -> "np.ndarray":
+    import ot  # type: ignore[import-untyped]
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if config.solver in ("exact", "emd"):
+            found = ot.emd(mass_n, mass_m, cost, numItermax=MOST_ITERATIONS)
+        elif config.solver == "sinkhorn":
+            found = ot.sinkhorn(
+                mass_n, mass_m, cost, config.reg, method="sinkhorn_log", numItermax=SINKHORN_ITERATIONS
+            )
+        else:
+            found = ot.unbalanced.sinkhorn_unbalanced(
+                mass_n, mass_m, cost, config.reg, config.reg_m, method="sinkhorn_stabilized",
+                numItermax=SINKHORN_ITERATIONS,
+            )  # fmt: skip
+    coupling = np.asarray(found)
+    if not np.isfinite(coupling).all() or coupling.sum() <= 0:
+        told = "; ".join(str(warning.message) for warning in caught)
+        message = f"solver={config.solver} with reg={config.reg} gave no plan ({told}); use a larger reg"
+        raise InvalidInput([Problem(where, message)])
+    return coupling

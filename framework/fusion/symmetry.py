@@ -1,0 +1,84 @@
+"""Permutations of hidden units: drawn at random, and put to the test on a module.
+
+Shapes: n units of a basis, B blocks.
+"""
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from framework.errors import InvalidInput, Problem
+from framework.fusion.bases import Basis, Shape
+from framework.fusion.plans import Plan, transport
+from framework.models.graph import in_eval_mode
+
+SINGLE, DOUBLE = 1e-4, 1e-8  # largest difference of outputs, relative to the largest output
+
+
+def random_plans(bases: Sequence[Basis], seed: int) -> dict[str, Plan]:
+    """A permutation of each basis, by name; blocks move as wholes, alike where bases are tied."""
+    generator = torch.Generator().manual_seed(seed)
+    outer: dict[int, Tensor] = {}
+    plans = {}
+    for basis in bases:
+        if basis.tie is None:
+            plans[basis.name] = Plan(index=torch.randperm(basis.size, generator=generator))
+            continue
+        order = outer.setdefault(basis.tie, torch.randperm(len(basis.blocks), generator=generator))
+        index = torch.empty(basis.size, dtype=torch.int64)
+        for there, here in enumerate(order.tolist()):
+            units = basis.blocks[here]
+            index[basis.blocks[there]] = units[torch.randperm(len(units), generator=generator)]
+        plans[basis.name] = Plan(index=index)
+    return plans
+
+
+def permuted(module: nn.Module, bases: Sequence[Basis], plans: dict[str, Plan]) -> nn.Module:
+    """A copy of `module` with its hidden units in another order; it computes the same."""
+    moved = copy.deepcopy(module)
+    moved.load_state_dict(transport(module.state_dict(), bases, plans))
+    return moved
+
+
+def check(module: nn.Module, bases: Sequence[Basis], input_shape: Shape) -> None:
+    """Permute at random and compare what comes out.
+
+    Raises:
+        InvalidInput: with each basis whose permutation changes the outputs.
+    """
+    plans = random_plans(bases, seed=0)
+    inputs = torch.rand(2, *input_shape, generator=torch.Generator().manual_seed(0))
+    if _unchanged(module, bases, plans, inputs, SINGLE):
+        return
+    # Rounding can be large in single precision, where weights are; in double precision it decides nothing.
+    exact = copy.deepcopy(module).double()
+    if _unchanged(exact, bases, plans, inputs.double(), DOUBLE):
+        return
+    wrong = [
+        basis.name
+        for basis in bases
+        if not _unchanged(exact, bases, {basis.name: plans[basis.name]}, inputs.double(), DOUBLE)
+    ]
+    message = "its units cannot be told from the graph: a permutation changes the outputs"
+    raise InvalidInput([Problem(name, message) for name in wrong or ["all bases"]], type(module).__name__)
+
+
+def _unchanged(
+    module: nn.Module, bases: Sequence[Basis], plans: dict[str, Plan], inputs: Tensor, tolerance: float
+) -> bool:
+    moved = transport(dict(module.state_dict()), bases, plans)
+    with in_eval_mode(module):
+        return _same(functional_call(module, moved, (inputs,)), module(inputs), tolerance)
+
+
+def _same(found: object, expected: object, tolerance: float) -> bool:
+    if isinstance(expected, Tensor) and isinstance(found, Tensor):
+        return bool(((found - expected).abs().max() <= tolerance * expected.abs().max().clamp_min(1.0)).all())
+    if isinstance(expected, dict) and isinstance(found, dict):
+        return all(_same(found[key], expected[key], tolerance) for key in expected)
+    if isinstance(expected, tuple | list) and isinstance(found, tuple | list):
+        return all(_same(*pair, tolerance) for pair in zip(found, expected, strict=True))
+    return found == expected

@@ -1,0 +1,153 @@
+"""Two models that are to be matched, checked before anything is computed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from framework.errors import InvalidInput, Problem
+from framework.fusion.plans import State
+from framework.fusion.structure import Structure, structure_of
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model and the reference that it is brought to.
+
+    Attributes:
+        reference, model: The modules.
+        target, structure: The structure of each; one object where their widths are equal.
+        inputs: (N, …) or nothing.
+        labels: Classes (N,) of the inputs, or nothing.
+    """
+
+    reference: nn.Module
+    model: nn.Module
+    target: Structure
+    structure: Structure
+    inputs: Tensor | None
+    labels: Tensor | None
+
+    @classmethod
+    def of(
+        cls,
+        reference: nn.Module,
+        model: nn.Module,
+        inputs: Tensor | None = None,
+        labels: Tensor | None = None,
+        *,
+        target: Structure | None = None,
+        fix_outputs: bool = True,
+    ) -> Self:
+        """Check and trace. `target` is the structure of the reference, where it is known.
+
+        Raises:
+            InvalidInput: NaN, another architecture or other classes, shared parameters, no shape of inputs, or a
+                module that cannot be traced.
+        """
+        refuse_values({"reference": reference, "model": model})
+        refuse_other_names(reference.state_dict(), model.state_dict())
+        target = target or structure_of(reference, inputs, fix_outputs=fix_outputs)
+        structure = target
+        if _shapes(model) != _shapes(reference) or type(model) is not type(reference):
+            like = inputs if inputs is not None else torch.empty(1, *target.input_shape)
+            structure = structure_of(model, like, fix_outputs=fix_outputs)
+            refuse_differences(structure, target, model.state_dict(), reference.state_dict())
+        return cls(reference, model, target, structure, inputs, labels)
+
+    @property
+    def states(self) -> tuple[State, State]:
+        """The weights of the model and of the reference."""
+        return self.model.state_dict(), self.reference.state_dict()
+
+    def drawn(self, number: int, seed: int) -> Tensor:
+        """A seeded draw of so many inputs.
+
+        Raises:
+            InvalidInput: there are none, or fewer than asked for.
+        """
+        if self.inputs is None:
+            raise InvalidInput([Problem("inputs", "are needed to see activations on; give inputs=…")])
+        if len(self.inputs) < number:
+            raise InvalidInput([Problem("num_samples", f"is {number}, and there are {len(self.inputs)} inputs")])
+        order = torch.randperm(len(self.inputs), generator=torch.Generator().manual_seed(seed))
+        return self.inputs[order[:number]]
+
+    def refuse_widths(self) -> None:
+        """Refuse models of different widths.
+
+        Raises:
+            InvalidInput: with each parameter whose shape differs.
+        """
+        mine, theirs = self.states
+        problems = [
+            Problem(
+                name,
+                f"is {tuple(tensor.shape)}, in the reference {tuple(theirs[name].shape)}; permutations need equal "
+                "widths: use method=ot",
+            )
+            for name, tensor in mine.items()
+            if tensor.shape != theirs[name].shape
+        ]
+        if problems:
+            raise InvalidInput(problems)
+
+
+def refuse_values(modules: Mapping[str, nn.Module]) -> None:
+    """Refuse weights that are NaN or infinite.
+
+    Raises:
+        InvalidInput: with each such tensor.
+    """
+    problems = [
+        Problem(f"{who}.{name}", "holds NaN or infinite numbers: this model cannot be fused")
+        for who, module in modules.items()
+        for name, tensor in module.state_dict().items()
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
+    ]
+    if problems:
+        raise InvalidInput(problems)
+
+
+def refuse_other_names(reference: State, model: State) -> None:
+    """Refuse models whose parameters have other names.
+
+    Raises:
+        InvalidInput: with each name that one of them lacks.
+    """
+    problems = [Problem(name, "is in the reference alone") for name in reference if name not in model]
+    problems += [Problem(name, "is in the model alone") for name in model if name not in reference]
+    if problems:
+        raise InvalidInput(problems, "the models differ in architecture")
+
+
+def refuse_differences(structure: Structure, target: Structure, model: State, reference: State) -> None:
+    """Refuse models that differ in more than the widths of hidden layers: in inputs, classes or kernels.
+
+    Raises:
+        InvalidInput: with each parameter whose shape differs where no hidden units lie.
+    """
+    lies = [
+        [[(place.name, place.axis, place.role) for place in basis.places] for basis in part.bases]
+        for part in (structure, target)
+    ]
+    if lies[0] != lies[1]:
+        raise InvalidInput([Problem("", "the models connect their hidden units in different ways")])
+    hidden = {(name, axis % model[name].ndim) for places in lies[0] for name, axis, _ in places}
+    problems = [
+        Problem(name, f"is {tuple(tensor.shape)}, in the reference {tuple(reference[name].shape)}")
+        for name, tensor in model.items()
+        if tensor.ndim != reference[name].ndim
+        or any(
+            mine != theirs and (name, axis) not in hidden
+            for axis, (mine, theirs) in enumerate(zip(tensor.shape, reference[name].shape, strict=True))
+        )
+    ]
+    if problems:
+        raise InvalidInput(problems, "the models differ in more than the widths of their hidden layers")
+
+
+def _shapes(module: nn.Module) -> list[tuple[int, ...]]:
+    return [tuple(tensor.shape) for tensor in module.state_dict().values()]

@@ -1,0 +1,116 @@
+"""Weight matching: the permutations that bring all weights of a model closest to those of a reference.
+
+    max over permutations   Σ over parameters <W_ref, P W>                                                     (1)
+
+(Ainsworth, Hayase and Srinivasa, "Git Re-Basin", 2023, algorithm 1.) Basis by basis, in random order, the
+assignment that is best for all parameters on which the basis lies, rows and columns alike, with the other bases as
+they are; until a whole round changes nothing. No step makes (1) smaller.
+
+Shapes: n units of a basis.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from framework.fusion.bases import Basis
+from framework.fusion.config import WeightMatching
+from framework.fusion.features import Weights
+from framework.fusion.layerwise import Coupled
+from framework.fusion.plans import Plan, State
+from framework.fusion.solvers import assigned
+
+GAIN = 1e-9  # of (1), relative to its scale, below which a new assignment is a tie
+
+
+def weight_matching(
+    model: State, reference: State, bases: Sequence[Basis], config: WeightMatching
+) -> dict[str, Coupled]:
+    """A permutation for every basis, by name. The cost of a plan is -(1) over the parameters of its basis, per unit."""
+    generator = torch.Generator().manual_seed(config.seed)
+    best: dict[str, Coupled] = {}
+    for _ in range(config.starts):
+        search = Search(model, reference, bases)
+        search.run(config.passes, generator)
+        found = {basis.name: search.coupled(basis) for basis in bases}
+        if not best or _total(found, bases) < _total(best, bases):
+            best = found
+    return best
+
+
+class Search:
+    """Coordinate ascent on (1) from the identity."""
+
+    def __init__(self, model: State, reference: State, bases: Sequence[Basis]) -> None:
+        self.bases = bases
+        self.plans = {basis.name: Plan.identity(basis.size) for basis in bases}
+        self.weights = Weights(model, reference, bases, bases, normalise_rows=False)
+        self.scale = sum(float(tensor.double().square().sum()) for tensor in reference.values())
+
+    def run(self, passes: int, generator: torch.Generator) -> None:
+        """Rounds over all bases, until one changes nothing or there were `passes`."""
+        groups: dict[object, list[Basis]] = {}
+        for basis in self.bases:
+            groups.setdefault(basis.name if basis.tie is None else basis.tie, []).append(basis)
+        tied = list(groups.values())
+        for _ in range(passes):
+            order = torch.randperm(len(tied), generator=generator).tolist()
+            better = [self._improve(tied[number]) for number in order]
+            if not any(better):
+                break
+
+    def coupled(self, basis: Basis) -> Coupled:
+        """The plan of `basis` with its cost."""
+        plan = self.plans[basis.name]
+        index = plan.index if plan.index is not None else torch.arange(basis.size)
+        return Coupled(plan, -float(self.gains(basis)[index, torch.arange(basis.size)].mean()))
+
+    def gains(self, basis: Basis) -> Tensor:
+        """What (1) gains by putting unit i of the model in place j, (n, n), the other bases as they are."""
+        gain = torch.zeros(basis.size, basis.size, dtype=torch.float64)
+        for place in basis.places:
+            gain += self.weights.product(basis, place, place, self.plans).cross_nm
+        return gain
+
+    def _improve(self, tied: Sequence[Basis]) -> bool:
+        gains = [self.gains(basis) for basis in tied]
+        orders = _in_blocks(tied, gains) if tied[0].blocks else [assigned(-gains[0])]
+        before = sum(_value(gain, self.plans[basis.name].index) for basis, gain in zip(tied, gains, strict=True))
+        after = sum(_value(gain, order) for gain, order in zip(gains, orders, strict=True))
+        if after - before <= GAIN * self.scale:
+            return False
+        for basis, order in zip(tied, orders, strict=True):
+            self.plans[basis.name] = Plan(index=order)
+        return True
+
+
+def _value(gain: Tensor, order: Tensor | None) -> float:
+    if order is None:
+        raise ValueError("a permutation is needed")
+    return float(gain[order, torch.arange(len(order))].sum())
+
+
+def _in_blocks(tied: Sequence[Basis], gains: Sequence[Tensor]) -> list[Tensor]:
+    """Blocks as wholes, by the best that their insides can reach; the insides each for itself."""
+    blocks = len(tied[0].blocks)
+    total = torch.zeros(blocks, blocks, dtype=torch.float64)
+    inner: dict[tuple[int, int, int], Tensor] = {}
+    for number, gain in enumerate(gains):
+        for here in range(blocks):
+            for there in range(blocks):
+                part = gain[tied[number].blocks[here]][:, tied[number].blocks[there]]
+                inner[number, here, there] = assigned(-part)
+                total[here, there] += _value(part, inner[number, here, there])
+    outer = assigned(-total).tolist()
+    orders = []
+    for number, basis in enumerate(tied):
+        order = torch.empty(basis.size, dtype=torch.int64)
+        for there, here in enumerate(outer):
+            order[basis.blocks[there]] = basis.blocks[here][inner[number, here, there]]
+        orders.append(order)
+    return orders
+
+
+def _total(found: dict[str, Coupled], bases: Sequence[Basis]) -> float:
+    return sum(found[basis.name].cost * basis.size for basis in bases)
