@@ -8,6 +8,7 @@ from framework.config import Config
 
 Width = Annotated[int, Field(ge=1)]
 Output = Literal["sigmoid", "linear"]
+Multiplier = Annotated[float, Field(gt=0)]
 
 LATENT = "Size of the latent space, in numbers per image."
 HIDDEN = "Widths of the encoder's hidden layers, in neurons, from the image on; the decoder mirrors them."
@@ -15,6 +16,11 @@ OUTPUT = (
     "What the decoder ends in: sigmoid, for images in [0, 1] (data.normalise=unit), or linear, for images on any "
     "scale."
 )
+WIDTH = (
+    "Factor of every number of channels, rounded, at least one channel each: 2 doubles the 64 of the first "
+    "convolution and all that follow, 0.25 leaves a quarter."
+)
+BATCH_NORM = "Whether every convolution is followed by batch normalisation (true or false)."
 
 
 class PCKTAE(Config):
@@ -100,4 +106,44 @@ class ViT(Config):
         return self
 
 
-ModelConfig = Annotated[PCKTAE | MLPAutoencoder | VAE | AE | ResNet18 | ViT, Field(discriminator="kind")]
+class MLP(Config):
+    """A fully connected classifier."""
+
+    kind: Literal["mlp"] = Field("mlp", description="Selects the fully connected classifier.")
+    hidden: tuple[Width, ...] = Field(
+        (400, 200, 100),
+        description="Widths of the hidden layers, in neurons, from the image on; the latents are the last one's, "
+        "after its ReLU, or the pixels where there is none.",
+    )
+    bias: bool = Field(False, description="Whether the linear layers have biases (true or false).")
+
+
+class VGG(Config):
+    """A VGG as it is used on small images: convolutions and one linear layer."""
+
+    kind: Literal["vgg"] = Field("vgg", description="Selects the VGG.")
+    depth: Literal[11, 13, 16, 19] = Field(
+        11, description="Number of the original's layers with weights: 8, 10, 13 or 16 of them are convolutions."
+    )
+    width: Multiplier = Field(1.0, description=WIDTH)
+    batch_norm: bool = Field(True, description=BATCH_NORM)
+    bias: bool = Field(True, description="Whether convolutions and linear layer have biases (true or false).")
+
+
+class CIFARResNet(Config):
+    """A ResNet as it is used on small images: its first convolution keeps the image's size."""
+
+    kind: Literal["cifar_resnet"] = Field("cifar_resnet", description="Selects the ResNet for small images.")
+    depth: Literal[18, 34, 50] = Field(
+        18, description="Number of layers with weights; 50 is made of bottlenecks, with four times the latents."
+    )
+    width: Multiplier = Field(1.0, description=WIDTH)
+    batch_norm: bool = Field(True, description=BATCH_NORM)
+    bias: bool = Field(
+        True, description="Whether the linear layer has a bias (true or false); the convolutions have none."
+    )
+
+
+ModelConfig = Annotated[
+    PCKTAE | MLPAutoencoder | VAE | AE | ResNet18 | ViT | MLP | VGG | CIFARResNet, Field(discriminator="kind")
+]

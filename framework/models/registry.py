@@ -7,12 +7,26 @@ import torch
 from framework.config import Config
 from framework.models.ae import ConvolutionalAutoencoder
 from framework.models.base import Model, Shape, Task
+from framework.models.cifar_resnet import CIFARResNetClassifier
 from framework.models.classifier import Classifier
-from framework.models.config import AE, PCKTAE, VAE, MLPAutoencoder, ModelConfig, ResNet18, ViT
+from framework.models.config import (
+    AE,
+    MLP,
+    PCKTAE,
+    VAE,
+    VGG,
+    CIFARResNet,
+    MLPAutoencoder,
+    ModelConfig,
+    ResNet18,
+    ViT,
+)
 from framework.models.mlp import DenseAutoencoder
+from framework.models.mlp_classifier import DenseClassifier
 from framework.models.pcktae import PocketAutoencoder
 from framework.models.resnet import ResNetClassifier
 from framework.models.vae import VariationalAutoencoder
+from framework.models.vgg import VGGClassifier
 from framework.models.vit import VisionTransformerClassifier
 
 
@@ -30,6 +44,9 @@ MODELS = {
     "ae": Entry(AE, ConvolutionalAutoencoder),
     "resnet18": Entry(ResNet18, ResNetClassifier),
     "vit": Entry(ViT, VisionTransformerClassifier),
+    "mlp": Entry(MLP, DenseClassifier),
+    "vgg": Entry(VGG, VGGClassifier),
+    "cifar_resnet": Entry(CIFARResNet, CIFARResNetClassifier),
 }
 
 

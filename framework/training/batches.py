@@ -4,7 +4,7 @@ Shapes: B images in a batch.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from framework.data.vision import ImageSet
 
-Batch = list[Tensor]  # images (B, C, H, W), labels (B,)
+Batch = list[Tensor]  # images (B, C, H, W), labels (B,), and what else belongs to an image
 
 
 class BatchOrder(Sampler[Tensor]):
@@ -41,16 +41,18 @@ class BatchOrder(Sampler[Tensor]):
 
 
 class Batches:
-    """An iterable of batches that are indexed in this process; the tensors stay on the device they are on."""
+    """An iterable of batches that are indexed in this process; the tensors stay on the device they are on.
 
-    def __init__(self, images: ImageSet, order: BatchOrder) -> None:
-        self.images, self.order = images, order
+    Each batch has the same rows of every tensor: images, labels, and what else belongs to an image.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], order: BatchOrder) -> None:
+        self.tensors, self.order = tuple(tensors), order
 
     def __iter__(self) -> Iterator[Batch]:
-        images, labels = self.images.images, self.images.labels
         for positions in self.order:
-            chosen = positions.to(images.device)
-            yield [images[chosen], labels[chosen]]
+            chosen = positions.to(self.tensors[0].device)
+            yield [tensor[chosen] for tensor in self.tensors]
 
     def __len__(self) -> int:
         return len(self.order)
@@ -64,9 +66,12 @@ class _Indexed(Dataset[Batch]):
         return [self.images.images[positions], self.images.labels[positions]]
 
 
+Loader = Batches | DataLoader[Batch]
+
+
 def batches(
     images: ImageSet, batch_size: int, shuffle_seed: int | None, num_workers: int, device: torch.device
-) -> Batches | DataLoader[Batch]:
+) -> Loader:
     """Batches in an order that depends on `shuffle_seed` alone (None: as they lie), not on `num_workers`."""
     order = BatchOrder(len(images), batch_size, shuffle_seed)
     if num_workers:
@@ -78,5 +83,4 @@ def batches(
             num_workers=num_workers,
             generator=torch.Generator().manual_seed(shuffle_seed or 0),
         )
-    here = ImageSet(images.images.to(device), images.labels.to(device), images.indices)
-    return Batches(here, order)
+    return Batches([images.images.to(device), images.labels.to(device)], order)

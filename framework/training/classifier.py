@@ -3,19 +3,18 @@
 Shapes: B images in a batch, K classes.
 """
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from framework.metrics.classification import cross_entropy_per_image
-from framework.models.classifier import Classifier
 from framework.training.batches import Batch
 from framework.training.module import Training
 
 
 class ClassifierTraining(Training):
-    """Trains `model` to tell the classes; the loss is the cross-entropy in nats."""
+    """Trains `model`, any module that gives logits, to tell the classes; the loss is the cross-entropy in nats."""
 
     error = "cross_entropy"
-    model: Classifier
+    model: nn.Module
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """The loss, and the `cross_entropy` (B,) of the images in the batch, in train mode."""

@@ -1,20 +1,23 @@
 """What it takes to train one model. This module knows no tensor."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue, field_validator, model_validator
 
-from framework.config import Config, no_effect, replicate
+from framework.config import no_effect, replicate
 from framework.data.config import DataConfig
 from framework.models.config import PCKTAE, ModelConfig
+from framework.training.optimizers import Optimisation
 
 
-class TrainingConfig(Config):
+class TrainingConfig(Optimisation):
     """One trained model: data, architecture, seed and optimisation. Its artifact has the kind `model`.
 
     With the defaults (PCKTAE with 8 latent dimensions, digits, 30 epochs) the test error is about 0.043 per
     pixel, reached in four to eight seconds on one core; an MLP autoencoder reaches 0.013.
     """
+
+    EPOCHS: ClassVar[str] = "max_epochs"
 
     data: DataConfig = Field(DataConfig(), description="The images that the model is trained on.")
     classes: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
@@ -26,18 +29,18 @@ class TrainingConfig(Config):
     )
     model: ModelConfig = Field(PCKTAE(), description="The architecture.")
     seed: int = replicate(
-        0, description="Seed of the initial weights, of the order of the batches and of dropout."
+        0, description="Seed of the initial weights, of the order of the batches, of dropout and of augment."
     )
     max_epochs: int = Field(30, ge=1, description="Number of passes over the train split, in epochs.")
-    batch_size: int = Field(64, ge=2, description="Images per optimiser step.")
-    learning_rate: float = Field(5e-3, gt=0, description="Step size of Adam in the first epoch, without unit.")
-    schedule: Literal["constant", "linear"] = Field(
-        "constant",
-        description="How the step size goes on: constant, or linear, which multiplies it by "
-        "1 - epoch / max_epochs, with epochs counted from 0.",
+    early_stopping: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="Stop after these many epochs in a row without a smaller val error; null goes on to "
+        "max_epochs. The schedule is laid out for max_epochs either way.",
     )
-    weight_decay: float = Field(
-        0.0, ge=0, description="Factor of the L2 penalty that Adam adds to the gradient, without unit."
+    augment: Literal["none", "flip_crop"] = Field(
+        "none",
+        description="What is done to the images of the train split before a model sees them: none, or flip_crop, "
+        "which moves each by up to 4 pixels each way, with black where it leaves, and mirrors half of them.",
     )
     checkpoint_every: int | None = Field(
         None,

@@ -1,12 +1,12 @@
-"""What learning has in common, whatever the model: Adam, and the schedule of its step size. Knows no loss."""
+"""What learning has in common, whatever the model: the optimiser, and its step size by epoch. Knows no loss."""
 
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
+from torch import nn
 
-from framework.models.base import Model
-from framework.training.config import TrainingConfig
+from framework.training.optimizers import LARS, SGD, Optimisation, rate_factor
 
 
 class Training(pl.LightningModule):
@@ -19,20 +19,37 @@ class Training(pl.LightningModule):
 
     error: ClassVar[str]
 
-    def __init__(self, model: Model, config: TrainingConfig) -> None:
+    def __init__(self, model: nn.Module, config: Optimisation) -> None:
         super().__init__()
         self.model = model
         self.config = config
 
     def configure_optimizers(self) -> Any:
-        """Adam, with a constant step size, or one that falls in a line to zero after the last epoch."""
-        optimizer = torch.optim.Adam(
-            self.model.parameters(),
-            lr=self.config.learning_rate,
-            weight_decay=self.config.weight_decay,
-            fused=self.device.type == "cpu",  # on a GPU Lightning refuses it beside clipping in mixed precision
-        )
-        if self.config.schedule == "constant":
+        """The optimiser of the config, with a schedule where its step size does not stay."""
+        # On a GPU Lightning refuses a fused optimiser beside clipping in mixed precision.
+        optimizer = build_optimizer(self.model, self.config, fused=self.device.type == "cpu")
+        if self.config.schedule == "constant" and not self.config.warmup_epochs:
             return optimizer
-        epochs = self.config.max_epochs
-        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 - epoch / epochs)]
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate_factor(self.config, epoch))
+        return [optimizer], [schedule]
+
+
+def build_optimizer(model: nn.Module, config: Optimisation, *, fused: bool) -> torch.optim.Optimizer:
+    """The optimiser of `config` for the parameters of `model`; `fused` says whether Adam runs as one kernel."""
+    chosen = config.optimizer
+    both: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
+    if isinstance(chosen, SGD):
+        return torch.optim.SGD(model.parameters(), momentum=chosen.momentum, nesterov=chosen.nesterov, **both)
+    if not isinstance(chosen, LARS):
+        return torch.optim.Adam(model.parameters(), fused=fused, **both)
+    from lightly.utils import lars  # type: ignore[import-untyped]
+
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [parameter for parameter in parameters if parameter.ndim > 1]},
+        # Without decay this implementation does not scale either.
+        {"params": [parameter for parameter in parameters if parameter.ndim <= 1], "weight_decay": 0.0},
+    ]
+    trust = chosen.trust_coefficient
+    layerwise: torch.optim.Optimizer = lars.LARS(groups, momentum=chosen.momentum, trust_coefficient=trust, **both)
+    return layerwise

@@ -14,12 +14,14 @@ from framework.models.classifier import Classifier
 from framework.models.config import VAE
 from framework.models.registry import build
 from framework.models.vae import VariationalAutoencoder
+from framework.training.augmentation import augmented, black
 from framework.training.autoencoder import AutoencoderTraining
 from framework.training.batches import batches
 from framework.training.callbacks.checkpoints import Checkpoints
 from framework.training.callbacks.epoch_log import EpochLog
 from framework.training.callbacks.learning_rate import LearningRate
 from framework.training.callbacks.losses import Losses
+from framework.training.callbacks.patience import Patience
 from framework.training.callbacks.reconstructions import Reconstructions
 from framework.training.callbacks.timing import Timing
 from framework.training.checkpoints import load_model, save_description
@@ -63,6 +65,8 @@ def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback
     losses = Losses(module.error)
     checkpoints = Checkpoints(folder, losses, config.checkpoint_every)
     own: list[Callback] = [losses, LearningRate(), Timing(run), checkpoints]
+    if config.early_stopping:
+        own.append(Patience(losses, config.early_stopping))
     if config.reconstructions_every and isinstance(model, Autoencoder):
         own.append(Reconstructions(run, splits, config.reconstructions_every))
     trainer = build_trainer(
@@ -71,7 +75,8 @@ def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback
         callbacks=[*own, *callbacks, EpochLog(run)],
         options=config.trainer,
     )
-    train_batches = batches(train, config.batch_size, config.seed, config.num_workers, device)
+    plain_batches = batches(train, config.batch_size, config.seed, config.num_workers, device)
+    train_batches = augmented(plain_batches, config.augment, black(splits), config.seed)
     val_batches = batches(val, config.batch_size, None, config.num_workers, device)
     with silence():
         trainer.fit(module, train_batches, val_batches)

@@ -7,6 +7,7 @@ from pytorch_lightning import Callback, Trainer
 
 from framework.data.vision import Splits
 from framework.report.figures import image_grid
+from framework.training.callbacks.patience import is_last
 from framework.training.evaluation import evaluating
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Reconstructions(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
         """Log the picture where its turn has come, or the last epoch has."""
         epoch = trainer.current_epoch + 1
-        if epoch % self.every == 0 or epoch == trainer.max_epochs:
+        if epoch % self.every == 0 or is_last(trainer):
             model = pl_module.get_submodule("model")
             with evaluating(model):
                 reconstructed = model(self.images.to(pl_module.device)).cpu()

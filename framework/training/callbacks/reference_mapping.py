@@ -21,6 +21,7 @@ from framework.metrics.reconstruction import mse_per_image
 from framework.metrics.representation import Representation, distance_per_image
 from framework.models.base import Model
 from framework.training.callbacks.epoch_log import Measure
+from framework.training.callbacks.patience import is_last
 from framework.training.evaluation import evaluating
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class ReferenceMapping(Measure):
         """Fit and score where its turn has come."""
         epoch = trainer.current_epoch + 1
         self._latest = {}
-        if epoch % self.every and epoch != trainer.max_epochs:
+        if epoch % self.every and not is_last(trainer):
             return
         model = pl_module.get_submodule("model")
         if not isinstance(model, Model):

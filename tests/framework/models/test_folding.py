@@ -3,15 +3,26 @@ import torch
 from torch import nn
 
 from framework.models import MODELS, build
-from framework.models.config import AE, PCKTAE
+from framework.models.config import AE, MLP, PCKTAE, VGG, CIFARResNet
 from framework.models.folding import Folded, folded
 from framework.models.stages import AT_ONCE
 
 KINDS = {
-    **{kind: entry.config(latent_dim=6) for kind, entry in MODELS.items()},
+    **{
+        kind: entry.config(latent_dim=6)
+        for kind, entry in MODELS.items()
+        if "latent_dim" in entry.config.model_fields
+    },
+    "mlp": MLP(hidden=(6,)),
+    "vgg": VGG(width=0.125),
+    "cifar_resnet": CIFARResNet(width=0.125),
     "narrow_ae": AE(latent_dim=6, channels=(4, 8, 12), hidden=30),
     "linear_ae": AE(latent_dim=6, channels=(20, 40), hidden=30, output="linear"),
 }
+
+
+def test_every_kind_is_there():
+    assert set(MODELS) <= set(KINDS)
 
 
 def lived_in(module, inputs):
@@ -30,7 +41,7 @@ def lived_in(module, inputs):
 def test_the_fast_decoder_is_the_decoder(kind, shape):
     torch.manual_seed(0)
     model = lived_in(build(KINDS[kind], shape), lambda: torch.rand(16, *shape))
-    latents = torch.randn(30, 6)
+    latents = torch.randn(30, model.latent_dim)
     with torch.no_grad():
         expected = model.decode(latents)
     fast = model.fast_decoder()

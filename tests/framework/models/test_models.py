@@ -11,19 +11,22 @@ from framework.models.config import PCKTAE, MLPAutoencoder, ModelConfig
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 8, 8)]
 AUTOENCODERS = ("pcktae", "mlp_autoencoder", "vae", "ae")
-CLASSIFIERS = ("resnet18", "vit")
+CLASSIFIERS = ("resnet18", "vit", "mlp", "vgg", "cifar_resnet")
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", MODELS)
 def test_encode_decode_and_forward_have_the_declared_shapes(kind, shape):
-    model = build(MODELS[kind].config(latent_dim=5), shape, num_classes=7).eval()
+    config = MODELS[kind].config
+    takes_a_size = "latent_dim" in config.model_fields
+    model = build(config(latent_dim=5) if takes_a_size else config(), shape, num_classes=7).eval()
+    size = 5 if takes_a_size else model.latent_dim
     images = torch.rand(3, *shape)
     latents = model.encode(images)
-    assert latents.shape == (3, 5)
+    assert latents.shape == (3, size)
     assert model.decode(latents).shape == ((3, 7) if kind in CLASSIFIERS else images.shape)
     assert torch.equal(model(images), model.decode(latents))
-    assert (model.latent_dim, model.input_shape) == (5, shape)
+    assert (model.latent_dim, model.input_shape) == (size, shape)
 
 
 @pytest.mark.parametrize("kind", MODELS)

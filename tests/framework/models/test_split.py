@@ -5,7 +5,7 @@ from torch import nn
 
 from framework.errors import InvalidInput
 from framework.models import MODELS, build
-from framework.models.config import AE, PCKTAE, VAE, MLPAutoencoder, ResNet18, ViT
+from framework.models.config import AE, MLP, PCKTAE, VAE, VGG, CIFARResNet, MLPAutoencoder, ResNet18, ViT
 from framework.models.folding import Folded
 from framework.models.split import split, stitching_points
 
@@ -17,6 +17,9 @@ SMALL = (
     AE(channels=(4, 6), hidden=10),
     ResNet18(),
     ViT(hidden_dim=8, num_layers=2),
+    MLP(hidden=(10, 9, 8, 7)),
+    VGG(width=0.1),
+    CIFARResNet(width=0.1),
 )
 
 

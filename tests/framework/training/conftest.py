@@ -15,6 +15,9 @@ KINDS = {
     "ae": {"channels": [4, 8], "hidden": 20, "latent_dim": 4},
     "resnet18": {"latent_dim": 6},
     "vit": {"hidden_dim": 16, "num_layers": 1, "mlp_dim": 16},
+    "mlp": {"hidden": [32, 16]},
+    "vgg": {"width": 0.125},
+    "cifar_resnet": {"width": 0.125},
 }
 
 

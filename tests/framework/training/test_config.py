@@ -26,6 +26,9 @@ def test_a_decoder_that_cannot_reach_standardised_images_is_refused(model, reaso
         {"kind": "mlp_autoencoder"},
         {"kind": "resnet18"},
         {"kind": "vit"},
+        {"kind": "mlp"},
+        {"kind": "vgg"},
+        {"kind": "cifar_resnet"},
     ],
 )
 def test_standardised_images_are_taken_where_they_can_be(model):
@@ -47,6 +50,12 @@ def test_what_is_trained_differs_has_another_identity():
             {"classes": [0, 2]},
             {"schedule": "linear"},
             {"model": {"kind": "vae"}},
+            {"model": {"kind": "vgg"}},
+            {"optimizer": {"kind": "sgd"}},
+            {"optimizer": {"kind": "sgd", "momentum": 0.5}},
+            {"early_stopping": 3},
+            {"augment": "flip_crop"},
+            {"warmup_epochs": 2},
         )
     ]
     assert len({config.config_id for config in configs}) == len(configs)
