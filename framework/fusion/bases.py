@@ -2,9 +2,9 @@
 
 The hidden units of a layer have no order. To permute them leaves the function as it is, if whatever makes them
 (rows, biases), scales them (normalisation) and takes them (columns) is permuted alike. Units that only differ in
-their number form one `Basis`: they lie on the same axes, and within the same kind of block. The basis of a residual
-stream holds the rows of every layer that writes to it. Blocks (heads of attention, groups of a convolution) move as
-wholes; the bases that lie in the same blocks are tied: their blocks move together.
+their number form one `Basis`: they lie on the same axes, and within the same kind of block. The basis of a
+residual stream holds the rows of every layer that writes to it. Blocks (heads of attention, groups of a
+convolution) move as wholes; the bases that lie in the same blocks are tied: their blocks move together.
 
 Every derivation is put to the test before it is used (`symmetry.py`).
 
@@ -44,7 +44,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Activation:
-    """Where the units of a basis can be watched: the node, the dimension, and their `positions` (n, K) along it."""
+    """Where a basis can be watched: the node, the dimension, and the units' `positions` (n, K) along it."""
 
     node: str
     dim: int
@@ -77,8 +77,8 @@ class Basis:
 def derive(module: nn.Module, traced: Traced, *, fix_outputs: bool = True) -> tuple[Basis, ...]:
     """The bases of `module` from its graph, in the order in which that writes them.
 
-    With `fix_outputs` the order of the outputs (classes, pixels) stays; without, the last layer's rows form a basis
-    too, and permuting it permutes the outputs.
+    With `fix_outputs` the order of the outputs (classes, pixels) stays; without, the last layer's rows form a
+    basis too, and permuting it permutes the outputs.
 
     Raises:
         InvalidInput: a node has no rule, or parameters are shared by layers.

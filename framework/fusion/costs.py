@@ -22,7 +22,7 @@ TINY = 1e-12
 
 @dataclass
 class Products:
-    """Sums over features: inner products (n, m), squared norms (n,) and (m,), sums (n,) and (m,), and their number."""
+    """Sums over features: inner products (n, m), squared norms, sums, (n,) and (m,), and their number."""
 
     cross_nm: Tensor
     squares_n: Tensor

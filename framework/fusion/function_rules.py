@@ -18,6 +18,7 @@ from framework.fusion.walk import Unknown, Walk, spread, varies
 
 Shape = tuple[int, ...]
 
+SIZES = frozenset("getattr size dim numel assert".split())
 MOVES = frozenset(
     [
         "reshape",
@@ -163,14 +164,22 @@ def apply_function(
     """
     name = str(getattr(node.target, "__name__", node.target)).strip("_")
     given = [value for value in _flat([args, kwargs]) if isinstance(value, Tensor)]
-    if not given or name in ("getattr", "size", "dim", "assert"):
-        return _run(node, args, kwargs)  # sizes and other plain values
-    if name in MOVES:
+    if not given or name in SIZES or name in MOVES:
         return _run(node, args, kwargs)
-    if name in SAME:
-        return given[0]
+    if name in RULES:
+        return RULES[name](walk, node, args, kwargs)
+    found = _by_kind(walk, node, name, given, shape)
+    if found is None and shape is not None and all(bool((labels == FIXED).all()) for labels in given):
+        found = torch.full(shape, FIXED, dtype=torch.int64)
+    if found is None:
+        raise Unknown("is a function with no rule for the units in it; use a layer of torch.nn for it")
+    return found
+
+
+def _by_kind(walk: Walk, node: fx.Node, name: str, given: list[Tensor], shape: Shape | None) -> Tensor | None:
     if name in NONLINEAR:
         walk.activated.append(node)
+    if name in SAME or name in NONLINEAR:
         return given[0]
     if name in BINARY:
         return given[0] if len(given) == 1 else combined(walk, *given[:2])
@@ -178,11 +187,7 @@ def apply_function(
         return _reduced(walk, node, given[0], shape)
     if name in POOLS and shape is not None:
         return spread(walk.along(given[0], 1), 1, shape)
-    if name in RULES:
-        return RULES[name](walk, node, args, kwargs)
-    if shape is not None and all(bool((labels == FIXED).all()) for labels in given):
-        return torch.full(shape, FIXED, dtype=torch.int64)
-    raise Unknown("is a function with no rule for the units in it; use a layer of torch.nn for it")
+    return None
 
 
 def combined(walk: Walk, first: Tensor, second: Tensor) -> Tensor:

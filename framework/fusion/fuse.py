@@ -7,15 +7,16 @@ W = Σ_k weight_k · W_k carried along the plan from model k to model 1         
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
 from framework.fusion.align import options_of, plans
+from framework.fusion.regression import regress
 from framework.fusion.repair import repair as repaired
-from framework.fusion.structure import structure_of
+from framework.fusion.structure import Structure, structure_of
 from framework.fusion.task import Task, refuse_values
 
 SUM_WITHIN = 1e-6
@@ -28,6 +29,7 @@ def fuse(
     inputs: Tensor | None = None,
     labels: Tensor | None = None,
     weights: Sequence[float] | None = None,
+    merge: Literal["mean", "regression"] = "mean",
     repair: bool = False,
     **options: Any,
 ) -> nn.Module:
@@ -39,6 +41,7 @@ def fuse(
         inputs: A batch (N, …) for methods and options that look at activations; else only its shape is used.
         labels: Classes (N,) of the inputs, for `sinkhorn_matching`.
         weights: The share of each model, summing to 1; None gives each the same.
+        merge: The mean of the aligned weights, or that mean refitted layer by layer on `inputs` (`regression.py`).
         repair: Whether to rescale the fused model's units to the statistics of its parents on `inputs`.
         options: Of the method (`framework.fusion.config`), such as `source="activations"` or `solver="sinkhorn"`;
             `fix_outputs=False` lets the last layer's rows move too.
@@ -58,12 +61,34 @@ def fuse(
     for model in models[1:]:
         task = Task.of(reference, model, inputs, labels, target=structure)
         parents.append(plans(task, config).moved(reference, model))
+    return merged(parents, shares, structure, inputs, merge=merge, repair=repair)
+
+
+def merged(
+    parents: Sequence[nn.Module],
+    shares: Sequence[float],
+    structure: Structure,
+    inputs: Tensor | None,
+    *,
+    merge: str = "mean",
+    repair: bool = False,
+) -> nn.Module:
+    """One module from parents that are in one basis.
+
+    Raises:
+        InvalidInput: inputs that are needed are missing, or there is no such way to merge.
+    """
+    if merge not in ("mean", "regression"):
+        raise InvalidInput([Problem("merge", f"is {merge!r}; allowed: mean, regression")])
     fused = mean_of(parents, shares)
-    if repair:
-        if inputs is None:
-            raise InvalidInput([Problem("inputs", "repair needs inputs to see activations on; give inputs=…")])
-        return repaired(fused, parents, structure, inputs, shares)
-    return fused
+    if merge == "mean" and not repair:
+        return fused
+    if inputs is None:
+        message = f"are needed to see activations on (merge={merge}, repair={repair}); give inputs=…"
+        raise InvalidInput([Problem("inputs", message)])
+    if merge == "regression":
+        fused = regress(fused, parents, structure, inputs, shares)
+    return repaired(fused, parents, structure, inputs, shares) if repair else fused
 
 
 def shares_of(models: Sequence[nn.Module], weights: Sequence[float] | None) -> list[float]:

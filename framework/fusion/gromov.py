@@ -1,6 +1,6 @@
 """Gromov-Wasserstein plans: units are matched by how far they are from the other units of their own model.
 
-    min over T   Σ L(A_ik, B_jl) T_ij T_kl,   A = distances within the model, B = within the reference           (1)
+    min over T   Σ L(A_ik, B_jl) T_ij T_kl,   A = distances within the model, B = within the reference        (1)
 
 (Peyré, Cuturi and Solomon, "Gromov-Wasserstein averaging of kernel and distance matrices", 2016, equation 5.) The
 distances between rows do not depend on the order of the columns, so that no plan waits for another. The problem is

@@ -66,7 +66,7 @@ class Walk:
         self.slots.append(Slot(name, axis, units, role, groups))
 
     def together(self, labels: Tensor, dims: Iterable[int]) -> Tensor:
-        """What a reduction over `dims` leaves, with those dimensions of size 1: the unit, or a block of several."""
+        """What a reduction over `dims` leaves, in size 1: the unit, or a block of several."""
         kept = [dim for dim in range(labels.ndim) if dim not in set(dims)]
         rows = labels.permute(*kept, *dims).reshape(*(labels.shape[dim] for dim in kept), -1)
         shape = [labels.shape[dim] if dim in kept else 1 for dim in range(labels.ndim)]

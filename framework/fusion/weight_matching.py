@@ -27,7 +27,7 @@ GAIN = 1e-9  # of (1), relative to its scale, below which a new assignment is a 
 def weight_matching(
     model: State, reference: State, bases: Sequence[Basis], config: WeightMatching
 ) -> dict[str, Coupled]:
-    """A permutation for every basis, by name. The cost of a plan is -(1) over the parameters of its basis, per unit."""
+    """A permutation for every basis, by name; its cost is -(1) over the parameters of the basis, per unit."""
     generator = torch.Generator().manual_seed(config.seed)
     best: dict[str, Coupled] = {}
     for _ in range(config.starts):
