@@ -65,8 +65,8 @@ class OT(_Coupled):
     kind: Literal["ot"] = Field("ot", description="Selects optimal transport.")
     solver: Literal["exact", "emd", "assignment", "sinkhorn", "unbalanced"] = Field(
         "exact",
-        description="exact: by assignment where marginals are uniform and widths equal, else POT's network
-        simplex " "(emd). sinkhorn and unbalanced give soft plans.",
+        description="exact: by assignment where marginals are uniform and widths equal, else by POT's network "
+        "simplex (emd). sinkhorn and unbalanced give soft plans.",
     )
     reg: float = Field(
         0.01, gt=0, description="Entropic regularisation of sinkhorn and unbalanced, in units of cost."

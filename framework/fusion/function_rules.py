@@ -18,139 +18,32 @@ from framework.fusion.walk import Unknown, Walk, spread, varies
 
 Shape = tuple[int, ...]
 
-SIZES = frozenset("getattr size dim numel assert".split())
-MOVES = frozenset(
-    [
-        "reshape",
-        "view",
-        "flatten",
-        "ravel",
-        "permute",
-        "transpose",
-        "t",
-        "swapaxes",
-        "movedim",
-        "squeeze",
-        "unsqueeze",
-        "expand",
-        "expand_as",
-        "repeat",
-        "contiguous",
-        "clone",
-        "detach",
-        "getitem",
-        "chunk",
-        "split",
-        "tensor_split",
-        "cat",
-        "concat",
-        "concatenate",
-        "stack",
-        "unbind",
-        "narrow",
-        "select",
-        "unflatten",
-        "flip",
-        "roll",
-        "tile",
-        "repeat_interleave",
-        "index_select",
-        "view_as",
-        "reshape_as",
-        "pixel_shuffle",
-    ]
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SIZES = _names("getattr size dim numel assert")
+MOVES = _names(
+    "reshape view flatten ravel permute transpose t swapaxes movedim squeeze unsqueeze expand expand_as repeat "
+    "contiguous clone detach getitem chunk split tensor_split cat concat concatenate stack unbind narrow select "
+    "unflatten flip roll tile repeat_interleave index_select view_as reshape_as pixel_shuffle"
 )
-SAME = frozenset(
-    [
-        "to",
-        "float",
-        "double",
-        "half",
-        "type",
-        "dropout",
-        "dropout1d",
-        "dropout2d",
-        "dropout3d",
-        "neg",
-        "abs",
-        "exp",
-        "log",
-        "sqrt",
-        "rsqrt",
-        "square",
-        "reciprocal",
-        "sign",
-        "clamp",
-        "alpha_dropout",
-    ]
+SAME = _names(
+    "to float double half type dropout dropout1d dropout2d dropout3d neg abs exp log sqrt rsqrt square reciprocal "
+    "sign clamp alpha_dropout"
 )
-NONLINEAR = frozenset(
-    [
-        "relu",
-        "relu_",
-        "relu6",
-        "leaky_relu",
-        "elu",
-        "selu",
-        "celu",
-        "gelu",
-        "silu",
-        "mish",
-        "softplus",
-        "softsign",
-        "tanh",
-        "sigmoid",
-        "logsigmoid",
-        "hardtanh",
-        "hardswish",
-        "hardsigmoid",
-        "softmax",
-        "log_softmax",
-        "sin",
-        "cos",
-    ]
+NONLINEAR = _names(
+    "relu relu_ relu6 leaky_relu elu selu celu gelu silu mish softplus softsign tanh sigmoid logsigmoid hardtanh "
+    "hardswish hardsigmoid softmax log_softmax sin cos"
 )
-BINARY = frozenset(
-    [
-        "add",
-        "add_",
-        "sub",
-        "sub_",
-        "mul",
-        "mul_",
-        "div",
-        "div_",
-        "truediv",
-        "iadd",
-        "isub",
-        "imul",
-        "itruediv",
-        "maximum",
-        "minimum",
-        "pow",
-        "radd",
-        "rmul",
-        "rsub",
-    ]
+BINARY = _names(
+    "add add_ sub sub_ mul mul_ div div_ truediv iadd isub imul itruediv maximum minimum pow radd rmul rsub"
 )
-REDUCES = frozenset(["mean", "sum", "amax", "amin", "var", "std", "logsumexp", "prod", "norm"])
-POOLS = frozenset(
-    [
-        "max_pool1d",
-        "max_pool2d",
-        "max_pool3d",
-        "avg_pool1d",
-        "avg_pool2d",
-        "avg_pool3d",
-        "adaptive_avg_pool1d",
-        "adaptive_avg_pool2d",
-        "adaptive_avg_pool3d",
-        "adaptive_max_pool1d",
-        "adaptive_max_pool2d",
-        "interpolate",
-        "pad",
-        "boolean_dispatch",
-    ]
+REDUCES = _names("mean sum amax amin var std logsumexp prod norm")
+POOLS = _names(
+    "max_pool1d max_pool2d max_pool3d avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d "
+    "adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d interpolate pad boolean_dispatch"
 )
 
 

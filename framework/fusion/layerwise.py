@@ -124,8 +124,10 @@ def _coupled(
     if not basis.blocks:
         return {basis.name: _solved(costs[0], *masses[0], config, basis.name)}
     if len(basis.blocks) != len(goal.blocks):
-        message = f"has {len(basis.blocks)} and {len(goal.blocks)} blocks (heads, groups), which cannot be
-        matched one by one" raise InvalidInput([Problem(basis.name, message)])
+        message = (
+            f"has {len(basis.blocks)} blocks (heads, groups), in the reference {len(goal.blocks)}; allowed: equal"
+        )
+        raise InvalidInput([Problem(basis.name, message)])
     outer = _outer(bases, costs)
     found = {}
     for (basis, goal), cost, mass in zip(bases, costs, masses, strict=True):
