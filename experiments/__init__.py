@@ -10,6 +10,7 @@ from framework.manager import Manager
 EXPERIMENTS = {
     "stitching": "experiments.stitching.manager:StitchingManager",
     "alignment": "experiments.alignment.manager:AlignmentManager",
+    "fusion": "experiments.fusion.manager:FusionManager",
 }
 
 

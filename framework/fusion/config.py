@@ -112,7 +112,7 @@ class ActivationMatching(Config):
     activation: Literal["pre", "post"] = Field(
         "post", description="Activations before the nonlinearity, as a layer wrote them, or behind it."
     )
-    num_samples: int = Field(2000, ge=2, description=SAMPLES)
+    num_samples: int = Field(1000, ge=2, description=SAMPLES)
     seed: int = Field(0, description=SEED)
 
 

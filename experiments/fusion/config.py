@@ -1,0 +1,184 @@
+"""One fusion run: parents, the recipes that make one network of them, and what is measured of all."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from framework.config import Config, no_effect, replicate
+from framework.data.config import DataConfig
+from framework.fusion.config import OT, ActivationMatching, AlignmentConfig, Average, WeightMatching
+from framework.metrics.spaces_config import MetricsConfig
+from framework.models.config import MLP, ModelConfig
+from framework.training.config import TrainingConfig
+from framework.training.optimizers import SGD
+from framework.training.refine_config import RefineConfig
+
+MNIST = "MNIST/raw/train-images-idx3-ubyte"
+RESERVED = ("ensemble", "parent_")
+
+
+class Recipe(Config):
+    """One way to make a network of the parents."""
+
+    name: str = Field(min_length=1, pattern=r"^[\w+.-]+$", description="What it is called in tables and figures.")
+    method: AlignmentConfig = Field(OT(), description="How the hidden units of the parents are matched.")
+    merge: Literal["mean", "regression"] = Field(
+        "mean",
+        description="The mean of the weights, or that mean refitted layer by layer to the parents' outputs.",
+    )
+    repair: bool = Field(
+        False,
+        description="Whether units are rescaled to the parents' statistics, or batch normalisation is run anew "
+        "(true or false).",
+    )
+    fix_outputs: bool = Field(
+        True, description="Whether the order of the classes is kept (true), or the last layer is matched too."
+    )
+
+
+RECIPES = (
+    Recipe(name="average", method=Average()),
+    Recipe(name="ot"),
+    Recipe(name="ot_activations", method=OT(source="activations", num_samples=500)),
+    Recipe(name="weight_matching", method=WeightMatching()),
+    Recipe(name="activation_matching", method=ActivationMatching()),
+    Recipe(name="ot+repair", repair=True),
+    Recipe(name="ot+regression", merge="regression"),
+)
+
+
+def _parent(seed: int) -> TrainingConfig:
+    return TrainingConfig(
+        data=DataConfig(normalise="standard"), model=MLP(), seed=seed, optimizer=SGD(), learning_rate=0.01
+    )
+
+
+class FusionConfig(Config):
+    """Parents are fused by every recipe, and everything is scored side by side."""
+
+    first: TrainingConfig = Field(_parent(0), description="The first parent; what is fused is in its basis.")
+    second: TrainingConfig = Field(_parent(1), description="The second parent.")
+    more: tuple[TrainingConfig, ...] = Field((), description="Further parents.")
+    parents: tuple[str, ...] | None = Field(
+        None,
+        min_length=2,
+        description="Files with the weights of finished parents (state dicts), in place of `first`, `second` and "
+        "`more`; first.data says on which images they are scored.",
+    )
+    model: ModelConfig | None = Field(
+        None, description="Architecture of `parents`; null takes that of first.model."
+    )
+    data: Literal["mnist_or_digits"] | None = Field(
+        None,
+        description="mnist_or_digits puts MNIST, where it lies in this machine's data folder, and digits where it "
+        "does not, in place of every parent's data.name. null leaves them as they are.",
+    )
+    recipes: tuple[Recipe, ...] = Field(RECIPES, min_length=1, description="How networks are made of the parents.")
+    weights: tuple[Annotated[float, Field(ge=0, le=1)], ...] | None = Field(
+        None, description="Share of each parent, in [0, 1], summing to 1; null gives each the same."
+    )
+    num_inputs: int = Field(
+        2000,
+        ge=2,
+        description="Images of the train split that activations, regression and repair see; fewer where it has "
+        "fewer.",
+    )
+    inputs_seed: int = replicate(0, description="Seed of the draw of those images.")
+    curve_places: int = Field(
+        11,
+        description="Places between the first and the second parent at which the networks on the straight line "
+        "are scored, ends included; 0 for none, else 3 or more.",
+    )
+    fine_tune: RefineConfig | None = Field(None, description="How networks are trained on; null trains none.")
+    distil: RefineConfig | None = Field(
+        None, description="How networks are trained towards the ensemble's logits; null trains none."
+    )
+    refined: tuple[str, ...] = Field(
+        ("average", "ot"), description="Recipes whose networks are fine-tuned and distilled into, by name."
+    )
+    metrics: MetricsConfig | None = Field(
+        None, description="What is measured in input, parameter and prediction space; null measures nothing."
+    )
+    measured: tuple[str, ...] = Field(
+        ("average", "ot"), description="Recipes whose networks are measured beside the parents, by name."
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = no_effect(
+        "auto", description="Where to compute; auto takes a GPU where there is one."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _data_that_lies_here(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or values.get("data") != "mnist_or_digits":
+            return values
+        folder = Path(os.environ.get("SASHIKO_DATA") or "data")
+        name = "mnist" if (folder / MNIST).is_file() else "digits"
+        changed = {**values, "data": None}
+        for key, default in (("first", _parent(0)), ("second", _parent(1))):
+            changed[key] = _with_data(values.get(key, default), name)
+        if "more" in values:
+            changed["more"] = [_with_data(parent, name) for parent in values["more"]]
+        return changed
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _a_kind_by_itself(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
+
+    @field_validator("curve_places")
+    @classmethod
+    def _a_line_has_a_middle(cls, places: int) -> int:
+        if places and places < 3:
+            raise ValueError(f"is {places}; allowed: 0, or 3 and more")
+        return places
+
+    @model_validator(mode="after")
+    def _recipes_are_told_apart(self) -> Self:
+        names = [recipe.name for recipe in self.recipes]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"recipes: {', '.join(twice)} stands twice; give each recipe a name of its own")
+        taken = [name for name in names if name.startswith(RESERVED)]
+        if taken:
+            raise ValueError(f"recipes: {', '.join(taken)} is a name that the parents or the ensemble have")
+        for field in ("refined", "measured"):
+            wanted = getattr(self, field)
+            unknown = [name for name in wanted if name not in names]
+            needed = self.metrics if field == "measured" else self.fine_tune or self.distil
+            if unknown and needed is not None:
+                raise ValueError(f"{field} names {', '.join(unknown)}; the recipes are: {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _parents_fit(self) -> Self:
+        trained = self.trained
+        first = trained[0]
+        for place, other in enumerate(trained[1:], start=2):
+            if other.data.config_id != first.data.config_id:
+                raise ValueError(f"parent {place} sees other data ({other.data}) than the first ({first.data})")
+            if other.model.kind != first.model.kind:
+                raise ValueError(
+                    f"parent {place} is {other.model.kind}, the first {first.model.kind}: parents are of one "
+                    "architecture"
+                )
+        number = len(self.parents or trained)
+        if self.weights is not None and (len(self.weights) != number or abs(sum(self.weights) - 1) > 1e-6):
+            raise ValueError(f"weights is {list(self.weights)}: {number} shares that sum to 1 are needed")
+        if self.model is not None and self.parents is None:
+            raise ValueError("model is for `parents`, which are not given; set first.model instead")
+        return self
+
+    @property
+    def trained(self) -> tuple[TrainingConfig, ...]:
+        """The parents that are trained."""
+        return (self.first, self.second, *self.more)
+
+
+def _with_data(parent: Any, name: str) -> Any:
+    values = parent.model_dump() if isinstance(parent, TrainingConfig) else dict(parent)
+    data = values.get("data") or {}
+    data = data.model_dump() if isinstance(data, DataConfig) else dict(data)
+    return {**values, "data": {**data, "name": name}}

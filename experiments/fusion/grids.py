@@ -1,0 +1,87 @@
+"""The grids of the fusion experiment; `python -m experiments --write-sweeps` writes them to sweeps/."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.fusion.config import FusionConfig
+from framework.grid import Axis, Grid, zipped
+
+Model = Mapping[str, Any]
+
+
+def pairs(models: Sequence[Model], seeds: Sequence[tuple[int, int]]) -> Axis:
+    """Parents that differ in their seed alone: every model with every pair of seeds."""
+    of = [({**model, "seed": a}, {**model, "seed": b}) for model in models for a, b in seeds]
+    return zipped({"first": [first for first, _ in of], "second": [second for _, second in of]})
+
+
+def disjoint(count: int) -> list[tuple[int, int]]:
+    """Pairs of seeds of which none stands twice: (0, 1), (2, 3), …"""
+    return [(2 * number, 2 * number + 1) for number in range(count)]
+
+
+SGD = {"kind": "sgd", "momentum": 0.9}
+MLP = {
+    "data": {"normalise": "standard"},
+    "model": {"kind": "mlp", "hidden": [400, 200, 100], "bias": False},
+    "optimizer": SGD,
+    "learning_rate": 0.02,
+    "max_epochs": 15,
+}
+SMALL: Model = {
+    "data": {"name": "fashion_mnist", "normalise": "standard"},
+    "optimizer": SGD,
+    "learning_rate": 0.05,
+    "max_epochs": 3,
+}
+PLAIN = {"batch_norm": False, "bias": False}
+
+
+def cifar_models() -> list[Model]:
+    """VGG11 and ResNet18 without bias and batch normalisation, on CIFAR-10 and CIFAR-100, as in the study."""
+    return [
+        {
+            "data": {"name": name, "normalise": "standard"},
+            "model": {"kind": kind, **PLAIN},
+            "optimizer": SGD,
+            "learning_rate": 0.05,
+            "schedule": "multistep",
+            "milestones": [12, 20, 25, 28],
+            "max_epochs": 30,
+        }
+        for name in ("cifar10", "cifar100")
+        for kind in ("vgg", "cifar_resnet")
+    ]
+
+
+REFINE = {"epochs": 2, "learning_rate": 0.01, "optimizer": SGD}
+COSTS = {
+    "hessian": {"batches": 4},
+    "sharpness": {"restarts": 5, "batches": 4, "depth": 12},
+    "pac_bayes": {"draws": 10, "batches": 4, "depth": 15},
+}
+
+GRIDS = {
+    # Minutes on a laptop: three pairs of parents, fused by every recipe, fine-tuned and distilled.
+    "fusion": Grid(
+        FusionConfig,
+        pairs([MLP], disjoint(3)),
+        base={"data": "mnist_or_digits", "fine_tune": REFINE, "distil": REFINE},
+    ),
+    # Five pairs of each architecture, and everything that the study measures of them.
+    "fusion_metrics": Grid(
+        FusionConfig,
+        pairs(
+            [
+                {**SMALL, "model": {"kind": "vgg", "width": 0.125, **PLAIN}},
+                {**SMALL, "model": {"kind": "cifar_resnet", "width": 0.125, **PLAIN}},
+            ],
+            disjoint(5),
+        ),
+        base={"recipes": [{"name": "average", "method": {"kind": "average"}}, {"name": "ot"}], "metrics": COSTS},
+    ),
+    # The study itself: hours on a GPU.
+    "fusion_cifar": Grid(
+        FusionConfig, pairs(cifar_models(), disjoint(5)), base={"metrics": {}, "fine_tune": REFINE}
+    ),
+}

@@ -1,0 +1,61 @@
+"""The fusion experiment: what a run needs, makes and does. Heavy imports stand inside the methods."""
+
+import importlib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from experiments.fusion.config import FusionConfig
+from experiments.fusion.grids import GRIDS
+from framework.config import Config
+from framework.errors import ArtifactError
+from framework.manager import Manager, Requirement
+from framework.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from framework.report import Report
+    from framework.tracking.results import Results
+    from framework.tracking.run import Run
+
+WARM = ("experiments.fusion.study", "framework.training.train", "sklearn.datasets", "torchvision.datasets")
+
+
+class FusionManager(Manager[FusionConfig]):
+    """Trains the parents that a point names, where they do not exist, and fuses them."""
+
+    config = FusionConfig
+    grids = GRIDS
+
+    def requires(self, config: FusionConfig) -> Iterable[Requirement]:
+        """The trained parents, each once; none where files hold them."""
+        if config.parents is not None:
+            return []
+        return [Requirement("model", parent) for parent in {p.config_id: p for p in config.trained}.values()]
+
+    def make(self, kind: str, config: Config, run: "Run") -> None:
+        """Train a parent.
+
+        Raises:
+            ArtifactError: something else than a model is asked for.
+        """
+        if kind != "model" or not isinstance(config, TrainingConfig):
+            raise ArtifactError(f"fusion makes models from a TrainingConfig, not {kind!r} from {config!r}")
+        from framework.training.train import train_model
+
+        train_model(config, run)
+
+    def warm(self) -> None:
+        """Import what training and fusing need; nothing is computed, so that no thread exists at the fork."""
+        for module in WARM:
+            importlib.import_module(module)
+
+    def run(self, config: FusionConfig, run: "Run") -> None:
+        """Fuse, score and log one point."""
+        from experiments.fusion.study import fusion_study
+
+        fusion_study(config, run)
+
+    def report(self, results: "Results") -> "Report":
+        """Accuracy and loss by family, beside the parents' and the ensemble's; metrics, correlations, bounds."""
+        from experiments.fusion.report import report
+
+        return report(results)

@@ -1,0 +1,72 @@
+"""The parents of a fusion run: trained once and fetched by their configs, or read from files."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from experiments.fusion.config import FusionConfig
+from framework.data.vision import Splits
+from framework.errors import ConfigError, InvalidInput, Problem
+from framework.models.base import Model
+from framework.models.foreign import load_foreign
+from framework.models.registry import build
+from framework.training.checkpoints import load_model
+
+if TYPE_CHECKING:
+    from framework.tracking.run import Run
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A finished classifier; `initial` are the weights that its training began with, where they are known."""
+
+    name: str
+    model: Model
+    initial: Mapping[str, Tensor] | None
+
+
+def load_parents(config: FusionConfig, splits: Splits, run: "Run") -> list[Parent]:
+    """Every parent, in eval mode.
+
+    Raises:
+        ArtifactError: a parent cannot be had, or a file is no state dict.
+        InvalidInput: files whose parameters are missing, too many, misshapen or not finite; all of them.
+        ConfigError: the architecture is no classifier.
+    """
+    architecture = config.model or config.first.model
+    with torch.random.fork_rng(devices=[]):
+        example = build(architecture, splits.image_shape, splits.num_classes)
+    if example.num_classes is None:
+        message = f"is {architecture.kind}, which is no classifier: it has no accuracy to compare"
+        raise ConfigError([Problem("model.kind" if config.model else "first.model.kind", message)])
+    if config.parents is not None:
+        return _foreign(config, splits, run)
+    parents = []
+    for number, trained in enumerate(config.trained, start=1):
+        folder = run.require("model", trained)
+        initial = load_model(folder, trained, "initial").state_dict()
+        parents.append(Parent(f"parent_{number}", load_model(folder, trained), initial))
+    return parents
+
+
+def _foreign(config: FusionConfig, splits: Splits, run: "Run") -> list[Parent]:
+    parents, problems = [], []
+    for number, name in enumerate(config.parents or (), start=1):
+        path = Path(name)
+        with torch.random.fork_rng(devices=[]):
+            model = build(config.model or config.first.model, splits.image_shape, splits.num_classes)
+        try:
+            load_foreign(path, model)
+        except InvalidInput as error:
+            problems += [Problem(f"{name}: {problem.key}", problem.message) for problem in error.problems]
+            continue
+        run.summarise({f"parent_{number}/sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
+        parents.append(Parent(f"parent_{number}", model.eval(), None))
+    if problems:
+        raise InvalidInput(problems, f"the parents do not fit {(config.model or config.first.model).kind}")
+    return parents

@@ -1,0 +1,215 @@
+"""The work of one fusion run: fetch the parents, fuse them by every recipe, score and log everything.
+
+Tables: `models` (a row a network and split), `layers` (a row a recipe, parent and basis), `curve` and `barriers`
+(the straight line between the first two parents), `refining` (a row an epoch), `metrics` (`measuring.py`).
+Artifact: `fusion`, the weights of parents and fused networks, with the plans.
+"""
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from experiments.fusion.config import FusionConfig, Recipe
+from experiments.fusion.parents import Parent, load_parents
+from experiments.fusion.saving import save
+from experiments.fusion.scoring import scored, scores
+from framework.data.vision import Splits, load_splits
+from framework.fusion.align import Alignment, plans
+from framework.fusion.ensemble import Ensemble
+from framework.fusion.fuse import merged, shares_of
+from framework.fusion.interpolation import barrier, between
+from framework.fusion.structure import Structure, structure_of
+from framework.fusion.task import Task
+from framework.training.refine import distil, fine_tune
+from framework.training.trainer import resolve_device
+
+if TYPE_CHECKING:
+    from framework.tracking.run import Run
+
+CURVE_SPLITS = ("val", "test")
+
+
+@dataclass(frozen=True)
+class Fused:
+    """What a recipe made: the parents in the first one's basis, and one network of them."""
+
+    recipe: Recipe
+    aligned: list[nn.Module]
+    alignments: list[Alignment]
+    model: nn.Module
+    seconds: float
+
+
+@dataclass
+class Study:
+    """One run on its way.
+
+    Attributes:
+        inputs, labels: The drawn images of the train split, (N, …) and (N,).
+        tables: Rows by the name of their table.
+    """
+
+    config: FusionConfig
+    splits: Splits
+    parents: list[Parent]
+    shares: list[float]
+    device: torch.device
+    inputs: Tensor
+    labels: Tensor
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def add(self, table: str, **values: Any) -> None:
+        """A row of a table."""
+        self.tables.setdefault(table, []).append(values)
+
+    def score(self, family: str, stage: str, recipe: str, module: nn.Module, seconds: float) -> None:
+        """A row a split in the table `models`."""
+        for split, found in scores(module, self.splits, self.device).items():
+            about = {"family": family, "stage": stage, "recipe": recipe, "split": split}
+            self.add("models", **about, **found._asdict(), seconds=seconds)
+
+
+def fusion_study(config: FusionConfig, run: "Run") -> None:
+    """Fuse and log one point.
+
+    Raises:
+        ArtifactError, InvalidInput, ConfigError: parents that cannot be had or do not fit (`parents.py`), or a
+            recipe that cannot be carried out on them. Nothing is logged then.
+        DataUnavailable: the data set is not there.
+    """
+    splits = load_splits(config.first.data)
+    parents = load_parents(config, splits, run)
+    shares = shares_of([parent.model for parent in parents], config.weights)
+    inputs, labels = _drawn(config, splits)
+    study = Study(config, splits, parents, shares, resolve_device(config.device), inputs, labels)
+    fused = _fused(study)
+
+    for parent in parents:
+        study.score(parent.name, "parent", "", parent.model, 0.0)
+    for made in fused:
+        name = made.recipe.name
+        for number, aligned in enumerate(made.aligned[1:], start=2):
+            family = f"{name}/aligned" if len(parents) == 2 else f"{name}/aligned_{number}"
+            study.score(family, "aligned", name, aligned, made.seconds)
+        study.score(name, "fused", name, made.model, made.seconds)
+        _log_layers(study, made)
+        _curve(study, made)
+    ensemble = Ensemble([parent.model for parent in parents], shares)
+    study.score("ensemble", "ensemble", "", ensemble, 0.0)
+    _refine(study, fused, ensemble)
+    _measure(study, fused)
+    for name, rows in study.tables.items():
+        run.log_table(name, pd.DataFrame(rows))
+    run.summarise(_summary(study))
+    save(config, run, parents, [(made.recipe.name, made.model, made.alignments) for made in fused])
+
+
+def _drawn(config: FusionConfig, splits: Splits) -> tuple[Tensor, Tensor]:
+    number = min(config.num_inputs, len(splits.train))
+    chosen = torch.randperm(len(splits.train), generator=torch.Generator().manual_seed(config.inputs_seed))[
+        :number
+    ]
+    return splits.train.images[chosen], splits.train.labels[chosen]
+
+
+def _fused(study: Study) -> list[Fused]:
+    """Every recipe, before anything is scored: a recipe that cannot be carried out ends the run at once."""
+    structures: dict[bool, Structure] = {}
+    found = []
+    first = study.parents[0].model
+    for recipe in study.config.recipes:
+        start = time.perf_counter()
+        if recipe.fix_outputs not in structures:
+            structures[recipe.fix_outputs] = structure_of(first, study.inputs[:1], fix_outputs=recipe.fix_outputs)
+        structure = structures[recipe.fix_outputs]
+        aligned: list[nn.Module] = [first]
+        alignments = []
+        for parent in study.parents[1:]:
+            task = Task.of(first, parent.model, study.inputs, study.labels, target=structure)
+            alignments.append(plans(task, recipe.method))
+            aligned.append(alignments[-1].moved(first, parent.model))
+        model = merged(aligned, study.shares, structure, study.inputs, merge=recipe.merge, repair=recipe.repair)
+        found.append(Fused(recipe, aligned, alignments, model, time.perf_counter() - start))
+    return found
+
+
+def _log_layers(study: Study, made: Fused) -> None:
+    for number, alignment in enumerate(made.alignments, start=2):
+        for order, row in enumerate(alignment.rows()):
+            study.add("layers", recipe=made.recipe.name, parent=number, order=order, **row)
+
+
+def _curve(study: Study, made: Fused) -> None:
+    """The line from the first parent to the second in its basis; merging and repair have no part in it."""
+    if not study.config.curve_places or made.recipe.merge != "mean" or made.recipe.repair:
+        return
+    count = study.config.curve_places
+    places = [step / (count - 1) for step in range(count)]
+    losses: dict[tuple[str, str], list[float]] = {}
+    for place, model in between(made.aligned[0], made.aligned[1], places):
+        for split in CURVE_SPLITS:
+            found = scored(model, getattr(study.splits, split), study.device)
+            study.add("curve", recipe=made.recipe.name, place=place, split=split, **found._asdict())
+            losses.setdefault((split, "cross_entropy"), []).append(found.cross_entropy)
+            losses.setdefault((split, "error"), []).append(1 - found.accuracy)
+    for (split, metric), values in losses.items():
+        study.add("barriers", recipe=made.recipe.name, split=split, metric=metric, barrier=barrier(places, values))
+
+
+def _refine(study: Study, fused: list[Fused], ensemble: Ensemble) -> None:
+    """Train the chosen networks on, on the labels or towards the ensemble."""
+    for made in fused:
+        if made.recipe.name not in study.config.refined:
+            continue
+        for stage, config in (("fine_tuned", study.config.fine_tune), ("distilled", study.config.distil)):
+            if config is None:
+                continue
+            start = time.perf_counter()
+            refined = (
+                fine_tune(made.model, study.splits, config)
+                if stage == "fine_tuned"
+                else distil(made.model, ensemble, study.splits, config)
+            )
+            family = f"{made.recipe.name}/{stage}"
+            study.score(family, stage, made.recipe.name, refined.model, time.perf_counter() - start)
+            for row in refined.rows:
+                study.add("refining", family=family, **row)
+
+
+def _measure(study: Study, fused: list[Fused]) -> None:
+    """Input, parameter and prediction space, of the parents and the chosen recipes."""
+    if study.config.metrics is None:
+        return
+    from framework.metrics.spaces import measure
+
+    families = [(parent.name, parent.model, [parent.initial]) for parent in study.parents]
+    initials = [parent.initial for parent in study.parents]
+    families += [
+        (made.recipe.name, made.model, initials)  # type: ignore[misc]
+        for made in fused
+        if made.recipe.name in study.config.measured
+    ]
+    for family, model, begun in families:
+        known = [initial for initial in begun if initial is not None]
+        for found in measure(
+            model,
+            study.splits,
+            study.config.metrics,
+            initial=known if len(known) == len(begun) else (),
+            seed=study.config.metrics.seed,
+            device=study.device,
+        ):
+            study.add("metrics", family=family, **found._asdict())
+
+
+def _summary(study: Study) -> dict[str, float]:
+    return {
+        f"{row['family']}/{split}_accuracy": row["accuracy"]
+        for row in study.tables["models"]
+        for split in ("val", "test")
+        if row["split"] == split
+    }

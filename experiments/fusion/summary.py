@@ -1,0 +1,85 @@
+"""How good every family is: a row a run and family, a row a setting and family, and the table for the terminal."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from experiments.fusion.figures.looks import ENSEMBLE, PARENTS, Looks, name_of
+from experiments.fusion.settings import Settings
+from framework.report.aggregate import aggregate
+
+SCORES = ("accuracy", "cross_entropy")
+SPLITS = ("test", "val", "train")
+FAMILY = ("family", "stage", "recipe")
+LINE, GAP = 110, 2  # characters: of a line on the terminal, and between two columns
+# Of each column for the terminal: its name there, what it is multiplied by, and its digits behind the point.
+BRIEF = {
+    "accuracy_test": ("accuracy (%)", 100, 2),
+    "cross_entropy_test": ("loss (nats)", 1, 4),
+    "pp_over_parents": ("pp over parents", 1, 2),
+    "pp_over_ensemble": ("pp over ensemble", 1, 2),
+}
+DIFFERENCES = {"pp_over_parents": PARENTS, "pp_over_ensemble": ENSEMBLE}
+
+
+def per_run(models: pd.DataFrame) -> pd.DataFrame:
+    """A row a run and family: `<score>_<split>`, `gap`, `pp_over_…` and `seconds`.
+
+    The family `parents` is added, the mean of a run's parents. `gap` is the generalisation gap, train less test
+    accuracy, in [-1, 1]; a difference to what a run lacks is NaN.
+    """
+    keys = ["run_id", *FAMILY]
+    models = models.assign(recipe=models["recipe"].fillna(""))  # a missing key would fall out of the groups
+    groups = models.groupby([*keys, "split"], sort=False)[list(SCORES)].mean().unstack("split")
+    groups.columns = [f"{score}_{split}" for score, split in groups.columns]
+    found = groups.join(models.groupby(keys, sort=False)["seconds"].mean()).reset_index()
+    parents = found[found["stage"] == "parent"].drop(columns=list(FAMILY)).groupby("run_id").mean().reset_index()
+    parents = parents.assign(family=PARENTS, stage="parent", recipe="")
+    found = pd.concat([found, parents], ignore_index=True)
+    accuracy = found["accuracy_test"]
+    for column, family in DIFFERENCES.items():
+        of_run = found.loc[found["family"] == family].set_index("run_id")["accuracy_test"]
+        found[column] = 100 * (accuracy - found["run_id"].map(of_run).astype(float))
+    return found.assign(gap=found["accuracy_train"] - accuracy if "accuracy_train" in found else float("nan"))
+
+
+def by_family(runs: pd.DataFrame, names: list[str], looks: Looks) -> pd.DataFrame:
+    """The whole table: mean, standard deviation and n of every number, by setting and family, in reading order."""
+    scores = [f"{score}_{split}" for split in SPLITS for score in SCORES if f"{score}_{split}" in runs]
+    metrics = [*scores[:2], *DIFFERENCES, *scores[2:], "seconds"]
+    return averaged(runs, [*names, *FAMILY], [metric for metric in metrics if metric in runs], looks)
+
+
+def averaged(frame: pd.DataFrame, by: Sequence[str], values: Sequence[str], looks: Looks) -> pd.DataFrame:
+    """`aggregate` with families and recipes in reading order, and metrics in the order in which they came."""
+    orders = {"family": looks.families, "recipe": ["", *looks.recipes]}
+    orders |= {"metric": list(frame["metric"].drop_duplicates())} if "metric" in frame else {}
+    orders = {name: order for name, order in orders.items() if name in by}
+    ranked = {name: pd.Categorical(frame[name], order, ordered=True) for name, order in orders.items()}
+    table = aggregate(frame.assign(**ranked), by, values)
+    return table.astype(dict.fromkeys(orders, str))
+
+
+def brief(table: pd.DataFrame, settings: Settings, looks: Looks) -> pd.DataFrame:
+    """For the terminal: test accuracy in per cent, test loss, and what is gained in percentage points, as text.
+
+    Parents are one row, their mean; networks that were only brought into another basis are left out. So is the
+    difference to the ensemble where the line is full: it can be told from the ensemble's row.
+    """
+    rows = table[table["family"].isin(looks.shown(table["family"]))]
+    text = settings.shown(rows).assign(family=rows["family"].map(name_of))
+    for name, (header, scale, digits) in BRIEF.items():
+        mean, std = scale * rows[f"{name}_mean"], scale * rows[f"{name}_std"]
+        if mean.notna().any():
+            text[header] = [_fixed(m, s, digits) for m, s in zip(mean, std, strict=True)]
+    text = text.assign(n=rows["n"]).reset_index(drop=True)
+    full = sum(max(len(name), *text[name].astype(str).map(len)) + GAP for name in text) - GAP > LINE
+    return text.drop(columns=BRIEF["pp_over_ensemble"][0], errors="ignore") if full else text
+
+
+def _fixed(mean: float, std: float, digits: int) -> str:
+    """As many digits behind the point in a whole column, so that it can be read from top to bottom."""
+    if pd.isna(mean):
+        return "-"
+    number = f"{round(mean, digits) + 0.0:.{digits}f}"  # without a sign before zero
+    return number if pd.isna(std) else f"{number} ± {std:.{digits}f}"
