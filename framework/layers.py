@@ -158,7 +158,7 @@ def _read_json(text: str) -> Any:
 
 
 def split_overrides(words: Sequence[str]) -> list[tuple[str, str]]:
-    """`--source.seed 2 --ridge=0.1` as pairs of key and text.
+    """`--source.seed 2 --ridge=0.1` as pairs of key and text; several words, `--parents A.pt B.pt`, as a list.
 
     Raises:
         ConfigError: a word that is no option, or an option without a value.
@@ -174,7 +174,10 @@ def split_overrides(words: Sequence[str]) -> list[tuple[str, str]]:
         elif equals:
             pairs.append((key.replace("-", "_"), text))
         elif rest and not rest[0].startswith("--"):
-            pairs.append((key.replace("-", "_"), rest.pop(0)))
+            values = [rest.pop(0)]
+            while rest and not rest[0].startswith("--"):
+                values.append(rest.pop(0))
+            pairs.append((key.replace("-", "_"), values[0] if len(values) == 1 else json.dumps(values)))
         else:
             problems.append(Problem(key, f"has no value; write `--{key} VALUE`"))
     if problems:

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from framework.config import Config, replicate
+from framework.fusion.config import AlignmentConfig as FusionMethod
 from framework.mappings.config import Affine, MappingConfig
 from framework.training.config import TrainingConfig
 
@@ -21,6 +22,11 @@ class AlignmentConfig(Config):
         200, ge=1, description="Anchors, in images of the train split, as many of each class."
     )
     sampling_seed: int = replicate(0, description="Seed of the anchors' draw.")
+    fusion: FusionMethod | None = Field(
+        None,
+        description="How the model is fused with the reference at each fit too; null fuses nothing. Both must be "
+        "classifiers of one architecture.",
+    )
     every_epochs: int = Field(1, ge=1, description="Epochs between two fits; the last epoch is always fitted.")
 
     @model_validator(mode="after")
@@ -30,6 +36,13 @@ class AlignmentConfig(Config):
             raise ValueError(
                 f"model.data ({model}) and reference.data ({reference}) differ: anchors are images of both"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _fused_are_of_one_kind(self) -> Self:
+        model, reference = self.model.model.kind, self.reference.model.kind
+        if self.fusion is not None and model != reference:
+            raise ValueError(f"fusion fuses one architecture; model is {model}, reference {reference}")
         return self
 
     @model_validator(mode="after")

@@ -184,10 +184,7 @@ def _basis(
             places.append(Place(slot.name, slot.axis, slot.role, positions, slot.groups))
     written = _watched(found, class_of, units, list(found.written.items()))
     activated = _watched(found, class_of, units, [(node, None) for node in found.activated])
-    writers = [place.name for place in places if place.role == "writes"] or [places[0].name]
-    name = writers[0].removesuffix(".weight")
-    if any(slot.name == writers[0] and len(slot.units) > places[0].positions.numel() for slot in slots):
-        name += f"[{int(places[0].positions.min())}:]"  # one of several bases that share these rows
+    name = _name(slots, places)
     blocks = [parents.get(int(unit), ()) for unit in units]
     if len(set(blocks)) == 1:
         return Basis(name, len(units), tuple(places), written, activated)
@@ -196,6 +193,14 @@ def _basis(
     of_unit = torch.tensor([order[block] for block in blocks])
     members = tuple(torch.nonzero(of_unit == number).squeeze(1) for number in range(len(order)))
     return Basis(name, len(units), tuple(places), written, activated, members, tie)
+
+
+def _name(slots: Sequence[Slot], places: Sequence[Place]) -> str:
+    """The first layer that writes the units, with the row where they begin if others lie on its rows too."""
+    first = next((place for place in places if place.role == "writes"), places[0])
+    length = next(len(slot.units) for slot in slots if (slot.name, slot.axis) == (first.name, first.axis))
+    name = first.name.removesuffix(".weight")
+    return name if first.positions.numel() == length else f"{name}[{int(first.positions.min())}:]"
 
 
 def _watched(

@@ -38,6 +38,7 @@ class _Walker(fx.Interpreter):
     def __init__(self, module: nn.Module, traced: Traced, found: Walk) -> None:
         super().__init__(module, graph=traced.graph)
         self.traced, self.found = traced, found
+        self.extra_traceback = False  # it would add to the messages of errors that are addressed to the user
         self.parameters = dict(module.named_parameters())
 
     def run_node(self, n: fx.Node) -> Any:

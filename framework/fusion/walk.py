@@ -56,7 +56,7 @@ class Walk:
 
     def along(self, labels: Tensor, dim: int) -> Ints:
         """The units along `dim`, (V,): whatever the other indices are, they are the same."""
-        rows = labels.movedim(dim, 0).flatten(1).numpy()
+        rows = labels.movedim(dim, 0).reshape(labels.shape[dim], -1).numpy()
         first: Ints = rows[:, 0]
         self.units.same(np.broadcast_to(first[:, None], rows.shape), rows)
         return first

@@ -54,8 +54,8 @@ def _read(path: Path) -> Any:
         raise ArtifactError(f"{path} does not exist") from error
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, OSError) as error:
         message = (
-            f"{path} cannot be read as weights: a file with anything but tensors is not loaded, because that could "
-            f"run code; save `model.state_dict()` ({str(error).splitlines()[0]})"
+            f"{path} cannot be read as weights: it is broken, or holds more than tensors, which is not loaded as "
+            "it could run code; save `model.state_dict()`"
         )
         raise ArtifactError(message) from error
 
