@@ -226,19 +226,26 @@ def status(
 @app.command()
 def compare(
     sweep: SweepArgument,
-    csv: Annotated[Path | None, typer.Option(help="Write the table here too.")] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write the whole table here, and further tables beside it, by name."),
+    ] = None,
+    latex: Annotated[
+        Path | None,
+        typer.Option(help="Write the printed table here as LaTeX (booktabs), and further tables beside it."),
+    ] = None,
     figures: Annotated[Path | None, typer.Option(help="Write the figures into this folder.")] = None,
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
 ) -> None:
-    """Compare the runs of a sweep: the experiment's own table and figures."""
+    """Compare the runs of a sweep: the experiment's own tables and figures."""
     from framework.tracking import sweeps
     from launch import tracker as choice
     from launch.compare import compare_sweep
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    compare_sweep(tracker, sweeps.locate(tracker, sweep), csv, figures)
+    compare_sweep(tracker, sweeps.locate(tracker, sweep), csv, latex, figures)
 
 
 @app.command()

@@ -5,9 +5,12 @@ import pandas as pd
 from experiments.fusion.figures.looks import Looks
 from experiments.fusion.settings import Settings
 from experiments.fusion.summary import averaged
+from framework.metrics.correlation import correlations
 
 KEYS = ("family", "space", "metric", "split", "unit", "better")
-BOUND = "bound"  # in the name of every metric that bounds the generalisation gap
+TARGETS = {"accuracy_test": "test_accuracy", "gap": "generalisation_gap"}
+FEWEST = 2  # runs
+BOUND = "_bound"  # how the name of every metric ends that bounds the generalisation gap
 
 
 def measured_per_run(metrics: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -24,11 +27,11 @@ def metric_table(measured: pd.DataFrame, settings: Settings, looks: Looks) -> pd
 
 
 def bound_table(measured: pd.DataFrame, runs: pd.DataFrame, settings: Settings, looks: Looks) -> pd.DataFrame:
-    """Every bound beside the gap that it bounds: `gap`, train less test accuracy, and `holds`, the share of runs.
+    """Every bound beside the `gap` that it bounds, train less test accuracy; `holds`: the share of runs.
 
     A bound of 1 or more says nothing of a gap between two shares: `says`, the share of runs in which it is less.
     """
-    bounds = measured[measured["metric"].str.contains(BOUND)]
+    bounds = measured[measured["metric"].str.endswith(BOUND)]
     rows = bounds.merge(runs[["run_id", "family", "gap"]], on=["run_id", "family"])
     rows = rows.assign(holds=(rows["value"] >= rows["gap"]).astype(float), says=(rows["value"] < 1).astype(float))
     table = averaged(rows, [*settings.names, "family", "metric"], ["value", "gap", "holds", "says"], looks)
@@ -39,10 +42,42 @@ def bound_table(measured: pd.DataFrame, runs: pd.DataFrame, settings: Settings, 
 def correlation_table(
     measured: pd.DataFrame, runs: pd.DataFrame, settings: Settings, looks: Looks
 ) -> tuple[pd.DataFrame, list[str]]:
-    """How every metric of a family moves over the runs with test accuracy and with the generalisation gap.
+    """How every metric of a family moves with its test accuracy and generalisation gap, over the runs.
+
+    Bounds are left out: each rises with the measure that it is made of, so that ranks say the same of both.
 
     Returns:
-        The rows of `framework.metrics.correlation.correlations` with the setting in front, and for each setting
-        that has too few runs a sentence that says so.
+        The rows of `correlations` with the setting in front, and a sentence for each setting that has too few
+        runs.
     """
-    return pd.DataFrame(), []
+    found, notes = [], []
+    for title, rows in settings.panels(measured):
+        count = rows["run_id"].nunique()
+        if count < FEWEST:
+            where = f" for {title}" if settings.telling else ""
+            notes.append(
+                f"no correlations{where}: they are over runs with other seeds, of which at least {FEWEST} are "
+                f"needed; {count} has finished"
+            )
+            continue
+        frame = _tidy(rows, runs, looks)
+        if frame.empty:  # nothing was measured but accuracy and loss
+            continue
+        setting = rows[settings.names].iloc[[0]]
+        for against in TARGETS.values():
+            found.append(setting.merge(correlations(frame, against=against, unit="run_id"), how="cross"))
+    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(), notes
+
+
+def _tidy(measured: pd.DataFrame, runs: pd.DataFrame, looks: Looks) -> pd.DataFrame:
+    """A row a run, family and metric, with what metrics are held against among them."""
+    columns = ["run_id", "family", "space", "metric", "value"]
+    rows = measured[(measured["space"] != "prediction") & ~measured["metric"].str.endswith(BOUND)]
+    twice = rows.duplicated(["run_id", "family", "metric"], keep=False)
+    rows = rows.assign(metric=rows["metric"].where(~twice, rows["metric"] + "_" + rows["split"]))
+    known = runs.merge(rows[["run_id", "family"]].drop_duplicates()).rename(columns=TARGETS)
+    scores = known.melt(["run_id", "family"], list(TARGETS.values()), "metric").assign(space="prediction")
+    # Differences of equal shares differ in their last digit, and would pass for a gap that varies.
+    scores["value"] = scores["value"].round(12)
+    tidy = pd.concat([rows[columns], scores[columns]], ignore_index=True)
+    return tidy.sort_values("family", key=lambda names: names.map(looks.families.index), kind="stable")

@@ -1,4 +1,4 @@
-"""The fusion report: accuracy and loss by family, beside the parents' and the ensemble's, and what explains them.
+"""The fusion report: accuracy and loss by family, beside parents and ensemble, and what explains them.
 
 A family is a place in the experiment that every run fills with one network: `parent_1`, a recipe, the ensemble, a
 recipe's network trained further. Every number is a mean over runs, that is over groups of parents, with the

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from experiments.fusion.config import FusionConfig
 from experiments.fusion.parents import Parent
-from framework.fusion.align import Alignment
+from framework.fusion.alignment import Alignment
 
 if TYPE_CHECKING:
     from framework.tracking.run import Run

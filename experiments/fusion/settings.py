@@ -1,4 +1,4 @@
-"""What sets the runs of a sweep apart besides their seeds: the factors by which the report keeps runs separate."""
+"""What sets the runs of a sweep apart besides their seeds: the report averages over nothing else."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -54,7 +54,9 @@ class Settings:
         return self.frame.merge(table, on="run_id")
 
     def panels(self, table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-        """The rows of each setting, with its title."""
+        """The rows of each setting, with its title; none of an empty table."""
+        if table.empty:
+            return
         if not self.telling:
             shown = [name for name in ALWAYS.values() if name in table]
             yield _title(shown, [table[name].iloc[0] for name in shown]), table

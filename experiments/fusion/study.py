@@ -18,9 +18,9 @@ from experiments.fusion.parents import Parent, load_parents
 from experiments.fusion.saving import save
 from experiments.fusion.scoring import scored, scores
 from framework.data.vision import Splits, load_splits
-from framework.fusion.align import Alignment, plans
+from framework.fusion.alignment import Alignment, plans
 from framework.fusion.ensemble import Ensemble
-from framework.fusion.fuse import merged, shares_of
+from framework.fusion.fusing import merged, shares_of
 from framework.fusion.interpolation import barrier, between
 from framework.fusion.structure import Structure, structure_of
 from framework.fusion.task import Task

@@ -1,4 +1,4 @@
-"""How good every family is: a row a run and family, a row a setting and family, and the table for the terminal."""
+"""How good every family is: in each run, in each setting, and on the terminal."""
 
 from collections.abc import Sequence
 
@@ -30,9 +30,11 @@ def per_run(models: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["run_id", *FAMILY]
     models = models.assign(recipe=models["recipe"].fillna(""))  # a missing key would fall out of the groups
-    groups = models.groupby([*keys, "split"], sort=False)[list(SCORES)].mean().unstack("split")
-    groups.columns = [f"{score}_{split}" for score, split in groups.columns]
-    found = groups.join(models.groupby(keys, sort=False)["seconds"].mean()).reset_index()
+    found = models.groupby(keys, sort=False)[["seconds"]].mean()
+    for split in models["split"].unique():
+        scores = models[models["split"] == split].groupby(keys)[list(SCORES)].mean()
+        found = found.join(scores.add_suffix(f"_{split}"))
+    found = found.reset_index()
     parents = found[found["stage"] == "parent"].drop(columns=list(FAMILY)).groupby("run_id").mean().reset_index()
     parents = parents.assign(family=PARENTS, stage="parent", recipe="")
     found = pd.concat([found, parents], ignore_index=True)
@@ -40,11 +42,12 @@ def per_run(models: pd.DataFrame) -> pd.DataFrame:
     for column, family in DIFFERENCES.items():
         of_run = found.loc[found["family"] == family].set_index("run_id")["accuracy_test"]
         found[column] = 100 * (accuracy - found["run_id"].map(of_run).astype(float))
-    return found.assign(gap=found["accuracy_train"] - accuracy if "accuracy_train" in found else float("nan"))
+    found["gap"] = found["accuracy_train"] - accuracy if "accuracy_train" in found else float("nan")
+    return found
 
 
 def by_family(runs: pd.DataFrame, names: list[str], looks: Looks) -> pd.DataFrame:
-    """The whole table: mean, standard deviation and n of every number, by setting and family, in reading order."""
+    """The whole table: mean, standard deviation and n of every number, by setting and family."""
     scores = [f"{score}_{split}" for split in SPLITS for score in SCORES if f"{score}_{split}" in runs]
     metrics = [*scores[:2], *DIFFERENCES, *scores[2:], "seconds"]
     return averaged(runs, [*names, *FAMILY], [metric for metric in metrics if metric in runs], looks)
@@ -55,13 +58,15 @@ def averaged(frame: pd.DataFrame, by: Sequence[str], values: Sequence[str], look
     orders = {"family": looks.families, "recipe": ["", *looks.recipes]}
     orders |= {"metric": list(frame["metric"].drop_duplicates())} if "metric" in frame else {}
     orders = {name: order for name, order in orders.items() if name in by}
+    # What the models do not name comes last; left out, it would fall out of the groups.
+    orders = {name: list(dict.fromkeys([*order, *frame[name]])) for name, order in orders.items()}
     ranked = {name: pd.Categorical(frame[name], order, ordered=True) for name, order in orders.items()}
     table = aggregate(frame.assign(**ranked), by, values)
     return table.astype(dict.fromkeys(orders, str))
 
 
 def brief(table: pd.DataFrame, settings: Settings, looks: Looks) -> pd.DataFrame:
-    """For the terminal: test accuracy in per cent, test loss, and what is gained in percentage points, as text.
+    """For the terminal: test accuracy in per cent, test loss, and the gain in percentage points (pp), as text.
 
     Parents are one row, their mean; networks that were only brought into another basis are left out. So is the
     difference to the ensemble where the line is full: it can be told from the ensemble's row.
@@ -73,7 +78,8 @@ def brief(table: pd.DataFrame, settings: Settings, looks: Looks) -> pd.DataFrame
         if mean.notna().any():
             text[header] = [_fixed(m, s, digits) for m, s in zip(mean, std, strict=True)]
     text = text.assign(n=rows["n"]).reset_index(drop=True)
-    full = sum(max(len(name), *text[name].astype(str).map(len)) + GAP for name in text) - GAP > LINE
+    widths = [max(len(str(name)), *(len(str(cell)) for cell in text[name])) for name in text]
+    full = sum(widths) + GAP * (len(widths) - 1) > LINE
     return text.drop(columns=BRIEF["pp_over_ensemble"][0], errors="ignore") if full else text
 
 

@@ -1,7 +1,17 @@
-"""Fusion of networks: hidden units of one model are matched to those of another, then weights are averaged."""
+"""Fusion of networks: hidden units of one model are matched to those of another, then weights are averaged.
 
-from framework.fusion.align import align
+Importing this package is light; the names below bring torch with them at first use.
+"""
+
+from typing import TYPE_CHECKING
+
 from framework.fusion.config import CONFIGS as METHODS
-from framework.fusion.fuse import fuse
+from framework.lazy import lazy
+
+if TYPE_CHECKING:
+    from framework.fusion.alignment import align as align
+    from framework.fusion.fusing import fuse as fuse
 
 __all__ = ["METHODS", "align", "fuse"]
+
+__getattr__ = lazy(__name__, {"align": "framework.fusion.alignment", "fuse": "framework.fusion.fusing"})

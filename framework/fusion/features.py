@@ -93,13 +93,13 @@ def activations(
     """Batch by batch the activations (n, D) of each basis in `which`, in eval mode."""
     names = {activation.node for watched in which.values() for activation in watched}
     run = _Watcher(module, structure.graph, names)
-    with in_eval_mode(module):
-        for batch in torch.split(inputs, PIECE):
+    for batch in torch.split(inputs, PIECE):
+        with in_eval_mode(module):  # not around the yield: whoever reads would go on without gradients
             seen = run.watch(batch)
-            yield {
-                name: torch.cat([_units(seen[activation.node], activation) for activation in watched], dim=1)
-                for name, watched in which.items()
-            }
+        yield {
+            name: torch.cat([_units(seen[activation.node], activation) for activation in watched], dim=1)
+            for name, watched in which.items()
+        }
 
 
 def watched(basis: Basis, which: str) -> tuple[Activation, ...]:

@@ -10,6 +10,7 @@ be told apart this way; they are matched by optimal transport.
 Shapes: n units of the model, m of the reference.
 """
 
+import warnings
 from collections.abc import Mapping
 
 import numpy as np
@@ -71,13 +72,15 @@ def _matched(a_nn: Tensor, b_mm: Tensor, mass_n: Tensor, mass_m: Tensor, config:
 
     loss = {"square": "square_loss", "kl": "kl_loss"}[config.loss]
     arrays = (a_nn.numpy(), b_mm.numpy(), mass_n.numpy(), mass_m.numpy())
-    if config.reg:
-        coupling, log = ot.gromov.entropic_gromov_wasserstein(*arrays, loss, epsilon=config.reg, log=True)
-    else:
-        coupling, log = ot.gromov.gromov_wasserstein(*arrays, loss, tol_rel=WITHIN, log=True)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if config.reg:
+            coupling, log = ot.gromov.entropic_gromov_wasserstein(*arrays, loss, epsilon=config.reg, log=True)
+        else:
+            coupling, log = ot.gromov.gromov_wasserstein(*arrays, loss, tol_rel=WITHIN, log=True)
     coupling = np.asarray(coupling)
     if not np.isfinite(coupling).all() or coupling.sum() <= 0:
         raise InvalidInput(
             [Problem(name, f"method gw with reg={config.reg} gave no plan; use a larger reg, or 0")]
         )
-    return Coupled(Plan(coupling=torch.from_numpy(coupling)), float(log["gw_dist"]))
+    return Coupled(Plan(coupling=torch.from_numpy(coupling), converged=not caught), float(log["gw_dist"]))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from torch import nn
 
-from framework.fusion.fuse import mean_of
+from framework.fusion.fusing import mean_of
 
 
 def between(first: nn.Module, second: nn.Module, places: Sequence[float]) -> Iterator[tuple[float, nn.Module]]:

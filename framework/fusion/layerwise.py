@@ -155,7 +155,7 @@ def _inner(
 ) -> Coupled:
     coupling = torch.zeros(cost.shape, dtype=torch.float64)
     index = torch.empty(goal.size, dtype=torch.int64)
-    total, hard = 0.0, True
+    total, hard, converged = 0.0, True, True
     for there, here in enumerate(outer.tolist()):
         units, goals = basis.blocks[here], goal.blocks[there]
         share = mass[1][goals].sum()
@@ -167,12 +167,13 @@ def _inner(
             basis.name,
         )
         total += float(share) * part.cost
+        converged &= part.plan.converged
         coupling[units[:, None], goals] = share * part.plan.matrix()
         if part.plan.index is None:
             hard = False
         else:
             index[goals] = units[part.plan.index]
-    return Coupled(Plan(index=index) if hard else Plan(coupling=coupling), total)
+    return Coupled(Plan(index=index) if hard else Plan(coupling=coupling, converged=converged), total)
 
 
 def _solved(cost: Tensor, mass_n: Tensor, mass_m: Tensor, config: OT, name: str) -> Coupled:

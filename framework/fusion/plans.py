@@ -28,10 +28,14 @@ LEAST_MASS = 1e-12
 
 @dataclass(frozen=True)
 class Plan:
-    """A coupling (n, m), or, where each unit has one partner, `index` (m,): unit j stands for `index[j]`."""
+    """A coupling (n, m), or, where each unit has one partner, `index` (m,): unit j stands for `index[j]`.
+
+    `converged` is False where the solver ended before it was done; its plan is used as it is.
+    """
 
     coupling: Tensor | None = None
     index: Tensor | None = None
+    converged: bool = True
 
     @classmethod
     def identity(cls, size: int) -> "Plan":

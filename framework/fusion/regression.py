@@ -3,7 +3,7 @@
 The mean of two weights does not give the mean of two outputs as soon as the layer's inputs differ. So each
 layer, in the order of the graph, is fitted to it, on the inputs that it gets in the merged model so far:
 
-    W = (XᵀX + λ I)⁻¹ (XᵀY + λ W₀),   Y = Σ_k share_k Y_k                                                     (1)
+    W = W₀ + (XᵀX + λ I)⁻¹ Xᵀ(Y - X W₀),   Y = Σ_k share_k Y_k                                                (1)
 
 X holds the merged model's inputs of the layer, Y_k what parent k writes there, W₀ the mean of the parents'
 weights, and λ is `ridge` times the mean of the diagonal of XᵀX. With the parents' own inputs in place of X this
@@ -54,7 +54,7 @@ def regress(
                 (share * _outputs(run, piece) for share, run in zip(shares, runs[1:], strict=True)),
                 torch.zeros(()),
             )
-            products.add(x_SI[::every], y_SO[::every])
+            products.add(x_SI[::every], (y_SO - _outputs(runs[0], piece))[::every])
         products.solve(layer, ridge)
     if any(isinstance(part, NORMS) for part in fitted.modules()):
         return reset_statistics(fitted, inputs)
@@ -96,33 +96,30 @@ def _positions(run: "_UpTo", layer: Any, inputs: Tensor) -> int:
 
 
 class _Sums:
-    """XᵀX and XᵀY; a layer with a bias has a column of ones."""
+    """XᵀX and Xᵀ(Y - X W₀); a layer with a bias has a column of ones."""
 
     def __init__(self, layer: Any) -> None:
         self.biased = layer.bias is not None
         width = layer.weight[0].numel() + self.biased
         self.xx_II = torch.zeros(width, width, dtype=torch.float64)
-        self.xy_IO = torch.zeros(width, len(layer.weight), dtype=torch.float64)
+        self.xr_IO = torch.zeros(width, len(layer.weight), dtype=torch.float64)
 
-    def add(self, x_SI: Tensor, y_SO: Tensor) -> None:
+    def add(self, x_SI: Tensor, residuals_SO: Tensor) -> None:
         if self.biased:
             x_SI = torch.cat([x_SI, x_SI.new_ones(len(x_SI), 1)], dim=1)
         self.xx_II += (x_SI.T @ x_SI).cpu().double()
-        self.xy_IO += (x_SI.T @ y_SO).cpu().double()
+        self.xr_IO += (x_SI.T @ residuals_SO).cpu().double()
 
     def solve(self, layer: Any, ridge: float) -> None:
         """Put the solution of (1) into the layer."""
-        start_IO = layer.weight.detach().flatten(1).T.cpu().double()
-        if self.biased:
-            start_IO = torch.cat([start_IO, layer.bias.detach()[None].cpu().double()])
         strength = ridge * self.xx_II.diagonal().mean().clamp_min(torch.finfo(torch.float64).tiny)
         damped_II = self.xx_II + strength * torch.eye(len(self.xx_II), dtype=torch.float64)
-        solved_IO = torch.linalg.solve(damped_II, self.xy_IO + strength * start_IO)
+        change_IO = torch.linalg.solve(damped_II, self.xr_IO).to(layer.weight)
         with torch.no_grad():
             if self.biased:
-                layer.bias.copy_(solved_IO[-1])
-                solved_IO = solved_IO[:-1]
-            layer.weight.copy_(solved_IO.T.reshape(layer.weight.shape))
+                layer.bias.add_(change_IO[-1])
+                change_IO = change_IO[:-1]
+            layer.weight.add_(change_IO.T.reshape(layer.weight.shape))
 
 
 class _Reached(Exception):

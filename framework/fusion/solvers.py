@@ -46,13 +46,13 @@ def solve(cost_nm: Tensor, mass_n: Tensor, mass_m: Tensor, config: OT, where: st
         raise InvalidInput([Problem(where, message)])
     if uniform and config.solver in ("exact", "assignment"):
         return Plan(index=assigned(cost_nm))
-    coupling = _coupling(cost_nm.numpy(), mass_n.numpy(), mass_m.numpy(), config, where)
-    return Plan(coupling=torch.from_numpy(coupling))
+    coupling, converged = _coupling(cost_nm.numpy(), mass_n.numpy(), mass_m.numpy(), config, where)
+    return Plan(coupling=torch.from_numpy(coupling), converged=converged)
 
 
 def _coupling(
     cost: "np.ndarray", mass_n: "np.ndarray", mass_m: "np.ndarray", config: OT, where: str
-) -> "np.ndarray":
+) -> tuple["np.ndarray", bool]:
     import ot  # type: ignore[import-untyped]
 
     with warnings.catch_warnings(record=True) as caught:
@@ -73,4 +73,4 @@ def _coupling(
         told = "; ".join(str(warning.message) for warning in caught)
         message = f"solver={config.solver} with reg={config.reg} gave no plan ({told}); use a larger reg"
         raise InvalidInput([Problem(where, message)])
-    return coupling
+    return coupling, not caught

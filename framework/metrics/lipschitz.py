@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
 from framework.metrics.metric import Metric
-from framework.metrics.perturbation import steady
+from framework.metrics.perturbation import generator, steady
 from framework.metrics.spaces_config import LipschitzConfig
 
 LIPSCHITZ = Metric(
@@ -27,6 +27,8 @@ LIPSCHITZ = Metric(
     better="lower",
     reduction="largest over points and directions met",
 )
+
+STREAM = 6  # of the random numbers: no other measure may draw the same
 
 # In float32 a direction of a thousand pixels keeps moving by rounding; what is below this many roundings is rest.
 ROUNDINGS = 10
@@ -62,8 +64,7 @@ def lipschitz_lower_estimate(
         message = f"has shape {shape}; allowed: one or more images, (Q, {', '.join(map(str, image_shape))})"
         raise InvalidInput([Problem("points", message)])
     points = points_QCHW.to(reference)
-    generator = torch.Generator().manual_seed(seed)
-    directions = _unit(torch.randn(points.shape, generator=generator).to(points))
+    directions = _unit(torch.randn(points.shape, generator=generator(seed, STREAM)).to(points))
     tolerance = max(config.tolerance, ROUNDINGS * torch.finfo(points.dtype).eps)
     largest, iterations, converged = 0.0, 0, False
     with steady(model):

@@ -1,9 +1,9 @@
 """The loss of a classifier as a function of its weights, and the search for a perturbation that it bears.
 
 The loss is the mean cross-entropy per image, in nats, over batches that do not change: the perturbed and the
-unperturbed loss are of the same images, so that their difference is zero without a perturbation. The model runs in
-eval mode; its buffers, the statistics of batch normalisation among them, are not perturbed, and none of its tensors
-is written to.
+unperturbed loss are of the same images, so that their difference is zero without a perturbation. The model runs
+in eval mode; its buffers, the statistics of batch normalisation among them, are not perturbed, and none of its
+tensors is written to.
 
 Shapes: P weights, R perturbations, B images in a batch, C channels, H x W pixels.
 """
@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from framework.errors import InvalidInput, Problem
 from framework.metrics.spaces_config import SigmaConfig
@@ -39,11 +40,15 @@ def generator(seed: int, *stream: int) -> torch.Generator:
 
 @contextmanager
 def steady(model: nn.Module) -> Iterator[None]:
-    """Eval mode; each part comes back in the mode that it was in, which need not be that of the whole."""
+    """Eval mode; each part comes back in the mode that it was in, which need not be that of the whole.
+
+    Attention runs in its plain form: the fused ones cannot be differentiated twice.
+    """
     training = {part: part.training for part in model.modules()}
     model.eval()
     try:
-        yield
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
     finally:
         for part, mode in training.items():
             part.training = mode
@@ -70,7 +75,7 @@ class Objective:
         if not self.batches:
             raise InvalidInput([Problem("batches", "is empty; the loss needs one batch of train images or more")])
         images, labels = (torch.cat(tensors) for tensors in zip(*self.batches, strict=True))
-        self._pieces = list(zip(images.split(PIECE), labels.split(PIECE), strict=True))
+        self._pieces = list(zip(torch.split(images, PIECE), torch.split(labels, PIECE), strict=True))
         self._count = len(labels)
         self.loss = self.at(self.weights_P)
         if not math.isfinite(self.loss):
@@ -108,7 +113,7 @@ class Objective:
         return gradient
 
     def _loss(self, weights_P: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        pieces = weights_P.split([shape.numel() for shape in self._shapes.values()])
+        pieces = torch.split(weights_P, [shape.numel() for shape in self._shapes.values()])
         named = {
             name: piece.view(shape) for (name, shape), piece in zip(self._shapes.items(), pieces, strict=True)
         }

@@ -22,8 +22,9 @@ Shapes: P weights, R restarts.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -122,22 +123,29 @@ def worst_case_sigma(
 
     def challenger(found: Sigma) -> int | None:
         """A restart that is above where the leader ended, so that the σ of all is smaller."""
-        open_ = [r for r in range(config.restarts) if r != leader and low_enough[r] < found.low]
-        at_once = objective.at_once
-        for first in range(0, len(open_), at_once):
-            worst.deviations(open_[first : first + at_once], found.low)
-            for restart in open_[first : first + at_once]:
-                there = answer(restart, found.low)
-                if there is Answer.ABOVE or (there is Answer.WITHIN and not found.met):
-                    return restart
+        asked = [r for r in range(config.restarts) if r != leader and low_enough[r] < found.low]
+        for group in _groups(asked, objective.at_once):
+            rises = worst.deviations(group, found.low)
+            for restart, rise in zip(group, rises, strict=True):
+                if compare(rise, target, config.deviation_tolerance) is not Answer.ABOVE:
+                    low_enough[restart] = found.low
+            highest = group[rises.index(max(rises))]
+            there = answer(highest, found.low)
+            if there is Answer.ABOVE or (there is Answer.WITHIN and not found.met):
+                return highest
         return None
 
     while True:
-        found = bisect(lambda sigma: answer(leader, sigma), span, config.depth, config.sigma_tolerance)
+        found = bisect(partial(answer, leader), span, config.depth, config.sigma_tolerance)
         next_leader = challenger(found) if found.low > span.low else None
         if next_leader is None:
             return replace(found, evaluations=len(worst.known))
         leader = next_leader
+
+
+def _groups(restarts: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    for first in range(0, len(restarts), size):
+        yield restarts[first : first + size]
 
 
 def sharpness_sigmas(

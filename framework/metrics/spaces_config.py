@@ -1,4 +1,4 @@
-"""What is measured of a classifier in input, parameter and prediction space, and what it may cost. Knows no tensor."""
+"""What is measured of a classifier in input, parameter and prediction space, at which cost. Knows no tensor."""
 
 from typing import Annotated, Self
 
@@ -54,7 +54,7 @@ class HessianConfig(Config):
         100, description="Steps of the Lanczos iteration for the top eigenvalue at the most."
     )
     eigenvalue_tolerance: float = Field(
-        1e-3, gt=0, description="Residual, relative to the top eigenvalue, at which its iteration ends."
+        1e-3, gt=0, description="Error, relative to the top eigenvalue, at which its iteration ends."
     )
     density_steps: Annotated[int, Field(ge=2)] = Field(
         60, description="Steps of each Lanczos iteration for the spectral density, which sees as many eigenvalues."
@@ -79,7 +79,7 @@ class SigmaConfig(Config):
 
 
 class SharpnessConfig(Config):
-    """The largest perturbation for which ascent from random starts does not raise the loss by more than the target."""
+    """How large a perturbation must be for ascent from random starts to raise the loss by the target."""
 
     plain: SigmaConfig = Field(
         SigmaConfig(low=0, high=7),
@@ -104,7 +104,7 @@ class SharpnessConfig(Config):
 
 
 class PacBayesConfig(Config):
-    """The largest random perturbation whose mean loss does not differ by more than the target."""
+    """How large random perturbations must be for their mean loss to differ by the target."""
 
     plain: SigmaConfig = Field(
         SigmaConfig(low=0, high=0.2),

@@ -142,9 +142,12 @@ def test_a_long_table_shows_ten_thousand_rows_in_wandb_and_tells_how_many_there_
 
 def test_compare_draws_into_the_folder_and_into_wandb_and_again_replaces_it(lab: Lab):
     for _ in range(2):
-        done = lab.sashiko("compare", "writer.yaml", "--figures", "drawn", "--csv", "drawn/table.csv")
+        files = ["--csv", "drawn/table.csv", "--latex", "drawn/table.tex"]
+        done = lab.sashiko("compare", "writer.yaml", "--figures", "drawn", *files)
         assert done.returncode == 0, done.stderr
-        assert sorted(path.name for path in (lab.folder / "drawn").iterdir()) == ["line.png", "table.csv"]
+        assert sorted(path.name for path in (lab.folder / "drawn").iterdir()) == [
+            "line.png", "table.csv", "table.tex",
+        ]  # fmt: skip
         assert re.search(r"report  http://127.0.0.1:\d+/local/pulled/runs/report-\w+", done.stdout)
     exports = dict(re.findall(r"export (\w+)=(\S+)", lab.sashiko("env").stdout))
     look = subprocess.run(

@@ -1,4 +1,4 @@
-"""How a metric moves with accuracy and with the generalisation gap, over the seeds: a dot a metric and family."""
+"""How metrics move with accuracy and generalisation gap, over the seeds: a dot a metric and family."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,6 +10,7 @@ from framework.report.style import COLUMN_WIDTH, REFERENCE, styled
 
 METHOD = "kendall"
 STEP = 0.075  # inches between the families of a metric
+SHORT = 12  # characters of a name, of which four fit beside one another
 GAP = 0.08  # inches between two metrics
 
 
@@ -17,7 +18,7 @@ def correlation_dots(correlations: pd.DataFrame, looks: Looks) -> Figure:
     """Kendall's tau with its confidence interval, from -1 to 1; what is undefined has no dot."""
     rows = correlations[(correlations["method"] == METHOD) & correlations["coefficient"].notna()]
     metrics = list(correlations["metric"].drop_duplicates())
-    families = looks.shown(rows["family"], single_parents=True)
+    families = looks.shown(rows["family"])
     targets = list(correlations["against"].drop_duplicates())
     with styled():
         height = len(metrics) * (STEP * max(len(families), 1) + GAP) + 0.45
@@ -26,14 +27,15 @@ def correlation_dots(correlations: pd.DataFrame, looks: Looks) -> Figure:
         )
         for number, (panel, target) in enumerate(zip(axes, targets, strict=True)):
             _draw(panel, rows[rows["against"] == target], metrics, families, looks)
-            panel.set_title(f"with {_words(target)}", fontsize=7)
+            panel.set_title(_words(target))
             panel.set_yticks(range(len(metrics)), [_words(metric) for metric in metrics], fontsize=6)
             panel.tick_params(axis="y", labelleft=number % 2 == 0, length=0)
             panel.set_ylim(len(metrics) - 0.5, -0.5)
-            panel.set_xlim(-1.05, 1.05)
+            panel.set_xlim(-1.12, 1.12)
             panel.set_xticks([-1, 0, 1])
-        figure.supxlabel("Kendall's τ over the seeds, with its interval", fontsize=8)
-        one_legend(figure, axes, columns=3)
+        figure.supxlabel("Kendall's τ over the seeds, 95 % interval", fontsize=8)
+        short = all(len(family) <= SHORT for family in families)
+        one_legend(figure, axes, columns=4 if short else 3)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""A line a recipe with a band of one standard deviation, a panel a setting: along the way and over the layers."""
+"""A line a recipe with a band of one standard deviation, a panel a setting: on the way, and over layers."""
 
 from collections.abc import Sequence
 from typing import Literal

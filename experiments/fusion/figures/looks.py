@@ -42,23 +42,22 @@ class Looks:
         """From the columns `family`, `stage` and `recipe`: recipes as logged, the plain average first."""
         recipes = [str(recipe) for recipe in models["recipe"].drop_duplicates() if recipe]
         recipes.sort(key=lambda recipe: recipe != AVERAGE)
-        place = {recipe: number for number, recipe in enumerate(["", *recipes])}
-        stages = list(STAGES)
-        rows = models[["family", "stage", "recipe"]].drop_duplicates("family").astype(str)
-        found = sorted(
-            rows.itertuples(index=False),
-            key=lambda row: (
-                stages.index(row.stage) if row.stage in stages else len(stages),
-                row.family == PARENTS,
-                place[row.recipe],
+        rows = models.drop_duplicates("family")
+        stages = {str(family): str(stage) for family, stage in zip(rows["family"], rows["stage"], strict=True)}
+        recipes_of = {
+            str(family): str(recipe) for family, recipe in zip(rows["family"], rows["recipe"], strict=True)
+        }
+        stage_places = {stage: place for place, stage in enumerate(STAGES)}
+        places = {recipe: place for place, recipe in enumerate(["", *recipes])}
+        families = sorted(
+            stages,
+            key=lambda family: (
+                stage_places.get(stages[family], len(STAGES)),
+                family == PARENTS,
+                places[recipes_of[family]],
             ),
         )
-        return cls(
-            [row.family for row in found],
-            {row.family: row.stage for row in found},
-            {row.family: row.recipe for row in found},
-            recipes,
-        )
+        return cls(families, stages, recipes_of, recipes)
 
     def of_family(self, family: str) -> Look:
         """The look of a family; parents are grey, the ensemble and what is made of it black."""
@@ -66,7 +65,11 @@ class Looks:
         if recipe:
             look = self.of_recipe(recipe)
             return look._replace(name=name_of(family), marker=marker)
-        return Look(name_of(family), REFERENCE if self.stages[family] == "parent" else BLACK, marker, "-")
+        if self.stages[family] == "parent":
+            number = family.removeprefix("parent_")
+            marker = MARKERS[(int(number) - 1) % len(MARKERS)] if number.isdecimal() else marker
+            return Look(name_of(family), REFERENCE, marker, "-")
+        return Look(name_of(family), BLACK, marker, "-")
 
     def of_recipe(self, recipe: str) -> Look:
         """The look of a recipe; after all colours they come again with dashed lines."""
@@ -74,7 +77,7 @@ class Looks:
         line = ("-", "--", ":")[min(place // len(PALETTE), 2)]
         return Look(name_of(recipe), PALETTE[place % len(PALETTE)], MARKERS[place % len(MARKERS)], line)
 
-    def shown(self, families: Iterable[str], *, single_parents: bool = False) -> list[str]:
+    def shown(self, families: Iterable[str]) -> list[str]:
         """Those of `families` that tables and figures show, in order.
 
         Parents brought to the first compute what they did before, so they are left out; so are single parents
@@ -82,9 +85,8 @@ class Looks:
         """
         present = set(families)
         kept = [family for family in self.families if family in present and self.stages[family] != "aligned"]
-        if single_parents or PARENTS not in present:
-            return kept
-        return [family for family in kept if family == PARENTS or self.stages[family] != "parent"]
+        single = [family for family in kept if PARENTS in present and self.stages[family] == "parent"]
+        return [family for family in kept if family == PARENTS or family not in single]
 
 
 def name_of(family: str) -> str:

@@ -26,7 +26,7 @@ METRICS_ACROSS = 4
 
 
 def score_figures(runs: pd.DataFrame, looks: Looks, settings: Settings) -> dict[str, Draw]:
-    """Accuracy and loss by family: a dot a run, the mean and its standard deviation; dashed: the parents' mean."""
+    """Accuracy and loss by family: a dot a run, the mean, its standard deviation; dashed: the parents' mean."""
     rows = {family: looks.of_family(family) for family in looks.shown(looks.families)}
     figures: dict[str, Draw] = {}
     for metric in ("accuracy", "cross_entropy"):
@@ -50,9 +50,8 @@ def line_figures(tables: Mapping[str, pd.DataFrame], looks: Looks, settings: Set
     """The straight line between the parents, and the plans over the layers, from aggregated tables."""
     figures: dict[str, Draw] = {}
     if "curve" in tables:
-        curve = tables["curve"][tables["curve"]["split"] == SPLIT]
-        for metric in ("accuracy", "cross_entropy"):
-            panels = list(settings.panels(curve))
+        panels = list(settings.panels(tables["curve"][tables["curve"]["split"] == SPLIT]))
+        for metric in ("accuracy", "cross_entropy") if panels else ():
             figures[f"interpolation_{metric}"] = partial(interpolation, panels, looks, metric, LABELS[metric])
     if "layers" in tables:
         for metric in ("cost", "diagonal"):
@@ -71,7 +70,7 @@ def barrier_figures(barriers: pd.DataFrame, looks: Looks, settings: Settings) ->
         for metric, label in BARRIERS.items():
             panels.append((title, found[found["metric"] == metric]))
             labels.append(f"barrier of {SPLIT} {label}")
-    return {"barriers": partial(points, panels, rows, across=2, labels=labels)}
+    return {"barriers": partial(points, panels, rows, across=2, labels=labels)} if panels else {}
 
 
 def metric_figures(measured: pd.DataFrame, looks: Looks, settings: Settings) -> dict[str, Draw]:

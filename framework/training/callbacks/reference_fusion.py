@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from framework.config import Config
 from framework.data.vision import Splits
-from framework.fusion.align import Alignment, plans
-from framework.fusion.fuse import mean_of
+from framework.fusion.alignment import Alignment, plans
+from framework.fusion.fusing import mean_of
 from framework.fusion.interpolation import barrier, between
 from framework.fusion.structure import structure_of
 from framework.fusion.task import Task

@@ -22,7 +22,9 @@ def test_a_random_permutation_of_the_hidden_units_leaves_the_outputs_unchanged(n
     for seed in (1, 2):
         moved = permuted(made, structure.bases, random_plans(structure.bases, seed))
         assert difference(made, moved) < 1e-5
-        changed = [key for key, tensor in made.state_dict().items() if not torch.equal(tensor, moved.state_dict()[key])]
+        changed = [
+            key for key, tensor in made.state_dict().items() if not torch.equal(tensor, moved.state_dict()[key])
+        ]
         assert changed
 
 
@@ -88,7 +90,9 @@ class Shared(nn.Module):
 
     def forward(self, images):
         hidden = self.first(images.flatten(1))
-        return self.head(hidden + self.second(images.flatten(1)) if self.tied else self.second(self.second(hidden)))
+        return self.head(
+            hidden + self.second(images.flatten(1)) if self.tied else self.second(self.second(hidden))
+        )
 
 
 def test_shared_parameters_are_refused_by_name():
@@ -156,7 +160,9 @@ def test_units_that_meet_in_reverse_are_followed():
 
 def test_a_shape_is_found_without_inputs_or_asked_for():
     assert structure_of(nn.Sequential(nn.Linear(9, 4), nn.ReLU(), nn.Linear(4, 2))).input_shape == (9,)
-    convolutional = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    convolutional = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
+    )
     assert structure_of(convolutional).input_shape == (3, 32, 32)
     with pytest.raises(InvalidInput, match="a batch of inputs is needed"):
         structure_of(nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.Conv1d(3, 1, 3)))

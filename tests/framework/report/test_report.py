@@ -53,6 +53,15 @@ def test_a_report_saves_table_and_figures(tmp_path):
     assert pd.read_csv(paths[0])["a"].tolist() == [1]
 
 
+def test_further_tables_are_saved_beside_the_first(tmp_path):
+    report = Report(pd.DataFrame({"a": [1]}), more={"layers": pd.DataFrame({"cost": [0.5]})})
+    assert [path.name for path in report.save(tmp_path)] == ["table.csv", "layers.csv"]
+    assert pd.read_csv(tmp_path / "layers.csv")["cost"].tolist() == [0.5]
+    assert report.notes == ()
+    with pytest.raises(ValueError, match="called `table`"):
+        Report(pd.DataFrame(), more={"table": pd.DataFrame()})
+
+
 def test_figures_have_the_width_of_a_column_and_leave_the_settings_alone():
     before = dict(mpl.rcParams)
     with styled():

@@ -44,7 +44,9 @@ class Alignment:
         return {name: coupled.plan for name, coupled in self.coupled.items()}
 
     def rows(self) -> list[dict[str, Any]]:
-        """Of each basis: its name, widths, the cost of its plan per unit of mass, and how diagonal the plan is."""
+        """Of each basis: its name, widths, the cost of its plan per unit of mass, how diagonal it is, and
+        whether the solver converged.
+        """
         return [
             {
                 "basis": basis.name,
@@ -52,6 +54,7 @@ class Alignment:
                 "target_units": goal.size,
                 "cost": self.coupled[basis.name].cost,
                 "diagonal": self.coupled[basis.name].plan.diagonal(),
+                "converged": self.coupled[basis.name].plan.converged,
             }
             for basis, goal in zip(self.model.bases, self.reference.bases, strict=True)
             if basis.name in self.coupled

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
-from framework.fusion.align import options_of, plans
+from framework.fusion.alignment import options_of, plans
 from framework.fusion.regression import regress
 from framework.fusion.repair import repair as repaired
 from framework.fusion.structure import Structure, structure_of

@@ -1,0 +1,129 @@
+"""Everything that is measured of one classifier, in input, parameter and prediction space, as rows of a table.
+
+Hessian, sharpness and PAC-Bayes are measured on batches of train images that are drawn with the seed; the test
+split is used for accuracy, loss and their gaps, and for nothing else.
+"""
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from framework.data.vision import Splits
+from framework.metrics.bounds import farther
+from framework.metrics.hessian import Hessian
+from framework.metrics.hessian_lanczos import Density
+from framework.metrics.perturbation import flat
+from framework.metrics.spaces_config import HessianConfig, MetricsConfig
+from framework.metrics.spaces_rows import (
+    Found,
+    Subject,
+    hessian_rows,
+    lipschitz_rows,
+    pac_bayes_rows,
+    prediction_rows,
+    sharpness_rows,
+    train_batches,
+)
+
+Initial = nn.Module | Mapping[str, Tensor]
+Space = Literal["input", "parameter", "prediction"]
+
+
+class Measurement(NamedTuple):
+    """One number of one network.
+
+    Attributes:
+        space: input, parameter or prediction.
+        metric: Its name.
+        split: The images that it is of: train, test, "train and test", or "none".
+        value: The number; NaN where it is undefined.
+        unit: What it is in.
+        better: Whether less or more of it is better.
+        seed: Of the batches, directions and perturbations.
+        cost: What it took, and how sure it is, as words "name=value".
+        seconds: Of the work that it comes from; rows of the same work have the same.
+    """
+
+    space: Space
+    metric: str
+    split: str
+    value: float
+    unit: str
+    better: Literal["lower", "higher"]
+    seed: int
+    cost: str
+    seconds: float
+
+
+def measure(
+    model: nn.Module,
+    splits: Splits,
+    config: MetricsConfig,
+    *,
+    initial: Sequence[Initial] = (),
+    seed: int | None = None,
+    device: torch.device | str = "cpu",
+) -> list[Measurement]:
+    """What `config` asks for of `model`, a row a number. The model itself is not touched.
+
+    Args:
+        model: Gives logits (N, K) of images (N, C, H, W).
+        splits: Train images for everything, test images for accuracy, loss and gaps alone.
+        config: What, and at which cost.
+        initial: The weights that training began from; of a fused network those of each parent, of which the ones
+            farther from `model` count. Without any, the measures that need them are left out.
+        seed: In place of the config's.
+        device: Where to compute.
+
+    Raises:
+        InvalidInput: weights or a loss that are not finite, or initial weights of another architecture.
+    """
+    seed = config.seed if seed is None else seed
+    measured = copy.deepcopy(model).to(device)
+    weights_P = flat(measured)
+    initial_P = farther(weights_P, [flat(weights, like=model).to(weights_P) for weights in initial])
+    subject = Subject(measured, splits, config, seed, device, weights_P, initial_P)
+    works: list[tuple[Space, Callable[[], list[Found]]]] = []
+    if config.lipschitz is not None:
+        works.append(("input", partial(lipschitz_rows, subject, config.lipschitz)))
+    if config.hessian is not None:
+        works.append(("parameter", partial(hessian_rows, subject, config.hessian)))
+    if config.sharpness is not None:
+        works.append(("parameter", partial(sharpness_rows, subject, config.sharpness)))
+    if config.pac_bayes is not None:
+        works.append(("parameter", partial(pac_bayes_rows, subject, config.pac_bayes)))
+    if config.prediction:
+        works.append(("prediction", partial(prediction_rows, subject)))
+    rows = []
+    for space, work in works:
+        start = time.perf_counter()
+        found = work()
+        seconds = time.perf_counter() - start
+        for metric, split, value, cost in found:
+            rows.append(
+                Measurement(space, metric.name, split, value, metric.unit, metric.better, seed, cost, seconds)
+            )
+    return rows
+
+
+def spectral_density(
+    model: nn.Module,
+    splits: Splits,
+    config: HessianConfig,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Density:
+    """How the eigenvalues of the Hessian are spread, on the batches on which `measure` takes its trace.
+
+    Raises:
+        InvalidInput: weights or a loss that are not finite.
+    """
+    batches = train_batches(splits.train, config, seed, device)
+    with Hessian(copy.deepcopy(model).to(device), batches, config, seed=seed) as hessian:
+        return hessian.density()

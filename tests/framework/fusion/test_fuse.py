@@ -1,0 +1,205 @@
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from framework.errors import ConfigError, InvalidInput
+from framework.fusion import METHODS, align, fuse
+from framework.fusion.ensemble import Ensemble
+from framework.fusion.interpolation import barrier, between
+from framework.fusion.structure import structure_of
+from framework.fusion.symmetry import permuted, random_plans
+from tests.framework.fusion.zoo import NAMES, difference, images, module
+
+
+def shuffled(made, seed=1):
+    bases = structure_of(made, images()).bases
+    return permuted(made, bases, random_plans(bases, seed))
+
+
+def largest_change(first, second):
+    other = second.state_dict()
+    return max(
+        float((tensor.double() - other[name].double()).abs().max()) for name, tensor in first.state_dict().items()
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_fused_with_itself_in_another_order_is_itself(name):
+    made = module(name)
+    moved = shuffled(made)
+    fused = fuse([made, moved], inputs=images())
+    assert largest_change(made, fused) < 1e-5
+    assert difference(made, fused) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["mlp", "residual", "grouped", "attention", "vgg11", "resnet18"])
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("weight_matching", {}),
+        ("ot", {"solver": "sinkhorn", "reg": 0.002}),
+        ("ot", {"solver": "emd", "normalise_rows": False}),
+        ("ot", {"ground": {"metric": "cosine", "scale": "max"}}),
+    ],
+)
+def test_other_methods_find_the_order_again_too(name, method, options):
+    made = module(name)
+    assert difference(made, fuse([made, shuffled(made)], method, inputs=images(), **options)) < 1e-3
+
+
+@pytest.mark.parametrize("name", ["mlp with bias", "residual", "resnet18 with norm"])
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("ot", {"source": "activations", "num_samples": 16}),
+        ("ot", {"source": "activations", "num_samples": 16, "activation": "post", "statistic": "centred"}),
+        ("activation_matching", {"num_samples": 16, "activation": "pre"}),
+    ],
+)
+def test_activations_find_the_order_again(name, method, options):
+    made = module(name)
+    assert difference(made, fuse([made, shuffled(made)], method, inputs=images(), **options)) < 1e-4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_aligned_model_computes_what_it_did(name):
+    reference, made = module(name), module(name, seed=5)
+    assert difference(made, align(reference, made, inputs=images())) < 1e-5
+
+
+def test_alignment_brings_models_closer_than_they_were():
+    reference, made = module("mlp"), module("mlp", seed=5)
+    apart = sum(
+        float((a - b).square().sum()) for a, b in zip(reference.parameters(), made.parameters(), strict=True)
+    )
+    for method in ("ot", "weight_matching"):
+        moved = align(reference, made, method)
+        left = sum(
+            float((a - b).square().sum()) for a, b in zip(reference.parameters(), moved.parameters(), strict=True)
+        )
+        assert left < apart
+
+
+def test_the_average_is_the_mean_of_the_weights_and_its_ends_are_the_parents():
+    first, second = module("resnet18 with norm"), module("resnet18 with norm", seed=5)
+    half = fuse([first, second], "average", inputs=images())
+    for name, tensor in half.state_dict().items():
+        if tensor.is_floating_point():
+            assert torch.allclose(tensor, (first.state_dict()[name] + second.state_dict()[name]) / 2)
+    for weights, parent in (([1.0, 0.0], first), ([0.0, 1.0], second)):
+        fused = fuse([first, second], "average", inputs=images(), weights=weights)
+        assert all(torch.equal(t, parent.state_dict()[n]) for n, t in fused.state_dict().items())
+
+
+def test_several_models_are_fused_by_their_shares():
+    made = module("residual")
+    models = [made, shuffled(made, 1), shuffled(made, 2)]
+    assert difference(made, fuse(models, inputs=images(), weights=[0.5, 0.2, 0.3])) < 1e-5
+    first, second, third = (module("mlp", seed) for seed in (1, 2, 3))
+    fused = fuse([first, second, third], "average", weights=[0.5, 0.2, 0.3])
+    expected = 0.5 * first.head.weight + 0.2 * second.head.weight + 0.3 * third.head.weight
+    assert torch.allclose(fused.head.weight, expected)
+
+
+def widened(made, factor):
+    """The same function with `factor` copies of every hidden unit."""
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(64, 7 * factor), nn.ReLU(), nn.Linear(7 * factor, 3))
+    with torch.no_grad():
+        wide[1].weight.copy_(made[1].weight.repeat(factor, 1))
+        wide[1].bias.copy_(made[1].bias.repeat(factor))
+        wide[3].weight.copy_(made[3].weight.repeat(1, factor) / factor)
+        wide[3].bias.copy_(made[3].bias)
+    return wide
+
+
+def test_models_of_other_widths_are_brought_to_the_first_ones():
+    torch.manual_seed(0)
+    narrow = nn.Sequential(nn.Flatten(), nn.Linear(64, 7), nn.ReLU(), nn.Linear(7, 3)).eval()
+    wide = widened(narrow, 3)
+    assert difference(narrow, align(wide, narrow, inputs=images())) < 1e-5
+    assert difference(narrow, align(narrow, wide, inputs=images())) < 1e-5
+    assert fuse([wide, narrow], inputs=images())[1].weight.shape == (21, 64)
+    with pytest.raises(InvalidInput, match=r"1\.weight: is \(7, 64\), in the reference \(21, 64\)"):
+        align(wide, narrow, "weight_matching", inputs=images())
+
+
+def test_the_inputs_are_not_changed():
+    first, second = module("dense"), module("dense", seed=5).train()
+    before = [copy.deepcopy(model.state_dict()) for model in (first, second)]
+    fuse([first, second], inputs=images(), repair=True)
+    fuse([first, second], inputs=images(), merge="regression")
+    for model, state in zip((first, second), before, strict=True):
+        assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
+    assert second.training
+    assert not first.training
+
+
+def test_the_last_layer_moves_only_when_it_is_let():
+    made = module("mlp")
+    turned = copy.deepcopy(made)
+    with torch.no_grad():
+        turned.head.weight.copy_(made.head.weight[[2, 0, 1]])
+    assert largest_change(made, fuse([made, turned])) > 1e-3
+    assert largest_change(made, fuse([made, turned], fix_outputs=False)) < 1e-6
+
+
+def test_everything_that_is_wrong_is_told():
+    made, other = module("mlp"), module("mlp with bias")
+    with pytest.raises(InvalidInput, match=r"encoder\.1\.bias: is in the model alone"):
+        fuse([made, other])
+    with pytest.raises(InvalidInput, match=r"in the reference alone|in the model alone"):
+        fuse([module("vgg11"), module("resnet18")], inputs=images())
+    classes = copy.deepcopy(made)
+    classes.head = nn.Linear(7, 4, bias=False)
+    with pytest.raises(InvalidInput, match=r"head\.weight: is \(4, 7\), in the reference \(3, 7\)"):
+        fuse([made, classes])
+    broken = copy.deepcopy(made)
+    broken.head.weight.data[0, 0] = float("nan")
+    with pytest.raises(InvalidInput, match=r"models\[1\]\.head\.weight: holds NaN"):
+        fuse([made, broken])
+    with pytest.raises(InvalidInput, match="at least two are fused"):
+        fuse([made])
+    with pytest.raises(InvalidInput, match=r"sums to 1\.2; shares must be 0 or more"):
+        fuse([made, made], weights=[0.6, 0.6])
+    with pytest.raises(InvalidInput, match="has 1 numbers for 2 models"):
+        fuse([made, made], weights=[1.0])
+    with pytest.raises(InvalidInput, match="needed to see activations on"):
+        fuse([made, made], source="activations")
+    with pytest.raises(InvalidInput, match="num_samples: is 500, and there are 16 inputs"):
+        fuse([made, made], source="activations", num_samples=500, inputs=images())
+    with pytest.raises(InvalidInput, match=r"needed to see activations on \(merge=regression"):
+        fuse([made, made], merge="regression")
+    with pytest.raises(InvalidInput, match="merge: is 'median'; allowed: mean, regression"):
+        fuse([made, made], merge="median")
+    with pytest.raises(ConfigError, match="method: is 'otto'"):
+        fuse([made, made], "otto")
+    with pytest.raises(ConfigError, match="solver: is 'simplex'"):
+        fuse([made, made], solver="simplex")
+    with pytest.raises(ConfigError, match="marginals=uniform"):
+        fuse([made, made], solver="assignment", marginals="l1")
+    with pytest.raises(InvalidInput, match="sinkhorn_matching learns on a batch of inputs"):
+        fuse([made, made], "sinkhorn_matching")
+
+
+def test_every_method_is_public():
+    assert set(METHODS) == {"average", "ot", "gw", "weight_matching", "activation_matching", "sinkhorn_matching"}
+
+
+def test_the_ensemble_gives_the_weighted_mean_of_the_logits():
+    first, second = module("mlp"), module("mlp", seed=5)
+    ensemble = Ensemble([first, second], [0.25, 0.75])
+    inputs = images()
+    assert torch.allclose(ensemble(inputs), 0.25 * first(inputs) + 0.75 * second(inputs))
+
+
+def test_the_line_between_two_models_and_its_barrier():
+    first, second = module("mlp"), module("mlp", seed=5)
+    places = [0.0, 0.5, 1.0]
+    line = dict(between(first, second, places))
+    assert torch.equal(line[0.0].head.weight, first.head.weight)
+    assert torch.equal(line[1.0].head.weight, second.head.weight)
+    assert torch.allclose(line[0.5].head.weight, (first.head.weight + second.head.weight) / 2)
+    assert barrier([0, 0.25, 0.5, 1], [1.0, 2.5, 4.0, 3.0]) == pytest.approx(2.0)
+    assert barrier([0, 0.5, 1], [1.0, 0.5, 1.0]) == 0.0

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from torch import nn
+
+from framework.fusion import fuse
+from framework.fusion.fusing import mean_of
+from framework.fusion.regression import regress
+from framework.fusion.repair import repair, reset_statistics
+from framework.fusion.structure import structure_of
+from tests.framework.fusion.zoo import difference, images, module
+
+HALVES = [0.5, 0.5]
+
+
+def outputs_of(made, layer, inputs):
+    seen = []
+    hook = made.get_submodule(layer).register_forward_hook(lambda *values: seen.append(values[2].detach()))
+    with torch.no_grad():
+        made(inputs)
+    hook.remove()
+    return seen[0]
+
+
+def test_repair_gives_every_unit_the_mean_and_the_spread_of_its_parents():
+    parents = [module("mlp with bias"), module("mlp with bias", seed=5)]
+    inputs = images(200)
+    mended = repair(mean_of(parents, HALVES), parents, structure_of(parents[0], inputs), inputs, HALVES)
+    for layer in ("encoder.1", "encoder.3", "encoder.5", "head"):
+        values = [outputs_of(made, layer, inputs).double() for made in (*parents, mended)]
+        for statistic in (lambda v: v.mean(0), lambda v: v.std(0, unbiased=False)):
+            first, second, found = map(statistic, values)
+            assert torch.allclose(found, (first + second) / 2, atol=1e-4)
+
+
+def test_without_a_bias_the_spread_alone_is_repaired():
+    parents = [module("vgg11"), module("vgg11", seed=5)]
+    inputs = images(50)
+    mended = repair(mean_of(parents, HALVES), parents, structure_of(parents[0], inputs), inputs, HALVES)
+    values = [outputs_of(made, "features.0", inputs).double() for made in (*parents, mended)]
+    first, second, found = (v.movedim(1, 0).flatten(1).std(1, unbiased=False) for v in values)
+    assert torch.allclose(found, (first + second) / 2, rtol=1e-4)
+
+
+def test_batch_normalisation_gets_the_statistics_of_the_inputs():
+    parents = [module("resnet18 with norm"), module("resnet18 with norm", seed=5)]
+    inputs = images(100)
+    mended = fuse(parents, inputs=inputs, repair=True)
+    seen = outputs_of(mended, "conv1", inputs).double().movedim(1, 0).flatten(1)
+    assert torch.allclose(mended.bn1.running_mean.double(), seen.mean(1), atol=1e-5)
+    assert torch.allclose(mended.bn1.running_var.double(), seen.var(1), rtol=1e-4)
+    assert mended.bn1.momentum == parents[0].bn1.momentum
+    assert not mended.training
+    training = reset_statistics(module("residual").train(), inputs)
+    assert all(part.training for part in training.modules())
+
+
+def test_one_layer_is_refitted_to_the_ridge_regression_on_its_parents_outputs():
+    torch.manual_seed(0)
+    parents = [nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)) for _ in range(2)]
+    inputs = torch.randn(60, 5)
+    start = mean_of(parents, HALVES)
+    fitted = regress(start, parents, structure_of(parents[0]), inputs, HALVES, ridge=0.1)
+    x = np.hstack([inputs.numpy().astype(np.float64), np.ones((60, 1))])
+    wanted = sum(parent[0](inputs).detach().double().numpy() for parent in parents) / 2
+    origin = np.hstack([start[0].weight.detach().numpy(), start[0].bias.detach().numpy()[:, None]]).astype(
+        np.float64
+    )
+    strength = 0.1 * np.mean(np.sum(x**2, axis=0))
+    ridge = Ridge(alpha=strength, fit_intercept=False).fit(x, wanted - x @ origin.T)
+    assert np.allclose(fitted[0].weight.detach().numpy(), (ridge.coef_ + origin)[:, :5], atol=1e-5)
+    assert np.allclose(fitted[0].bias.detach().numpy(), (ridge.coef_ + origin)[:, 5], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["mlp", "residual", "vgg11", "resnet18 with norm", "pcktae", "grouped"])
+def test_equal_parents_stay_what_they_are(name):
+    made = module(name)
+    inputs = images(64)
+    structure = structure_of(made, inputs)
+    if name not in ("resnet18 with norm", "residual", "pcktae"):  # whose statistics become those of the inputs
+        assert difference(made, regress(made, [made, made], structure, inputs, HALVES), inputs) < 1e-4
+        assert difference(made, repair(made, [made, made], structure, inputs, HALVES), inputs) < 1e-4
+    else:
+        fresh = reset_statistics(module(name), inputs)
+        assert difference(fresh, regress(made, [made, made], structure, inputs, HALVES), inputs) < 1e-3
+
+
+def test_regression_brings_the_outputs_closer_to_the_parents_mean():
+    parents = [module("vgg11", seed=seed) for seed in (0, 5)]
+    inputs = images(200)
+    with torch.no_grad():
+        wanted = sum(parent(inputs) for parent in parents) / 2
+        apart = {
+            merge: float((fuse(parents, inputs=inputs, merge=merge)(inputs) - wanted).square().mean())
+            for merge in ("mean", "regression")
+        }
+    assert apart["regression"] < apart["mean"]
