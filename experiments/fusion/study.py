@@ -1,7 +1,8 @@
 """The work of one fusion run: fetch the parents, fuse them by every recipe, score and log everything.
 
 Tables: `models` (a row a network and split), `layers` (a row a recipe, parent and basis), `curve` and `barriers`
-(the straight line between the first two parents), `refining` (a row an epoch), `metrics` (`measuring.py`).
+(the straight line between the first two parents), `refining` (a row an epoch), `metrics` and `density`
+(`measuring.py`).
 Artifact: `fusion`, the weights of parents and fused networks, with the plans.
 """
 
@@ -13,12 +14,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from experiments.fusion.config import FusionConfig, Recipe
+from experiments.fusion.config import FusionConfig
+from experiments.fusion.measuring import Fused, density_rows, metric_rows, subjects
 from experiments.fusion.parents import Parent, load_parents
 from experiments.fusion.saving import save
 from experiments.fusion.scoring import scored, scores
 from framework.data.vision import Splits, load_splits
-from framework.fusion.alignment import Alignment, plans
+from framework.fusion.alignment import plans
 from framework.fusion.ensemble import Ensemble
 from framework.fusion.fusing import merged, shares_of
 from framework.fusion.interpolation import barrier, between
@@ -31,17 +33,6 @@ if TYPE_CHECKING:
     from framework.tracking.run import Run
 
 CURVE_SPLITS = ("val", "test")
-
-
-@dataclass(frozen=True)
-class Fused:
-    """What a recipe made: the parents in the first one's basis, and one network of them."""
-
-    recipe: Recipe
-    aligned: list[nn.Module]
-    alignments: list[Alignment]
-    model: nn.Module
-    seconds: float
 
 
 @dataclass
@@ -184,26 +175,11 @@ def _measure(study: Study, fused: list[Fused]) -> None:
     """Input, parameter and prediction space, of the parents and the chosen recipes."""
     if study.config.metrics is None:
         return
-    from framework.metrics.spaces import measure
-
-    families = [(parent.name, parent.model, [parent.initial]) for parent in study.parents]
-    initials = [parent.initial for parent in study.parents]
-    families += [
-        (made.recipe.name, made.model, initials)  # type: ignore[misc]
-        for made in fused
-        if made.recipe.name in study.config.measured
-    ]
-    for family, model, begun in families:
-        known = [initial for initial in begun if initial is not None]
-        for found in measure(
-            model,
-            study.splits,
-            study.config.metrics,
-            initial=known if len(known) == len(begun) else (),
-            seed=study.config.metrics.seed,
-            device=study.device,
-        ):
-            study.add("metrics", family=family, **found._asdict())
+    for subject in subjects(study.parents, fused, study.config.measured):
+        for rows in ("metrics", "density"):
+            find = metric_rows if rows == "metrics" else density_rows
+            for row in find(subject, study.splits, study.config.metrics, study.device):
+                study.add(rows, **row)
 
 
 def _summary(study: Study) -> dict[str, float]:

@@ -5,7 +5,10 @@ import os
 import sys
 from typing import Any
 
-NAMES = ("plan", "claims", "linear", "ridge", "decouple", "study", "sweep")
+NAMES = (
+    *("plan", "claims", "linear", "ridge", "decouple", "study", "sweep"),
+    *("fusion", "one_shot", "sharpness", "hessian"),
+)
 
 
 def main(chosen: list[str]) -> int:

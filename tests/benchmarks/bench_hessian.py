@@ -6,7 +6,7 @@
 pyhessian's trace is a mean over random vectors that ends when it moves by less than a thousandth, which it does by
 chance while its standard error is still several per cent. Time is compared as both come; the traces are held
 against the exact one of the small network, and pyhessian's of the large ones is shown with its standard error. The
-line below each says how many vectors pyhessian would need for a standard error of 1 %: (error / 1 %)² times as many.
+line below each says how many vectors it would need for a standard error of 1 %: (error / 1 %)² times as many.
 """
 
 import statistics

@@ -103,8 +103,8 @@ def against_naive(
         "name": f"sharpness: twelve measures, {what}, {sharpness.restarts} restarts of "
         f"{sharpness.ascent_steps} steps, {pac_bayes.draws} draws",
         "measured": f"{sharp_s + pac_s:.1f} s, as written down {naive_sharp_s + naive_pac_s:.1f} s: {ratio:.1f} "
-        f"times faster (sharpness {naive_sharp_s / sharp_s:.1f}, PAC-Bayes {naive_pac_s / pac_s:.1f}), sigmas differ by "
-        f"{100 * apart:.2g} % at most",
+        f"times faster (sharpness {naive_sharp_s / sharp_s:.1f}, PAC-Bayes {naive_pac_s / pac_s:.1f}), sigmas "
+        f"differ by {100 * apart:.2g} % at most",
         "target": f"≥ {TARGET:.0f} times, sigmas within the tolerance of the search ({100 * tolerance:.0f} %)",
         "reached": ratio >= TARGET and apart <= tolerance,
         "note": f"sigmas (as written down): {values}",

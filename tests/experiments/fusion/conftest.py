@@ -1,0 +1,64 @@
+import itertools
+
+import pytest
+
+from experiments.fusion.config import FusionConfig
+from experiments.fusion.manager import FusionManager
+from tests.framework.fakes import FakeRun
+
+SGD = {"kind": "sgd", "momentum": 0.9}
+REFINE = {"epochs": 1, "learning_rate": 0.01, "optimizer": SGD, "device": "cpu"}
+CHEAP = {
+    "hessian": {"batches": 1, "lanczos_steps": 10, "density_steps": 5, "density_draws": 1, "density_bins": 20},
+    "sharpness": {"restarts": 1, "ascent_steps": 2, "batches": 1, "depth": 3},
+    "pac_bayes": {"draws": 2, "batches": 1, "depth": 3},
+}
+
+
+def parent(seed=0, **changes):
+    return {
+        "model": {"kind": "mlp", "hidden": [24, 16]},
+        "data": {"normalise": "standard"},
+        "seed": seed,
+        "max_epochs": 8,
+        "optimizer": SGD,
+        "learning_rate": 0.05,
+        "device": "cpu",
+    } | changes
+
+
+def fusion(**changes):
+    return FusionConfig.parse(
+        {"first": parent(0), "second": parent(1), "num_inputs": 1000, "device": "cpu"} | changes
+    )
+
+
+class Bench:
+    """Trains the parents that a point requires, once, and runs points."""
+
+    def __init__(self, folder):
+        self.folder, self.store, self.counter = folder, {}, itertools.count()
+        self.manager = FusionManager()
+
+    def run(self, config):
+        for kind, required in self.manager.requires(config):
+            if (kind, required.config_id) not in self.store:
+                self.manager.make(kind, required, self.new_run())
+        run = self.new_run()
+        self.manager.run(config, run)
+        return run
+
+    def new_run(self):
+        return FakeRun(self.folder / f"run{next(self.counter)}", self.store)
+
+
+@pytest.fixture(scope="session")
+def bench(tmp_path_factory):
+    return Bench(tmp_path_factory.mktemp("fusion"))
+
+
+@pytest.fixture(scope="session")
+def whole_run(bench):
+    """Everything switched on."""
+    config = fusion(fine_tune=REFINE, distil=REFINE, metrics=CHEAP, curve_places=5)
+    return bench.run(config), config
