@@ -33,7 +33,7 @@ def own_experiment() -> str:
 
 
 def test_the_pieces_run_as_printed(tmp_path: Path):
-    (pieces,) = (block for block in blocks("python") if "(Manager[" not in block)
+    pieces, fusion = (block for block in blocks("python") if "(Manager[" not in block)
     latents = np.random.default_rng(0).normal(size=(2, 50, 6)).astype(np.float32)
     names = {
         "z_source": torch.from_numpy(latents[0]),
@@ -42,6 +42,12 @@ def test_the_pieces_run_as_printed(tmp_path: Path):
     }
     exec(pieces, names)
     assert names["mapping"](names["z_source"]).shape == (50, 6)
+    parents = [
+        torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)) for _ in range(2)
+    ]
+    names = {"first": parents[0], "second": parents[1], "images": names["z_source"]}
+    exec(fusion, names)
+    assert torch.allclose(names["moved"](names["images"]), parents[1](names["images"]), atol=1e-5)
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,8 @@ MLP = {
 SMALL: Model = {
     "data": {"name": "fashion_mnist", "normalise": "standard"},
     "optimizer": SGD,
-    "learning_rate": 0.05,
     "max_epochs": 3,
+    "trainer": {"limit_train_batches": 0.5},
 }
 PLAIN = {"batch_norm": False, "bias": False}
 
@@ -56,8 +56,9 @@ def cifar_models() -> list[Model]:
 
 REFINE = {"epochs": 2, "learning_rate": 0.01, "optimizer": SGD}
 COSTS = {
-    "hessian": {"batches": 4},
-    "sharpness": {"restarts": 5, "batches": 4, "depth": 12},
+    "lipschitz": {"max_iterations": 200},
+    "hessian": {"batches": 4, "density_draws": 1, "density_steps": 40},
+    "sharpness": {"restarts": 4, "batches": 2, "depth": 12},
     "pac_bayes": {"draws": 10, "batches": 4, "depth": 15},
 }
 
@@ -73,8 +74,8 @@ GRIDS = {
         FusionConfig,
         pairs(
             [
-                {**SMALL, "model": {"kind": "vgg", "width": 0.125, **PLAIN}},
-                {**SMALL, "model": {"kind": "cifar_resnet", "width": 0.125, **PLAIN}},
+                {**SMALL, "model": {"kind": "vgg", "width": 0.125, **PLAIN}, "learning_rate": 0.05},
+                {**SMALL, "model": {"kind": "cifar_resnet", "width": 0.125, **PLAIN}, "learning_rate": 0.1},
             ],
             disjoint(5),
         ),

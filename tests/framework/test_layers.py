@@ -103,6 +103,13 @@ def test_problems_of_all_layers_come_together_and_name_their_layer(tmp_path: Pat
     assert "allowed: .toml, .json, .yaml, .yml" in text
 
 
+def test_several_words_after_a_key_are_a_list():
+    assert split_overrides(["--parents", "A.pt", "my B.pt", "--x", "1"]) == [
+        ("parents", '["A.pt", "my B.pt"]'),
+        ("x", "1"),
+    ]
+
+
 def test_command_line_words():
     assert split_overrides(["--a.b", "1", "--c=x=y", "--d-e", "-3"]) == [("a.b", "1"), ("c", "x=y"), ("d_e", "-3")]
     with pytest.raises(ConfigError) as caught:

@@ -5,7 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
+from framework.models.config import MLP
+from framework.models.registry import build
 from tests.lab import Lab, quick_sweep
 
 pytestmark = pytest.mark.slow
@@ -92,6 +95,19 @@ def test_run_takes_a_file_the_command_line_and_an_index(lab: Lab):
     assert re.search(r"run \w+ finished: http://127", done.stdout)
     file = quick_sweep(lab, "index", "{x: {values: [1, 2]}}")
     assert lab.sashiko("run", "quick", "--sweep", str(file), "--index", "1").returncode == 0
+
+
+def test_weights_from_files_are_fused_without_a_tracker(lab: Lab):
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        torch.save(build(MLP(hidden=(12,)), (1, 8, 8), 10).state_dict(), lab.folder / f"{seed}.pt")
+    words = ["run", "fusion", "--parents", "0.pt", "1.pt", "--model.kind", "mlp", "--model.hidden", "[12]"]
+    offline = {"WANDB_MODE": "offline", "WANDB_DIR": str(lab.folder)}
+    done = lab.sashiko(*words, "--curve_places", "0", "--num_inputs", "1000", **offline)
+    assert done.returncode == 0, done.stderr
+    assert "parents from command line" in done.stdout
+    words[words.index("1.pt")] = "2.pt"
+    assert "2.pt does not exist" in refused(lab, 1, *words, **offline)
 
 
 @pytest.mark.parametrize("mode", ["offline", "disabled"])

@@ -118,3 +118,30 @@ def test_the_report_has_a_line_a_pair_of_architectures():
     assert [line.get_label() for line in lines] == ["pcktae → vae", "vae → vae"]
     with pytest.raises(SashikoError, match="no finished alignment run"):
         report(Results({}, runs))
+
+
+def classifier(seed, **changes):
+    return model(seed, model={"kind": "mlp", "hidden": [16, 12]}, **changes)
+
+
+def test_classifiers_are_fused_with_the_reference_too(tmp_path):
+    config = alignment(model=classifier(1), reference=classifier(0), fusion={"kind": "ot"})
+    manager, store = AlignmentManager(), {}
+    for kind, required in manager.requires(config):
+        manager.make(kind, required, FakeRun(tmp_path / "reference", store))
+    run = FakeRun(tmp_path / "run", store)
+    manager.run(config, run)
+    assert [row["epoch"] for row in run.rows if "fusion/barrier" in row] == [2, 3]
+    assert set(run.tables["fusion_layers"]["basis"]) == {"encoder.1", "encoder.3"}
+    assert (store["fused", config.config_id] / "epoch_0003.safetensors").is_file()
+
+
+def test_only_classifiers_of_one_architecture_are_fused(tmp_path):
+    with pytest.raises(ConfigError, match="fuses one architecture; model is mlp, reference mlp_autoencoder"):
+        alignment(model=classifier(1), fusion={"kind": "ot"})
+    config = alignment(fusion={"kind": "average"})
+    store = {}
+    for kind, required in AlignmentManager().requires(config):
+        AlignmentManager().make(kind, required, FakeRun(tmp_path / "reference", store))
+    with pytest.raises(ConfigError, match=r"fuses classifiers, and reference\.model\.kind is mlp_autoencoder"):
+        AlignmentManager().run(config, FakeRun(tmp_path / "run", store))
