@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from framework.fusion.bases import Basis
-from framework.fusion.config import WeightMatching
+from framework.fusion.config import Ground, WeightMatching
+from framework.fusion.costs import Products, distances
 from framework.fusion.features import Weights
 from framework.fusion.layerwise import Coupled
 from framework.fusion.plans import Plan, State
@@ -27,7 +28,7 @@ GAIN = 1e-9  # of (1), relative to its scale, below which a new assignment is a 
 def weight_matching(
     model: State, reference: State, bases: Sequence[Basis], config: WeightMatching
 ) -> dict[str, Coupled]:
-    """A permutation for every basis, by name; its cost is -(1) over the parameters of the basis, per unit."""
+    """A permutation for every basis, by name; its cost is the squared distance of all that a unit lies on, mean over units."""
     generator = torch.Generator().manual_seed(config.seed)
     best: dict[str, Coupled] = {}
     for _ in range(config.starts):
@@ -64,14 +65,17 @@ class Search:
         """The plan of `basis` with its cost."""
         plan = self.plans[basis.name]
         index = plan.index if plan.index is not None else torch.arange(basis.size)
-        return Coupled(plan, -float(self.gains(basis)[index, torch.arange(basis.size)].mean()))
+        cost_nn = distances(self.products(basis), Ground(squared=True))
+        return Coupled(plan, float(cost_nn[index, torch.arange(basis.size)].mean()))
+
+    def products(self, basis: Basis) -> Products:
+        """Over all parameters that the basis lies on, the other bases as they are."""
+        found = [self.weights.product(basis, place, place, self.plans) for place in basis.places]
+        return sum(found[1:], found[0])
 
     def gains(self, basis: Basis) -> Tensor:
-        """What (1) gains by putting unit i of the model in place j, (n, n), the other bases as they are."""
-        gain = torch.zeros(basis.size, basis.size, dtype=torch.float64)
-        for place in basis.places:
-            gain += self.weights.product(basis, place, place, self.plans).cross_nm
-        return gain
+        """What (1) gains by putting unit i of the model in place j, (n, n)."""
+        return self.products(basis).cross_nm
 
     def _improve(self, tied: Sequence[Basis]) -> bool:
         gains = [self.gains(basis) for basis in tied]

@@ -30,7 +30,7 @@ def interpolation(panels: Sequence[tuple[str, pd.DataFrame]], looks: Looks, metr
 def over_layers(panels: Sequence[tuple[str, pd.DataFrame]], looks: Looks, metric: str, label: str) -> Figure:
     """What the plans cost, or how much of their mass lies on the diagonal, from the image on.
 
-    The costs of two recipes are in the same unit only where both compare the same things by one ground metric.
+    Costs come as multiples of their recipe's mean, because those of two recipes are seldom in one unit.
     """
     named = all(rows["order"].nunique() <= NAMED for _, rows in panels)
     figure, axes = _lines(panels, looks, "order", metric, label, below=0.35 if named else 0.0)

@@ -17,7 +17,7 @@ SPLIT = "test"
 LABELS = {
     "accuracy": f"{SPLIT} accuracy (%)",
     "cross_entropy": f"{SPLIT} cross-entropy (nats)",
-    "cost": "cost of the plan",
+    "cost": "cost of the plan / recipe's mean",
     "diagonal": "mass on the diagonal (%)",
 }
 BARRIERS = {"cross_entropy": "cross-entropy (nats)", "error": "error (share)"}
@@ -56,8 +56,16 @@ def line_figures(tables: Mapping[str, pd.DataFrame], looks: Looks, settings: Set
     if "layers" in tables:
         for metric in ("cost", "diagonal"):
             panels = list(settings.panels(tables["layers"]))
+            if metric == "cost":
+                panels = [(title, _relative_cost(rows)) for title, rows in panels]
             figures[f"plan_{metric}"] = partial(over_layers, panels, looks, metric, LABELS[metric])
     return figures
+
+
+def _relative_cost(rows: pd.DataFrame) -> pd.DataFrame:
+    """Costs over the mean of their recipe: those of two recipes are seldom in one unit."""
+    scale = rows.groupby("recipe")["cost_mean"].transform(lambda costs: costs.abs().mean() or 1.0)
+    return rows.assign(cost_mean=rows["cost_mean"] / scale, cost_std=rows["cost_std"] / scale)
 
 
 def barrier_figures(barriers: pd.DataFrame, looks: Looks, settings: Settings) -> dict[str, Draw]:

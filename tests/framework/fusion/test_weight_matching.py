@@ -22,7 +22,7 @@ def test_one_hidden_layer_is_matched_as_well_as_by_trying_every_permutation():
     reference, model = made
     best = max(
         sum(
-            float(term.sum())
+            float(term.detach().sum())
             for term in (
                 reference[0].weight * model[0].weight[list(order)],
                 reference[0].bias * model[0].bias[list(order)],
