@@ -5,6 +5,7 @@ module imports neither torch nor wandb, so that planning ten thousand points tak
 """
 
 import functools
+import importlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,11 +36,12 @@ class Requirement(NamedTuple):
 class Manager(Generic[C]):
     """One experiment. Subclasses name their config type and say what a run does.
 
-    Modules that hold a Manager stay light: heavy imports stand inside `warm` and `run`.
+    Modules that hold a Manager stay light: heavy imports stand inside `run`, and their names in `heavy`.
     """
 
     config: ClassVar[type[Config]]
     grids: ClassVar[Mapping[str, Grid]] = {}
+    heavy: ClassVar[tuple[str, ...]] = ()
 
     def requires(self, config: C) -> Iterable[Requirement]:
         """The artifacts that `run` will ask for, so that they can be made first. Default: none."""
@@ -54,7 +56,12 @@ class Manager(Generic[C]):
         raise ArtifactError(f"{type(self).__name__} cannot make a {kind!r}; define `make` for it")
 
     def warm(self) -> None:
-        """Import what `run` needs. Called once in a worker before it forks a child a run."""
+        """Import what `run` needs. Called once in a worker before it forks a child a run.
+
+        Nothing may be computed here: a thread that exists at the fork is missing in the child.
+        """
+        for module in self.heavy:
+            importlib.import_module(module)
 
     def run(self, config: C, run: "Run") -> None:
         """Do the work of one point and log it."""

@@ -1,6 +1,5 @@
 """The alignment experiment: what a run needs, makes and does. Heavy imports stand inside the methods."""
 
-import importlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,18 @@ if TYPE_CHECKING:
     from framework.tracking.results import Results
     from framework.tracking.run import Run
 
-WARM = ("experiments.alignment.study", "framework.training.train", "sklearn.datasets", "torchvision.datasets")
-
 
 class AlignmentManager(Manager[AlignmentConfig]):
     """Trains the reference where it does not exist, and then a model while mapping it to the reference."""
 
     config = AlignmentConfig
     grids = GRIDS
+    heavy = (
+        "experiments.alignment.study",
+        "framework.training.train",
+        "sklearn.datasets",
+        "torchvision.datasets",
+    )
 
     def requires(self, config: AlignmentConfig) -> Iterable[Requirement]:
         """The finished reference."""
@@ -40,11 +43,6 @@ class AlignmentManager(Manager[AlignmentConfig]):
         from framework.training.train import train_model
 
         train_model(config, run)
-
-    def warm(self) -> None:
-        """Import what training needs; nothing is computed, so that no thread exists at the fork."""
-        for module in WARM:
-            importlib.import_module(module)
 
     def run(self, config: AlignmentConfig, run: "Run") -> None:
         """Train the model of one point while mapping it to its reference."""

@@ -56,10 +56,10 @@ def cifar_models() -> list[Model]:
 
 REFINE = {"epochs": 2, "learning_rate": 0.01, "optimizer": SGD}
 COSTS = {
-    "lipschitz": {"max_iterations": 200},
-    "hessian": {"batches": 4, "density_draws": 1, "density_steps": 40},
-    "sharpness": {"restarts": 4, "batches": 2, "depth": 12},
-    "pac_bayes": {"draws": 10, "batches": 4, "depth": 15},
+    "lipschitz": {"max_iterations": 100},
+    "hessian": {"batches": 2, "density_draws": 1, "density_steps": 30},
+    "sharpness": {"restarts": 2, "ascent_steps": 10, "batches": 2, "depth": 12},
+    "pac_bayes": {"draws": 8, "batches": 2, "depth": 12},
 }
 
 GRIDS = {

@@ -1,6 +1,5 @@
 """The fusion experiment: what a run needs, makes and does. Heavy imports stand inside the methods."""
 
-import importlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,18 @@ if TYPE_CHECKING:
     from framework.tracking.results import Results
     from framework.tracking.run import Run
 
-WARM = ("experiments.fusion.study", "framework.training.train", "sklearn.datasets", "torchvision.datasets")
-
 
 class FusionManager(Manager[FusionConfig]):
     """Trains the parents that a point names, where they do not exist, and fuses them."""
 
     config = FusionConfig
     grids = GRIDS
+    heavy = (
+        "experiments.fusion.study",
+        "framework.training.train",
+        "sklearn.datasets",
+        "torchvision.datasets",
+    )
 
     def requires(self, config: FusionConfig) -> Iterable[Requirement]:
         """The trained parents, each once; none where files hold them."""
@@ -42,11 +45,6 @@ class FusionManager(Manager[FusionConfig]):
         from framework.training.train import train_model
 
         train_model(config, run)
-
-    def warm(self) -> None:
-        """Import what training and fusing need; nothing is computed, so that no thread exists at the fork."""
-        for module in WARM:
-            importlib.import_module(module)
 
     def run(self, config: FusionConfig, run: "Run") -> None:
         """Fuse, score and log one point."""

@@ -1,6 +1,5 @@
 """The stitching experiment: what a run needs, makes and does. Heavy imports stand inside the methods."""
 
-import importlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,19 +15,18 @@ if TYPE_CHECKING:
     from framework.tracking.results import Results
     from framework.tracking.run import Run
 
-WARM = (
-    "experiments.stitching.study",
-    "framework.training.train",
-    "sklearn.datasets",
-    "torchvision.datasets",
-)
-
 
 class StitchingManager(Manager[StitchingConfig]):
     """Trains the two models that a point names, where they do not exist, and stitches them."""
 
     config = StitchingConfig
     grids = GRIDS
+    heavy = (
+        "experiments.stitching.study",
+        "framework.training.train",
+        "sklearn.datasets",
+        "torchvision.datasets",
+    )
 
     def requires(self, config: StitchingConfig) -> Iterable[Requirement]:
         """The two trained models (one, if it is stitched to itself), and their latents at hidden layers."""
@@ -59,11 +57,6 @@ class StitchingManager(Manager[StitchingConfig]):
             make_latents(config, run)
         else:
             raise ArtifactError(f"stitching makes models and latents, not {kind!r} from {config!r}")
-
-    def warm(self) -> None:
-        """Import what training and stitching need; nothing is computed, so that no thread exists at the fork."""
-        for module in WARM:
-            importlib.import_module(module)
 
     def run(self, config: StitchingConfig, run: "Run") -> None:
         """Fit, score and log every cell of one point."""

@@ -7,7 +7,6 @@
 Both are for any two modules of one architecture; widths may differ where the method allows it.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +17,10 @@ from framework.config import Config
 from framework.errors import ConfigError, Problem
 from framework.fields import nearest
 from framework.fusion.config import CONFIGS
+from framework.fusion.copies import holding
 from framework.fusion.finders import find
 from framework.fusion.layerwise import Coupled
-from framework.fusion.plans import Plan, transport
+from framework.fusion.plans import Plan, State, transport
 from framework.fusion.structure import Structure
 from framework.fusion.task import Task
 
@@ -62,10 +62,12 @@ class Alignment:
 
     def moved(self, reference: nn.Module, model: nn.Module) -> nn.Module:
         """`model` carried along the plans: a new module of the reference's shapes."""
-        state = transport(model.state_dict(), self.model.bases, self.plans, self.reference.bases)
-        moved = copy.deepcopy(reference)
-        moved.load_state_dict(state)
-        return moved
+        state = model.state_dict()
+        return holding(reference, self.carried(state), state)
+
+    def carried(self, state: State) -> dict[str, Tensor]:
+        """The model's `state` carried along the plans; what no plan touches is not copied."""
+        return transport(state, self.model.bases, self.plans, self.reference.bases)
 
 
 def options_of(method: str, options: Mapping[str, Any]) -> Config:

@@ -17,10 +17,11 @@ Shapes: n units of a basis, K places that each takes on an axis (height times wi
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from framework.errors import InvalidInput, Problem
 from framework.fusion.flow import walk
@@ -41,6 +42,11 @@ class Place:
     positions: Tensor
     groups: int = 1
 
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether the units stand on the axis one behind the other, from its beginning."""
+        return torch.equal(self.positions.flatten(), torch.arange(len(self.positions)))
+
 
 @dataclass(frozen=True)
 class Activation:
@@ -49,7 +55,6 @@ class Activation:
     node: str
     dim: int
     positions: Tensor
-    layer: str | None
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ def _bases(found: Walk) -> tuple[Basis, ...]:
     made = []
     for units in members.values():
         if len(units) > 1:
-            made.append(_basis(found, slots, class_of, np.array(units), parents, pinned, ties))
+            made.append(_basis(found, slots, class_of, np.array(units), parents, ties))
     return tuple(made)
 
 
@@ -174,7 +179,6 @@ def _basis(
     class_of: Ints,
     units: Ints,
     parents: Mapping[int, tuple[int, ...]],
-    pinned: set[tuple[int, ...]],
     ties: dict[tuple[object, ...], int],
 ) -> Basis:
     places = []
@@ -182,8 +186,8 @@ def _basis(
         positions = _positions(class_of[slot.units], units)
         if positions is not None:
             places.append(Place(slot.name, slot.axis, slot.role, positions, slot.groups))
-    written = _watched(found, class_of, units, list(found.written.items()))
-    activated = _watched(found, class_of, units, [(node, None) for node in found.activated])
+    written = _watched(found, class_of, units, found.written)
+    activated = _watched(found, class_of, units, found.activated)
     name = _name(slots, places)
     blocks = [parents.get(int(unit), ()) for unit in units]
     if len(set(blocks)) == 1:
@@ -203,22 +207,22 @@ def _name(slots: Sequence[Slot], places: Sequence[Place]) -> str:
     return name if first.positions.numel() == length else f"{name}[{int(first.positions.min())}:]"
 
 
-def _watched(
-    found: Walk, class_of: Ints, units: Ints, nodes: Sequence[tuple[object, str | None]]
-) -> tuple[Activation, ...]:
+def _watched(found: Walk, class_of: Ints, units: Ints, nodes: Sequence[fx.Node]) -> tuple[Activation, ...]:
     watched = []
-    for node, layer in nodes:
+    for node in nodes:
         if node in found.channels:
             dim, along = found.channels[node]
             positions = _positions(class_of[along], units)
             if positions is not None:
-                watched.append(Activation(str(node), dim, positions, layer))
+                watched.append(Activation(node.name, dim, positions))
     return tuple(watched)
 
 
 def _positions(along: Ints, units: Ints) -> Tensor | None:
     """Where each of `units` stands on an axis, (n, K), or None if the basis does not lie there."""
-    there = np.flatnonzero(np.isin(along, units))
+    among = np.zeros(max(along.max(initial=0), units.max()) + 1, np.bool_)
+    among[units] = True
+    there = np.flatnonzero(among[along])
     if not len(there) or len(there) % len(units):
         return None
     order = there[np.argsort(along[there], kind="stable")]

@@ -18,6 +18,7 @@ from torch import Tensor
 from framework.fusion.config import Ground
 
 TINY = 1e-12
+PIECE = 64  # numbers that are summed in the precision that they have
 
 
 @dataclass
@@ -32,14 +33,14 @@ class Products:
     count: int
 
     @classmethod
-    def of(cls, model_nD: Tensor, reference_mD: Tensor) -> "Products":
-        """Of features of both models."""
+    def of(cls, model_nD: Tensor, reference_mD: Tensor, *, sums: bool = True) -> "Products":
+        """Of features of both models. Without `sums` these are NaN, and so is what is `centred`."""
         return cls(
-            (model_nD @ reference_mD.T).double(),
-            model_nD.square().sum(1, dtype=torch.float64),
-            reference_mD.square().sum(1, dtype=torch.float64),
-            model_nD.sum(1, dtype=torch.float64),
-            reference_mD.sum(1, dtype=torch.float64),
+            (model_nD @ reference_mD.T).cpu().double(),
+            _squares(model_nD).cpu(),
+            _squares(reference_mD).cpu(),
+            _sums(model_nD, sums),
+            _sums(reference_mD, sums),
             model_nD.shape[1],
         )
 
@@ -76,6 +77,20 @@ class Products:
             self.sums_m / length_m,
             self.count,
         )
+
+
+def _squares(features_nD: Tensor) -> Tensor:
+    """Squared norms (n,), float64. Single precision would lose digits over a long row: only pieces are in it."""
+    whole = features_nD.shape[1] // PIECE * PIECE
+    pieces = features_nD[:, :whole].reshape(len(features_nD), whole // PIECE, PIECE)
+    squares: Tensor = torch.linalg.vector_norm(pieces, dim=2).double().square().sum(1)
+    return squares + features_nD[:, whole:].double().square().sum(1)
+
+
+def _sums(features_nD: Tensor, wanted: bool) -> Tensor:
+    if not wanted:
+        return torch.full((len(features_nD),), torch.nan, dtype=torch.float64)
+    return features_nD.sum(1, dtype=torch.float64).cpu()
 
 
 def distances(products: Products, ground: Ground) -> Tensor:

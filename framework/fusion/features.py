@@ -10,22 +10,31 @@ from torch import Tensor, fx, nn
 
 from framework.fusion.bases import Activation, Basis, Place
 from framework.fusion.costs import Products
-from framework.fusion.plans import Plans, State, along, opened
+from framework.fusion.plans import Plan, Plans, State, along, opened
 from framework.fusion.structure import Structure
 from framework.models.graph import in_eval_mode
 
 PIECE = 100  # inputs at a time
+ROOM = 2**28  # bytes of products that are kept between sweeps
 
 
 def rows_of(weight: Tensor, place: Place) -> Tensor:
     """What a parameter says of each unit of a basis, (n, D)."""
-    return weight.movedim(place.axis, 0)[place.positions].flatten(1)
+    rows = weight.movedim(place.axis, 0)
+    if len(rows) == len(place.positions) and place.in_order:
+        return rows.reshape(len(rows), -1)
+    return rows[place.positions].flatten(1)
 
 
 def compared(basis: Basis, roles: Iterable[str]) -> list[int]:
     """The places of a basis in any of these roles; of a basis without them all of its places."""
     wanted = set(roles)
     return [i for i, place in enumerate(basis.places) if place.role in wanted] or list(range(len(basis.places)))
+
+
+def same_objects(first: Sequence[object], second: Sequence[object]) -> bool:
+    """Whether both hold the same objects, not only equal ones."""
+    return len(first) == len(second) and all(mine is theirs for mine, theirs in zip(first, second, strict=True))
 
 
 class Weights:
@@ -54,6 +63,8 @@ class Weights:
             for here, there in zip(basis.places, goal.places, strict=True):
                 self.lying.setdefault(here.name, []).append((basis, here, there))
         self.groups = {name: max(here.groups for _, here, _ in lying) for name, lying in self.lying.items()}
+        self.kept: dict[tuple[int, int], tuple[list[Plan | None], Products]] = {}
+        self.room = ROOM
 
     def ready(self, basis: Basis, index: int, plans: Plans) -> bool:
         """Whether all else that a parameter stands on has a plan."""
@@ -62,18 +73,44 @@ class Weights:
 
     def products(self, number: int, plans: Plans) -> tuple[Products | None, bool]:
         """Of basis `number`: from the writers that are ready (None if there are none), and whether all were."""
-        basis, goal = self.bases[number], self.target[number]
+        basis = self.bases[number]
         found: Products | None = None
         complete = True
-        for index in compared(basis, ["writes"]):
+        writers = compared(basis, ["writes"])
+        for index in writers:
             if not self.ready(basis, index, plans):
                 complete = False
                 continue
-            piece = self.product(basis, basis.places[index], goal.places[index], plans)
-            if self.normalise_rows:
-                piece = piece.normalised()
+            piece = self._piece(number, index, plans, keep=len(writers) > 1)
             found = piece if found is None else found + piece
         return found, complete
+
+    def stands(self, number: int, plans: Plans) -> list[Plan | None]:
+        """All that `products` of a basis depend on. They are the same as long as these are the same objects."""
+        basis = self.bases[number]
+        found: list[Plan | None] = []
+        for index in compared(basis, ["writes"]):
+            found += self._under(basis, index, plans)
+        return found
+
+    def _under(self, basis: Basis, index: int, plans: Plans) -> list[Plan | None]:
+        """The plans that a parameter is carried along before a basis is compared by it; None if missing."""
+        place = basis.places[index]
+        return [plans.get(other.name) for other, here, _ in self.lying[place.name] if here is not place]
+
+    def _piece(self, number: int, index: int, plans: Plans, *, keep: bool) -> Products:
+        """What one writer says of a basis; of streams kept from sweep to sweep, as far as there is room."""
+        under = self._under(self.bases[number], index, plans)
+        before = self.kept.get((number, index))
+        if before is not None and same_objects(before[0], under):
+            return before[1]
+        basis, goal = self.bases[number], self.target[number]
+        piece = self.product(basis, basis.places[index], goal.places[index], plans)
+        piece = piece.normalised() if self.normalise_rows else piece
+        if keep and (before is not None or piece.cross_nm.nbytes <= self.room):
+            self.room -= 0 if before is not None else piece.cross_nm.nbytes
+            self.kept[number, index] = under, piece
+        return piece
 
     def product(self, basis: Basis, place: Place, goal: Place, plans: Plans) -> Products:
         """What one parameter says of a basis, with all else that it stands on carried along `plans`."""
@@ -84,7 +121,7 @@ class Weights:
         ]
         weight = along(opened(self.model[place.name], self.groups[place.name]), pairs)
         reference = opened(self.reference[place.name], self.groups[place.name])
-        return Products.of(rows_of(weight, place), rows_of(reference, goal))
+        return Products.of(rows_of(weight, place), rows_of(reference, goal), sums=False)
 
 
 def activations(

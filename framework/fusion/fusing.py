@@ -5,15 +5,14 @@ fuse(models, method="ot")        align every model to the first, then average th
 W = Σ_k weight_k · W_k carried along the plan from model k to model 1                                       (1)
 """
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
 from framework.fusion.alignment import options_of, plans
+from framework.fusion.copies import holding
 from framework.fusion.regression import regress
 from framework.fusion.repair import repair as repaired
 from framework.fusion.structure import Structure, structure_of
@@ -57,10 +56,16 @@ def fuse(
     reference = models[0]
     refuse_values({f"models[{number}]": model for number, model in enumerate(models)})
     structure = structure_of(reference, inputs, fix_outputs=fix_outputs)
-    parents = [reference]
-    for model in models[1:]:
-        task = Task.of(reference, model, inputs, labels, target=structure)
-        parents.append(plans(task, config).moved(reference, model))
+    found = [
+        plans(Task.of(reference, model, inputs, labels, target=structure, finite=True), config)
+        for model in models[1:]
+    ]
+    if merge == "mean" and not repair:  # weights are all that is needed of the parents
+        own = [model.state_dict() for model in models]
+        moved = [alignment.carried(state) for alignment, state in zip(found, own[1:], strict=True)]
+        return holding(reference, mean_of_states([own[0], *moved], shares), *own)
+    pairs = zip(found, models[1:], strict=True)
+    parents = [reference, *(alignment.moved(reference, model) for alignment, model in pairs)]
     return merged(parents, shares, structure, inputs, merge=merge, repair=repair)
 
 
@@ -110,20 +115,19 @@ def shares_of(models: Sequence[nn.Module], weights: Sequence[float] | None) -> l
 
 def mean_of(models: Sequence[nn.Module], shares: Sequence[float]) -> nn.Module:
     """Equation (1) for models in one basis: a new module. Counters and the like are the first model's."""
-    fused = copy.deepcopy(models[0])
-    fused.load_state_dict(mean_of_states([model.state_dict() for model in models], shares))
-    return fused
+    states = [model.state_dict() for model in models]
+    return holding(models[0], mean_of_states(states, shares), *states)
 
 
 def mean_of_states(states: Sequence[Mapping[str, Tensor]], shares: Sequence[float]) -> dict[str, Tensor]:
     """The weighted mean of tensors by name; a share of 1 gives its tensors bit for bit."""
     if 1.0 in shares:
         return dict(states[list(shares).index(1.0)])
-    return {
-        name: sum(
-            (share * state[name] for share, state in zip(shares, states, strict=True)), torch.zeros_like(first)
-        )
-        if first.is_floating_point()
-        else first
-        for name, first in states[0].items()
-    }
+    mean = {}
+    for name, first in states[0].items():
+        mean[name] = first
+        if first.is_floating_point():
+            mean[name] = first * shares[0]
+            for share, state in zip(shares[1:], states[1:], strict=True):
+                mean[name].add_(state[name].to(first), alpha=share)
+    return mean

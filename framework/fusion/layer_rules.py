@@ -34,7 +34,7 @@ def apply_layer(
     """
     name, labels = str(node.target), args[0]
     if isinstance(module, nn.MultiheadAttention):
-        walk.written[node] = name
+        walk.written.append(node)
         return attention(walk, name, module, args, kwargs)
     if isinstance(module, ELEMENTWISE) or type(module).__name__ in IDLE or _is_empty(module):
         if isinstance(module, NONLINEAR):
@@ -45,7 +45,7 @@ def apply_layer(
     for kind, rule in RULES.items():
         if isinstance(module, kind) and shape is not None:
             if isinstance(module, WRITERS):
-                walk.written[node] = name
+                walk.written.append(node)
             return rule(walk, name, module, labels, shape)
     raise Unknown(f"is a layer with no rule for its axes; there are rules for {', '.join(known())}")
 

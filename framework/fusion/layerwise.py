@@ -20,7 +20,7 @@ from framework.errors import InvalidInput, Problem
 from framework.fusion.bases import Basis
 from framework.fusion.config import OT
 from framework.fusion.costs import Products, distances
-from framework.fusion.features import Weights, compared, rows_of
+from framework.fusion.features import Weights, compared, rows_of, same_objects
 from framework.fusion.plans import Plan
 from framework.fusion.solvers import assigned, solve
 
@@ -47,30 +47,52 @@ def layerwise(
     """
     known = known or {}
     found: dict[str, Coupled] = dict(known)
+    last: dict[int, list[Plan | None]] = {}  # what the costs stood on when a basis was last matched
     for sweep in range(config.passes):
         before = {name: coupled.plan for name, coupled in found.items()}
         open_writers = False
         for numbers in _ties(weights.bases):
             if weights.bases[numbers[0]].name in known:
                 continue
+            plans = {number: _others(found, weights.bases[number].name) for number in numbers}
+            rows = [number for number in numbers if weights.bases[number].name not in products]
+            stands = [plan for number in rows for plan in weights.stands(number, plans[number])]
+            if numbers[0] in last and same_objects(last[numbers[0]], stands):
+                continue  # the same costs again
+            last[numbers[0]] = stands
             costs = []
             for number in numbers:
-                name = weights.bases[number].name
-                plans = {other: coupled.plan for other, coupled in found.items() if other != name}
-                given = products.get(name)
+                given = products.get(weights.bases[number].name)
                 complete = True
                 if given is None:
-                    given, complete = weights.products(number, plans)
+                    given, complete = weights.products(number, plans[number])
                 open_writers |= not complete
                 costs.append(_costs(weights, number, given, config, alone=len(numbers) == 1))
             masses = [masses_of(weights, number, config.marginals) for number in numbers]
             bases = [(weights.bases[number], weights.target[number]) for number in numbers]
-            found |= _coupled(bases, costs, masses, config)
+            for name, coupled in _coupled(bases, costs, masses, config).items():
+                found[name] = _kept(found.get(name), coupled)
         if not open_writers and not sweep:
             break
         if sweep and all(_equal(before[name], coupled.plan) for name, coupled in found.items()):
             break
     return found
+
+
+def _others(found: Mapping[str, Coupled], name: str) -> dict[str, Plan]:
+    return {other: coupled.plan for other, coupled in found.items() if other != name}
+
+
+def _kept(before: Coupled | None, now: Coupled) -> Coupled:
+    """`now`, with the plan from `before` where that is the same: whatever stands on it need not be found again."""
+    if before is None:
+        return now
+    old, new = before.plan, now.plan
+    if old.index is not None and new.index is not None:
+        same = torch.equal(old.index, new.index)
+    else:
+        same = old.converged == new.converged and torch.equal(old.matrix(), new.matrix())
+    return Coupled(old, now.cost) if same else now
 
 
 def _costs(weights: Weights, number: int, given: Products | None, config: OT, *, alone: bool) -> Tensor:
@@ -105,7 +127,7 @@ def masses_of(weights: Weights, number: int, marginals: str) -> tuple[Tensor, Te
         norms = torch.zeros(part.size, dtype=torch.float64)
         for index in compared(part, ["writes"]):
             place = part.places[index]
-            norms += rows_of(state[place.name], place).double().norm(p=order, dim=1)
+            norms += rows_of(state[place.name], place).double().norm(p=order, dim=1).cpu()
         if not norms.sum() > 0:
             raise InvalidInput(
                 [Problem(part.name, f"has rows of zeros only, which give no marginals={marginals}")]

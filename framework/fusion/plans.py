@@ -116,7 +116,7 @@ def along(tensor: Tensor, pairs: Sequence[Pair]) -> Tensor:
     for axis in sorted({here.axis % tensor.ndim for here, _, _ in pairs}):
         on_axis = [pair for pair in pairs if pair[0].axis % tensor.ndim == axis]
         if all(plan.index is not None for _, _, plan in on_axis):
-            tensor = tensor.index_select(axis, _order(tensor.shape[axis], on_axis))
+            tensor = tensor.index_select(axis, _order(tensor.shape[axis], on_axis).to(tensor.device))
         else:
             tensor = _mixed(tensor, axis, on_axis)
     return tensor

@@ -8,7 +8,7 @@ from torch import Tensor, fx, nn
 from framework.errors import InvalidInput, Problem
 from framework.fusion.bases import Basis, Shape, derive
 from framework.fusion.symmetry import check
-from framework.models.graph import trace
+from framework.models.graph import LENGTHS, trace
 
 SIDES = (32, 28, 64, 224, 8, 96, 128, 256, 299)
 
@@ -38,7 +38,7 @@ def structure_of(module: nn.Module, inputs: Tensor | None = None, *, fix_outputs
         InvalidInput: the module cannot be traced, or as `derive` and `check`; or no shape of inputs is known.
     """
     shape = _input_shape(module, inputs)
-    traced = trace(module, shape)
+    traced = trace(module, shape, LENGTHS[:1])
     bases = derive(module, traced, fix_outputs=fix_outputs)
     check(module, bases if fix_outputs else derive(module, traced), shape)
     return Structure(bases, traced.graph, shape)

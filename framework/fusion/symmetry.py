@@ -50,7 +50,8 @@ def check(module: nn.Module, bases: Sequence[Basis], input_shape: Shape) -> None
         InvalidInput: with each basis whose permutation changes the outputs.
     """
     plans = random_plans(bases, seed=0)
-    inputs = torch.rand(2, *input_shape, generator=torch.Generator().manual_seed(0))
+    like = next(module.parameters(), torch.empty(0))
+    inputs = torch.rand(2, *input_shape, generator=torch.Generator().manual_seed(0)).to(like.device)
     if _unchanged(module, bases, plans, inputs, SINGLE):
         return
     # Rounding can be large in single precision, where weights are; in double precision it decides nothing.

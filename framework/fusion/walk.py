@@ -42,14 +42,14 @@ class Walk:
 
     Attributes:
         slots: Every axis with units, in the order of the graph.
-        written: The nodes in which a layer puts its own rows, with the name of the layer.
+        written: The nodes in which a layer puts its own rows.
         activated: The nodes that hold what came out of a nonlinearity.
         channels: Of a node in which units run along one dimension, that dimension and the units along it, (V,).
     """
 
     units: Units = field(default_factory=Units)
     slots: list[Slot] = field(default_factory=list)
-    written: dict[fx.Node, str] = field(default_factory=dict)
+    written: list[fx.Node] = field(default_factory=list)
     activated: list[fx.Node] = field(default_factory=list)
     channels: dict[fx.Node, tuple[int, Ints]] = field(default_factory=dict)
     loose: dict[str, Tensor] = field(default_factory=dict)  # parameters used outside of layers, element by element

@@ -28,7 +28,7 @@ GAIN = 1e-9  # of (1), relative to its scale, below which a new assignment is a 
 def weight_matching(
     model: State, reference: State, bases: Sequence[Basis], config: WeightMatching
 ) -> dict[str, Coupled]:
-    """A permutation for every basis, by name; its cost is the squared distance of all that a unit lies on, mean over units."""
+    """A permutation for every basis, by name; its cost is the mean squared distance between units."""
     generator = torch.Generator().manual_seed(config.seed)
     best: dict[str, Coupled] = {}
     for _ in range(config.starts):

@@ -6,8 +6,8 @@ exact for normal numbers; for ρ by Student's t, which is rough below ten. Inter
     tanh(artanh(c) ± 1.96 s),   s² = 1/(n-3) for r,  (1 + ρ²/2)/(n-3) for ρ,  0.437/(n-4) for τ         [1]     (1)
 
 They are rough for few networks too, and there is none (NaN) for n < 4, of τ for n < 5, nor for a coefficient of
-exactly ±1, whose z is infinite. A metric that is constant, or has fewer than two finite values, has no
-coefficient: NaN, and "defined" is false.
+exactly ±1, whose z is infinite. A metric that is constant up to rounding, or has fewer than two finite values,
+has no coefficient: NaN, and "defined" is false.
 
 [1] Bonett and Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman correlations", 2000.
 """
@@ -31,6 +31,8 @@ METHODS: dict[str, Callable[..., Any]] = {
 }
 COLUMNS = ("family", "metric", "against", "method", "coefficient", "p_value", "ci_low", "ci_high", "n", "defined")
 QUANTILE = 1.959963984540054  # of the normal distribution, at 97.5 %
+
+ROUNDING = 1e-12  # relative to the largest: below it numbers are the same
 
 Array = npt.NDArray[np.float64]
 
@@ -66,13 +68,18 @@ def correlation(method: str, first: Sequence[float] | Array, second: Sequence[fl
     finite = np.isfinite(x) & np.isfinite(y)
     x, y = x[finite], y[finite]
     count = len(x)
-    if count < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if count < 2 or _is_constant(x) or _is_constant(y):
         return _undefined(count)
     with np.errstate(all="ignore"):  # two networks leave ρ no degree of freedom: its p-value is NaN
         found = METHODS[method](x, y)
     coefficient = float(found.statistic)
     low, high = interval(method, coefficient, count)
     return Correlation(coefficient, float(found.pvalue), low, high, count, math.isfinite(coefficient))
+
+
+def _is_constant(values: Array) -> bool:
+    """Whether they differ by no more than rounding."""
+    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
 def interval(method: str, coefficient: float, count: int) -> tuple[float, float]:

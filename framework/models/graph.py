@@ -13,7 +13,7 @@ which an integer is known as a function of the number of images N:
 Knows no model of the project and nothing of stitching.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,8 +54,10 @@ class Traced:
     following: set[fx.Node] = field(default_factory=set)
 
 
-def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Traced:
-    """The graph of `module`, which takes images (N, *input_shape).
+def trace(module: nn.Module, input_shape: tuple[int, ...], lengths: Sequence[int] = LENGTHS) -> Traced:
+    """The graph of `module`, which takes images (N, *input_shape); it is run on batches of `lengths` images.
+
+    `plain` needs the values for all `LENGTHS`; where shapes will do, one length does.
 
     Raises:
         InvalidInput: what `module` itself does, outside the modules in it, cannot be traced; or it does not run on
@@ -64,7 +66,7 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Traced:
     with in_eval_mode(module):
         traced = _trace(module)
         like = next(module.parameters(), torch.empty(0))
-        for length in LENGTHS:
+        for length in lengths:
             try:
                 _Recorder(module, traced).run(like.new_zeros(length, *input_shape))
             except Exception as error:  # whatever the module raises

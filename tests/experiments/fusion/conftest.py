@@ -1,10 +1,8 @@
-import itertools
-
 import pytest
 
 from experiments.fusion.config import FusionConfig
 from experiments.fusion.manager import FusionManager
-from tests.framework.fakes import FakeRun
+from tests.experiments.bench import Bench
 
 SGD = {"kind": "sgd", "momentum": 0.9}
 REFINE = {"epochs": 1, "learning_rate": 0.01, "optimizer": SGD, "device": "cpu"}
@@ -33,28 +31,9 @@ def fusion(**changes):
     )
 
 
-class Bench:
-    """Trains the parents that a point requires, once, and runs points."""
-
-    def __init__(self, folder):
-        self.folder, self.store, self.counter = folder, {}, itertools.count()
-        self.manager = FusionManager()
-
-    def run(self, config):
-        for kind, required in self.manager.requires(config):
-            if (kind, required.config_id) not in self.store:
-                self.manager.make(kind, required, self.new_run())
-        run = self.new_run()
-        self.manager.run(config, run)
-        return run
-
-    def new_run(self):
-        return FakeRun(self.folder / f"run{next(self.counter)}", self.store)
-
-
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory):
-    return Bench(tmp_path_factory.mktemp("fusion"))
+    return Bench(tmp_path_factory.mktemp("fusion"), FusionManager())
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,8 @@
-import itertools
-
 import pytest
 
 from experiments.stitching.config import StitchingConfig
 from experiments.stitching.manager import StitchingManager
-from tests.framework.fakes import FakeRun
+from tests.experiments.bench import Bench
 
 MODEL = {
     "model": {"kind": "mlp_autoencoder", "hidden": [24], "latent_dim": 5},
@@ -24,30 +22,9 @@ def stitching(source=0, target=1, **changes):
     return StitchingConfig.parse(models | small | changes)
 
 
-class Bench:
-    """Trains what a point requires, once, and runs points."""
-
-    def __init__(self, folder):
-        self.folder, self.store, self.counter = folder, {}, itertools.count()
-        self.manager = StitchingManager()
-        self.made = 0
-
-    def run(self, config):
-        for kind, required in self.manager.requires(config):
-            if (kind, required.config_id) not in self.store:
-                self.made += 1
-                self.manager.make(kind, required, self.new_run())
-        run = self.new_run()
-        self.manager.run(config, run)
-        return run
-
-    def new_run(self):
-        return FakeRun(self.folder / f"run{next(self.counter)}", self.store)
-
-
 @pytest.fixture(scope="session")
 def bench(tmp_path_factory):
-    return Bench(tmp_path_factory.mktemp("bench"))
+    return Bench(tmp_path_factory.mktemp("bench"), StitchingManager())
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from experiments.stitching import parents
 from experiments.stitching.cells import Cell, load_cell
 from experiments.stitching.config import LatentsConfig, StitchingConfig
 from experiments.stitching.gallery import shown_cell
+from experiments.stitching.manager import StitchingManager
 from experiments.stitching.parents import load_parent, model_name
 from experiments.stitching.stitch import Stitched
 from experiments.stitching.study import pick_anchors
@@ -20,6 +21,7 @@ from framework.mappings import METHODS
 from framework.mappings.affine import AffineMapping
 from framework.mappings.linear import LinearMapping
 from framework.training.config import TrainingConfig
+from tests.experiments.bench import Bench
 from tests.experiments.stitching.conftest import model, stitching
 
 FACTORS = [
@@ -226,7 +228,6 @@ def test_names_say_what_a_model_is():
 def test_all_pairs_mappings_strategies_samples_and_ridges_encode_each_image_once(tmp_path, monkeypatch):
     """Three models, two mappings, two n, two λ, two strategies: 96 fits."""
     from framework.models.mlp import DenseAutoencoder
-    from tests.experiments.stitching.conftest import Bench
 
     encoded = []
     genuine = DenseAutoencoder.encode
@@ -235,7 +236,7 @@ def test_all_pairs_mappings_strategies_samples_and_ridges_encode_each_image_once
         "encode",
         lambda self, images: (encoded.append(0 if self.training else len(images)), genuine(self, images))[1],
     )
-    fresh = Bench(tmp_path)
+    fresh = Bench(tmp_path, StitchingManager())
     frames, during_stitching = [], 0
     for pair in itertools.permutations(range(3), 2):
         for kind, sampling in itertools.product(("linear", "affine"), ("equally", "random")):

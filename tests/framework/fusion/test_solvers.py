@@ -4,6 +4,7 @@ import numpy as np
 import ot
 import pytest
 import torch
+from scipy.optimize import linear_sum_assignment
 
 from framework.errors import InvalidInput
 from framework.fusion.config import OT, Ground
@@ -129,3 +130,29 @@ def test_plans_carry_means_of_rows_and_shares_of_columns():
     assert Plan.identity(3).diagonal() == 1.0
     assert Plan(coupling=torch.eye(3) / 3).diagonal() == pytest.approx(1.0)
     assert Plan(coupling=torch.full((4, 4), 1 / 16)).diagonal() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_taking_means_from_rows_and_columns_leaves_the_best_permutation(offset):
+    generator = torch.Generator().manual_seed(0)
+    for size in (1, 2, 7, 60):
+        scale = 1 + offset * torch.rand(size, 1, generator=generator, dtype=torch.float64)
+        cost = torch.rand(size, size, generator=generator, dtype=torch.float64) * scale + offset
+        rows, columns = linear_sum_assignment(cost.numpy())
+        order = assigned(cost)
+        assert sorted(order.tolist()) == list(range(size))
+        assert float(cost[order, torch.arange(size)].sum()) == pytest.approx(
+            cost.numpy()[rows, columns].sum(), rel=1e-12
+        )
+    assert sorted(assigned(torch.zeros(5, 5)).tolist()) == list(range(5))
+
+
+def test_squared_norms_have_the_digits_of_double_precision_sums():
+    generator = torch.Generator().manual_seed(0)
+    for width in (1, 63, 64, 65, 4608):
+        rows = torch.rand(8, width, generator=generator)
+        expected = rows.double().square().sum(1)
+        assert torch.allclose(Products.of(rows, rows).squares_n, expected, rtol=2e-7, atol=0)
+    products = Products.of(rows, rows, sums=False)
+    assert bool(distances(products, Ground()).isfinite().all())
+    assert bool(distances(products.centred(), Ground()).isnan().any())
