@@ -4,8 +4,8 @@
                 then the average. Its distances once as torch.cdist computes them one by one, and once by products,
                 torch's default: the faster of both counts
     ResNet18    the published loop crashes on its shortcuts. Here it runs with the rule of its ancestor: a stream
-                has the mean of the plans of its two writers. That finds other plans, so that costs are compared with
-                our own alignment by the same simplex (`solver="emd"`)
+                has the mean of the plans of its two writers. That finds other plans, so that costs are
+                compared with our own alignment by the same simplex (`solver="emd"`)
 
 Weights as they are drawn, and after a moment of training. Both sides run in this process, alternately, on the same
 weights, with one core, as a worker of a sweep has; each number is the least of several rounds. `fuse` traces the
@@ -115,8 +115,8 @@ def resnet(weights: str, reference: nn.Module, model: nn.Module) -> dict[str, An
         "target": f"equal to {TOLERANCE:g}; the published loop crashes on it",
         "reached": difference <= TOLERANCE,
         "note": f"the loop with its ancestor's rule, which sweeps once: {1000 * seconds['loop']:.0f} ms; ours "
-        f"sweeps up to 10 times, with passes=1 {1000 * seconds['once']:.0f} ms. Squared distance to the reference, "
-        f"relative to the model as it is: {distance[0]:.4f}, with passes=1 {distance[1]:.4f}",
+        f"sweeps up to 10 times, with passes=1 {1000 * seconds['once']:.0f} ms. Squared distance to the "
+        f"reference, relative to the model as it is: {distance[0]:.4f}, with passes=1 {distance[1]:.4f}",
     }
 
 
