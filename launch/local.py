@@ -40,17 +40,28 @@ def work(path: str, workers: int, *, total: int, done: int, console: Console, th
     )
     with Progress(*columns, console=console, transient=False) as progress:
         bar = progress.add_task("runs", total=total, completed=done, note="starting workers …")
+        before = signal.signal(signal.SIGTERM, _stop)
         try:
             for event in _events(events):
                 note = _take_in(event, tally, console)
                 progress.update(bar, completed=done + tally.finished + len(tally.failed), note=note)
             tally.exit_code = _ended(pid)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, _Stopped) as stop:
             os.kill(pid, signal.SIGTERM)
             _ended(pid)
-            tally.exit_code = 128 + signal.SIGINT
+            tally.exit_code = 128 + (signal.SIGTERM if isinstance(stop, _Stopped) else signal.SIGINT)
+        finally:
+            signal.signal(signal.SIGTERM, before)
         progress.update(bar, note="")
     return tally
+
+
+class _Stopped(BaseException):
+    """SIGTERM: without it the workers would go on by themselves."""
+
+
+def _stop(number: int, frame: object) -> None:
+    raise _Stopped
 
 
 def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:

@@ -227,7 +227,10 @@ def test_agents_work_a_sweep_that_wandb_made(lab: Lab):
     assert "3 runs finished, 0 failed" in done.stdout
 
 
-def test_an_interrupted_sweep_leaves_no_process_and_goes_on(tmp_path_factory: pytest.TempPathFactory):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_sweep_leaves_no_process_and_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, number: signal.Signals
+):
     lab = Lab.make(tmp_path_factory.mktemp("interrupted"))
     add_quick(lab)
     lab.environment["SASHIKO_LEASE_SECONDS"] = "3"
@@ -241,9 +244,12 @@ def test_an_interrupted_sweep_leaves_no_process_and_goes_on(tmp_path_factory: py
             text=True, start_new_session=True,
         )  # fmt: skip
         wait_for_a_busy_worker(lab)
-        os.killpg(first.pid, signal.SIGINT)  # as the terminal does on Ctrl-C
+        if number == signal.SIGINT:
+            os.killpg(first.pid, number)  # as the terminal does on Ctrl-C
+        else:
+            first.send_signal(number)  # the command alone, as `kill` does
         first.communicate(timeout=60)
-        assert first.returncode == 130
+        assert first.returncode == 128 + number
         assert not [pid for pid in processes() if worker_process(pid, lab)]
         second = lab.sashiko("sweep", str(file), "--workers", "2")
         assert second.returncode == 0, second.stdout + second.stderr

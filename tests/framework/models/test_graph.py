@@ -64,3 +64,10 @@ def test_tracing_leaves_modes_and_statistics_alone():
 def test_images_that_the_module_does_not_take():
     with pytest.raises(InvalidInput, match=r"Twice: does not run on images of shape \(1, 2, 4\)"):
         trace(Twice(), (1, 2, 4))
+
+
+def test_one_length_is_enough_for_shapes():
+    module = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    short, whole = trace(module, (3, 4), (2,)), trace(module, (3, 4))
+    assert [value[0] for value in short.values.values()] == [value[0] for value in whole.values.values()]
+    assert all(len(value) == 1 for value in short.values.values())
