@@ -13,12 +13,13 @@ import select
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 PR_SET_PDEATHSIG = 1
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True)
@@ -46,12 +47,13 @@ class Child:
         self.log = log
         read_end, write_end = os.pipe()
         parent = os.getpid()
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(read_end)
-            _run(work, log, write_end, parent)
-        os.close(write_end)
-        self._pipe = read_end
+        with signals_held():
+            self.pid = os.fork()
+            if self.pid == 0:
+                os.close(read_end)
+                _run(work, log, write_end, parent)
+            os.close(write_end)
+            self._pipe = read_end
 
     def wait(self, timeout_s: float) -> Outcome | None:
         """The outcome, or None if the child still runs after `timeout_s`."""
@@ -81,8 +83,9 @@ def _run(work: Callable[[], Any], log: Path, report: int, parent: int) -> NoRetu
     error, code, value = "", 0, None
     try:
         die_with(parent)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         _redirect(log)
         value = work()
     except BaseException as caught:
@@ -106,6 +109,16 @@ def _redirect(log: Path) -> None:
     sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     faulthandler.enable(file=sys.stderr)
+
+
+@contextlib.contextmanager
+def signals_held() -> Iterator[None]:
+    """SIGINT and SIGTERM wait meanwhile: what a handler raises within a hook of `os.fork` would be lost."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
 
 
 def die_with(parent: int) -> None:

@@ -6,12 +6,15 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from launch.child import STOPPING, die_with
 
 THREADS = "1"
 """One thread a child: a run's numbers must not depend on how many workers run beside it."""
@@ -40,28 +43,35 @@ def work(path: str, workers: int, *, total: int, done: int, console: Console, th
     )
     with Progress(*columns, console=console, transient=False) as progress:
         bar = progress.add_task("runs", total=total, completed=done, note="starting workers …")
-        before = signal.signal(signal.SIGTERM, _stop)
-        try:
+        with _passed_on(pid) as stopped:
             for event in _events(events):
                 note = _take_in(event, tally, console)
                 progress.update(bar, completed=done + tally.finished + len(tally.failed), note=note)
-            tally.exit_code = _ended(pid)
-        except (KeyboardInterrupt, _Stopped) as stop:
-            os.kill(pid, signal.SIGTERM)
-            _ended(pid)
-            tally.exit_code = 128 + (signal.SIGTERM if isinstance(stop, _Stopped) else signal.SIGINT)
-        finally:
-            signal.signal(signal.SIGTERM, before)
+            code = _ended(pid)
+        tally.exit_code = 128 + stopped[0] if stopped else code
         progress.update(bar, note="")
     return tally
 
 
-class _Stopped(BaseException):
-    """SIGTERM: without it the workers would go on by themselves."""
+@contextmanager
+def _passed_on(pid: int) -> Iterator[list[int]]:
+    """Meanwhile Ctrl-C and SIGTERM end the workers, and their events with them; the signals that came.
 
+    Nothing is raised: an exception out of a signal handler can come anywhere, and be lost there.
+    """
+    stopped: list[int] = []
 
-def _stop(number: int, frame: object) -> None:
-    raise _Stopped
+    def stop(number: int, frame: object) -> None:
+        if not stopped:
+            os.kill(pid, signal.SIGTERM)
+        stopped.append(number)
+
+    before = {number: signal.signal(number, stop) for number in STOPPING}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
@@ -73,10 +83,12 @@ def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
     sys.stdout.flush()
     sys.stderr.flush()
     read_end, write_end = os.pipe()
+    parent = os.getpid()
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
+            die_with(parent)
             os.close(read_end)
             os.dup2(write_end, 1)
             os.close(write_end)

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from experiments import manager_of
 from framework.definition import Definition, raw_config
@@ -33,7 +33,7 @@ from framework.tracking import sweeps
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker, configured
 from launch import service
-from launch.child import Child, Outcome, die_with
+from launch.child import STOPPING, Child, Outcome, die_with, signals_held
 
 HEARTBEAT_S = 5.0
 IDLE_S = (0.1, 2.0)
@@ -284,7 +284,7 @@ def _fork_workers(job: Job, count: int) -> int:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, pass_on)
         codes = []
         for pid in pids:
@@ -295,15 +295,21 @@ def _fork_workers(job: Job, count: int) -> int:
 
 def _fork_worker(job: Job, index: int, folder: Path) -> int:
     parent = os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
-    die_with(parent)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    with signals_held():
+        pid = os.fork()
+        if pid == 0:
+            _work_and_exit(Worker(job, index, folder), parent)
+    return pid
+
+
+def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
     code = 1
     try:
-        failed = Worker(job, index, folder).work()
+        die_with(parent)
+        for number in STOPPING:
+            signal.signal(number, _stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        failed = worker.work()
         code = FAILED_RUNS if failed else 0
         service.end()
     except Stop:
@@ -320,7 +326,7 @@ def _fork_worker(job: Job, index: int, folder: Path) -> int:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)  # once is enough: the second would interrupt the clean-up
     raise Stop
 

@@ -1,14 +1,13 @@
 """One fusion run: parents, the recipes that make one network of them, and what is measured of all."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from framework.config import Config, no_effect, replicate
 from framework.data.config import DataConfig
+from framework.data.places import lies_here
 from framework.fusion.config import OT, ActivationMatching, AlignmentConfig, Average, WeightMatching
 from framework.metrics.spaces_config import MetricsConfig
 from framework.models.config import MLP, ModelConfig
@@ -16,7 +15,6 @@ from framework.training.config import TrainingConfig
 from framework.training.optimizers import SGD
 from framework.training.refine_config import RefineConfig
 
-MNIST = "MNIST/raw/train-images-idx3-ubyte"
 RESERVED = ("ensemble", "parent_")
 
 
@@ -114,8 +112,7 @@ class FusionConfig(Config):
     def _data_that_lies_here(cls, values: Any) -> Any:
         if not isinstance(values, Mapping) or values.get("data") != "mnist_or_digits":
             return values
-        folder = Path(os.environ.get("SASHIKO_DATA") or "data")
-        name = "mnist" if (folder / MNIST).is_file() else "digits"
+        name = "mnist" if lies_here("mnist") else "digits"
         changed = {**values, "data": None}
         for key, default in (("first", _parent(0)), ("second", _parent(1))):
             changed[key] = _with_data(values.get(key, default), name)

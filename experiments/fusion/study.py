@@ -20,7 +20,7 @@ from experiments.fusion.parents import Parent, load_parents
 from experiments.fusion.saving import save
 from experiments.fusion.scoring import scored, scores
 from framework.data.vision import Splits, load_splits
-from framework.fusion.alignment import plans
+from framework.fusion.alignment import Alignment, plans
 from framework.fusion.ensemble import Ensemble
 from framework.fusion.fusing import merged, shares_of
 from framework.fusion.interpolation import barrier, between
@@ -61,7 +61,7 @@ class Study:
         """A row a split in the table `models`."""
         for split, found in scores(module, self.splits, self.device).items():
             about = {"family": family, "stage": stage, "recipe": recipe, "split": split}
-            self.add("models", **about, **found._asdict(), seconds=seconds)
+            self.add("models", **about, **vars(found), seconds=seconds)
 
 
 def fusion_study(config: FusionConfig, run: "Run") -> None:
@@ -110,21 +110,24 @@ def _drawn(config: FusionConfig, splits: Splits) -> tuple[Tensor, Tensor]:
 def _fused(study: Study) -> list[Fused]:
     """Every recipe, before anything is scored: a recipe that cannot be carried out ends the run at once."""
     structures: dict[bool, Structure] = {}
+    matched: dict[tuple[str, bool], tuple[list[Alignment], float]] = {}
     found = []
-    first = study.parents[0].model
+    first, others = study.parents[0].model, [parent.model for parent in study.parents[1:]]
     for recipe in study.config.recipes:
-        start = time.perf_counter()
         if recipe.fix_outputs not in structures:
             structures[recipe.fix_outputs] = structure_of(first, study.inputs[:1], fix_outputs=recipe.fix_outputs)
         structure = structures[recipe.fix_outputs]
-        aligned: list[nn.Module] = [first]
-        alignments = []
-        for parent in study.parents[1:]:
-            task = Task.of(first, parent.model, study.inputs, study.labels, target=structure)
-            alignments.append(plans(task, recipe.method))
-            aligned.append(alignments[-1].moved(first, parent.model))
+        key = (recipe.method.config_id, recipe.fix_outputs)  # recipes may differ in what follows alone
+        if key not in matched:
+            start = time.perf_counter()
+            tasks = [Task.of(first, other, study.inputs, study.labels, target=structure) for other in others]
+            matched[key] = [plans(task, recipe.method) for task in tasks], time.perf_counter() - start
+        alignments, matching_s = matched[key]
+        start = time.perf_counter()
+        pairs = zip(alignments, others, strict=True)
+        aligned = [first, *(alignment.moved(first, other) for alignment, other in pairs)]
         model = merged(aligned, study.shares, structure, study.inputs, merge=recipe.merge, repair=recipe.repair)
-        found.append(Fused(recipe, aligned, alignments, model, time.perf_counter() - start))
+        found.append(Fused(recipe, aligned, alignments, model, matching_s + time.perf_counter() - start))
     return found
 
 
@@ -144,7 +147,7 @@ def _curve(study: Study, made: Fused) -> None:
     for place, model in between(made.aligned[0], made.aligned[1], places):
         for split in CURVE_SPLITS:
             found = scored(model, getattr(study.splits, split), study.device)
-            study.add("curve", recipe=made.recipe.name, place=place, split=split, **found._asdict())
+            study.add("curve", recipe=made.recipe.name, place=place, split=split, **vars(found))
             losses.setdefault((split, "cross_entropy"), []).append(found.cross_entropy)
             losses.setdefault((split, "error"), []).append(1 - found.accuracy)
     for (split, metric), values in losses.items():

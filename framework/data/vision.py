@@ -23,6 +23,7 @@ from sklearn.model_selection import train_test_split  # type: ignore[import-unty
 from torch import Tensor
 
 from framework.data.config import DataConfig
+from framework.data.places import TORCHVISION, data_folder
 from framework.errors import ConfigError, DataUnavailable, Problem
 
 if TYPE_CHECKING:
@@ -36,14 +37,6 @@ STATISTICS = {
     "fashion_mnist": ((0.2860,), (0.3530,)),
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "cifar100": ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
-}
-
-# torchvision's class for each set, and a file that is there when the set is.
-TORCHVISION = {
-    "mnist": ("MNIST", "MNIST/raw/train-images-idx3-ubyte"),
-    "fashion_mnist": ("FashionMNIST", "FashionMNIST/raw/train-images-idx3-ubyte"),
-    "cifar10": ("CIFAR10", "cifar-10-batches-py/data_batch_1"),
-    "cifar100": ("CIFAR100", "cifar-100-python/train"),
 }
 
 _Arrays = tuple["npt.NDArray[np.float32]", "npt.NDArray[np.int64]"]
@@ -101,11 +94,6 @@ class Splits:
         if self.normalise == "standard":
             images_NCHW = images_NCHW * self.std[:, None, None] + self.mean[:, None, None]
         return images_NCHW.clamp(0, 1)
-
-
-def data_folder() -> Path:
-    """Where data sets are looked for: `SASHIKO_DATA`, or `data` in the working directory."""
-    return Path(os.environ.get("SASHIKO_DATA") or "data").absolute()
 
 
 def load_splits(config: DataConfig) -> Splits:

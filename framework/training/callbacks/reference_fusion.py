@@ -1,6 +1,6 @@
 """What becomes of a model that is still being trained, fused with a finished one.
 
-Shapes: N images of the val split, n units of a basis.
+Shapes: N images.
 """
 
 import copy
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning import Trainer
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -22,17 +21,15 @@ from framework.fusion.fusing import mean_of
 from framework.fusion.interpolation import barrier, between
 from framework.fusion.structure import structure_of
 from framework.fusion.task import Task
-from framework.metrics.classification import cross_entropy_per_image
+from framework.metrics.generalisation import score
 from framework.models.classifier import Classifier
 from framework.training.callbacks.epoch_log import Measure
 from framework.training.callbacks.patience import is_last
-from framework.training.evaluation import evaluating
 
 if TYPE_CHECKING:
     from framework.tracking.run import Run
 
-PIECE = 500  # images that are classified at a time
-PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
+PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)  # the one in the middle is where the network is fused
 COLUMNS = ("epoch", "basis", "units", "cost", "diagonal")
 
 
@@ -100,22 +97,13 @@ class ReferenceFusion(Measure):
         self._keep(fused, alignment, epoch)
         for row in alignment.rows():
             self.rows.append({"epoch": epoch, **{name: row[name] for name in COLUMNS[1:]}})
-        accuracy, cross_entropy = self._score(fused)
-        losses = [self._score(one)[1] for _, one in between(self.reference, moved, PLACES)]
+        scores = [score(one, self.splits.val) for _, one in between(self.reference, moved, PLACES)]
+        middle = scores[len(PLACES) // 2]
         return {
-            "fusion/accuracy": accuracy,
-            "fusion/cross_entropy": cross_entropy,
-            "fusion/barrier": barrier(PLACES, losses),
+            "fusion/accuracy": middle.accuracy,
+            "fusion/cross_entropy": middle.cross_entropy,
+            "fusion/barrier": barrier(PLACES, [found.cross_entropy for found in scores]),
         }
-
-    def _score(self, module: nn.Module) -> tuple[float, float]:
-        val, right, total = self.splits.val, 0, 0.0
-        with evaluating(module):
-            for images, labels in zip(torch.split(val.images, PIECE), torch.split(val.labels, PIECE), strict=True):
-                logits_NK = module(images)
-                right += int((logits_NK.argmax(dim=1) == labels).sum())
-                total += float(cross_entropy_per_image(logits_NK, labels).double().sum())
-        return right / len(val), total / len(val)
 
     def _keep(self, fused: nn.Module, alignment: Alignment, epoch: int) -> None:
         self.folder.mkdir(exist_ok=True)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import astuple
 
 import pytest
 import torch
@@ -44,7 +45,7 @@ def test_numbers_are_those_of_the_library(whole_run, bench):
     fused = scores(fuse([first, second], inputs=splits.train.images[:4]), splits, device)
     for split in ("train", "val", "test"):
         row = of(run, "ot", split)
-        assert (row["accuracy"], row["cross_entropy"]) == pytest.approx(tuple(fused[split]))
+        assert (row["accuracy"], row["cross_entropy"]) == pytest.approx(astuple(fused[split]))
     logits = (first(splits.test.images) + second(splits.test.images)) / 2
     right = (logits.argmax(dim=1) == splits.test.labels).double().mean()
     assert of(run, "ensemble")["accuracy"] == pytest.approx(float(right))

@@ -1,21 +1,9 @@
 """Small networks and batches that the tests of metrics share."""
 
-from collections.abc import Iterator
-
-import pytest
 import torch
 from torch import Tensor, nn
 
 CLASSES = 4
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Operations this small take a hundred times as long where threads wait for a core that others use."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def numbers(seed: int) -> torch.Generator:

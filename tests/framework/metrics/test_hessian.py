@@ -14,7 +14,8 @@ from framework.metrics.hessian_product import HessianProduct
 from framework.metrics.hessian_trace import affine_in_each_tensor, curvature_trace, trace
 from framework.metrics.layer_gradients import _by_images, _by_layers, squared_gradients
 from framework.metrics.spaces_config import HessianConfig
-from tests.framework.metrics.networks import CLASSES, batches_of, convolutional, dense, numbers, one_thread
+from tests.framework.metrics.networks import CLASSES, batches_of, convolutional, dense, numbers
+from tests.framework.threads import one_thread
 
 __all__ = ["one_thread"]
 

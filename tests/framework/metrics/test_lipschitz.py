@@ -7,7 +7,8 @@ from torch import nn
 from framework.errors import InvalidInput
 from framework.metrics.lipschitz import LIPSCHITZ, lipschitz_lower_estimate
 from framework.metrics.spaces_config import LipschitzConfig
-from tests.framework.metrics.networks import convolutional, numbers, one_thread
+from tests.framework.metrics.networks import convolutional, numbers
+from tests.framework.threads import one_thread
 
 __all__ = ["one_thread"]
 

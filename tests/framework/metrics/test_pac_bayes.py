@@ -25,10 +25,10 @@ from tests.framework.metrics.networks import (
     dense,
     fitted,
     numbers,
-    one_thread,
     snapshot,
 )
 from tests.framework.metrics.test_sharpness import Landscape
+from tests.framework.threads import one_thread
 
 __all__ = ["one_thread"]
 

@@ -23,9 +23,9 @@ from tests.framework.metrics.networks import (
     dense,
     fitted,
     numbers,
-    one_thread,
     snapshot,
 )
+from tests.framework.threads import one_thread
 
 __all__ = ["one_thread"]
 

@@ -15,7 +15,8 @@ from framework.metrics.sharpness import SHARPNESS
 from framework.metrics.spaces import measure, spectral_density
 from framework.metrics.spaces_config import MetricsConfig
 from framework.metrics.spaces_rows import train_batches
-from tests.framework.metrics.networks import convolutional, fitted, numbers, one_thread, snapshot
+from tests.framework.metrics.networks import convolutional, fitted, numbers, snapshot
+from tests.framework.threads import one_thread
 
 __all__ = ["one_thread"]
 

@@ -56,7 +56,7 @@ def test_a_model_that_is_the_reference_fuses_without_a_barrier(tmp_path, referen
         right = (model(splits.val.images).argmax(dim=1) == splits.val.labels).double().mean()
     assert found["fusion/accuracy"] == pytest.approx(float(right))
     assert found["fusion/barrier"] == pytest.approx(0, abs=1e-6)
-    kept = load_file(following.folder / "epoch_0009.safetensors") if following.folder.is_dir() else weights
+    kept = load_file(following.folder / "epoch_0009.safetensors")
     assert all(torch.allclose(kept[name], tensor) for name, tensor in weights.items())
 
 
