@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -90,3 +91,24 @@ def test_a_child_dies_with_its_parent(tmp_path: Path):
             return
         time.sleep(0.05)
     pytest.fail(f"the child {pid} outlived its parent")
+
+
+def test_a_signal_that_comes_within_a_fork_is_not_lost():
+    code = """
+import os, signal, sys, tempfile
+from pathlib import Path
+from launch.child import Child
+
+def stop(number, frame):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGTERM, stop)
+os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGTERM))
+try:
+    Child(lambda: None, Path(tempfile.mkdtemp()) / "log").wait(20)
+except KeyboardInterrupt:
+    sys.exit(7)
+sys.exit(0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True, text=True, check=False)
+    assert done.returncode == 7, done.stderr
