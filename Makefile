@@ -43,6 +43,7 @@ $(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
 
 $(VENV)/.tested-with: $(VENV)/.installed
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python -m tests.protocol.clients
 	@touch $@
 
 $(VENV)/.benchmarked-with: $(VENV)/.tested-with

@@ -6,6 +6,7 @@ so that a file means the same here and in `wandb sweep FILE`.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,9 @@ KNOWN_KEYS = (
     "run_cap",
     "scheduler",
 )
-GRID_DISTRIBUTIONS = ("categorical", "constant")
+GRID_DISTRIBUTIONS = ("categorical", "constant", "int_uniform", "q_uniform")
+LONGEST_AXIS = 1_000_000
+"""Values that one range may stand for in a grid."""
 
 
 class UniqueKeyLoader(yaml.CSafeLoader):
@@ -82,6 +85,17 @@ class Definition:
         return str(self.data["method"])
 
     @property
+    def is_grid(self) -> bool:
+        """Whether the points are listed; those of the other methods are drawn by the tracker, one at a time."""
+        return self.method == "grid"
+
+    @property
+    def run_cap(self) -> int | None:
+        """The most points that are handed out, if the definition says so."""
+        cap: int | None = self.data.get("run_cap")
+        return cap
+
+    @property
     def experiment(self) -> str:
         """The experiment that the sweep's command runs: the word after `-m experiments`.
 
@@ -97,28 +111,38 @@ class Definition:
         raise DefinitionError([Problem("command", message)], self.where)
 
     def points(self) -> list[dict[str, Any]]:
-        """Every point of the grid, as W&B hands it to a run: parameter name to value.
+        """Every point of the grid, as W&B hands it to a run: parameter name to value; the first `run_cap` of them.
 
         The order is that of the sorted parameter names, the last one fastest, whatever the order in the text.
 
         Raises:
             DefinitionError: the method is not `grid`, or a parameter cannot be listed.
         """
-        if self.method != "grid":
-            message = f"is {self.method!r}; only a grid has a list of points"
+        if not self.is_grid:
+            message = f"is {self.method!r}; only a grid has a list of points: the tracker draws the others"
             raise DefinitionError([Problem("method", message)], self.where)
         problems: list[Problem] = []
         names, axes = _axes(self.parameters, "", problems)
         if problems:
             raise DefinitionError(problems, self.where)
-        return [dict(zip(names, values, strict=True)) for values in itertools.product(*axes)]
+        rows = itertools.islice(itertools.product(*axes), self.run_cap)
+        return [dict(zip(names, values, strict=True)) for values in rows]
 
-    def size(self) -> int:
-        """The number of points, without listing them."""
+    def examples(self) -> list[dict[str, Any]]:
+        """Points that together name every parameter and every listed value; a range shows as None.
+
+        For a grid these are its points. Of what the tracker draws nobody can list more.
+        """
+        return self.points() if self.is_grid else _examples(self.parameters)
+
+    def size(self) -> int | None:
+        """The number of points, without listing them; None if they are drawn without an end."""
+        if not self.is_grid:
+            return self.run_cap
         size = 1
         for axis in _axes(self.parameters, "", [])[1]:
             size *= len(axis)
-        return size
+        return size if self.run_cap is None else min(size, self.run_cap)
 
     def text(self) -> str:
         """The definition as YAML, in the order in which it was made."""
@@ -134,6 +158,19 @@ def read(text: str, where: str = "") -> Definition:
     Raises:
         DefinitionError: with every problem found: not YAML, a key twice, an unknown key, an impossible axis.
     """
+    data = parse(text, where)
+    problems = list(problems_of(data))
+    if problems:
+        raise DefinitionError(problems, where)
+    return Definition(data, where)
+
+
+def parse(text: str, where: str = "") -> dict[str, Any]:
+    """The mapping that the YAML `text` holds, whatever is in it.
+
+    Raises:
+        DefinitionError: not YAML, a key twice, or no mapping.
+    """
     try:
         data = yaml.load(text, Loader=UniqueKeyLoader)
     except yaml.YAMLError as error:
@@ -141,10 +178,7 @@ def read(text: str, where: str = "") -> Definition:
     if not isinstance(data, dict):
         message = "is not a mapping; a sweep definition has the keys method, parameters and command"
         raise DefinitionError([Problem("", message)], where)
-    problems = list(_problems(data))
-    if problems:
-        raise DefinitionError(problems, where)
-    return Definition(data, where)
+    return data
 
 
 def read_file(path: Path) -> Definition:
@@ -160,7 +194,8 @@ def read_file(path: Path) -> Definition:
     return read(text, str(path))
 
 
-def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
+def problems_of(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the keys, the method, the cap and, for a grid, the axes of a definition."""
     for key in data:
         if key not in KNOWN_KEYS:
             yield Problem(str(key), f"unknown key; {nearest(str(key), list(KNOWN_KEYS))}")
@@ -168,6 +203,9 @@ def _problems(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("method", "is required; allowed: 'grid', 'random', 'bayes'")
     elif data["method"] not in ("grid", "random", "bayes"):
         yield Problem("method", f"is {data['method']!r}; allowed: 'grid', 'random', 'bayes'")
+    cap = data.get("run_cap")
+    if cap is not None and (not isinstance(cap, int) or isinstance(cap, bool) or cap < 1):
+        yield Problem("run_cap", f"is {cap!r}; allowed: a whole number above 0")
     if not isinstance(data.get("parameters"), dict) or not data["parameters"]:
         yield Problem("parameters", "is required: a mapping of parameter names to `value` or `values`")
     elif data.get("method") == "grid":
@@ -204,6 +242,8 @@ def _listed(spec: Mapping[str, Any], key: str, problems: list[Problem]) -> list[
         allowed = ", ".join(GRID_DISTRIBUTIONS)
         message = f"has the distribution {spec['distribution']!r}; a grid allows: {allowed}"
         problems.append(Problem(key, message))
+    elif is_range(spec):
+        return _spread(spec, key, problems)
     elif "value" in spec and "values" not in spec:
         return [spec["value"]]
     elif isinstance(spec.get("values"), list) and spec["values"] and "value" not in spec:
@@ -211,6 +251,54 @@ def _listed(spec: Mapping[str, Any], key: str, problems: list[Problem]) -> list[
     else:
         message = "needs exactly one of `value: …` and `values: […]` (a list with at least one value)"
         problems.append(Problem(key, message))
+    return []
+
+
+def _examples(parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    columns: dict[str, list[Any]] = {}
+    for name, spec in sorted(parameters.items()):
+        if not isinstance(spec, dict):
+            columns[name] = [None]
+        elif isinstance(spec.get("parameters"), dict):
+            columns[name] = _examples(spec["parameters"])
+        else:
+            values = spec.get("values")
+            columns[name] = values if isinstance(values, list) and values else [spec.get("value")]
+    longest = max(map(len, columns.values()), default=0)
+    return [{name: column[row % len(column)] for name, column in columns.items()} for row in range(longest)]
+
+
+def is_range(spec: Mapping[str, Any]) -> bool:
+    """Whether a parameter of a grid is a range: named so, or `min` and `max` without a name (W&B's schema)."""
+    named = spec.get("distribution")
+    return named in ("int_uniform", "q_uniform") or (named is None and "min" in spec and "max" in spec)
+
+
+def _spread(spec: Mapping[str, Any], key: str, problems: list[Problem]) -> list[Any]:
+    """The values of a range, as W&B's engine lists them: integers with both ends, steps of `q` without `max`."""
+    steps = spec.get("distribution") == "q_uniform"
+    bounds = {"min": spec.get("min"), "max": spec.get("max"), **({"q": spec.get("q", 1)} if steps else {})}
+    kind, noun = ((int, float), "number") if steps else ((int,), "integer")
+    found = [
+        Problem(
+            f"{key}.{name}", f"is {value!r}; a range in a grid needs `{name}` as a {noun}, or list the `values`"
+        )
+        for name, value in bounds.items()
+        if not isinstance(value, kind) or isinstance(value, bool)
+    ]
+    others = sorted(str(name) for name in spec.keys() - bounds.keys() - {"distribution"})
+    found += [Problem(f"{key}.{name}", f"unknown key; a range has: {', '.join(bounds)}") for name in others]
+    if not found:
+        low, high, step = (bounds["min"], bounds["max"], bounds["q"]) if steps else (*bounds.values(), 1)
+        size = math.ceil((high - low) / step) if step > 0 and steps else high - low + 1
+        if low >= high or step <= 0:
+            found.append(Problem(key, f"has {bounds}; `min` must be below `max`, and `q` above 0"))
+        elif size > LONGEST_AXIS:
+            found.append(Problem(key, f"stands for {size:,} values; at most {LONGEST_AXIS:,} are allowed"))
+        else:
+            stride = (low + step) - low  # as NumPy's arange does, which W&B's engine lists them with
+            return [low + index * stride for index in range(size)]
+    problems += found
     return []
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framework.errors import ConfigError, Problem, RunsFailed, SashikoError, TrackerError
+from launch import serving
 
 if TYPE_CHECKING:
     from framework.tracking.sweeps import SweepPath
@@ -27,6 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.add_typer(serving.app, name="serve")
+
 DirectoryOption = Annotated[Path, typer.Option("--dir", help="Folder of the embedded server.")]
 EmbeddedOption = Annotated[
     bool, typer.Option("--embedded", help="Use the embedded server, whatever is logged in.")
@@ -38,7 +41,7 @@ FileArgument = Annotated[
 SweepArgument = Annotated[
     str, typer.Argument(metavar="SWEEP", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
 ]
-DEFAULT_DIRECTORY = Path(".sashiko")
+DEFAULT_DIRECTORY = serving.DEFAULT_DIRECTORY
 
 
 @app.command()
@@ -51,9 +54,15 @@ def plan(
     from experiments import manager_of
     from framework import manager
     from framework.definition import read_file
+    from launch import drawn
 
     definition = read_file(file)
-    points = manager.plan(manager_of(definition.experiment).config, definition)
+    experiment = manager_of(definition.experiment).config
+    if not definition.is_grid and not as_json:
+        drawn.check(definition, experiment)
+        typer.echo(drawn.count(definition) if count else f"{drawn.extent(definition)}; of {definition.experiment}")
+        return
+    points = manager.plan(experiment, definition)
     if count:
         lines = [str(len(points))]
     elif as_json:
@@ -93,24 +102,19 @@ def models() -> None:
 
 
 @app.command()
-def serve(
+def doctor(
     directory: DirectoryOption = DEFAULT_DIRECTORY,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8765,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop the server that runs in the folder.")] = False,
+    embedded: EmbeddedOption = False,
 ) -> None:
-    """Run the embedded W&B server of a folder in the foreground."""
-    from launch import server, tracker
+    """Tell what is installed, which clients are tested, whether the tracker answers; exit code 1 if not well."""
+    from launch.doctor import examine
 
-    if stop:
-        pid = tracker.stop(directory)
-        typer.echo(f"stopped the server of {directory} (pid {pid})")
-        return
-
-    def ready(info: server.ServerInfo) -> None:
-        typer.echo(f"serving {info.directory} at {info.url}")
-        typer.echo(f'point a shell at it with: eval "$(sashiko env --dir {directory})"')
-
-    server.serve(directory, port, on_ready=ready)
+    found = examine(directory, embedded=embedded)
+    width = max(len(item.what) for item in found)
+    for item in found:
+        typer.echo(f"{'ok ' if item.good else '!! '} {item.what:<{width}}  {item.told}")
+    if not all(item.good for item in found):
+        raise typer.Exit(RunsFailed.exit_code)
 
 
 @app.command()
@@ -144,10 +148,16 @@ def sweep(
     from framework import manager
     from framework.definition import read_file
     from framework.tracking import sweeps
+    from launch import drawn
     from launch import tracker as choice
 
     definition = read_file(file)
-    points = manager.plan(manager_of(definition.experiment).config, definition)
+    experiment = manager_of(definition.experiment).config
+    if definition.is_grid:
+        extent = counted(len(manager.plan(experiment, definition)), "run")
+    else:
+        drawn.check(definition, experiment)
+        extent = drawn.extent(definition)
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
     entity, project = sweeps.home_of(tracker, definition, project)
@@ -156,7 +166,7 @@ def sweep(
     if path is None:
         path, verb = sweeps.create(tracker, definition, entity, project), "made"
     page = f"{tracker.url}/{entity}/{path.project}/sweeps/{path.id}"
-    typer.echo(f"{verb} sweep {path} ({counted(len(points), 'run')}): {page}")
+    typer.echo(f"{verb} sweep {path} ({extent}): {page}")
     _work(tracker, path, workers)
 
 
@@ -195,8 +205,9 @@ def _work(tracker: "Tracker", path: "SweepPath", workers: int) -> None:
             raise RunsFailed(f"{failed} of {total} runs failed; see: sashiko status {path}")
         return
     tally = local.work(str(path), workers, total=total, done=ended, console=Console(stderr=True))
+    stopped = f"{tally.stopped} stopped early, " if tally.stopped else ""
     typer.echo(
-        f"{counted(tally.finished, 'run')} finished, {len(tally.failed)} failed, "
+        f"{counted(tally.finished, 'run')} finished, {stopped}{len(tally.failed)} failed, "
         f"{counted(tally.made, 'required artifact')} made"
     )
     if tally.failed:

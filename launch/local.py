@@ -22,16 +22,22 @@ THREADS = "1"
 
 @dataclass
 class Tally:
-    """How the runs of this invocation ended."""
+    """How the runs of this invocation ended. `stopped`: the tracker ended them early, or they were cancelled."""
 
     finished: int = 0
+    stopped: int = 0
     made: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
     exit_code: int = 0
 
 
-def work(path: str, workers: int, *, total: int, done: int, console: Console, threads: str = THREADS) -> Tally:
-    """Work the sweep entity/project/id with so many workers, until it has no more points to hand out."""
+def work(
+    path: str, workers: int, *, total: int | None, done: int, console: Console, threads: str = THREADS
+) -> Tally:
+    """Work the sweep entity/project/id with so many workers, until it has no more points to hand out.
+
+    `total` is None for a sweep without an end: then the bar only counts.
+    """
     pid, events = _fork(path, workers, threads)
     tally = Tally()
     columns = (
@@ -46,7 +52,8 @@ def work(path: str, workers: int, *, total: int, done: int, console: Console, th
         with _passed_on(pid) as stopped:
             for event in _events(events):
                 note = _take_in(event, tally, console)
-                progress.update(bar, completed=done + tally.finished + len(tally.failed), note=note)
+                ended = tally.finished + tally.stopped + len(tally.failed)
+                progress.update(bar, completed=done + ended, note=note)
             code = _ended(pid)
         tally.exit_code = 128 + stopped[0] if stopped else code
         progress.update(bar, note="")
@@ -123,7 +130,9 @@ def _events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
 def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
     """Count an event; returns what the progress bar says next to it."""
     name = str(event.get("name", ""))
-    if event["event"] == "ended" and event["error"]:
+    if event["event"] == "ended" and event.get("stopped"):
+        tally.stopped += 1
+    elif event["event"] == "ended" and event["error"]:
         tally.failed.append((name, str(event["error"])))
         console.print(
             f"[red]failed[/] {escape(name)}: {escape(str(event['error']))}", highlight=False, soft_wrap=True

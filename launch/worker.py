@@ -27,8 +27,8 @@ from typing import Any, NoReturn
 
 from experiments import manager_of
 from framework.definition import Definition, raw_config
-from framework.errors import SashikoError, TrackerAway, TrackerError
-from framework.manager import Manager, Point, plan
+from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerError
+from framework.manager import Manager, Point, name_of, plan
 from framework.tracking import sweeps
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker, configured
@@ -45,7 +45,10 @@ LOG_MOST = 1_000_000
 
 @dataclass(frozen=True)
 class Job:
-    """What the workers of one sweep share: all of it was read before the first fork."""
+    """What the workers of one sweep share: all of it was read before the first fork.
+
+    `points` are those of a grid. The tracker draws the points of other methods; each is checked when it comes.
+    """
 
     path: SweepPath
     tracker: Tracker
@@ -127,10 +130,16 @@ class Worker:
 
     def _work_point(self, agent: sweeps.Agent, command: Mapping[str, Any]) -> None:
         run_id, swept = str(command["run_id"]), sweeps.point_of(command)
-        point = self._job.points.get(_key(swept))
-        emit("started", run=run_id, name=point.name if point else run_id)
-        log = self._folder / f"{run_id}.log"
-        child = Child(lambda: _run_point(self._job, point, swept, run_id), log)
+        job, log = self._job, self._folder / f"{run_id}.log"
+        point = job.points.get(_key(swept))
+        try:
+            config = point.config if point else job.manager.config.parse(raw_config(swept), str(job.path))
+        except ConfigError as error:
+            self._refuse(run_id, str(error))
+            return
+        name = point.name if point else name_of(config)
+        emit("started", run=run_id, name=name)
+        child = Child(lambda: _run_point(job, config, point, swept, run_id), log)
         outcome = self._attend(child, agent, run_id)
         text = log.read_text(errors="replace")
         if not outcome.closed:
@@ -138,9 +147,20 @@ class Worker:
             service.restart(outcome.exit_code)
         if text.strip():
             self._ship(run_id, text, outcome)
-        self._failed += bool(outcome.error)
-        emit("ended", run=run_id, name=point.name if point else run_id, error=outcome.error, log=_tail(log))
+        stopped = bool(outcome.error) and self._was_told_to_stop(agent, run_id)
+        self._failed += bool(outcome.error) and not stopped
+        emit("ended", run=run_id, name=name, error=outcome.error, log=_tail(log), stopped=stopped)
         log.unlink(missing_ok=True)
+
+    def _was_told_to_stop(self, agent: sweeps.Agent, run_id: str) -> bool:
+        """Whether the tracker wanted a run to end: its client may have heard of that before this worker did."""
+        return any(command["type"] == "stop" for command in self._beat(agent, run_id))
+
+    def _refuse(self, run_id: str, error: str) -> None:
+        """Fail the run of a point that the tracker drew and that is no valid config; the sweep goes on."""
+        self._ship(run_id, error, Outcome(closed=False, error=error))
+        self._failed += 1
+        emit("ended", run=run_id, name=run_id, error=error, log="")
 
     def _attend(self, child: Child, agent: sweeps.Agent | None, run_id: str) -> Outcome:
         """Wait for a child, with heartbeats that keep its point, and obey `stop`."""
@@ -198,18 +218,17 @@ class Worker:
 # --- in the child --------------------------------------------------------------------------------------------
 
 
-def _run_point(job: Job, point: Point | None, swept: Mapping[str, Any], run_id: str) -> None:
+def _run_point(job: Job, config: Any, point: Point | None, swept: Mapping[str, Any], run_id: str) -> None:
     from framework.tracking.run import Identity, Run
 
-    config = point.config if point else job.manager.config.parse(raw_config(swept), str(job.path))
     experiment = job.definition.experiment
     identity = Identity(
         experiment=experiment,
         project=job.path.project,
         entity=job.path.entity,
         run_id=run_id,
-        name=point.name if point else None,
-        group=point.batch if point else None,
+        name=point.name if point else name_of(config),
+        group=point.batch if point else job.definition.data.get("name"),
         tags=[experiment, point.label] if point else [experiment],
         sweep_id=job.path.id,
         swept=swept,
@@ -243,11 +262,13 @@ def read_job(path_text: str, tracker: Tracker) -> Job:
     """Everything that the workers share.
 
     Raises:
-        SashikoError: the sweep or its experiment is unknown, or one of its points is invalid.
+        SashikoError: the sweep or its experiment is unknown, or a point of a grid is invalid.
     """
     path = sweeps.parse_path(path_text, tracker.check())
     definition = sweeps.definition_of(tracker, path)
     manager = manager_of(definition.experiment)
+    if not definition.is_grid:
+        return Job(path, tracker, definition, manager, {})
     points = plan(manager.config, definition)
     keys = [_key(point) for point in definition.points()]
     return Job(path, tracker, definition, manager, dict(zip(keys, points, strict=True)))

@@ -38,7 +38,7 @@ class Results:
         return [name for name in names if self.runs[name].map(repr).nunique() > 1]
 
     def _fields(self) -> set[str]:
-        raws = [raw_config(point) for point in self.definition.points()]
+        raws = [raw_config(point) for point in self.definition.examples()]
         return {name for raw in raws for name in leaves(raw, self.config)}
 
 

@@ -118,7 +118,7 @@ def create(tracker: Tracker, definition: Definition, entity: str, project: str) 
 
 
 def find_equal(tracker: Tracker, definition: Definition, entity: str, project: str) -> SweepPath | None:
-    """The newest sweep of the project that has the same points and command, or None."""
+    """The newest sweep of the project that has the same points, stopping rule and command, or None."""
     cursor: str | None = None
     while True:
         variables = {"entity": entity, "project": project, "perPage": PAGE, "cursor": cursor}
@@ -137,7 +137,8 @@ def _same(definition: Definition, text: str) -> bool:
         other = read(text)
     except DefinitionError:
         return False
-    keys = ("method", "command", "program")
+    drawn = () if definition.is_grid else ("metric",)
+    keys = ("method", "command", "program", "run_cap", "early_terminate", *drawn)
     return other.parameters == definition.parameters and all(
         other.data.get(key) == definition.data.get(key) for key in keys
     )

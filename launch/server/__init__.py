@@ -4,6 +4,6 @@ Importing this package costs nothing; the web framework is imported when a serve
 """
 
 from launch.server.limits import ServeOptions
-from launch.server.process import ServerBusy, ServerInfo, find_server, serve
+from launch.server.process import Address, NotForOthers, ServerBusy, ServerInfo, find_server, serve
 
-__all__ = ["ServeOptions", "ServerBusy", "ServerInfo", "find_server", "serve"]
+__all__ = ["Address", "NotForOthers", "ServeOptions", "ServerBusy", "ServerInfo", "find_server", "serve"]

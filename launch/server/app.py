@@ -13,14 +13,17 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from launch.server import auth, filestream, graphql, lifecycle, pages, transfer
-from launch.server.errors import ApiError, TooLarge, error_body
-from launch.server.limits import MAX_GRAPHQL_BODY, MAX_STREAM_BODY
+from launch.server import arguments, auth, filestream, graphql, lifecycle, pages, transfer
+from launch.server.auth import Caller
+from launch.server.errors import FORBIDDEN, ApiError, TooLarge, TooSlow, error_body
+from launch.server.limits import BODY_SECONDS, MAX_GRAPHQL_BODY, MAX_STREAM_BODY, ServeOptions
+from launch.server.pace import Pace
 from launch.server.resolvers import ROOTS
 from launch.server.services import Request, Services
 from launch.server.wire import json_object
@@ -42,7 +45,7 @@ def make_app(services: Services) -> Starlette:
 
     app = Starlette(
         routes=routes(),
-        middleware=[Middleware(KnownHosts)],
+        middleware=_middleware(services.options),
         exception_handlers={ApiError: _refuse, HTTPException: _refuse_http, Exception: _fail},
         lifespan=lifespan,
     )
@@ -50,11 +53,18 @@ def make_app(services: Services) -> Starlette:
     return app
 
 
+def _middleware(options: ServeOptions) -> list[Middleware]:
+    if options.lab:
+        return [Middleware(Pace, rate=options.rate, burst=options.burst)]
+    return [Middleware(KnownHosts), Middleware(Pace, rate=options.rate, burst=options.burst)]
+
+
 def routes() -> list[BaseRoute]:
     """Every address of the server."""
     storage = "/storage"
     return [
         Route("/graphql", run_graphql, methods=["POST"]),
+        Route("/graphql", only_post),
         Route("/files/{entity}/{project}/{run}/file_stream", stream, methods=["POST"]),
         Route(f"{storage}/run/{{run:int}}/{{name:path}}", transfer.put_run_file, methods=["PUT"]),
         Route(f"{storage}/run/{{run:int}}/{{name:path}}", transfer.get_run_file),
@@ -76,35 +86,44 @@ def routes() -> list[BaseRoute]:
 async def run_graphql(http: HttpRequest) -> Response:
     """Answer one GraphQL operation, in one transaction."""
     services: Services = http.app.state.services
-    auth.check(services.key, http.headers.get("authorization"))
+    caller = auth.caller_of(http)
     body = json_object((await _body(http, MAX_GRAPHQL_BODY)).decode(errors="replace"), "the request")
-    return await run_in_threadpool(_answer, services, str(http.base_url).rstrip("/"), body)
+    return await run_in_threadpool(_answer, services, str(http.base_url).rstrip("/"), body, caller)
 
 
-def _answer(services: Services, base_url: str, body: dict[str, Any]) -> Response:
+def _answer(services: Services, base_url: str, body: dict[str, Any], caller: Caller) -> Response:
     query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
     if not isinstance(query, str):
         raise ApiError("the request holds no query")
     operation = graphql.parse(query).operation(name)
     writes = operation.operation.value == "mutation"
-    with Request(services, base_url, writes=writes) as request:
-        data = graphql.execute(query, json_object(variables, "variables"), name, ROOTS, request)
+    if writes and caller.read_only:
+        raise ApiError("this key may only read", FORBIDDEN)
+    with Request(services, base_url, writes=writes, caller=caller) as request:
+        data = graphql.execute(query, json_object(variables, "variables"), name, ROOTS, request, arguments.check)
     return JSONResponse({"data": data})
 
 
 async def stream(http: HttpRequest) -> Response:
     """Take lines of a run."""
     services: Services = http.app.state.services
-    auth.check(services.key, http.headers.get("authorization"))
+    caller = auth.caller_of(http)
     body = await _body(http, MAX_STREAM_BODY)
     where = (http.path_params["entity"], http.path_params["project"], http.path_params["run"])
+    writer = http.headers.get(filestream.WRITER_HEADER)
 
     def take() -> dict[str, Any]:
         text = _unzipped(body, MAX_STREAM_BODY) if http.headers.get("content-encoding") == "gzip" else body
         payload = json_object(text.decode(errors="replace"), "a file_stream payload") if text.strip() else {}
-        return filestream.receive(services.store, services.options, where, payload)
+        with Request(services, "", writes=True, caller=caller) as request:
+            return filestream.receive(request, where, payload, writer)
 
     return JSONResponse(await run_in_threadpool(take))
+
+
+async def only_post(http: HttpRequest) -> Response:
+    """GraphQL is not spoken in addresses."""
+    raise HTTPException(405)
 
 
 async def health(http: HttpRequest) -> Response:
@@ -115,11 +134,17 @@ async def health(http: HttpRequest) -> Response:
 async def _body(http: HttpRequest, limit: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    async for piece in http.stream():
-        size += len(piece)
-        if size > limit:
-            raise TooLarge("the request", limit)
-        pieces.append(piece)
+    try:
+        with anyio.fail_after(BODY_SECONDS):
+            async for piece in http.stream():
+                size += len(piece)
+                if size > limit:
+                    raise TooLarge("the request", limit)
+                pieces.append(piece)
+    except TimeoutError as error:
+        raise TooSlow(BODY_SECONDS) from error
+    except ClientDisconnect as error:
+        raise ApiError("the request broke off") from error
     return b"".join(pieces)
 
 
@@ -156,6 +181,8 @@ async def _expire_leases(services: Services) -> None:
 def _expire_once(services: Services) -> None:
     with services.store.write() as tables:
         lifecycle.expire(tables, time.time(), services.options)
+        for version in tables.artifacts.expired(time.time()):
+            tables.artifacts.delete(version)
     services.store.checkpoint()
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from launch.server import lifecycle
 from launch.server.errors import NotFound
 from launch.server.limits import ServeOptions
+from launch.server.search import watch
+from launch.server.search.proposals import Proposal
 from launch.server.storage import Tables, runs, sweeps
 from launch.server.wire import dumps, new_name
 
@@ -19,11 +21,17 @@ Command = dict[str, Any]
 
 
 def heartbeat(
-    tables: Tables, agent_id: int, run_state: Mapping[str, Any], now: float, options: ServeOptions
+    tables: Tables,
+    agent_id: int,
+    run_state: Mapping[str, Any],
+    now: float,
+    options: ServeOptions,
+    proposal: Proposal | None = None,
 ) -> list[Command]:
     """Renew what the agent works on, free what was lost, and answer with at most one new run.
 
-    `run_state` maps the name of each run that the agent has to whether it is running.
+    `run_state` maps the name of each run that the agent has to whether it is running. `proposal` is the point to
+    hand out if none that is stored is free.
 
     Raises:
         NotFound: the agent, and so its sweep, is unknown. The client takes it for "sweep deleted".
@@ -32,8 +40,11 @@ def heartbeat(
     if agent is None:
         raise NotFound(f"no agent {agent_id}: its sweep is not on this server")
     listed = _listed(tables, agent["project_id"], run_state)
+    stopped = set()
     for run in listed:
         lifecycle.alive(tables, run, now, options)
+        if watch.judge(tables, run) or lifecycle.should_stop(tables, run):
+            stopped.add(run["name"])
     kept = [run["id"] for run in listed]
     tables.points.shorten(agent_id, kept, now + options.grace_seconds)
     lifecycle.expire(tables, now, options)
@@ -41,13 +52,13 @@ def heartbeat(
     if state == sweeps.RUNNING and tables.sweeps.finish_if_done(agent["sweep_id"]):
         state = sweeps.FINISHED
     if listed:
-        return [{"type": "stop", "run_id": run["name"]} for run in listed if lifecycle.should_stop(tables, run)]
+        return [{"type": "stop", "run_id": run["name"]} for run in listed if run["name"] in stopped]
     if state in (sweeps.FINISHED, sweeps.CANCELED):
         tables.agents.dismissed(agent_id)
         return [{"type": "exit"}]
     if state == sweeps.PAUSED:
         return []
-    command = claim(tables, agent["sweep_id"], agent_id, now, options, agent=agent)
+    command = claim(tables, agent["sweep_id"], agent_id, now, options, agent=agent, proposal=proposal)
     return [] if command is None else [command]
 
 
@@ -59,10 +70,17 @@ def claim(
     options: ServeOptions,
     *,
     agent: sqlite3.Row | None = None,
+    proposal: Proposal | None = None,
 ) -> Command | None:
-    """Hand out the first free point of a sweep as a new run; None when every point is held or ended."""
+    """Hand out the first free point of a sweep as a new run; None when every point is held or ended.
+
+    Without a free one it is the proposal, if no other point was drawn since it was made.
+    """
     sweep = agent if agent is not None else tables.sweeps.by_id(sweep_id)
     point = tables.points.next_pending(sweep_id)
+    if point is None and proposal is not None and proposal.index == tables.points.drawn(sweep_id):
+        tables.points.append(sweep_id, proposal.index, proposal.args, proposal.coordinates)
+        point = tables.points.next_pending(sweep_id)
     if sweep is None or point is None:
         return None
     args = {name: {"value": value} for name, value in json.loads(point["args"]).items()}

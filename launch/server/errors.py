@@ -13,10 +13,14 @@ BAD_REQUEST = 400
 UNAUTHORIZED = 401
 FORBIDDEN = 403
 NOT_FOUND = 404
+TIMED_OUT = 408
 CONFLICT = 409
 TOO_LARGE = 413
 UNPROCESSABLE = 422
+TOO_MANY = 429
+NOT_IMPLEMENTED = 501
 NO_SPACE = 507
+LONGEST_MESSAGE = 1_500
 
 
 class ApiError(Exception):
@@ -42,6 +46,13 @@ class TooLarge(ApiError):
         super().__init__(f"{what} is larger than the {limit:,} bytes that this server takes", TOO_LARGE)
 
 
+class TooSlow(ApiError):
+    """A body that stopped coming. The client tries again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the request's body did not arrive within {seconds:.0f} s", TIMED_OUT)
+
+
 class DiskFull(ApiError):
     """No space is left where the server keeps its data.
 
@@ -55,5 +66,7 @@ class DiskFull(ApiError):
 
 
 def error_body(message: str) -> dict[str, Any]:
-    """The body of every refusal."""
-    return {"data": None, "errors": [{"message": message}], "error": message}
+    """The body of every refusal. What it quotes of a request is cut, and made safe to write."""
+    shown = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} …"
+    shown = shown.encode(errors="replace").decode()
+    return {"data": None, "errors": [{"message": shown}], "error": shown}

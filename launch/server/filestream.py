@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from launch.server import lifecycle
-from launch.server.errors import ApiError, NotFound
-from launch.server.limits import ServeOptions
-from launch.server.storage import Store, Tables, lines
-from launch.server.wire import ENTITY
+from launch.server.errors import ApiError
+from launch.server.limits import MAX_NAME
+from launch.server.search import watch
+from launch.server.services import Request
+from launch.server.storage import Tables, lines
+from launch.server.wire import dumps, json_object
 
 STREAMS = {
     "wandb-history.jsonl": lines.HISTORY,
@@ -22,47 +24,46 @@ STREAMS = {
     "output.log": lines.CONSOLE,
 }
 SUMMARY = "wandb-summary.json"
+WRITER_HEADER = "x-wandb-async-client-id"
+"""Names the process that writes, where several write to one run (mode="shared")."""
 
 
 def receive(
-    store: Store[Tables], options: ServeOptions, path: tuple[str, str, str], payload: Mapping[str, Any]
+    request: Request, path: tuple[str, str, str], payload: Mapping[str, Any], writer: str | None = None
 ) -> dict[str, Any]:
     """Take one payload for the run at `path` (entity, project, run name) and return the reply.
 
+    `writer`: who writes, where several processes write to the run; each numbers its own lines.
+
     Raises:
-        NotFound: there is no such run.
+        NotFound: there is no such run that the caller may see.
         ApiError: the payload is not of the shape above.
         DiskFull: nothing of the payload was stored.
     """
     chunks = _chunks(payload)
     exit_code = _exit_code(payload)
     now = time.time()
-    with store.write() as tables:
-        run = find_run(tables, *path)
-        for stream, offset, content in chunks:
+    tables = request.tables
+    run = request.run_at(*path)
+    for stream, offset, content in chunks:
+        if writer is None:
             _store(tables, run["id"], stream, offset, content)
-        if payload.get("preempting") and not run["preempting"]:
-            tables.runs.set(run["id"], preempting=1)
-            run = find_run(tables, *path)
-        if exit_code is not None:
-            lifecycle.end(tables, run, exit_code, now)
         else:
-            lifecycle.alive(tables, run, now, options)
-        stopped = lifecycle.should_stop(tables, run)
-    return {"exitcode": None, "limits": {}, "stopped": stopped}
-
-
-def find_run(tables: Tables, entity: str, project: str, name: str) -> sqlite3.Row:
-    """The run at an address.
-
-    Raises:
-        NotFound: there is none.
-    """
-    found = tables.projects.by_name(project) if entity == ENTITY else None
-    run = tables.runs.by_name(found["id"], name) if found is not None else None
-    if run is None:
-        raise NotFound(f"no run {entity}/{project}/{name}")
-    return run
+            _store_shared(tables, run, stream, writer, offset, content)
+    if run["sweep_id"] is not None:
+        history = [offset for stream, offset, _ in chunks if stream == lines.HISTORY]
+        summaries = [content[-1] for stream, _, content in chunks if stream == SUMMARY]
+        watch.rows_came(tables, run, min(history, default=None), summaries[-1] if summaries else None)
+        if exit_code is None and watch.judge(tables, run):
+            run = request.run_at(*path)
+    if payload.get("preempting") and not run["preempting"]:
+        tables.runs.set(run["id"], preempting=1)
+        run = request.run_at(*path)
+    if exit_code is not None:
+        lifecycle.end(tables, run, exit_code, now)
+    else:
+        lifecycle.alive(tables, run, now, request.services.options)
+    return {"exitcode": None, "limits": {}, "stopped": lifecycle.should_stop(tables, run)}
 
 
 def _store(tables: Tables, run_id: int, stream: str, offset: int, content: list[str]) -> None:
@@ -72,6 +73,26 @@ def _store(tables: Tables, run_id: int, stream: str, offset: int, content: list[
     tables.lines.put(run_id, stream, offset, content)
     if stream == lines.EVENTS:
         tables.runs.set(run_id, system_metrics=content[-1])
+
+
+def _store_shared(
+    tables: Tables, run: sqlite3.Row, stream: str, writer: str, offset: int, content: list[str]
+) -> None:
+    """One of several writers: its lines go behind those of the others, and its summary is added to theirs.
+
+    The steps of its history are given here, as no writer knows how far the others are.
+    """
+    if stream == SUMMARY:
+        told = json_object(content[-1], "a summary")
+        tables.runs.set(run["id"], summary=dumps({**json_object(run["summary"], "a summary"), **told}))
+        return
+    numbers = range(offset, offset + len(content))
+    end = tables.lines.count(run["id"], stream)
+    places = tables.writers.places(run["id"], stream, writer[:MAX_NAME], numbers, end)
+    for place, text in zip(places, content, strict=True):
+        if stream == lines.HISTORY:
+            text = dumps({**json_object(text, "a row"), "_step": place})
+        _store(tables, run["id"], stream, place, [text])
 
 
 def _chunks(payload: Mapping[str, Any]) -> list[tuple[str, int, list[str]]]:

@@ -2,25 +2,33 @@
 
 The conditions that name a column (`sweep`, `state`, `name`, …) at the top become SQL, so that the runs of one
 sweep are found through an index; everything else is decided here, on the run's config and summary. Values are
-compared as numbers where both are numbers (0 equals 0.0, true equals neither). Text patterns are Python's.
+compared as numbers where both are numbers (0 equals 0.0, true equals neither), times to the second, in UTC where
+no zone is given. Text patterns are Python's. Artifacts and their collections are chosen likewise (`chosen`).
 This module does not know how runs are stored, apart from the names of their columns.
 """
 
 import json
 import math
-import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import regex
 
 from launch.server.errors import ApiError
-from launch.server.wire import ENTITY, iso, json_object
+from launch.server.wire import json_object
 
 Document = Mapping[str, Any]
 Predicate = Callable[[Document], bool]
+T = TypeVar("T")
 MISSING = None
 MAX_PATTERN = 1_000
+PATTERN_SECONDS = 0.2
+"""How long one text may be compared with a pattern: some patterns take for ever."""
+ABSENT = 9
+"""The rank of what cannot be ordered."""
 
 COLUMNS = {
     "name": "runs.name",
@@ -33,6 +41,7 @@ COLUMNS = {
     "sweep": "sweeps.name",
     "host": "runs.host",
 }
+TIMES = frozenset({"created_at", "createdAt", "heartbeat_at", "heartbeatAt", "updated_at", "updatedAt"})
 ORDER_COLUMNS = {
     "created_at": "runs.id",
     "createdAt": "runs.id",
@@ -57,11 +66,11 @@ class Query:
 
     def accepts(self, row: sqlite3.Row) -> bool:
         """Whether a run that meets the condition also meets the rest."""
-        return self.rest is None or self.rest(document(row))
+        return self.rest is None or self.rest(RunDocument(row))
 
 
 def compile_filter(text: object) -> Query:
-    """Compile a filter, given as JSON text.
+    """Compile a filter of runs, given as JSON text.
 
     Raises:
         ApiError: it is no JSON object, or holds an operator that does not exist.
@@ -85,9 +94,48 @@ def compile_filter(text: object) -> Query:
     )
 
 
+def chosen(items: Sequence[T], args: Mapping[str, Any], describe: Callable[[T], Document]) -> list[T]:
+    """The items that the argument `filters` accepts, in the order that `order` asks for.
+
+    Raises:
+        ApiError: the filter is no JSON object, or holds an operator that does not exist.
+    """
+    query = json_object(args.get("filters"), "filters")
+    if not query and not args.get("order"):
+        return list(items)
+    accept = _all(query)
+    pairs = [(item, told) for item in items if accept(told := describe(item))]
+    for key, descending in reversed(_terms(args.get("order"))):
+        pairs = _sorted(pairs, [lookup(told, key) for _, told in pairs], descending=descending)
+    return [item for item, _ in pairs]
+
+
+class RunDocument(dict[str, Any]):
+    """A run as filters see it; its config and its summary are parsed only if a filter looks at them."""
+
+    def __init__(self, row: sqlite3.Row) -> None:
+        super().__init__(_plain_fields(row))
+        self._row = row
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A field of the run."""
+        column = _JSON_COLUMNS.get(key)
+        if column is not None and key not in self:
+            self[key] = json.loads(self._row[column])
+        return super().get(key, default)
+
+
 def document(row: sqlite3.Row) -> Document:
     """A run as filters see it."""
+    return RunDocument(row)
+
+
+_JSON_COLUMNS = {"config": "config", "summary_metrics": "summary", "summaryMetrics": "summary", "tags": "tags"}
+
+
+def _plain_fields(row: sqlite3.Row) -> dict[str, Any]:
     return {
+        **times(row),
         "name": row["name"],
         "display_name": row["display_name"],
         "displayName": row["display_name"],
@@ -96,21 +144,27 @@ def document(row: sqlite3.Row) -> Document:
         "group": row["group_name"],
         "job_type": row["job_type"],
         "jobType": row["job_type"],
-        "tags": json.loads(row["tags"]),
         "notes": row["notes"],
         "description": row["description"],
         "host": row["host"],
-        "username": ENTITY,
-        "user": ENTITY,
-        "entity": ENTITY,
+        "commit": row["commit_hash"],
+        "username": row["entity_name"],
+        "user": row["entity_name"],
+        "entity": row["entity_name"],
         "project": row["project_name"],
-        "created_at": iso(row["created_at"]),
-        "createdAt": iso(row["created_at"]),
-        "heartbeat_at": iso(row["heartbeat_at"]),
-        "heartbeatAt": iso(row["heartbeat_at"]),
-        "config": json.loads(row["config"]),
-        "summary_metrics": json.loads(row["summary"]),
+        "duration": max(0.0, row["heartbeat_at"] - row["created_at"]),
     }
+
+
+def times(row: sqlite3.Row) -> dict[str, Any]:
+    """The times in a row by the names that filters give them, in whole seconds as the API tells them."""
+    found = {}
+    for name in ("created_at", "heartbeat_at", "updated_at"):
+        column = name if name in row.keys() else "heartbeat_at"  # noqa: SIM118 - a row is no mapping
+        if column in row.keys():  # noqa: SIM118
+            first, _, second = name.partition("_")
+            found[name] = found[first + second.capitalize()] = float(int(row[column]))
+    return found
 
 
 def same(left: Any, right: Any) -> bool:
@@ -130,8 +184,6 @@ def lookup(run: Document, path: str) -> Any:
     value = run.get(head)
     if not rest:
         return value
-    if head == "summaryMetrics":
-        value = run.get("summary_metrics")
     return _descend(value, rest, unwrap=head == "config")
 
 
@@ -183,14 +235,31 @@ def _predicate(key: str, wanted: Any) -> Predicate:
         return lambda run: not part(run)
     if key.startswith("$"):
         raise ApiError(f"unknown filter operator {key!r}")
-    test = _test(wanted)
+    test = _test(_seconds_in(wanted) if key in TIMES else wanted)
     return lambda run: test(lookup(run, key))
+
+
+def _seconds_in(wanted: Any) -> Any:
+    """A condition on a time with its texts as seconds."""
+    if isinstance(wanted, dict):
+        return {name: value if name == "$exists" else _seconds_in(value) for name, value in wanted.items()}
+    if isinstance(wanted, list):
+        return [_seconds_in(item) for item in wanted]
+    if not isinstance(wanted, str):
+        return wanted
+    try:
+        time = datetime.fromisoformat(wanted)
+    except ValueError as error:
+        raise ApiError(f"not a time: {wanted[:80]!r}; write 2026-01-31 or 2026-01-31T12:00:00Z") from error
+    return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).timestamp()
 
 
 def _test(wanted: Any) -> Callable[[Any], bool]:
     """What a value must be: a plain value, or operators on it."""
     if not (isinstance(wanted, dict) and any(key.startswith("$") for key in wanted)):
         return lambda value: _equal(value, wanted)
+    if "$regex" in wanted:
+        wanted = {**wanted, "$regex": (wanted["$regex"], wanted.get("$options"))}
     tests = [_operator(name, operand) for name, operand in wanted.items() if name != "$options"]
     return lambda value: all(test(value) for test in tests)
 
@@ -215,8 +284,19 @@ def _not(operand: Any) -> Callable[[Any], bool]:
 
 
 def _matches(operand: Any) -> Callable[[Any], bool]:
-    pattern = _pattern(operand)
-    return lambda value: isinstance(value, str) and pattern.search(value) is not None
+    pattern = _pattern(*operand)
+
+    def fits(value: Any) -> bool:
+        if isinstance(value, list):
+            return any(fits(item) for item in value)
+        if not isinstance(value, str):
+            return False
+        try:
+            return pattern.search(value, timeout=PATTERN_SECONDS) is not None
+        except TimeoutError as error:
+            raise ApiError(f"$regex: the pattern {pattern.pattern[:80]!r} takes too long") from error
+
+    return fits
 
 
 _OPERATORS: Mapping[str, Callable[[Any], Callable[[Any], bool]]] = {
@@ -249,12 +329,12 @@ def _comparable(left: Any, right: Any) -> bool:
     return both_numbers or (isinstance(left, str) and isinstance(right, str))
 
 
-def _pattern(text: Any) -> re.Pattern[str]:
+def _pattern(text: Any, options: Any) -> "regex.Pattern[str]":
     if not isinstance(text, str) or len(text) > MAX_PATTERN:
         raise ApiError(f"$regex takes a text of at most {MAX_PATTERN} characters")
     try:
-        return re.compile(text)
-    except re.error as error:
+        return regex.compile(text, regex.IGNORECASE if "i" in str(options or "") else 0)
+    except regex.error as error:
         raise ApiError(f"$regex: {error}") from error
 
 
@@ -283,22 +363,27 @@ def sql_order(order: object) -> str | None:
 
 def sort_rows(rows: Sequence[sqlite3.Row], order: object) -> list[sqlite3.Row]:
     """Rows in an order that names any value; rows without the value come last, whatever the direction."""
-    result = sorted(rows, key=lambda row: int(row["id"]))
+    pairs = [(row, document(row)) for row in sorted(rows, key=lambda row: int(row["id"]))]
     for key, descending in reversed(_terms(order)):
-        values = {row["id"]: lookup(document(row), key) for row in result}
-        present = [row for row in result if _rank(values[row["id"]]) < 9]
-        absent = [row for row in result if _rank(values[row["id"]]) == 9]
-        present.sort(key=lambda row: (_rank(values[row["id"]]), values[row["id"]]), reverse=descending)
-        result = present + absent
-    return result
+        column = ORDER_COLUMNS.get(key, "").removeprefix("runs.")
+        values = [row[column] if column else lookup(told, key) for row, told in pairs]
+        pairs = _sorted(pairs, values, descending=descending)
+    return [row for row, _ in pairs]
+
+
+def _sorted(items: Sequence[T], values: Sequence[Any], *, descending: bool) -> list[T]:
+    keyed = [(_rank(value), value, item) for value, item in zip(values, items, strict=True)]
+    present = [entry for entry in keyed if entry[0] < ABSENT]
+    present.sort(key=lambda entry: entry[:2], reverse=descending)
+    return [item for _, _, item in present] + [item for rank, _, item in keyed if rank == ABSENT]
 
 
 def _rank(value: Any) -> int:
     if isinstance(value, bool):
         return 1
     if isinstance(value, int | float):
-        return 9 if math.isnan(value) else 2
-    return 3 if isinstance(value, str) else 9
+        return ABSENT if math.isnan(value) else 2
+    return 3 if isinstance(value, str) else ABSENT
 
 
 def _terms(order: object) -> list[tuple[str, bool]]:

@@ -1,9 +1,9 @@
 """A small GraphQL executor over plain Python objects; graphql-core parses, nothing here validates a schema.
 
 A node is a mapping from field names to values, or to functions of the field's arguments. A field that a node
-lacks gives null and one log line, so that a newer client degrades instead of losing its whole query. A root
-field that does not exist is an error, since nothing useful can follow. This module does not know which types or
-fields there are: `resolvers` does.
+lacks gives null and, once in the life of the process, a log line, so that a newer client degrades instead of
+losing its whole query. A root field that does not exist is an error, since nothing useful can follow. This module
+does not know which types or fields there are: `resolvers` does.
 """
 
 import logging
@@ -84,10 +84,12 @@ def execute(
     operation_name: str | None,
     roots: Mapping[str, Mapping[str, Resolver]],
     context: object,
+    check: Callable[[str, Arguments], None] | None = None,
 ) -> dict[str, Any]:
     """Run one operation and return its `data`, ready for strict JSON.
 
-    `roots` maps "query" and "mutation" to their root fields; each gets `context`.
+    `roots` maps "query" and "mutation" to their root fields; each gets `context`. `check` refuses bad arguments of
+    a field by raising.
 
     Raises:
         ApiError: the text cannot be parsed, a root field is unknown, or a resolver refused.
@@ -95,7 +97,7 @@ def execute(
     document = parse(query)
     operation = document.operation(operation_name)
     kind = operation.operation.value
-    run = _Run(document, operation, variables)
+    run = _Run(document, operation, variables, check)
     table = roots.get(kind, {})
     result: dict[str, Any] = {}
     for field in run.fields({}, operation.selection_set):
@@ -114,11 +116,17 @@ class _Run:
     """The execution of one operation."""
 
     def __init__(
-        self, document: Document, operation: ast.OperationDefinitionNode, variables: Mapping[str, Any]
+        self,
+        document: Document,
+        operation: ast.OperationDefinitionNode,
+        variables: Mapping[str, Any],
+        check: Callable[[str, Arguments], None] | None,
     ) -> None:
         self.document = document
+        self._check = check
         self.name = operation.name.value if operation.name else "?"
         self.variables = _coerce_variables(operation, variables)
+        self.chosen: dict[tuple[int, object], list[tuple[str, str, ast.FieldNode]]] = {}
 
     def fields(self, node: Node, selection: ast.SelectionSetNode | None) -> Iterator[ast.FieldNode]:
         """The fields that are selected on `node`, fragments opened, `@include` and `@skip` obeyed."""
@@ -141,6 +149,17 @@ class _Run:
                 if _applies(fragment.type_condition, node):
                     stack.extend(reversed(fragment.selection_set.selections))
 
+    def _chosen(self, node: Node, selection: ast.SelectionSetNode) -> list[tuple[str, str, ast.FieldNode]]:
+        """The selected fields with the keys of their answers; found once for all nodes of a list."""
+        place = (id(selection), node.get("__typename"))
+        chosen = self.chosen.get(place)
+        if chosen is None:
+            chosen = self.chosen[place] = [
+                (field.alias.value if field.alias else field.name.value, field.name.value, field)
+                for field in self.fields(node, selection)
+            ]
+        return chosen
+
     def complete(self, field: ast.FieldNode, value: Any, depth: int) -> Any:
         """`value` as the reply shows it: objects cut to the selected fields, the rest as it is."""
         if depth > MAX_QUERY_DEPTH:
@@ -152,20 +171,20 @@ class _Run:
             return plain(value)
         if isinstance(value, list | tuple):
             return [self.complete(field, item, depth) for item in value]
+        if not isinstance(value, Mapping):
+            raise ApiError(f"the field {field.name.value!r} has no fields of its own (operation {self.name})")
         return self._object(value, selection, depth)
 
     def _object(self, node: Node, selection: ast.SelectionSetNode, depth: int) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        for field in self.fields(node, selection):
-            name = field.name.value
+        for key, name, field in self._chosen(node, selection):
             value = node.get(name, _ABSENT)
             if value is _ABSENT:
-                logger.warning("operation %s asks for the unknown field %r", self.name, name)
+                _tell_unknown(self.name, str(node.get("__typename", "?")), name)
                 value = None
             elif callable(value):
                 value = value(self.arguments(field))
             completed = self.complete(field, value, depth + 1)
-            key = field.alias.value if field.alias else name
             if isinstance(completed, dict) and isinstance(result.get(key), dict):
                 result[key] = _merged(result[key], completed)
             else:
@@ -175,7 +194,10 @@ class _Run:
     def arguments(self, field: ast.FieldNode) -> dict[str, Any]:
         """The arguments of a field with variables filled in; absent variables leave the argument out."""
         values = ((item.name.value, self._value(item.value)) for item in field.arguments or ())
-        return {name: value for name, value in values if value is not _ABSENT}
+        found = {name: value for name, value in values if value is not _ABSENT}
+        if found and self._check is not None:
+            self._check(field.name.value, found)
+        return found
 
     def _value(self, node: ast.ValueNode) -> Any:
         if isinstance(node, ast.VariableNode):
@@ -194,6 +216,12 @@ class _Run:
                 if bool(condition.get("if")) is not (directive.name.value == "include"):
                     return False
         return True
+
+
+@lru_cache(maxsize=4096)
+def _tell_unknown(operation: str, kind: str, name: str) -> None:
+    """Log a field that this server lacks: once a process, not once a request. The cache is the memory of it."""
+    logger.warning("operation %s asks for the unknown field %r of %s: it gets null", operation, name, kind)
 
 
 def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:

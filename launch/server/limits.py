@@ -32,6 +32,10 @@ UPLOAD_CHUNK = MIB
 
 SIGNED_SECONDS = 6 * 3600
 """How long a signed address works. The client asks for a batch of addresses and then works it off."""
+BODY_SECONDS = 120.0
+"""How long the body of a GraphQL or `file_stream` request may take to arrive."""
+STALL_SECONDS = 60.0
+"""How long an upload may pause in the middle."""
 BUSY_SECONDS = 20.0
 """How long a statement waits for another process that holds the database."""
 
@@ -43,12 +47,17 @@ class ServeOptions:
     `lease_seconds`: a run whose process and agent were both silent for so long is taken for crashed, and its
     grid point is handed out again. `grace_seconds`: how long a run that its agent no longer lists may take to
     send its last rows before it is taken for crashed. `attempts`: how many lost runs a grid point may have before
-    it ends with the last of them.
+    it ends with the last of them. `lab`: more people than the owner of the folder use the server, so that its
+    pages need a key too. `rate` and `burst`: how many requests a second a key may send, and how many at once,
+    before it is slowed down (`pace`); 0 does not slow anybody down.
     """
 
     lease_seconds: float = 60.0
     grace_seconds: float = 15.0
     attempts: int = 3
+    lab: bool = False
+    rate: float = 0.0
+    burst: int = 200
 
     @classmethod
     def from_environment(cls) -> "ServeOptions":

@@ -1,12 +1,14 @@
 """Artifact manifests: what files a version holds, and whether all of them are here.
 
-A manifest is the client's JSON: `{"contents": {path: {"digest": base64 MD5, "size": n, "ref": url}}}`. This module
-does not know how a version gets its number.
+A manifest is the client's JSON: `{"contents": {path: {"digest": base64 MD5, "size": n, "ref": url}}}`. It comes
+whole, or in parts that are put together here. This module does not know how a version gets its number.
 """
 
 import base64
 import binascii
-from collections.abc import Iterator
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from launch.server.blobs import Blobs
@@ -42,20 +44,43 @@ def read_manifest(blobs: Blobs, md5: str) -> list[Entry]:
     Raises:
         ApiError: the manifest is missing or broken, or a file is missing or has another size (all of them named).
     """
-    try:
-        text = blobs.read(md5, MAX_MANIFEST)
-    except FileNotFoundError as error:
-        raise ApiError("the manifest of this artifact was not uploaded", UNPROCESSABLE) from error
-    manifest = loads(text)
-    contents = manifest.get("contents") if isinstance(manifest, dict) else None
-    if not isinstance(contents, dict):
-        raise ApiError("the manifest of this artifact has no `contents`", UNPROCESSABLE)
-    entries = [_entry(path, entry) for path, entry in contents.items()]
+    entries = [_entry(path, entry) for path, entry in _parsed(blobs, md5)["contents"].items()]
     if problems := list(_problems(blobs, entries)):
         shown = "; ".join(problems[:10])
         more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise ApiError(f"this artifact is not complete: {shown}{more}", UNPROCESSABLE)
     return entries
+
+
+def put_together(blobs: Blobs, parts: Iterable[str]) -> tuple[str, str]:
+    """Store the manifest that holds what all parts hold, and return its MD5 and the digest of the version.
+
+    A later part goes over an earlier one. The digest is computed as the client computes it from a whole manifest.
+
+    Raises:
+        ApiError: a part is missing or broken, or all of them hold too much.
+    """
+    whole: dict[str, Any] = {}
+    contents: dict[str, Any] = {}
+    for md5 in parts:
+        whole = _parsed(blobs, md5)
+        contents |= whole["contents"]
+    digest = hashlib.md5(b"wandb-artifact-manifest-v1\n", usedforsecurity=False)
+    for path, entry in sorted(contents.items()):
+        digest.update(f"{path}:{entry.get('digest') if isinstance(entry, dict) else None}\n".encode())
+    with blobs.incoming(MAX_MANIFEST) as incoming:
+        incoming.write(json.dumps({**whole, "contents": contents}).encode())
+        return incoming.keep().md5, digest.hexdigest()
+
+
+def _parsed(blobs: Blobs, md5: str) -> dict[str, Any]:
+    try:
+        manifest = loads(blobs.read(md5, MAX_MANIFEST))
+    except FileNotFoundError as error:
+        raise ApiError("the manifest of this artifact was not uploaded", UNPROCESSABLE) from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("contents"), dict):
+        raise ApiError("the manifest of this artifact has no `contents`", UNPROCESSABLE)
+    return manifest
 
 
 def _entry(path: str, entry: Any) -> Entry:

@@ -12,7 +12,7 @@ from framework.definition import read
 from framework.errors import DefinitionError
 from launch.server.charts import Chart, chart
 from launch.server.errors import NotFound
-from launch.server.resolvers.artifact_queries import blob_path
+from launch.server.resolvers.artifact_nodes import blob_path
 from launch.server.resolvers.history import parse_line, thinned
 from launch.server.resolvers.uploads import run_path
 from launch.server.services import Request
@@ -31,13 +31,16 @@ MAX_COLUMNS = 8
 
 
 def index(request: Request, parts: Mapping[str, str]) -> Shown:
-    """All projects."""
-    tables = request.tables
-    projects = [
-        (row, tables.runs.count(("project_id = ?", (row["id"],))), tables.sweeps.count(row["id"]))
-        for row in tables.projects.listed(0, PAGE)
-    ]
-    return "index.html", {"title": "Projects", "projects": projects}
+    """Every project that the reader may see."""
+    return _projects(request, "Projects", None)
+
+
+def entity(request: Request, parts: Mapping[str, str]) -> Shown:
+    """The projects of one user that the reader may see."""
+    user = request.tables.users.by_name(parts["entity"])
+    if user is None:
+        raise NotFound(f"there is no user {parts['entity']}")
+    return _projects(request, user["name"], user["id"])
 
 
 def authorize(request: Request, parts: Mapping[str, str]) -> Shown:
@@ -55,7 +58,7 @@ def project(request: Request, parts: Mapping[str, str]) -> Shown:
     runs = tables.runs.listed(where, "runs.id DESC", page * PAGE, PAGE + 1)
     sweeps = [(sweep, tables.points.counts(sweep["id"])) for sweep in tables.sweeps.listed(row["id"], 0, PAGE)]
     collections = [
-        (item, tables.artifacts.latest(item["id"])) for item in tables.collections.listed(row["id"])[-PAGE:]
+        (item, tables.memberships.latest(item["id"])) for item in tables.collections.listed(row["id"])[-PAGE:]
     ]
     return "project.html", {
         "title": row["name"],
@@ -125,7 +128,7 @@ def run(request: Request, parts: Mapping[str, str]) -> Shown:
         "files": files,
         "file_count": tables.files.count(key),
         "made": tables.artifacts.of_run(key, "made"),
-        "used": tables.artifacts.of_run(key, "used"),
+        "used": [item for item in tables.artifacts.of_run(key, "used") if request.sees(item["project_id"])],
     }
 
 
@@ -135,7 +138,7 @@ def artifact(request: Request, parts: Mapping[str, str]) -> Shown:
     owner = _project(request, parts)
     collection = tables.collections.by_name(owner["id"], parts["name"])
     version = parts.get("version", "latest")
-    row = tables.artifacts.by_alias(collection["id"], version) if collection is not None else None
+    row = tables.memberships.by_alias(collection["id"], version) if collection is not None else None
     if row is None:
         raise NotFound(f"no artifact {parts['name']}:{version} in {owner['name']}")
     files = [
@@ -148,17 +151,27 @@ def artifact(request: Request, parts: Mapping[str, str]) -> Shown:
         "artifact": row,
         "metadata": json.loads(row["metadata"] or "null") or {},
         "aliases": [item["alias"] for item in tables.collections.aliases_of(row["id"])],
-        "versions": tables.artifacts.listed(row["collection_id"])[:PAGE],
+        "versions": tables.memberships.listed(row["collection_id"])[:PAGE],
         "files": files,
         "makers": _runs(request, tables.artifacts.runs_of(row["id"], "made")),
         "users": _runs(request, tables.artifacts.runs_of(row["id"], "used")),
     }
 
 
+def _projects(request: Request, title: str, user_id: int | None) -> Shown:
+    tables = request.tables
+    seer = None if request.caller.is_owner else request.caller.user_id
+    projects = [
+        (row, tables.runs.count(("project_id = ?", (row["id"],))), tables.sweeps.count(row["id"]))
+        for row in tables.projects.listed(0, PAGE, user_id=user_id, seen_by=seer)
+    ]
+    return "index.html", {"title": title, "projects": projects}
+
+
 def _project(request: Request, parts: Mapping[str, str]) -> sqlite3.Row:
-    row = request.tables.projects.by_name(parts["project"])
+    row = request.project(parts["entity"], parts["project"])
     if row is None:
-        raise NotFound(f"no project {parts['project']}")
+        raise NotFound(f"no project {parts['entity']}/{parts['project']}")
     return row
 
 
@@ -168,7 +181,7 @@ def _page(parts: Mapping[str, str]) -> int:
 
 
 def _runs(request: Request, keys: Sequence[int]) -> list[sqlite3.Row]:
-    found = (request.tables.runs.by_id(key) for key in keys)
+    found = (request.seen(request.tables.runs.by_id(key)) for key in keys)
     return [row for row in found if row is not None]
 
 

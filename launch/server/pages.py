@@ -1,7 +1,8 @@
-"""The pages behind the addresses that the client prints: plain HTML, no scripts, readable without a key.
+"""The pages behind the addresses that the client prints: plain HTML, no scripts.
 
-Whoever can reach 127.0.0.1 of this machine can read them, as they can read nothing else without the key. This
-module shows; it changes nothing.
+On a server that only its owner uses, whoever can reach 127.0.0.1 of this machine can read them without a key, as
+they can read nothing else. As soon as there are other users a browser asks for a key. This module shows; it
+changes nothing.
 """
 
 import json
@@ -18,11 +19,11 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from launch.server import page_data
+from launch.server.auth import THE_OWNER, Caller, caller_of, is_local
 from launch.server.charts import short
-from launch.server.errors import ApiError, NotFound
+from launch.server.errors import UNAUTHORIZED, ApiError
 from launch.server.page_data import View
 from launch.server.services import Request, Services
-from launch.server.wire import ENTITY
 
 UI = Path(__file__).parent / "ui"
 HEADERS = {
@@ -35,7 +36,7 @@ HEADERS = {
 PAGES: Mapping[str, View] = {
     "/": page_data.index,
     "/authorize": page_data.authorize,
-    f"/{ENTITY}": page_data.index,
+    "/{entity}": page_data.entity,
     "/{entity}/{project}": page_data.project,
     "/{entity}/{project}/workspace": page_data.project,
     "/{entity}/{project}/sweeps": page_data.project,
@@ -73,15 +74,25 @@ def _page(view: View) -> Callable[[HttpRequest], Awaitable[Response]]:
 def _render(http: HttpRequest, view: View) -> Response:
     services: Services = http.app.state.services
     try:
-        if http.path_params.get("entity", ENTITY) != ENTITY:
-            raise NotFound(f"this server has one entity, {ENTITY}")
-        with Request(services, "", writes=False) as request:
+        with Request(services, "", writes=False, caller=_reader(services, http)) as request:
             template, values = view(request, {**http.query_params, **http.path_params})
             text = TEMPLATES.get_template(template).render(**values)
     except ApiError as error:
-        text = TEMPLATES.get_template("error.html").render(title="Not found", message=error.message)
-        return HTMLResponse(text, status_code=error.status, headers=HEADERS)
+        title = "Key needed" if error.status == UNAUTHORIZED else "Not found"
+        text = TEMPLATES.get_template("error.html").render(title=title, message=error.message)
+        asked = {"WWW-Authenticate": 'Basic realm="Sashiko: any name, the API key as password"'}
+        headers = HEADERS | (asked if error.status == UNAUTHORIZED else {})
+        return HTMLResponse(text, status_code=error.status, headers=headers)
     return HTMLResponse(text, headers=HEADERS)
+
+
+def _reader(services: Services, http: HttpRequest) -> Caller:
+    """Who reads a page: whoever the key says; without one the owner, where nobody else uses this server."""
+    if http.headers.get("authorization") is None and not services.options.lab and is_local(http):
+        with services.store.read() as tables:
+            if not tables.users.any_keys():
+                return THE_OWNER
+    return caller_of(http)
 
 
 def _ago(seconds: float | None) -> str:
@@ -127,4 +138,3 @@ TEMPLATES = Environment(
     loader=FileSystemLoader(UI), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
 TEMPLATES.filters.update(ago=_ago, stamp=_stamp, size=_size, value=_value, run_name=_run_name)
-TEMPLATES.globals.update(entity=ENTITY)

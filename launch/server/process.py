@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import tempfile
 import threading
 import urllib.error
@@ -23,19 +24,61 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from framework.errors import SashikoError
+from launch.server import mounts
 from launch.server.limits import ServeOptions
 from launch.server.wire import ENTITY
 
 if TYPE_CHECKING:
     import uvicorn
 
+    from launch.server.services import Services
+
 HEALTH_SECONDS = 2.0
 GOODBYE_SECONDS = 5
+LOOPBACK_HOST = "127.0.0.1"
 STATE_FILE, KEY_FILE, SECRET_FILE, LOCK_FILE = "server.json", "api_key", "secret", "lock"
 
 
 class ServerBusy(SashikoError):
     """The folder already has a live server, or the port is taken."""
+
+
+class NotForOthers(SashikoError):
+    """A server without users is to be reachable from other machines."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a server listens, and how others reach it.
+
+    `port` 0 takes any free one. `certificate` and `private_key` are PEM files for TLS, both or none. `public` is
+    the address behind a proxy or under the machine's name, for what is printed.
+    """
+
+    host: str = LOOPBACK_HOST
+    port: int = 8765
+    certificate: Path | None = None
+    private_key: Path | None = None
+    public: str | None = None
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @property
+    def scheme(self) -> str:
+        """`http`, or `https` with a certificate."""
+        return "http" if self.certificate is None else "https"
+
+    def url(self, port: int) -> str:
+        """The address for clients on this machine: under its public name, where a certificate demands it."""
+        return self.public if self.certificate is not None and self.public else self.socket_url(port)
+
+    def socket_url(self, port: int) -> str:
+        """The address of the socket itself."""
+        host = LOOPBACK_HOST if self.host in ("0.0.0.0", "::") else self.host
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +89,7 @@ class ServerInfo:
     key: str
     pid: int
     directory: Path
+    port: int = 0
     entity: str = ENTITY
 
 
@@ -55,57 +99,82 @@ def find_server(directory: Path) -> ServerInfo | None:
     try:
         state = json.loads((directory / STATE_FILE).read_text())
         key = (directory / KEY_FILE).read_text().strip()
-        url, pid = str(state["url"]), int(state["pid"])
+        url, port, pid = str(state["url"]), int(state["port"]), int(state["pid"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not (_runs(pid) and _is_healthy(url)):
+    if not (_runs(pid) and _is_healthy(str(state.get("socket", url)))):
         return None
-    return ServerInfo(url, key, pid, directory)
+    return ServerInfo(url, key, pid, directory, port)
 
 
 def serve(
     directory: Path,
-    port: int = 8765,
+    port: int | None = None,
     *,
+    address: Address | None = None,
     on_ready: Callable[[ServerInfo], None] | None = None,
     options: ServeOptions | None = None,
 ) -> None:
-    """Serve a folder on 127.0.0.1 until SIGINT or SIGTERM.
+    """Serve a folder until SIGINT or SIGTERM.
 
     Args:
         directory: the folder; made if it is new.
-        port: 0 takes any free one.
+        port: the port on 127.0.0.1, where no `address` is given; 0 takes any free one.
+        address: where to listen.
         on_ready: called once the server answers.
         options: by default from the environment (`SASHIKO_LEASE_SECONDS`).
 
     Raises:
         ServerBusy: the folder has a live server, or the port is taken.
         SchemaError: a newer version of Sashiko wrote the database.
+        NotForOthers: it would be reachable from other machines, and no user has been added.
+        OnNetwork: the folder is on a network file system.
         ConfigError: an environment variable cannot be used.
     """
+    address = address or Address(port=Address.port if port is None else port)
     chosen = options or ServeOptions.from_environment()
     directory = Path(directory).absolute()
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
-    with _only_one(directory), _listening(port) as listener:
-        _run(directory, listener, chosen, on_ready)
+    mounts.check(directory)
+    with _only_one(directory), _services(directory, address, chosen) as services, _listening(address) as listener:
+        _run(services, listener, address, directory, on_ready)
+
+
+@contextlib.contextmanager
+def _services(directory: Path, address: Address, options: ServeOptions) -> Iterator["Services"]:
+    """The open state of a folder, if it may be served at this address."""
+    from launch.server.services import Services
+
+    key, secret = private_text(directory / KEY_FILE), private_text(directory / SECRET_FILE)
+    services = Services.open(directory, key, secret.encode(), options)
+    try:
+        if not (address.is_loopback and address.public is None) and not _has_users(services):
+            raise NotForOthers(
+                f"{address.public or address.host} is for others too, and this server has no users yet: add one"
+                f" with `sashiko serve --dir {directory} user add NAME`, which prints the key to give away"
+            )
+        yield services
+    finally:
+        services.close()
 
 
 def _run(
-    directory: Path,
+    services: "Services",
     listener: socket.socket,
-    options: ServeOptions,
+    address: Address,
+    directory: Path,
     on_ready: Callable[[ServerInfo], None] | None,
 ) -> None:
     import uvicorn
 
     from launch.server.app import make_app
-    from launch.server.services import Services
 
     key = private_text(directory / KEY_FILE)
-    info = ServerInfo(f"http://127.0.0.1:{listener.getsockname()[1]}", key, os.getpid(), directory)
-    services = Services.open(directory, key, private_text(directory / SECRET_FILE).encode(), options)
+    port = listener.getsockname()[1]
+    info = ServerInfo(address.url(port), key, os.getpid(), directory, port)
     state_file = directory / STATE_FILE
+    state = {"url": info.url, "socket": address.socket_url(port), "port": port, "pid": info.pid}
 
     class Server(uvicorn.Server):
         """Tells when it answers."""
@@ -113,7 +182,7 @@ def _run(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                _write(state_file, json.dumps({"url": info.url, "pid": info.pid}) + "\n")
+                _write(state_file, json.dumps(state) + "\n")
                 if on_ready is not None:
                     on_ready(info)
 
@@ -124,6 +193,8 @@ def _run(
         server_header=False,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
         ws="none",
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.private_key,
     )
     server = Server(config)
     try:
@@ -131,7 +202,6 @@ def _run(
             server.run(sockets=[listener])
     finally:
         state_file.unlink(missing_ok=True)
-        services.close()
 
 
 @contextlib.contextmanager
@@ -185,18 +255,25 @@ def _only_one(directory: Path) -> Iterator[None]:
         yield
 
 
+def _has_users(services: "Services") -> bool:
+    with services.store.read() as tables:
+        return tables.users.any_keys()
+
+
 @contextlib.contextmanager
-def _listening(port: int) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+def _listening(address: Address) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
         # asyncio sets this only on sockets that name their protocol; without it each answer waits 40 ms.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(("127.0.0.1", port))
+            listener.bind((address.host, address.port))
             listener.listen(256)
         except (OSError, OverflowError) as error:
             raise ServerBusy(
-                f"cannot listen on 127.0.0.1:{port} ({error}): choose another port with --port, 0 takes a free one"
+                f"cannot listen on {address.host}:{address.port} ({error}): choose another port with --port,"
+                " 0 takes a free one"
             ) from error
         yield listener
 
@@ -212,7 +289,9 @@ def _runs(pid: int) -> bool:
 
 
 def _is_healthy(url: str) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    # Nothing secret is asked: a certificate that this machine does not know is no reason to think it dead.
+    trusting = urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), trusting)
     try:
         with opener.open(f"{url}/healthz", timeout=HEALTH_SECONDS) as reply:
             return bool(json.loads(reply.read(1000)).get("server") == "sashiko")

@@ -1,36 +1,51 @@
-"""What every part of the server works with: the database, the blobs, the signer and the options."""
+"""What every part of the server works with: the database, the blobs, the signer, the keys and the options.
 
-from contextlib import ExitStack
-from dataclasses import dataclass
+And one request: who sends it, in which transaction it is answered, which projects its sender may see and change.
+"""
+
+import sqlite3
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from launch.server.auth import THE_OWNER, Caller, Keyring
 from launch.server.blobs import Blobs
+from launch.server.errors import FORBIDDEN, ApiError, NotFound
 from launch.server.limits import ServeOptions
+from launch.server.search.proposals import Turns
+from launch.server.selections import Selections
 from launch.server.signing import Signer
 from launch.server.storage import Store, Tables, open_store
+from launch.server.storage.projects import WRITE
+from launch.server.wire import checked_name
+
+DEFAULT_PROJECT = "uncategorized"
 
 
 @dataclass(frozen=True)
 class Services:
-    """One server's state. `key` is the API key that clients must send."""
+    """One server's state."""
 
     store: Store[Tables]
     blobs: Blobs
     signer: Signer
-    key: str
+    keyring: Keyring
     options: ServeOptions
+    turns: Turns = field(default_factory=Turns)
+    selections: Selections = field(default_factory=Selections)
 
     @classmethod
     def open(cls, directory: Path, key: str, secret: bytes, options: ServeOptions) -> "Services":
-        """Open the state in `directory`, made if it is new.
+        """Open the state in `directory`, made if it is new. `key` is the owner's API key.
 
         Raises:
             SchemaError: a newer version of Sashiko wrote the database.
         """
         blobs = Blobs(directory / "blobs")
-        return cls(open_store(directory / "server.db"), blobs, Signer(secret), key, options)
+        store = open_store(directory / "server.db")
+        return cls(store, blobs, Signer(secret), Keyring(store, key), options)
 
     def close(self) -> None:
         """Close the database."""
@@ -44,18 +59,29 @@ class Request:
     grid) keeps nobody waiting. Use as a context manager: leaving it without an error commits.
     """
 
-    def __init__(self, services: Services, base_url: str, *, writes: bool) -> None:
+    def __init__(self, services: Services, base_url: str, *, writes: bool, caller: Caller = THE_OWNER) -> None:
         self.services = services
+        self.caller = caller
         self.base_url = base_url
         self._writes = writes
         self._stack = ExitStack()
         self._tables: Tables | None = None
+        self._version = 0
+
+    @property
+    def version(self) -> int | None:
+        """How often the database had been written when this request first looked at it; None if it writes itself.
+
+        What is computed from `tables` is true of every later request that has the same version.
+        """
+        return None if self._writes or not self.in_transaction else self._version
 
     @property
     def tables(self) -> Tables:
         """The tables, inside this request's transaction."""
         if self._tables is None:
             store = self.services.store
+            self._version = store.commits
             self._tables = self._stack.enter_context(store.write() if self._writes else store.read())
         return self._tables
 
@@ -67,6 +93,95 @@ class Request:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.__exit__(kind, error, trace)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the transaction is open."""
+        return self._tables is not None
+
+    def hold(self, turn: AbstractContextManager[None]) -> None:
+        """Wait for a turn and keep it until the transaction has ended.
+
+        Raises:
+            RuntimeError: the transaction is open; one that waits inside it can keep the holder from ending.
+        """
+        if self.in_transaction:
+            raise RuntimeError("a turn is taken before the transaction begins")
+        self._stack.enter_context(turn)
+
+    # --- what the sender may do ------------------------------------------------------------------------------
+
+    def sees(self, project_id: int) -> bool:
+        """Whether the sender may read a project."""
+        return self.caller.is_owner or self.tables.projects.role(project_id, self.caller.user_id) is not None
+
+    def seen(self, row: sqlite3.Row | None) -> sqlite3.Row | None:
+        """A row of a run, sweep, artifact or collection if the sender may read its project, else None."""
+        return row if row is not None and self.sees(row["project_id"]) else None
+
+    def must_change(self, project_id: int) -> None:
+        """Let pass a sender who may change a project.
+
+        Raises:
+            NotFound: the sender may not even see it.
+            ApiError: 403, the sender may only read it.
+        """
+        if self.caller.is_owner:
+            return
+        role = self.tables.projects.role(project_id, self.caller.user_id)
+        if role is None:
+            raise NotFound("there is no such project")
+        if role != WRITE or self.caller.read_only:
+            raise ApiError(f"{self.caller.name} may read this project, not change it", FORBIDDEN)
+
+    def project(self, entity: object, name: object) -> sqlite3.Row | None:
+        """The project at an address, if it is there and the sender may see it. No entity means the sender's."""
+        user_id = self._user_id(entity)
+        row = None if user_id is None else self.tables.projects.by_name(str(name or DEFAULT_PROJECT), user_id)
+        return row if row is not None and self.sees(row["id"]) else None
+
+    def made_project(self, entity: object, name: object) -> tuple[sqlite3.Row, bool]:
+        """The project at an address for changes, made if it is new, and whether this call made it.
+
+        Raises:
+            NotFound: the entity is unknown, or the project is not the sender's to see.
+            ApiError: the name cannot be one, or the sender may not change it.
+        """
+        wanted = checked_name(name or DEFAULT_PROJECT, "project")
+        user_id = self._user_id(entity)
+        if user_id is None:
+            raise NotFound(f"there is no entity {entity!r} on this server; leave it out to use your own")
+        row = self.tables.projects.by_name(wanted, user_id)
+        if row is not None:
+            self.must_change(row["id"])
+            return row, False
+        if user_id != self.caller.user_id and not self.caller.is_owner:
+            raise NotFound(f"there is no project {entity}/{wanted} that {self.caller.name} may see")
+        if self.caller.read_only:
+            raise ApiError("this key may only read", FORBIDDEN)
+        return self.tables.projects.make(wanted, user_id)
+
+    def run_at(self, entity: object, project: object, name: object) -> sqlite3.Row:
+        """The run at an address, for changes.
+
+        Raises:
+            NotFound: there is none that the sender may see.
+            ApiError: 403, the sender may only read it.
+        """
+        found = self.project(entity, project)
+        run = None if found is None else self.tables.runs.by_name(found["id"], str(name))
+        if run is None:
+            raise NotFound(f"no run {entity or self.caller.name}/{project}/{name}")
+        self.must_change(run["project_id"])
+        return run
+
+    def _user_id(self, entity: object) -> int | None:
+        if entity in (None, "", self.caller.name):
+            return self.caller.user_id
+        row = self.tables.users.by_name(str(entity))
+        return None if row is None else int(row["id"])
+
+    # --- addresses for bytes ---------------------------------------------------------------------------------
 
     def upload_url(self, path: str) -> str:
         """A signed address to PUT to."""

@@ -5,18 +5,20 @@ with what was announced before anything names it. This module does not know Grap
 """
 
 import mimetypes
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import FileResponse, Response
 
-from launch.server import auth
+from launch.server.arguments import MOST_WHOLE
+from launch.server.auth import THE_OWNER, Caller, caller_of
 from launch.server.blobs import Blob
-from launch.server.errors import CONFLICT, ApiError, DiskFull, NotFound, TooLarge
-from launch.server.limits import MAX_DISCARDED, MAX_MANIFEST, MAX_UPLOAD, UPLOAD_CHUNK
-from launch.server.services import Services
+from launch.server.errors import CONFLICT, ApiError, DiskFull, NotFound, TooLarge, TooSlow
+from launch.server.limits import MAX_DISCARDED, MAX_MANIFEST, MAX_UPLOAD, STALL_SECONDS, UPLOAD_CHUNK
+from launch.server.services import Request, Services
 from launch.server.storage import Tables, artifacts
 from launch.server.wire import checked_path
 
@@ -34,7 +36,7 @@ INERT = {
 async def put_run_file(http: HttpRequest) -> Response:
     """Take a file of a run."""
     services = _services(http)
-    run_id, name = int(http.path_params["run"]), checked_path(http.path_params["name"])
+    run_id, name = _number(http, "run"), checked_path(http.path_params["name"])
     services.signer.check("PUT", _path(http), http.query_params)
 
     def check() -> None:
@@ -60,10 +62,11 @@ async def put_artifact_file(http: HttpRequest) -> Response:
 
 
 async def put_manifest(http: HttpRequest) -> Response:
-    """Take the manifest of an artifact; its bytes must have the digest that was announced."""
+    """Take a manifest of an artifact; its bytes must have the digest that was announced."""
     services = _services(http)
     services.signer.check("PUT", _path(http), http.query_params)
-    key = int(http.path_params["artifact"])
+    name = http.path_params["name"]
+    key = int(name) if name.isascii() and name.isdigit() and len(name) < 19 else -1
 
     def announced() -> str | None:
         with services.store.read() as tables:
@@ -73,7 +76,7 @@ async def put_manifest(http: HttpRequest) -> Response:
         with services.store.write() as tables:
             if _pending_digest(tables, key) not in (None, blob.md5):
                 raise ApiError("another manifest was announced meanwhile", CONFLICT)
-            tables.artifacts.set(key, manifest_md5=blob.md5)
+            tables.manifests.arrived(key, blob.md5)
 
     await _receive(services, http, MAX_MANIFEST, announced, store)
     return Response(status_code=200)
@@ -81,13 +84,13 @@ async def put_manifest(http: HttpRequest) -> Response:
 
 async def get_run_file(http: HttpRequest) -> Response:
     """Send a file of a run."""
-    services = _services(http)
-    _may_fetch(services, http)
-    run_id, name = int(http.path_params["run"]), http.path_params["name"]
+    services, caller = _services(http), _fetcher(http)
+    run_id, name = _number(http, "run"), http.path_params["name"]
 
     def find() -> str:
-        with services.store.read() as tables:
-            row = tables.files.get(run_id, name)
+        with Request(services, "", writes=False, caller=caller) as request:
+            run = request.seen(request.tables.runs.by_id(run_id))
+            row = request.tables.files.get(run_id, name) if run is not None else None
         if row is None:
             raise NotFound(f"this run has no file {name[:200]!r}")
         return str(row["md5"])
@@ -97,19 +100,19 @@ async def get_run_file(http: HttpRequest) -> Response:
 
 async def get_artifact_file(http: HttpRequest) -> Response:
     """Send a file of an artifact."""
-    services = _services(http)
-    _may_fetch(services, http)
-    return _send(services, http.path_params["md5"], http.path_params["name"])
+    services, caller = _services(http), _fetcher(http)
+    md5, name = http.path_params["md5"], http.path_params["name"]
+    await run_in_threadpool(_must_hold, services, caller, md5)
+    return _send(services, md5, name)
 
 
 async def get_manifest(http: HttpRequest) -> Response:
     """Send the manifest of an artifact."""
-    services = _services(http)
-    _may_fetch(services, http)
+    services, caller = _services(http), _fetcher(http)
 
     def find() -> str:
-        with services.store.read() as tables:
-            row = tables.artifacts.by_id(int(http.path_params["artifact"]))
+        with Request(services, "", writes=False, caller=caller) as request:
+            row = request.seen(request.tables.artifacts.by_id(_number(http, "artifact")))
         if row is None or not row["manifest_md5"]:
             raise NotFound("this artifact has no manifest")
         return str(row["manifest_md5"])
@@ -119,10 +122,10 @@ async def get_manifest(http: HttpRequest) -> Response:
 
 async def get_by_digest(http: HttpRequest) -> Response:
     """Send a file of an artifact to a client that knows only its digest (`/artifactsV2/…/{hex}/{name}`)."""
-    services = _services(http)
-    auth.check(services.key, http.headers.get("authorization"))
+    services, caller = _services(http), caller_of(http)
     parts = http.path_params["rest"].split("/")
     digest = next((part for part in reversed(parts) if len(part) == 32), "")
+    await run_in_threadpool(_must_hold, services, caller, digest)
     return _send(services, digest, parts[-1])
 
 
@@ -131,16 +134,38 @@ def _services(http: HttpRequest) -> Services:
     return services
 
 
+def _number(http: HttpRequest, name: str) -> int:
+    """The number of a row in the address.
+
+    Raises:
+        NotFound: it is larger than any row's can be.
+    """
+    value = int(http.path_params[name])
+    if value > MOST_WHOLE:
+        raise NotFound(f"there is no {name} of this number")
+    return value
+
+
 def _path(http: HttpRequest) -> str:
     path: str = http.scope["path"]
     return path
 
 
-def _may_fetch(services: Services, http: HttpRequest) -> None:
+def _fetcher(http: HttpRequest) -> Caller:
+    """Who fetches: whom the key names; a signed address is as good as the owner's key, for that one path."""
     if http.headers.get("authorization") is not None:
-        auth.check(services.key, http.headers["authorization"])
-    else:
-        services.signer.check("GET", _path(http), http.query_params)
+        return caller_of(http)
+    _services(http).signer.check("GET", _path(http), http.query_params)
+    return THE_OWNER
+
+
+def _must_hold(services: Services, caller: Caller, md5: str) -> None:
+    """Let pass who may see an artifact that holds these bytes."""
+    if caller.is_owner:
+        return
+    with services.store.read() as tables:
+        if not tables.artifacts.is_seen(md5, caller.user_id):
+            raise NotFound("this file is not on this server")
 
 
 async def _receive(
@@ -205,17 +230,31 @@ async def _gathered(http: HttpRequest) -> AsyncIterator[bytes]:
     """The body in pieces of about `UPLOAD_CHUNK`, so that each costs one hop to a thread."""
     pieces: list[bytes] = []
     size = 0
-    try:
-        async for piece in http.stream():
-            pieces.append(piece)
-            size += len(piece)
-            if size >= UPLOAD_CHUNK:
-                yield b"".join(pieces)
-                pieces, size = [], 0
-    except ClientDisconnect as error:
-        raise ApiError("the upload broke off") from error
+    stream = http.stream()
+    while (piece := await _next(stream)) is not None:
+        pieces.append(piece)
+        size += len(piece)
+        if size >= UPLOAD_CHUNK:
+            yield b"".join(pieces)
+            pieces, size = [], 0
     if pieces:
         yield b"".join(pieces)
+
+
+async def _next(stream: AsyncGenerator[bytes, None]) -> bytes | None:
+    """What the client sends next; None at the end.
+
+    Raises:
+        ApiError: it went away.
+        TooSlow: it sends nothing any more.
+    """
+    try:
+        with anyio.fail_after(STALL_SECONDS):
+            return await anext(stream, None)
+    except ClientDisconnect as error:
+        raise ApiError("the upload broke off") from error
+    except TimeoutError as error:
+        raise TooSlow(STALL_SECONDS) from error
 
 
 def _send(services: Services, md5: str, name: str) -> Response:
@@ -240,7 +279,7 @@ def _must_exist(services: Services, run_id: int) -> None:
 
 
 def _pending_digest(tables: Tables, key: int) -> str | None:
-    row = tables.artifacts.by_id(key)
+    row = tables.manifests.by_id(key)
     if row is None or row["state"] != artifacts.PENDING:
         raise ApiError("this artifact takes no manifest (any more)", CONFLICT)
-    return None if row["manifest_digest"] is None else str(row["manifest_digest"])
+    return None if row["digest"] is None else str(row["digest"])

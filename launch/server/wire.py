@@ -1,7 +1,6 @@
 """How values look on the wire: ids, times, names and JSON. Knows no storage and no HTTP."""
 
 import base64
-import binascii
 import json
 import math
 import re
@@ -9,6 +8,7 @@ import secrets
 import string
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from launch.server.errors import ApiError
@@ -16,6 +16,7 @@ from launch.server.limits import MAX_JSON_DEPTH, MAX_NAME
 
 ENTITY = "local"
 _ALPHABET = string.ascii_lowercase + string.digits
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 _FORBIDDEN_IN_NAMES = re.compile(r"[/\\#?%:\x00-\x1f]")
 
 
@@ -28,7 +29,7 @@ def parse_gid(kind: str, value: object) -> str | None:
     """The key inside a global id of this kind; None when it is not one."""
     try:
         text = base64.b64decode(str(value), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, not ASCII, or not a text inside
         return None
     prefix, _, key = text.partition(":")
     return key if prefix == kind and key else None
@@ -78,7 +79,12 @@ def checked_path(value: object) -> str:
 
 def iso(seconds: float | None) -> str | None:
     """Seconds since the epoch as the client reads times: UTC, no fraction."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if seconds is None else _iso(math.floor(seconds))
+
+
+@lru_cache(maxsize=8192)
+def _iso(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def dumps(value: object) -> str:
@@ -90,7 +96,8 @@ def loads(text: str | bytes) -> Any:
     """Any JSON, bare NaN and Infinity included.
 
     Raises:
-        ApiError: it is not JSON, or nested deeper than `MAX_JSON_DEPTH`.
+        ApiError: it is not JSON, nested deeper than `MAX_JSON_DEPTH`, or holds half a surrogate pair, which is
+            no text and could not be stored.
     """
     try:
         value = json.loads(text)
@@ -98,6 +105,13 @@ def loads(text: str | bytes) -> Any:
         raise ApiError(f"not JSON: {error}") from error
     if _too_deep(value, MAX_JSON_DEPTH):
         raise ApiError(f"JSON nested deeper than {MAX_JSON_DEPTH}")
+    if _SURROGATE.search(text if isinstance(text, str) else text.decode(errors="replace")):
+        try:
+            dumps(value).encode()
+        except UnicodeEncodeError as error:
+            raise ApiError(
+                "the JSON holds half a surrogate pair (\\ud800 to \\udfff), which is no text"
+            ) from error
     return value
 
 
@@ -117,8 +131,14 @@ def json_object(text: object, what: str) -> dict[str, Any]:
     return value
 
 
+class Plain(dict[str, Any]):
+    """A mapping that is known to be strict JSON, however deep; `plain` does not look into it."""
+
+
 def plain(value: Any) -> Any:
     """`value` with NaN and Infinity as strings: a GraphQL reply is strict JSON, and Go refuses the bare ones."""
+    if value is None or isinstance(value, str | int | Plain):
+        return value
     if isinstance(value, float):
         return value if math.isfinite(value) else _nonfinite(value)
     if isinstance(value, Mapping):

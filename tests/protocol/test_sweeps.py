@@ -85,12 +85,11 @@ def test_a_sweep_with_the_agent_of_the_command_line(lab: Lab) -> None:
         assert "4</b> points ended" in reply.read().decode()
 
 
-def test_other_methods_are_refused_with_one_clear_error(lab: Lab) -> None:
-    (lab.folder / "sweep.yaml").write_text(
-        "method: bayes\nmetric: {name: l, goal: minimize}\nparameters: {x: {min: 0.0, max: 1.0}}"
-    )
+def test_a_wrong_definition_is_refused_with_every_problem(lab: Lab) -> None:
+    (lab.folder / "sweep.yaml").write_text("method: bayes\nparameters: {x: {distribution: normal, sigma: -1.0}}")
     output = lab.wandb("sweep", "--project", "refused", "sweep.yaml", check=False)
-    assert "grid sweeps only so far" in output
+    assert "parameters.x.sigma: is -1.0; it must be above 0" in output
+    assert "metric: is missing" in output
 
 
 CONTROL = """

@@ -8,6 +8,7 @@ from launch.server.resolvers import (
     artifact_queries,
     artifacts,
     collections,
+    links,
     projects,
     run_changes,
     sweeps,
@@ -53,8 +54,15 @@ MUTATIONS: Mapping[str, Resolver] = {
     "addAliases": collections.add_aliases,
     "deleteAliases": collections.delete_aliases,
     "deleteArtifact": collections.delete_artifact,
+    "linkArtifact": links.link,
+    "unlinkArtifact": links.unlink,
     "updateArtifactSequence": collections.update_collection,
+    "updateArtifactPortfolio": collections.update_collection,
+    "moveArtifactSequence": collections.move_collection,
+    "createArtifactCollectionTagAssignments": collections.add_tags,
+    "deleteArtifactCollectionTagAssignments": collections.delete_tags,
     "deleteArtifactSequence": collections.delete_collection,
+    "deleteArtifactPortfolio": collections.delete_collection,
 }
 ROOTS: Mapping[str, Mapping[str, Resolver]] = {"query": QUERIES, "mutation": MUTATIONS}
 

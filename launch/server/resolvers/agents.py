@@ -2,12 +2,14 @@
 
 import sqlite3
 import time
+from typing import Any
 
 from launch.server import dispatch
 from launch.server.errors import ApiError, NotFound
 from launch.server.graphql import Arguments, Node
+from launch.server.search import proposals
 from launch.server.services import Request
-from launch.server.wire import ENTITY, dumps, gid, iso, json_object, parse_row_id
+from launch.server.wire import dumps, gid, iso, json_object, parse_row_id
 
 
 def create_agent(request: Request, args: Arguments) -> Node:
@@ -18,11 +20,11 @@ def create_agent(request: Request, args: Arguments) -> Node:
     """
     given = args.get("input") or {}
     tables = request.tables
-    known = given.get("entityName") in (None, "", ENTITY)
-    project = tables.projects.by_name(str(given.get("projectName"))) if known else None
+    project = request.project(given.get("entityName"), given.get("projectName"))
     sweep = tables.sweeps.by_name(project["id"], str(given.get("sweep"))) if project is not None else None
     if sweep is None:
         raise NotFound(f"no sweep {given.get('entityName')}/{given.get('projectName')}/{given.get('sweep')}")
+    request.must_change(sweep["project_id"])
     key = tables.agents.add(sweep["id"], str(given.get("host") or "?")[:255])
     return {"agent": {"id": gid("Agent", key), "name": gid("Agent", key)}}
 
@@ -38,8 +40,28 @@ def agent_heartbeat(request: Request, args: Arguments) -> Node:
     if key is None:
         raise ApiError(f"not the id of an agent: {str(given.get('id'))[:80]!r}")
     run_state = json_object(given.get("runState"), "runState")
-    commands = dispatch.heartbeat(request.tables, key, run_state, time.time(), request.services.options)
+    proposal = _proposal(request, key, run_state)
+    project_id = request.tables.agents.project_of(key)
+    if project_id is not None:
+        request.must_change(project_id)
+    commands = dispatch.heartbeat(request.tables, key, run_state, time.time(), request.services.options, proposal)
     return {"agent": {"id": given["id"]}, "commands": dumps(commands)}
+
+
+def _proposal(request: Request, agent_id: int, run_state: dict[str, Any]) -> proposals.Proposal | None:
+    """The point to draw for an agent, if it needs one. Drawing keeps only agents of the same sweep waiting."""
+    if request.in_transaction:  # a second heartbeat in one operation: nobody else can draw now
+        sweep_id = proposals.drawing_sweep(request.tables, agent_id, run_state)
+        return None if sweep_id is None else proposals.propose(request.tables, sweep_id)
+    store = request.services.store
+    with store.read() as tables:
+        sweep_id = proposals.drawing_sweep(tables, agent_id, run_state)
+    if sweep_id is None:
+        return None
+    request.hold(request.services.turns.of(sweep_id))
+    with store.read() as tables:
+        drawing = proposals.drawing_sweep(tables, agent_id, run_state)
+        return None if drawing is None else proposals.propose(tables, drawing)
 
 
 def agent_node(request: Request, sweep: sqlite3.Row, row: sqlite3.Row) -> Node:

@@ -1,6 +1,8 @@
 """How a version of an artifact comes to be: created, its files and manifest sent, committed; and its use.
 
 A version whose digest its collection already holds is not stored again: the client is told that it is here.
+Several runs can make one version together (`distributedID`), and a version can add to an earlier one (an
+incremental manifest).
 """
 
 import hashlib
@@ -9,17 +11,18 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from launch.server.errors import CONFLICT, ApiError, NotFound
-from launch.server.filestream import find_run
+from launch.server.errors import CONFLICT, UNPROCESSABLE, ApiError, NotFound
 from launch.server.graphql import Arguments, Node
-from launch.server.manifests import md5_hex, read_manifest
-from launch.server.resolvers import projects
-from launch.server.resolvers.artifact_queries import artifact_node, blob_path, manifest_node
+from launch.server.manifests import md5_hex, put_together, read_manifest
+from launch.server.resolvers.artifact_nodes import artifact_node, blob_path, pending_manifest_node
+from launch.server.resolvers.artifact_queries import version
 from launch.server.services import Request
-from launch.server.storage import artifacts
-from launch.server.wire import ENTITY, checked_name, checked_path, gid, parse_row_id
+from launch.server.storage import artifacts, manifests
+from launch.server.wire import checked_name, checked_path, gid, parse_row_id
 
 MAX_ALIAS = 128
+INHERIT, NEVER = -1, -2
+"""What a client sends for a time to live: as the collection has it (here: none), or none."""
 
 
 def create(request: Request, args: Arguments) -> Node:
@@ -30,51 +33,85 @@ def create(request: Request, args: Arguments) -> Node:
     """
     given = args.get("input") or {}
     tables = request.tables
-    project = projects.made(request, given.get("entityName"), given.get("projectName"))
+    if given.get("storageRegion") not in (None, "", "default"):
+        raise ApiError(f"this server keeps artifacts in one place: there is no region {given['storageRegion']!r}")
+    project, _ = request.made_project(given.get("entityName"), given.get("projectName"))
     collection = _collection(request, project["id"], given)
     run = _run_of(request, given)
-    digest = str(given.get("digest") or "")
     aliases = [checked_alias(item.get("alias")) for item in given.get("aliases") or []]
-    row = tables.artifacts.by_digest(collection["id"], digest) if given.get("enableDigestDeduplication") else None
+    row = _known(request, collection["id"], given)
     if row is None:
-        key = tables.artifacts.add(
-            collection["id"],
-            digest,
-            description=given.get("description"),
-            metadata=given.get("metadata"),
-            run_id=run["id"] if run is not None else None,
-            history_step=given.get("historyStep"),
-            client_id=given.get("clientID"),
-            sequence_client_id=given.get("sequenceClientID"),
-            pending_aliases=json.dumps(aliases),
-            tags=json.dumps([str(tag.get("tagName")) for tag in given.get("tags") or []]),
-            commit_hash=hashlib.sha256(f"{collection['id']}/{digest}".encode()).hexdigest()[:20],
-        )
+        key = _add(request, collection["id"], given, run)
     else:
         key = row["id"]
         if given.get("clientID"):
             tables.artifacts.set(key, client_id=given["clientID"])
+    if row is not None and row["state"] == artifacts.COMMITTED:
         for alias in aliases:
             tables.collections.set_alias(collection["id"], alias, key)
+    elif aliases:
+        waiting = json.loads(find(request, gid("Artifact", key))["pending_aliases"])
+        tables.artifacts.set(key, pending_aliases=json.dumps(list(dict.fromkeys(waiting + aliases))))
     if run is not None:
         tables.artifacts.link(run["id"], key, "made")
     return {"artifact": artifact_node(request, find(request, gid("Artifact", key)))}
 
 
+def _known(request: Request, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
+    """The version that is meant and is here already: begun by another run, or with the same digest."""
+    if given.get("distributedID"):
+        return request.tables.artifacts.by_distributed_id(collection_id, str(given["distributedID"]))
+    if given.get("enableDigestDeduplication"):
+        return request.tables.memberships.by_digest(collection_id, str(given.get("digest") or ""))
+    return None
+
+
+def _add(request: Request, collection_id: int, given: Mapping[str, Any], run: sqlite3.Row | None) -> int:
+    digest = str(given.get("digest") or "")
+    return request.tables.artifacts.add(
+        collection_id,
+        digest,
+        description=given.get("description"),
+        metadata=given.get("metadata"),
+        ttl=checked_ttl(given.get("ttlDurationSeconds")),
+        run_id=run["id"] if run is not None else None,
+        history_step=given.get("historyStep"),
+        client_id=given.get("clientID"),
+        sequence_client_id=given.get("sequenceClientID"),
+        distributed_id=given.get("distributedID"),
+        tags=json.dumps([str(tag.get("tagName")) for tag in given.get("tags") or []]),
+        commit_hash=hashlib.sha256(f"{collection_id}/{digest}".encode()).hexdigest()[:20],
+    )
+
+
 def create_manifest(request: Request, args: Arguments) -> Node:
-    """Announce the manifest of a version; with a digest, also where to send it."""
+    """Announce a manifest of a version: the whole one, a part, or what is to be added to an earlier version."""
     given = args.get("input") or {}
     row = _pending(request, given.get("artifactID"))
-    if given.get("digest"):
-        request.tables.artifacts.set(row["id"], manifest_digest=md5_hex(given["digest"]))
-    return {"artifactManifest": manifest_node(request, find(request, given["artifactID"]), upload=True)}
+    kind = given.get("type") or manifests.FULL
+    if kind not in manifests.KINDS:
+        raise ApiError(f"a manifest is one of {', '.join(manifests.KINDS)}, not {kind!r}")
+    base = find(request, given["baseArtifactID"])["id"] if given.get("baseArtifactID") else None
+    digest = md5_hex(given["digest"]) if given.get("digest") else None
+    key = request.tables.manifests.add(row["id"], kind, base, digest)
+    return {"artifactManifest": pending_manifest_node(request, row, key, digest)}
 
 
 def update_manifest(request: Request, args: Arguments) -> Node:
-    """Announce the digest of a manifest that was begun without one."""
+    """Announce the digest of a manifest that was begun without one.
+
+    Raises:
+        NotFound: there is no such manifest.
+    """
     given = args.get("input") or {}
     key = parse_row_id("ArtifactManifest", given.get("artifactManifestID"))
-    return create_manifest(request, {"input": {**given, "artifactID": gid("Artifact", key)}})
+    manifest = request.tables.manifests.by_id(key) if key is not None else None
+    if manifest is None:
+        raise NotFound("there is no such manifest, or its artifact is committed")
+    row = _pending(request, gid("Artifact", manifest["artifact_id"]))
+    digest = md5_hex(given.get("digest"))
+    request.tables.manifests.announce(manifest["id"], digest)
+    return {"artifactManifest": pending_manifest_node(request, row, manifest["id"], digest)}
 
 
 def create_files(request: Request, args: Arguments) -> Node:
@@ -111,16 +148,34 @@ def commit(request: Request, args: Arguments) -> Node:
         ApiError: 422, the manifest or a file is missing or of another size.
     """
     artifact_id = (args.get("input") or {}).get("artifactID")
-    row = find(request, artifact_id)
+    row = find_to_change(request, artifact_id)
     tables = request.tables
     if row["state"] == artifacts.PENDING:
-        if not row["manifest_md5"]:
-            raise ApiError("the manifest of this artifact was not uploaded", 422)
-        entries = read_manifest(request.services.blobs, row["manifest_md5"])
-        tables.artifacts.commit(row["id"], entries)
+        md5 = _manifest(request, row)
+        entries = read_manifest(request.services.blobs, md5)
+        tables.artifacts.commit(row["id"], tables.memberships.add(row["collection_id"], row["id"]), entries)
         for alias in json.loads(row["pending_aliases"]):
             tables.collections.set_alias(row["collection_id"], alias, row["id"])
     return {"artifact": artifact_node(request, find(request, artifact_id))}
+
+
+def _manifest(request: Request, row: sqlite3.Row) -> str:
+    """The MD5 of the manifest that a version ends up with; noted at the version."""
+    tables = request.tables
+    here = tables.manifests.here(row["id"])
+    if not here:
+        raise ApiError("the manifest of this artifact was not uploaded", UNPROCESSABLE)
+    last = here[-1]
+    if last["kind"] == manifests.FULL:
+        tables.artifacts.set(row["id"], manifest_digest=last["digest"], manifest_md5=last["md5"])
+        return str(last["md5"])
+    parts = [part["md5"] for part in here if part["kind"] == last["kind"]]
+    base = tables.artifacts.by_id(last["base_id"]) if last["kind"] == manifests.INCREMENTAL else None
+    if base is not None and base["manifest_md5"]:
+        parts.insert(0, base["manifest_md5"])
+    md5, digest = put_together(request.services.blobs, parts)
+    tables.artifacts.set(row["id"], manifest_digest=md5, manifest_md5=md5, digest=digest)
+    return md5
 
 
 def use(request: Request, args: Arguments) -> Node:
@@ -140,11 +195,35 @@ def find(request: Request, global_id: object) -> sqlite3.Row:
     Raises:
         NotFound: there is none, or it was deleted.
     """
-    key = parse_row_id("Artifact", global_id)
-    row = request.tables.artifacts.by_id(key) if key is not None else None
-    if row is None or row["state"] == artifacts.DELETED:
+    row = version(request, global_id)
+    if row is None:
         raise NotFound(f"no artifact with the id {str(global_id)[:80]!r}")
     return row
+
+
+def find_to_change(request: Request, global_id: object) -> sqlite3.Row:
+    """The version with a global id, for changes.
+
+    Raises:
+        NotFound: there is none, or it was deleted.
+        ApiError: 403, the caller may only read it.
+    """
+    row = find(request, global_id)
+    request.must_change(row["project_id"])
+    return row
+
+
+def checked_ttl(value: object) -> int | None:
+    """`value` as a time to live in seconds; None is "as the collection has it".
+
+    Raises:
+        ApiError: it is neither a positive whole number nor one of the two that stand for none.
+    """
+    if value in (None, INHERIT):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or (value <= 0 and value != NEVER):
+        raise ApiError(f"not a time to live in seconds: {value!r}")
+    return value
 
 
 def checked_alias(value: object) -> str:
@@ -161,7 +240,7 @@ def checked_alias(value: object) -> str:
 
 
 def _pending(request: Request, global_id: object) -> sqlite3.Row:
-    row = find(request, global_id)
+    row = find_to_change(request, global_id)
     if row["state"] != artifacts.PENDING:
         raise ApiError("this version is committed; it cannot change", CONFLICT)
     return row
@@ -174,6 +253,8 @@ def _collection(request: Request, project_id: int, given: Mapping[str, Any]) -> 
     row = request.tables.collections.make(project_id, kind, name)
     if row is None:
         raise NotFound(f"no artifact collection {name}")
+    if row["portfolio"]:
+        raise ApiError(f"{name!r} holds links to artifacts; log this one under another name", CONFLICT)
     if row["type"] != kind:
         raise ApiError(f"the artifact {name!r} has the type {row['type']!r}, not {kind!r}", CONFLICT)
     return row
@@ -183,5 +264,4 @@ def _run_of(request: Request, given: Mapping[str, Any]) -> sqlite3.Row | None:
     name = given.get("runName")
     if not name:
         return None
-    entity = str(given.get("entityName") or ENTITY)
-    return find_run(request.tables, entity, str(given.get("projectName")), str(name))
+    return request.run_at(given.get("entityName"), given.get("projectName"), name)

@@ -3,13 +3,12 @@
 import sqlite3
 from typing import Any
 
-from launch.server.errors import ApiError
 from launch.server.graphql import Arguments, Node
 from launch.server.resolvers import artifact_queries, runs, sweeps
 from launch.server.resolvers.paging import connection, window
-from launch.server.resolvers.viewer import USER
+from launch.server.resolvers.viewer import user_node
 from launch.server.services import Request
-from launch.server.wire import ENTITY, checked_name, gid, iso
+from launch.server.wire import gid, iso
 
 FIELDS = (
     "artifact",
@@ -30,23 +29,23 @@ FIELDS = (
     "sweep",
     "sweeps",
 )
-DEFAULT = "uncategorized"
 
 
 def project(request: Request, args: Arguments) -> Node | None:
-    """A project by name; null when there is none, or the entity is not this server's."""
-    if args.get("entityName") not in (None, "", ENTITY):
-        return None
-    row = request.tables.projects.by_name(str(args.get("name") or DEFAULT))
+    """A project by name; null when there is none that the caller may see."""
+    row = request.project(args.get("entityName"), args.get("name"))
     return None if row is None else project_node(request, row)
 
 
 def projects(request: Request, args: Arguments) -> Node:
-    """The projects of the entity."""
-    if args.get("entityName") not in (None, "", ENTITY):
+    """The projects of an entity that the caller may see."""
+    name = str(args.get("entityName") or request.caller.name)
+    user = request.tables.users.by_name(name)
+    if user is None:
         return connection([], 0, more=False, total=0)
     offset, limit = window(args)
-    rows = request.tables.projects.listed(offset, limit + 1)
+    seer = None if request.caller.is_owner else request.caller.user_id
+    rows = request.tables.projects.listed(offset, limit + 1, user_id=user["id"], seen_by=seer)
     nodes = [project_node(request, row) for row in rows[:limit]]
     return connection(nodes, offset, more=len(rows) > limit)
 
@@ -54,30 +53,9 @@ def projects(request: Request, args: Arguments) -> Node:
 def upsert_project(request: Request, args: Arguments) -> Node:
     """Make a project."""
     given = args.get("input") or {}
-    check_entity(given.get("entityName"))
-    row, inserted = request.tables.projects.make(checked_name(given.get("name"), "project"))
+    row, inserted = request.made_project(given.get("entityName"), given.get("name"))
     node = project_node(request, row)
     return {"project": node, "model": node, "inserted": inserted}
-
-
-def check_entity(name: object) -> None:
-    """Refuse any entity but this server's.
-
-    Raises:
-        ApiError: it is another one.
-    """
-    if name not in (None, "", ENTITY):
-        raise ApiError(f"this server has one entity, {ENTITY!r}, not {name!r}: leave the entity out")
-
-
-def made(request: Request, entity: object, name: object) -> sqlite3.Row:
-    """The project of this name, made if it is new.
-
-    Raises:
-        ApiError: the entity is not this server's, or the name cannot be one.
-    """
-    check_entity(entity)
-    return request.tables.projects.make(checked_name(name or DEFAULT, "project"))[0]
 
 
 def project_node(request: Request, row: sqlite3.Row) -> Node:
@@ -98,7 +76,6 @@ def project_node(request: Request, row: sqlite3.Row) -> Node:
 
     return {
         **project_info(row),
-        "entityName": ENTITY,
         "description": row["description"],
         "createdAt": iso(row["created_at"]),
         "updatedAt": iso(row["created_at"]),
@@ -106,7 +83,7 @@ def project_node(request: Request, row: sqlite3.Row) -> Node:
         "readOnly": False,
         "access": "PRIVATE",
         "views": "{}",
-        "user": USER,
+        "user": lambda args: user_node(row["entity"]),
         "run": lambda args: runs.by_name(request, row, args),
         "bucket": lambda args: runs.by_name(request, row, args),
         "runs": lambda args: runs.listed(request, f"runs.project_id = {key:d}", args),
@@ -120,16 +97,16 @@ def project_node(request: Request, row: sqlite3.Row) -> Node:
 
 def project_info(row: Any) -> dict[str, Any]:
     """What runs, sweeps and artifacts tell of their project."""
-    return project_reference(row["id"], row["name"])
+    return project_reference(row["id"], row["name"], row["entity"])
 
 
-def project_reference(key: int, name: str) -> dict[str, Any]:
+def project_reference(key: int, name: str, entity: str) -> dict[str, Any]:
     """A project that is only named."""
     return {
         "__typename": "Project",
         "id": gid("Project", key),
         "internalId": gid("ProjectInternalId", key),
         "name": name,
-        "entityName": ENTITY,
-        "entity": {"id": gid("Entity", 1), "name": ENTITY},
+        "entityName": entity,
+        "entity": {"__typename": "Entity", "id": gid("Entity", entity), "name": entity},
     }

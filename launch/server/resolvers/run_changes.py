@@ -10,7 +10,6 @@ from typing import Any
 from launch.server import lifecycle
 from launch.server.errors import CONFLICT, ApiError, NotFound
 from launch.server.graphql import Arguments, Node
-from launch.server.resolvers import projects
 from launch.server.resolvers.runs import run_node
 from launch.server.services import Request
 from launch.server.storage import runs
@@ -60,8 +59,19 @@ def upsert_run(request: Request, args: Arguments) -> Node:
 
 
 def delete_run(request: Request, args: Arguments) -> Node:
-    """Forget a run. If it did a point of a grid, the point is to be done again."""
-    row = _find(request, (args.get("input") or {}).get("id"))
+    """Forget a run, and the artifacts that it made if so asked. To forget one that is gone already is no error.
+
+    If it did a point of a grid, the point is to be done again.
+    """
+    given = args.get("input") or {}
+    key = parse_row_id("Run", given.get("id"))
+    if key is not None and request.tables.runs.by_id(key) is None:
+        return {"clientMutationId": None, "success": True}
+    row = _find(request, given.get("id"))
+    if given.get("deleteArtifacts"):
+        for artifact in request.tables.artifacts.of_run(row["id"], "made"):
+            if artifact["run_id"] == row["id"]:
+                request.tables.artifacts.delete(artifact["id"])
     request.tables.points.reopen(row["id"])
     request.tables.runs.delete(row["id"])
     return {"clientMutationId": None, "success": True}
@@ -87,7 +97,9 @@ def update_state(request: Request, args: Arguments) -> Node:
     if row["sweep_id"] is not None:
         raise ApiError("the state of a sweep's run cannot be set; stop or delete the run", CONFLICT)
     if row["state"] not in TRANSITIONS.get(state, ()):
-        raise ApiError(f"a run that is {row['state']} cannot be set to {state!r}", CONFLICT)
+        raise ApiError(
+            f"invalid state transition: a run that is {row['state']} cannot be set to {state!r}", CONFLICT
+        )
     request.tables.runs.set(row["id"], state=state)
     return {"success": True}
 
@@ -100,14 +112,14 @@ def alert(request: Request, args: Arguments) -> Node:
 
 
 def _by_name(request: Request, given: Mapping[str, Any]) -> sqlite3.Row | None:
-    project = projects.made(request, given.get("entityName"), given.get("modelName"))
+    project, _ = request.made_project(given.get("entityName"), given.get("modelName"))
     name = given.get("name")
     return None if not name else request.tables.runs.by_name(project["id"], str(name))
 
 
 def _made(request: Request, given: Mapping[str, Any], columns: dict[str, Any]) -> sqlite3.Row:
     tables = request.tables
-    project = projects.made(request, given.get("entityName"), given.get("modelName"))
+    project, _ = request.made_project(given.get("entityName"), given.get("modelName"))
     name = checked_name(given.get("name") or new_name(), "run")
     sweep = tables.sweeps.by_name(project["id"], str(given["sweep"])) if given.get("sweep") else None
     number = tables.projects.next_number(project["id"])
@@ -138,6 +150,7 @@ def _find(request: Request, global_id: object) -> sqlite3.Row:
     row = request.tables.runs.by_id(key) if key is not None else None
     if row is None:
         raise NotFound(f"no run with the id {str(global_id)[:80]!r}")
+    request.must_change(row["project_id"])
     return row
 
 

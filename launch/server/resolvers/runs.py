@@ -2,16 +2,17 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any
 
 from launch.server import filters, lifecycle
 from launch.server.graphql import Arguments, Node
 from launch.server.resolvers import history, uploads
 from launch.server.resolvers.paging import connection, window
-from launch.server.resolvers.viewer import USER
+from launch.server.resolvers.viewer import user_node
 from launch.server.services import Request
 from launch.server.storage import lines, runs
-from launch.server.wire import ENTITY, dumps, gid, iso
+from launch.server.wire import dumps, gid, iso
 
 
 def by_name(request: Request, project: sqlite3.Row, args: Arguments) -> Node | None:
@@ -20,46 +21,68 @@ def by_name(request: Request, project: sqlite3.Row, args: Arguments) -> Node | N
     return None if row is None else run_node(request, row)
 
 
-def select(request: Request, scope: str, args: Arguments) -> tuple[list[sqlite3.Row], int, bool]:
+def select(request: Request, scope: str, args: Arguments) -> tuple[Sequence[sqlite3.Row], int, bool]:
     """The page of runs that a filter, an order and a cursor ask for, its offset, and whether more follow.
 
     `scope` is SQL made by this package. A filter or an order that needs configs or summaries reads all runs of
-    the scope; any other one only its page.
+    the scope, for the first page; any other one only its page.
     """
     query = filters.compile_filter(args.get("filters"))
     offset, limit = window(args)
     order = filters.sql_order(args.get("order"))
-    where = (f"{scope} AND {query.condition}", query.values)
-    found = request.tables.runs
     if query.rest is None and order is not None:
-        rows = list(found.listed(where, order, offset, limit + 1))
+        where = (f"{scope} AND {query.condition}", query.values)
+        rows = request.tables.runs.listed(where, order, offset, limit + 1)
         return rows[:limit], offset, len(rows) > limit
-    rows = [row for row in found.listed(where, order or "runs.id ASC") if query.accepts(row)]
-    if order is None:
-        rows = filters.sort_rows(rows, args.get("order"))
-    return rows[offset : offset + limit], offset, len(rows) > offset + limit
+    keys = _matching(request, scope, query, args, goes_on=offset > 0)
+    return request.tables.runs.by_ids(keys[offset : offset + limit]), offset, len(keys) > offset + limit
 
 
 def listed(request: Request, scope: str, args: Arguments) -> Node:
     """A page of runs."""
     rows, offset, more = select(request, scope, args)
-    return connection([run_node(request, row) for row in rows], offset, more=more)
+    facts = history.Facts(request.tables.lines, [row["id"] for row in rows])
+    return connection([run_node(request, row, facts) for row in rows], offset, more=more)
 
 
 def count(request: Request, scope: str, args: Arguments) -> int:
     """The number of runs that a filter accepts."""
     query = filters.compile_filter(args.get("filters"))
-    where = (f"{scope} AND {query.condition}", query.values)
-    return sum(query.accepts(row) for row in request.tables.runs.listed(where))
+    if query.rest is None:
+        return request.tables.runs.count((f"{scope} AND {query.condition}", query.values))
+    return len(_matching(request, scope, query, {"filters": args.get("filters")}, goes_on=False))
 
 
-def run_node(request: Request, row: sqlite3.Row) -> Node:
-    """A run. What costs a query is a function, called only when it is selected."""
+def _matching(
+    request: Request, scope: str, query: filters.Query, args: Arguments, *, goes_on: bool
+) -> Sequence[int]:
+    """The ids of all runs that a filter accepts, in order. `goes_on`: this is not the first page."""
+    tables, selections = request.tables, request.services.selections
+    key = (scope, str(args.get("filters")), str(args.get("order")))
+    version = request.version
+    known = selections.get(key, version, goes_on=goes_on) if version is not None else None
+    if known is not None:
+        return known
+    order = filters.sql_order(args.get("order"))
+    found = tables.runs.listed((f"{scope} AND {query.condition}", query.values), order or "runs.id ASC")
+    rows = [row for row in found if query.accepts(row)]
+    keys = [row["id"] for row in (rows if order is not None else filters.sort_rows(rows, args.get("order")))]
+    if version is not None:
+        selections.keep(key, version, keys)
+    return keys
+
+
+def run_node(request: Request, row: sqlite3.Row, facts: history.Facts | None = None) -> Node:
+    """A run. What costs a query is a function, called only when it is selected.
+
+    `facts`: what is known of the histories of a whole page of runs, so that each does not cost queries of its own.
+    """
     from launch.server.resolvers import artifact_queries, projects
 
     key = row["id"]
     tables = request.tables
     stream = tables.lines
+    known = facts or history.Facts(stream, [key])
     return {
         "__typename": "Run",
         "id": gid("Run", key),
@@ -83,9 +106,11 @@ def run_node(request: Request, row: sqlite3.Row) -> Node:
         "heartbeatAt": iso(row["heartbeat_at"]),
         "updatedAt": iso(row["heartbeat_at"]),
         "computeSeconds": max(0, int(row["heartbeat_at"] - row["created_at"])),
-        "user": USER,
-        "project": lambda args: projects.project_reference(row["project_id"], row["project_name"]),
-        "entity": {"name": ENTITY},
+        "user": lambda args: user_node(row["entity_name"]),
+        "project": lambda args: projects.project_reference(
+            row["project_id"], row["project_name"], row["entity_name"]
+        ),
+        "entity": {"name": row["entity_name"]},
         "config": row["config"],
         "wandbConfig": lambda args: _wandb_config(row, args),
         "summaryMetrics": row["summary"],
@@ -95,12 +120,12 @@ def run_node(request: Request, row: sqlite3.Row) -> Node:
         "shouldStop": bool(row["stop_requested"]),
         "failed": row["state"] in (runs.FAILED, runs.CRASHED),
         "running": row["state"] == runs.RUNNING,
-        "historyLineCount": lambda args: stream.count(key, lines.HISTORY),
+        "historyLineCount": lambda args: known.count(key),
         "eventsLineCount": lambda args: stream.count(key, lines.EVENTS),
         "logLineCount": lambda args: stream.count(key, lines.CONSOLE),
         "historyTail": lambda args: _tail(stream, key, lines.HISTORY),
         "eventsTail": lambda args: _tail(stream, key, lines.EVENTS),
-        "historyKeys": lambda args: history.keys(stream, key),
+        "historyKeys": lambda args: known.keys(key),
         "history": lambda args: history.rows(stream, key, args),
         "events": lambda args: history.events(stream, key, args),
         "sampledHistory": lambda args: history.sampled(stream, key, args),

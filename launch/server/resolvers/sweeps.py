@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from framework.definition import Definition, read
 from framework.errors import DefinitionError
 from launch.server import dispatch, filters
 from launch.server.errors import ApiError, NotFound
@@ -14,6 +13,8 @@ from launch.server.limits import MAX_POINTS
 from launch.server.resolvers import projects, runs
 from launch.server.resolvers.agents import agent_node
 from launch.server.resolvers.paging import sliced
+from launch.server.search import samplers
+from launch.server.search.definition import Search, read_search
 from launch.server.services import Request
 from launch.server.storage import sweeps
 from launch.server.wire import dumps, gid, iso, new_name, parse_row_id
@@ -23,7 +24,7 @@ def upsert_sweep(request: Request, args: Arguments) -> Node:
     """Make a sweep from a definition, or change the state or the name of one.
 
     Raises:
-        ApiError: the definition has problems (all of them are told), or is not a grid.
+        ApiError: the definition has problems (all of them are told).
     """
     given = args.get("input") or {}
     row = _update(request, given) if given.get("id") else _make(request, given)
@@ -60,7 +61,7 @@ def sweep_node(request: Request, row: sqlite3.Row, project: sqlite3.Row) -> Node
         "project": lambda args: projects.project_info(project),
         "bestLoss": lambda args: best_loss(request, row),
         "runCount": lambda args: tables.runs.count(("sweep_id = ?", (key,))),
-        "runCountExpected": row["size"],
+        "runCountExpected": None if row["size"] == sweeps.NO_END else row["size"],
         "earlyStopJobRunning": False,
         "controller": None,
         "scheduler": None,
@@ -89,20 +90,17 @@ def _make(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
     text = given.get("config")
     if not isinstance(text, str):
         raise ApiError("a sweep needs a definition in `config`, as YAML text")
-    definition = _grid(text)
-    try:
-        points = definition.points()
-    except DefinitionError as error:
-        raise ApiError(str(error)) from error
-    if isinstance(cap := definition.data.get("run_cap"), int):
-        points = points[: max(cap, 0)]
+    search = _search(text)
+    definition, metric = search.definition, search.metric
+    points = definition.points() if definition.is_grid else []
+    if not definition.is_grid:
+        samplers.warm()
     tables = request.tables
-    project = projects.made(request, given.get("entityName"), given.get("projectName"))
+    project, _ = request.made_project(given.get("entityName"), given.get("projectName"))
     name = new_name()
     while tables.sweeps.by_name(project["id"], name) is not None:
         name = new_name()
-    metric = definition.data.get("metric")
-    metric = metric if isinstance(metric, dict) else {}
+    size = definition.size()
     key = tables.sweeps.add(
         project["id"],
         name,
@@ -111,34 +109,32 @@ def _make(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
         program=definition.data.get("program"),
         display_name=given.get("displayName") or definition.data.get("name"),
         description=given.get("description"),
-        metric=metric.get("name"),
-        goal=metric.get("goal"),
-        size=len(points),
+        metric=metric.name if metric is not None else None,
+        goal=None if metric is None else "maximize" if metric.maximize else "minimize",
+        size=sweeps.NO_END if size is None else size,
+        watched=search.hyperband is not None or (metric is not None and metric.target is not None),
     )
     tables.points.add(key, (dumps(point) for point in points))
     return _row(request, key)
 
 
-def _grid(text: str) -> Definition:
+def _search(text: str) -> Search:
     try:
-        definition = read(text)
+        search = read_search(text)
     except DefinitionError as error:
         raise ApiError(str(error)) from error
-    if definition.method != "grid":
-        raise ApiError(
-            f"this server does grid sweeps only so far, not `method: {definition.method}`: "
-            "list the values and write `method: grid`"
-        )
-    if (size := definition.size()) > MAX_POINTS:
-        raise ApiError(f"this grid has {size:,} points; this server takes at most {MAX_POINTS:,}")
-    return definition
+    size = search.definition.size()
+    if size is not None and size > MAX_POINTS:
+        raise ApiError(f"this sweep has {size:,} points; this server takes at most {MAX_POINTS:,}")
+    return search
 
 
 def _update(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
     key = parse_row_id("Sweep", given["id"])
     row = _row(request, key if key is not None else -1)
+    request.must_change(row["project_id"])
     config = given.get("config")
-    if config is not None and read_points(config) != read_points(row["config"]):
+    if config is not None and not _same_points(_search(config), _search(row["config"])):
         raise ApiError("the points of a sweep that exists cannot change: make a new sweep")
     state = given.get("state")
     tables = request.tables
@@ -152,9 +148,14 @@ def _update(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
     return _row(request, row["id"])
 
 
-def read_points(text: str) -> list[str]:
-    """The points of a definition as JSON, to compare two definitions."""
-    return [dumps(point) for point in _grid(text).points()]
+def _same_points(one: Search, other: Search) -> bool:
+    """Whether two definitions hand out the same points, and look at the same metric."""
+    if one.definition.is_grid and other.definition.is_grid:
+        return [dumps(point) for point in one.definition.points()] == [
+            dumps(point) for point in other.definition.points()
+        ]
+    keys = ("method", "parameters", "metric", "run_cap", "early_terminate")
+    return all(one.definition.data.get(key) == other.definition.data.get(key) for key in keys)
 
 
 def _row(request: Request, key: int) -> sqlite3.Row:

@@ -5,12 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from launch.server.errors import NotFound
-from launch.server.filestream import find_run
 from launch.server.graphql import Arguments, Node
 from launch.server.manifests import md5_base64
 from launch.server.resolvers.paging import connection, window
 from launch.server.services import Request
-from launch.server.wire import ENTITY, checked_path, gid, iso, parse_gid
+from launch.server.wire import checked_path, gid, iso, parse_gid
 
 
 def create_run_files(request: Request, args: Arguments) -> Node:
@@ -33,8 +32,10 @@ def delete_files(request: Request, args: Arguments) -> Node:
     for item in given.get("files") or []:
         key = parse_gid("RunFile", item) or ""
         run_id, _, name = key.partition("/")
-        if not run_id.isdigit():
+        run = request.tables.runs.by_id(int(run_id)) if run_id.isascii() and run_id.isdigit() else None
+        if run is None:
             raise NotFound(f"no file with the id {str(item)[:80]!r}")
+        request.must_change(run["project_id"])
         request.tables.files.delete(int(run_id), name)
     return {"success": True}
 
@@ -81,9 +82,4 @@ def run_path(run_id: int, name: str) -> str:
 
 
 def _run(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
-    return find_run(
-        request.tables,
-        str(given.get("entityName") or ENTITY),
-        str(given.get("projectName")),
-        str(given.get("runName")),
-    )
+    return request.run_at(given.get("entityName"), given.get("projectName"), given.get("runName"))

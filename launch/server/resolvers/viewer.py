@@ -1,46 +1,64 @@
-"""Who is asking, and what this server can do. There is one user and one entity, `local`."""
+"""Who is asking, and what this server can do. Each user is an entity of the same name; there are no teams."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from launch.server.clients import NEWEST
 from launch.server.graphql import Arguments, Node
 from launch.server.services import Request
-from launch.server.wire import ENTITY, gid
+from launch.server.wire import gid
 
-FEATURES = ("FILESTREAM_GZIP", "MARK_RUN_FILES_UPLOADED", "TOTAL_COUNT_IN_FILE_CONNECTION")
+FEATURES = (
+    "ARTIFACT_COLLECTIONS_FILTERING_SORTING",
+    "ARTIFACT_COLLECTION_MEMBERSHIP_FILES",
+    "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE",
+    "ARTIFACT_TAGS",
+    "CLIENT_IDS",
+    "FILESTREAM_GZIP",
+    "MARK_RUN_FILES_UPLOADED",
+    "PROJECT_ARTIFACT_COLLECTION_MEMBERSHIP",
+    "TOTAL_COUNT_IN_FILE_CONNECTION",
+    "UPDATE_RUN_STATE",
+)
 FIELDS: dict[str, tuple[str, ...]] = {"ServerInfo": ("features",), "User": (), "Artifact": ("aliases", "tags")}
 """What introspection tells of each type: just as much as older clients probe for."""
 NO_EDGES: Node = {"edges": []}
 
-USER: Node = {
-    "__typename": "User",
-    "id": gid("User", 1),
-    "name": ENTITY,
-    "username": ENTITY,
-    "email": f"{ENTITY}@localhost",
-    "entity": ENTITY,
-    "admin": True,
-    "flags": "{}",
-    "deletedAt": None,
-    "apiKeys": NO_EDGES,
-    "teams": {"edges": [{"node": {"name": ENTITY}}]},
-    "defaultEntity": {"id": gid("Entity", 1), "name": ENTITY},
-    "organizations": [],
-}
+
+def user_node(name: str, entities: Sequence[str] = (), *, admin: bool = False) -> Node:
+    """A user. `entities` are those of the other users whose projects are shared with this one."""
+    return {
+        "__typename": "User",
+        "id": gid("User", name),
+        "name": name,
+        "username": name,
+        "email": f"{name}@localhost",
+        "entity": name,
+        "admin": admin,
+        "flags": "{}",
+        "deletedAt": None,
+        "apiKeys": NO_EDGES,
+        "teams": {"edges": [{"node": {"name": item}} for item in (name, *entities)]},
+        "defaultEntity": {"id": gid("Entity", name), "name": name},
+        "organizations": [],
+    }
 
 
 def viewer(request: Request, args: Arguments) -> Node:
     """The user that the API key belongs to."""
-    return USER
+    caller = request.caller
+    return user_node(caller.name, request.tables.projects.entities(caller.user_id), admin=caller.is_owner)
 
 
 def entity(request: Request, args: Arguments) -> Node | None:
-    """The one entity; it belongs to no organization."""
-    if args.get("name") not in (None, ENTITY):
+    """An entity, which is a user; it belongs to no organization."""
+    name = str(args.get("name") or request.caller.name)
+    if name != request.caller.name and request.tables.users.by_name(name) is None:
         return None
     return {
         "__typename": "Entity",
-        "id": gid("Entity", 1),
-        "name": ENTITY,
+        "id": gid("Entity", name),
+        "name": name,
         "entityType": "user",
         "isTeam": False,
         "available": False,
@@ -52,10 +70,26 @@ def entity(request: Request, args: Arguments) -> Node | None:
         "codeSavingEnabled": True,
         "defaultAccess": "PRIVATE",
         "isPaid": False,
-        "members": [],
-        "user": USER,
+        "members": [_member(name)],
+        "user": user_node(name),
         "organization": None,
         "xxhashDigestsEnabled": False,
+    }
+
+
+def _member(name: str) -> Node:
+    """A user as the only member of its entity."""
+    return {
+        "__typename": "Member",
+        "id": gid("Member", name),
+        "name": name,
+        "username": name,
+        "email": f"{name}@localhost",
+        "role": "admin",
+        "pending": False,
+        "accountType": "USER",
+        "photoUrl": None,
+        "apiKey": None,
     }
 
 
@@ -63,7 +97,7 @@ def server_info(request: Request, args: Arguments) -> Node:
     """The features that this server has of those that clients ask about."""
     return {
         "features": [{"name": name, "isEnabled": True} for name in FEATURES],
-        "cliVersionInfo": None,
+        "cliVersionInfo": {"max_cli_version": NEWEST},
         "latestLocalVersionInfo": None,
     }
 

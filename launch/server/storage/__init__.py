@@ -8,15 +8,34 @@ from launch.server.storage.artifacts import Artifacts
 from launch.server.storage.collections import Collections
 from launch.server.storage.files import Files
 from launch.server.storage.lines import Lines
+from launch.server.storage.manifests import Manifests
+from launch.server.storage.memberships import Memberships
 from launch.server.storage.points import Points
 from launch.server.storage.projects import Projects
+from launch.server.storage.rungs import Rungs
 from launch.server.storage.runs import Runs
 from launch.server.storage.store import SchemaError, Store
 from launch.server.storage.sweeps import Sweeps
+from launch.server.storage.users import Users
+from launch.server.storage.writers import Writers
 
 SCHEMA = tuple(
     concept.MIGRATIONS
-    for concept in (Projects, Sweeps, Agents, Runs, Points, Lines, Files, Collections, Artifacts)
+    for concept in (
+        Users,
+        Projects,
+        Sweeps,
+        Agents,
+        Runs,
+        Points,
+        Rungs,
+        Lines,
+        Files,
+        Collections,
+        Artifacts,
+        Memberships,
+        Manifests,
+    )
 )
 
 __all__ = ["SCHEMA", "SchemaError", "Store", "Tables", "open_store"]
@@ -26,15 +45,20 @@ class Tables:
     """Every concept's storage on one connection; lives inside a transaction of `Store`."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
+        self.users = Users(db)
         self.projects = Projects(db)
         self.sweeps = Sweeps(db)
         self.agents = Agents(db)
         self.runs = Runs(db)
         self.points = Points(db)
+        self.rungs = Rungs(db)
         self.lines = Lines(db)
         self.files = Files(db)
         self.collections = Collections(db)
         self.artifacts = Artifacts(db)
+        self.memberships = Memberships(db)
+        self.manifests = Manifests(db)
+        self.writers = Writers(db)
 
 
 def open_store(path: Path) -> Store[Tables]:

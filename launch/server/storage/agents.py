@@ -47,6 +47,21 @@ class Agents:
         ).fetchone()
         return row
 
+    def project_of(self, key: int) -> int | None:
+        """The id of the project that an agent works in; None if the agent is unknown."""
+        row = self._db.execute(
+            "SELECT sweeps.project_id FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE agents.id = ?",
+            (key,),
+        ).fetchone()
+        return None if row is None else int(row["project_id"])
+
+    def sweep_of(self, key: int) -> sqlite3.Row | None:
+        """The sweep of an agent, without noting a heartbeat; None if the agent is unknown."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT sweeps.* FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE agents.id = ?", (key,)
+        ).fetchone()
+        return row
+
     def dismissed(self, key: int) -> None:
         """Note that the agent has been told to exit."""
         self._db.execute("UPDATE agents SET done = 1 WHERE id = ?", (key,))

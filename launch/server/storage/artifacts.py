@@ -1,7 +1,7 @@
 """Versions of artifacts, what they hold, and which runs made and used them.
 
-A version is PENDING while its files arrive and COMMITTED once they are all here; it gets its number then. This
-module does not know where the bytes are: an entry names them by digest.
+A version is PENDING while its files arrive and COMMITTED once they are all here. This module does not know where
+the bytes are (an entry names them by digest), nor which collections a version is in (`memberships`).
 """
 
 import sqlite3
@@ -28,6 +28,8 @@ COLUMNS = frozenset(
         "history_step",
         "client_id",
         "sequence_client_id",
+        "distributed_id",
+        "ttl",
         "digest",
         "commit_hash",
         "updated_at",
@@ -82,7 +84,13 @@ class Artifacts:
             PRIMARY KEY (run_id, artifact_id, role)
         ) WITHOUT ROWID;
         CREATE INDEX lineage_by_artifact ON lineage(artifact_id, role);
-        """
+        """,
+        2: "CREATE INDEX entries_by_md5 ON entries(md5);",
+        4: """
+        ALTER TABLE artifacts ADD COLUMN distributed_id TEXT;
+        ALTER TABLE artifacts ADD COLUMN ttl INTEGER;
+        CREATE INDEX artifacts_by_ttl ON artifacts(created_at + ttl) WHERE ttl > 0 AND state = 'COMMITTED';
+        """,
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -112,61 +120,26 @@ class Artifacts:
         """The version with this id, in whatever state."""
         return self._one("artifacts.id = ?", (key,))
 
-    def by_digest(self, collection_id: int, digest: str) -> sqlite3.Row | None:
-        """The newest committed version with this digest."""
+    def by_distributed_id(self, collection_id: int, distributed_id: str) -> sqlite3.Row | None:
+        """The pending version that several runs make together."""
         return self._one(
-            "artifacts.collection_id = ? AND artifacts.digest = ? AND artifacts.state = 'COMMITTED'"
-            " ORDER BY version_index DESC LIMIT 1",
-            (collection_id, digest),
+            "artifacts.collection_id = ? AND artifacts.distributed_id = ? AND artifacts.state = 'PENDING'"
+            " ORDER BY artifacts.id DESC LIMIT 1",
+            (collection_id, distributed_id),
         )
-
-    def by_alias(self, collection_id: int, alias: str) -> sqlite3.Row | None:
-        """The committed version that an alias, a version (`v3`) or a digest names."""
-        row = self._one(
-            "artifacts.state = 'COMMITTED' AND artifacts.id ="
-            " (SELECT artifact_id FROM aliases WHERE collection_id = ? AND alias = ?)",
-            (collection_id, alias),
-        )
-        if row is None and alias[:1] == "v" and alias[1:].isascii() and alias[1:].isdigit() and len(alias) < 19:
-            row = self._one(
-                "artifacts.state = 'COMMITTED' AND artifacts.collection_id = ? AND version_index = ?",
-                (collection_id, int(alias[1:])),
-            )
-        return row if row is not None else self.by_digest(collection_id, alias)
 
     def by_client_id(self, client_id: str) -> sqlite3.Row | None:
         """The version that a client named with an id of its own."""
         return self._one("artifacts.client_id = ? ORDER BY artifacts.id DESC LIMIT 1", (client_id,))
 
-    def latest(self, collection_id: int) -> sqlite3.Row | None:
-        """The committed version with the highest number."""
-        return self._one(
-            "artifacts.collection_id = ? AND artifacts.state = 'COMMITTED' ORDER BY version_index DESC LIMIT 1",
-            (collection_id,),
-        )
-
-    def listed(self, collection_id: int) -> Sequence[sqlite3.Row]:
-        """The committed versions of a collection, newest first."""
-        return self._db.execute(
-            f"{_SELECT} WHERE artifacts.collection_id = ? AND artifacts.state = 'COMMITTED'"
-            " ORDER BY version_index DESC",
-            (collection_id,),
-        ).fetchall()
-
-    def commit(self, key: int, entries: Iterable[Entry]) -> int:
-        """Number a version and store what it holds; its number."""
+    def commit(self, key: int, number: int, entries: Iterable[Entry]) -> None:
+        """Store what a version holds and under which number it is in its own collection."""
         rows = list(entries)
         self._db.execute("DELETE FROM entries WHERE artifact_id = ?", (key,))
         self._db.executemany(
             "INSERT INTO entries (artifact_id, path, md5, size, ref) VALUES (?, ?, ?, ?, ?)",
             [(key, *row) for row in rows],
         )
-        row = self._db.execute(
-            "SELECT COALESCE(MAX(version_index), -1) + 1 AS number FROM artifacts WHERE collection_id ="
-            " (SELECT collection_id FROM artifacts WHERE id = ?)",
-            (key,),
-        ).fetchone()
-        number = int(row["number"])
         self.set(
             key,
             state=COMMITTED,
@@ -174,7 +147,22 @@ class Artifacts:
             file_count=len(rows),
             size=sum(size for _, _, size, _ in rows),
         )
-        return number
+
+    def delete(self, key: int) -> None:
+        """Delete a version: it is in no collection any more and has no alias. Its bytes stay."""
+        self._db.execute("DELETE FROM aliases WHERE artifact_id = ?", (key,))
+        self._db.execute("DELETE FROM memberships WHERE artifact_id = ?", (key,))
+        self.set(key, state=DELETED)
+
+    def expired(self, now: float) -> Sequence[int]:
+        """The versions whose time to live has ended. One that is linked elsewhere lives on, as with W&B."""
+        rows = self._db.execute(
+            "SELECT id FROM artifacts WHERE ttl > 0 AND state = 'COMMITTED' AND created_at + ttl < ?"
+            " AND NOT EXISTS (SELECT 1 FROM memberships WHERE artifact_id = artifacts.id"
+            "  AND memberships.collection_id <> artifacts.collection_id)",
+            (now,),
+        ).fetchall()
+        return [row["id"] for row in rows]
 
     def entries(self, key: int, offset: int = 0, limit: int = -1) -> Sequence[sqlite3.Row]:
         """A page of the files of a version, by path."""
@@ -189,6 +177,18 @@ class Artifacts:
             "SELECT path, md5, size, ref FROM entries WHERE artifact_id = ? AND path = ?", (key, path)
         ).fetchone()
         return row
+
+    def is_seen(self, md5: str, user_id: int) -> bool:
+        """Whether a user may see a version that holds these bytes."""
+        row = self._db.execute(
+            "SELECT 1 FROM entries JOIN artifacts ON artifacts.id = entries.artifact_id"
+            " JOIN collections ON collections.id = artifacts.collection_id"
+            " JOIN projects ON projects.id = collections.project_id WHERE entries.md5 = :md5 AND"
+            " (projects.user_id = :user OR EXISTS (SELECT 1 FROM members WHERE"
+            " members.project_id = projects.id AND members.user_id = :user)) LIMIT 1",
+            {"md5": md5, "user": user_id},
+        ).fetchone()
+        return row is not None
 
     def link(self, run_id: int, key: int, role: str) -> None:
         """Note that a run made or used a version."""
@@ -214,12 +214,16 @@ class Artifacts:
         return row
 
 
-_SELECT = (
-    "SELECT artifacts.*, collections.name AS collection_name, collections.type AS type,"
-    " collections.project_id AS project_id, projects.name AS project_name FROM artifacts"
-    " JOIN collections ON collections.id = artifacts.collection_id"
-    " JOIN projects ON projects.id = collections.project_id"
+FIELDS = (
+    "artifacts.*, collections.name AS collection_name, collections.type AS type,"
+    " collections.project_id AS project_id, projects.name AS project_name, users.name AS entity_name"
 )
+"""What a row of a version tells: its columns, and those of the collection that it was made in."""
+SOURCES = (
+    "JOIN collections ON collections.id = artifacts.collection_id"
+    " JOIN projects ON projects.id = collections.project_id JOIN users ON users.id = projects.user_id"
+)
+_SELECT = f"SELECT {FIELDS} FROM artifacts {SOURCES}"
 
 
 def _checked(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -110,6 +110,25 @@ class Lines:
             "SELECT key, kind, count, last FROM history_keys WHERE run_id = ? ORDER BY key", (run_id,)
         ).fetchall()
 
+    def keys_of(self, run_ids: Sequence[int]) -> Sequence[sqlite3.Row]:
+        """Each history key of these runs, with its kind and how many rows hold it."""
+        marks = ", ".join("?" * len(run_ids))
+        return self._db.execute(
+            f"SELECT run_id, key, kind, count FROM history_keys WHERE run_id IN ({marks}) ORDER BY run_id, key",
+            tuple(run_ids),
+        ).fetchall()
+
+    def ends(self, run_ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """For each run the number of its history lines (as `count`) and its last step (as `last_step`)."""
+        marks = ", ".join("?" * len(run_ids))
+        rows = self._db.execute(
+            "SELECT id, (SELECT MAX(line) + 1 FROM lines WHERE run_id = runs.id AND stream = 'history'),"
+            " (SELECT MAX(step) FROM lines WHERE run_id = runs.id AND stream = 'history')"
+            f" FROM runs WHERE id IN ({marks})",
+            tuple(run_ids),
+        ).fetchall()
+        return {key: (count or 0, -1 if step is None else step) for key, count, step in rows}
+
     def clear(self, run_id: int) -> None:
         """Forget all lines: the run starts over."""
         self._db.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))

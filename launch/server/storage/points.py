@@ -1,4 +1,6 @@
-"""The points of grid sweeps and who holds them: each is handed out once, and once more only if its run is lost.
+"""The points of sweeps and who holds them: each is handed out once, and once more only if its run is lost.
+
+The points of a grid are stored with the sweep, those of other methods one at a time, when they are drawn.
 
     pending ──claim──▶ claimed ──end──▶ ended
        ▲                  │
@@ -43,7 +45,8 @@ class Points:
         CREATE UNIQUE INDEX points_by_run ON points(run_id) WHERE run_id IS NOT NULL;
         CREATE INDEX points_by_lease ON points(lease_until) WHERE state = 'claimed';
         CREATE INDEX points_by_agent ON points(agent_id) WHERE state = 'claimed';
-        """
+        """,
+        3: "ALTER TABLE points ADD COLUMN coordinates TEXT;",
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -55,6 +58,31 @@ class Points:
             "INSERT INTO points (sweep_id, idx, args) VALUES (?, ?, ?)",
             ((sweep_id, index, text) for index, text in enumerate(args)),
         )
+
+    def append(self, sweep_id: int, index: int, args: str, coordinates: str) -> None:
+        """Store a point that was drawn, and the coordinates (a JSON list) that the sampler knows it by.
+
+        Raises:
+            sqlite3.IntegrityError: there is a point of this number.
+        """
+        self._db.execute(
+            "INSERT INTO points (sweep_id, idx, args, coordinates) VALUES (?, ?, ?, ?)",
+            (sweep_id, index, args, coordinates),
+        )
+
+    def drawn(self, sweep_id: int) -> int:
+        """How many points of a sweep are stored, which is the number of the next one."""
+        row = self._db.execute("SELECT MAX(idx) FROM points WHERE sweep_id = ?", (sweep_id,)).fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
+    def trials(self, sweep_id: int) -> Sequence[sqlite3.Row]:
+        """Every drawn point: coordinates, state, and the state and summary of the run that holds or ended it."""
+        return self._db.execute(
+            "SELECT points.coordinates, points.state, runs.state AS run_state, runs.summary FROM points"
+            " LEFT JOIN runs ON runs.id = points.run_id"
+            " WHERE points.sweep_id = ? AND points.coordinates IS NOT NULL ORDER BY points.idx",
+            (sweep_id,),
+        ).fetchall()
 
     def next_pending(self, sweep_id: int) -> sqlite3.Row | None:
         """The first point that nobody holds, at the same cost whatever the size of the grid.

@@ -70,7 +70,8 @@ class Runs:
         CREATE INDEX runs_by_sweep ON runs(sweep_id, id);
         CREATE INDEX runs_by_agent ON runs(agent_id);
         CREATE INDEX runs_alive ON runs(heartbeat_at) WHERE state IN ('pending', 'running');
-        """
+        """,
+        4: "CREATE INDEX runs_by_project ON runs(project_id, id);",
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -127,18 +128,30 @@ class Runs:
         return [row["id"] for row in rows]
 
     def listed(
-        self, where: Filter, order: str = "id ASC", offset: int = 0, limit: int = -1
+        self, where: Filter, order: str = "runs.id ASC", offset: int = 0, limit: int = -1
     ) -> Sequence[sqlite3.Row]:
-        """Runs that meet a condition. `order` is SQL made by this package, never a user's text."""
+        """Runs that meet a condition. `order` is SQL made by this package, never a user's text.
+
+        The page is cut from the ids before any config or summary is read: rows are large, and most are not on it.
+        """
         condition, values = where
+        page = f"SELECT runs.id FROM {_source(condition)} WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
         return self._db.execute(
-            f"{_SELECT} WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?", (*values, limit, offset)
+            f"{_SELECT} WHERE runs.id IN ({page}) ORDER BY {order}", (*values, limit, offset)
         ).fetchall()
+
+    def by_ids(self, keys: Sequence[int]) -> Sequence[sqlite3.Row]:
+        """The runs with these ids that are still here, in this order."""
+        marks = ", ".join("?" * len(keys))
+        found = self._db.execute(f"{_SELECT} WHERE runs.id IN ({marks})", tuple(keys)).fetchall()
+        rows = {row["id"]: row for row in found}
+        return [rows[key] for key in keys if key in rows]
 
     def count(self, where: Filter) -> int:
         """The number of runs that meet a condition."""
         condition, values = where
-        row = self._db.execute(f"SELECT COUNT(*) FROM runs WHERE {condition}", tuple(values)).fetchone()
+        sql = f"SELECT COUNT(*) FROM {_source(condition)} WHERE {condition}"
+        row = self._db.execute(sql, tuple(values)).fetchone()
         return int(row[0])
 
     def states(self, sweep_id: int) -> dict[str, int]:
@@ -158,9 +171,15 @@ class Runs:
 
 
 _SELECT = (
-    "SELECT runs.*, projects.name AS project_name, sweeps.name AS sweep_name FROM runs"
-    " JOIN projects ON projects.id = runs.project_id LEFT JOIN sweeps ON sweeps.id = runs.sweep_id"
+    "SELECT runs.*, projects.name AS project_name, users.name AS entity_name, sweeps.name AS sweep_name FROM runs"
+    " JOIN projects ON projects.id = runs.project_id JOIN users ON users.id = projects.user_id"
+    " LEFT JOIN sweeps ON sweeps.id = runs.sweep_id"
 )
+
+
+def _source(condition: str) -> str:
+    """The runs, with their sweeps only if a condition looks at them."""
+    return "runs LEFT JOIN sweeps ON sweeps.id = runs.sweep_id" if "sweeps." in condition else "runs"
 
 
 def _checked(columns: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -70,6 +70,8 @@ class Store(Generic[T]):
         path: the database file; made if it does not exist.
         schema: the migration steps of every concept.
         tables: makes the storage objects of one connection.
+
+    `commits` counts the transactions that were written since it was opened.
     """
 
     def __init__(self, path: Path, schema: Sequence[Steps], tables: Callable[[sqlite3.Connection], T]) -> None:
@@ -79,6 +81,7 @@ class Store(Generic[T]):
         self._lock = threading.Lock()
         self._idle: list[tuple[sqlite3.Connection, T]] = []
         self._closed = False
+        self.commits = 0
         connection = self._connect()
         try:
             migrate(connection, schema)
@@ -112,6 +115,7 @@ class Store(Generic[T]):
             try:
                 yield tables
                 connection.execute("COMMIT")
+                self.commits += 1
             except BaseException as error:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -175,6 +179,7 @@ def migrate(connection: sqlite3.Connection, schema: Sequence[Steps]) -> None:
             f"this database has schema {version}, newer than the {latest} that this version of Sashiko knows: "
             "update Sashiko, or serve another folder"
         )
+    connection.execute("PRAGMA foreign_keys = OFF")  # a table that is rebuilt must not take its children along
     for number in range(version + 1, latest + 1):
         statements = [steps[number] for steps in schema if number in steps]
         script = "\n".join(["BEGIN IMMEDIATE;", *statements, f"PRAGMA user_version = {number};", "COMMIT;"])
@@ -184,3 +189,4 @@ def migrate(connection: sqlite3.Connection, schema: Sequence[Steps]) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    connection.execute("PRAGMA foreign_keys = ON")

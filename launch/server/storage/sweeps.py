@@ -9,6 +9,8 @@ from launch.server.storage.store import Steps
 
 RUNNING, PAUSED, FINISHED, CANCELED = "RUNNING", "PAUSED", "FINISHED", "CANCELED"
 STATES = (RUNNING, PAUSED, FINISHED, CANCELED)
+NO_END = -1
+"""The size of a sweep that draws points for as long as agents ask."""
 
 
 class Sweeps:
@@ -33,7 +35,8 @@ class Sweeps:
             updated_at REAL NOT NULL,
             UNIQUE (project_id, name)
         );
-        """
+        """,
+        3: "ALTER TABLE sweeps ADD COLUMN watched INTEGER NOT NULL DEFAULT 0;",
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -84,6 +87,13 @@ class Sweeps:
         """Store a new state."""
         self._db.execute("UPDATE sweeps SET state = ?, updated_at = ? WHERE id = ?", (state, time.time(), key))
 
+    def finish(self, key: int) -> None:
+        """Finish a sweep that runs or waits: no new runs are handed out, those that run go on to their end."""
+        self._db.execute(
+            "UPDATE sweeps SET state = ?, updated_at = ? WHERE id = ? AND state IN (?, ?)",
+            (FINISHED, time.time(), key, RUNNING, PAUSED),
+        )
+
     def rename(self, key: int, display_name: str | None, description: str | None) -> None:
         """Store a display name or a description; None leaves the old one."""
         self._db.execute(
@@ -93,10 +103,12 @@ class Sweeps:
         )
 
     def finish_if_done(self, key: int) -> bool:
-        """Finish a running sweep whose points have all ended; whether it did."""
+        """Finish a running sweep whose points have all been stored and have ended; whether it did."""
         cursor = self._db.execute(
             "UPDATE sweeps SET state = ?, updated_at = ? WHERE id = ? AND state = ? AND NOT EXISTS"
-            " (SELECT 1 FROM points WHERE sweep_id = sweeps.id AND state IN ('pending', 'claimed'))",
-            (FINISHED, time.time(), key, RUNNING),
+            " (SELECT 1 FROM points WHERE sweep_id = sweeps.id AND state IN ('pending', 'claimed'))"
+            " AND (method = 'grid' OR size <> ? AND size <="
+            "  (SELECT MAX(idx) + 1 FROM points WHERE sweep_id = sweeps.id))",
+            (FINISHED, time.time(), key, RUNNING, NO_END),
         )
         return cursor.rowcount > 0

@@ -28,6 +28,7 @@ class Reply:
 class Client:
     app: ASGIApp
     host: str = "127.0.0.1:8765"
+    peer: str = "127.0.0.1"
 
     def get(self, url: str, **more: Any) -> Reply:
         return self.request("GET", url, **more)
@@ -57,7 +58,7 @@ class Client:
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
             "path": unquote(parts.path), "raw_path": parts.path.encode(), "root_path": "",
-            "query_string": parts.query.encode(), "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8765),
+            "query_string": parts.query.encode(), "client": (self.peer, 1), "server": ("127.0.0.1", 8765),
             "headers": [(name.lower().encode(), value.encode()) for name, value in names.items()],
         }  # fmt: skip
         incoming: list[Message] = [

@@ -10,7 +10,8 @@ from launch.server.filters import compile_filter, lookup, same, sort_rows, sql_o
 
 ROW = {
     "id": 1, "name": "abc", "display_name": "run-1", "state": "finished", "sweep_name": "s1", "group_name": None,
-    "job_type": "train", "tags": '["a","b"]', "notes": None, "description": None, "host": "h", "project_name": "p",
+    "job_type": "train", "tags": '["a","b"]', "notes": None, "description": None, "host": "h",
+    "commit_hash": "f00", "project_name": "p", "entity_name": "local",
     "created_at": 1_700_000_000.0, "heartbeat_at": 1_700_000_100.0,
     "config": json.dumps({
         "lr": {"value": 0.5, "desc": None}, "n": {"value": 0}, "on": {"value": True}, "none": {"value": None},
@@ -55,6 +56,17 @@ def accepts(query: Any, row: Any = ROW) -> bool:
         {"tags": {"$ne": "z"}},
         {"$nor": [{"state": "failed"}, {"tags": "z"}]},
         {"display_name": {"$regex": "^run-"}},
+        {"created_at": {"$gte": "2023-11-14", "$lt": "2023-11-15T00:00:00Z"}},
+        {"created_at": {"$gt": "2023-11-14T22:13:19"}},
+        {"createdAt": "2023-11-14T23:13:20+01:00"},
+        {"heartbeat_at": {"$in": ["2023-11-14T22:15:00Z"]}},
+        {"created_at": {"$exists": True}},
+        {"created_at": {"$not": {"$lt": "2023-11-14T22:13:20Z"}}},
+        {"$not": {"created_at": {"$gt": "2024-01-01"}}},
+        {"display_name": {"$regex": "^RUN-", "$options": "i"}},
+        {"tags": {"$regex": "^a$"}},
+        {"summaryMetrics.loss": 0.25},
+        {"duration": {"$gte": 100}},
         {"group": None},
         {"group": {"$exists": False}},
         {"config.lr": {"$exists": True}},

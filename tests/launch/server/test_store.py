@@ -102,3 +102,39 @@ def test_columns_that_do_not_exist_are_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="no column"):
             tables.artifacts.set(1, nonsense=1)
     store.close()
+
+
+def test_a_file_of_the_first_version_is_opened_and_loses_nothing(tmp_path: Path) -> None:
+    """`schema_1.sql` is the dump of a database that the first version wrote: a sweep, a run, rows, an artifact."""
+    file = tmp_path / "server.db"
+    connection = sqlite3.connect(file)
+    connection.executescript((Path(__file__).parent / "schema_1.sql").read_text())
+    connection.close()
+    store = open_store(file)
+    try:
+        with store.write() as tables:
+            project = tables.projects.by_name("p")
+            assert project is not None
+            assert (project["entity"], project["runs_made"]) == ("local", 1)
+            run = tables.runs.by_id(1)
+            assert run is not None
+            assert (run["project_name"], run["entity_name"], run["state"]) == ("p", "local", "finished")
+            assert tables.lines.texts(1, "history") == ['{"_step":0,"loss":2.0}', '{"_step":1,"loss":1.5}']
+            assert tables.points.counts(1) == {"pending": 2, "claimed": 0, "ended": 1}
+            version = tables.artifacts.by_id(1)
+            assert version is not None
+            shown = (version["collection_name"], version["version_index"], version["state"])
+            assert shown == ("set", 0, "COMMITTED")
+            assert [row["path"] for row in tables.artifacts.entries(1)] == ["x.txt"]
+            assert tables.projects.make("p", tables.users.add("ana"))[1] is True
+    finally:
+        store.close()
+    connection = sqlite3.connect(file)
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    fresh = sqlite3.connect(":memory:")
+    migrate(fresh, SCHEMA)
+    query = "SELECT type, name, replace(replace(sql, '\"', ''), ' ', '') FROM sqlite_master ORDER BY type, name"
+    assert connection.execute(query).fetchall() == fresh.execute(query).fetchall()
+    connection.close()
+    fresh.close()

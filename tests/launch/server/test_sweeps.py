@@ -324,9 +324,10 @@ MAKE = 'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("method: bayes\nparameters: {x: {min: 0.0, max: 1.0}}", "grid sweeps only so far"),
-        ("method: random\nparameters: {x: {values: [1]}}", "grid sweeps only so far"),
-        ("method: grid\nparameters: {x: {min: 0, max: 1}}", "parameters.x"),
+        ("method: bayes\nparameters: {x: {min: 0.0, max: 1.0}}", "metric: is missing; bayes needs"),
+        ("method: random\nparameters: {x: {min: 2, max: 1}}", "parameters.x.min: is 2"),
+        ("method: grid\nparameters: {x: {min: 0.0, max: 1}}", "parameters.x.min: is 0.0"),
+        ("method: grid\nrun_cap: 0\nparameters: {x: {value: 1}}", "run_cap: is 0"),
         ("method: grid\nparametres: {x: {values: [1]}}", "parametres"),
         ("not: [closed", "YAML"),
         (None, "definition"),

@@ -1,0 +1,77 @@
+"""The next point of a sweep that draws its points, made before anybody is kept waiting.
+
+A Bayesian suggestion takes longer than a claim may hold the database. So it is computed from a snapshot, and
+claimed afterwards in a short transaction; meanwhile the other agents of the same sweep wait for their turn, or
+they would get the same point. This module does not hand points out: `dispatch` does.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from launch.server.search.definition import Search, read_search
+from launch.server.search.samplers import Trial, draw, seed_of
+from launch.server.storage import Tables, points, sweeps
+from launch.server.storage.runs import FINISHED
+from launch.server.storage.store import Turn
+from launch.server.wire import dumps
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A point that was drawn and is not stored yet: its number, its parameters and its coordinates, as JSON."""
+
+    index: int
+    args: str
+    coordinates: str
+
+
+class Turns:
+    """One turn a sweep, granted in the order of asking."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._turns: dict[int, Turn] = {}
+
+    @contextmanager
+    def of(self, sweep_id: int) -> Iterator[None]:
+        """Alone with a sweep. Not reentrant."""
+        with self._guard:
+            turn = self._turns.setdefault(sweep_id, Turn())
+        with turn:
+            yield
+
+
+def drawing_sweep(tables: Tables, agent_id: int, run_state: Mapping[str, Any]) -> int | None:
+    """The id of the agent's sweep if the agent is free and the sweep has to draw a point for it, else None."""
+    sweep = tables.agents.sweep_of(agent_id)
+    if sweep is None or sweep["method"] == "grid" or sweep["state"] != sweeps.RUNNING or any(run_state.values()):
+        return None
+    key = int(sweep["id"])
+    full = sweep["size"] != sweeps.NO_END and tables.points.drawn(key) >= sweep["size"]
+    return None if full or tables.points.next_pending(key) is not None else key
+
+
+def propose(tables: Tables, sweep_id: int) -> Proposal | None:
+    """Draw the next point of a sweep, from what the database holds; None for a sweep that is gone or a grid."""
+    sweep = tables.sweeps.by_id(sweep_id)
+    search = None if sweep is None else read_search(sweep["config"])
+    if sweep is None or search is None or search.space is None:
+        return None
+    index = tables.points.drawn(sweep_id)
+    trials = [_trial(search, row) for row in tables.points.trials(sweep_id)] if sweep["method"] == "bayes" else []
+    coordinates = draw(sweep["method"], search.space, seed_of(sweep["name"], index), trials)
+    return Proposal(index, dumps(search.space.point(coordinates)), dumps(coordinates))
+
+
+def _trial(search: Search, row: sqlite3.Row) -> Trial:
+    coordinates = json.loads(row["coordinates"])
+    if row["state"] != points.ENDED:
+        return Trial(coordinates, "open")
+    summary = json.loads(row["summary"] or "{}") if row["run_state"] == FINISHED else {}
+    loss = search.metric.loss(summary) if search.metric is not None and isinstance(summary, dict) else None
+    return Trial(coordinates, "ended", loss)

@@ -1,0 +1,80 @@
+"""What a run's rows mean for its sweep: it goes on, it is stopped early, or the sweep has reached its target.
+
+Called in the transaction that stores the rows, and with each heartbeat of an agent. Only sweeps that say
+`early_terminate` or `metric.target` cost anything here. This module does not know how a process is told to stop.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from launch.server.search.definition import Search, read_search
+from launch.server.storage import Tables, lines, runs
+
+
+def rows_came(tables: Tables, run: sqlite3.Row, first_line: int | None, summary: str | None) -> None:
+    """Take in history from line `first_line` on, and a summary; a sweep whose target is reached is finished."""
+    search = watched(tables, run["sweep_id"])
+    if search is None or search.metric is None:
+        return
+    if summary is not None and search.metric.is_reached(_parsed(summary)):
+        tables.sweeps.finish(run["sweep_id"])
+    if first_line is not None and search.hyperband is not None:
+        _count(tables, run, search, first_line)
+
+
+def judge(tables: Tables, run: sqlite3.Row) -> bool:
+    """Whether a run is to stop now because others of its sweep were better; if so, this is noted in the run."""
+    search = watched(tables, run["sweep_id"])
+    if search is None or search.hyperband is None or run["state"] != runs.RUNNING or run["stop_requested"]:
+        return False
+    rule = search.hyperband
+    progress = tables.rungs.progress(run["id"])
+    band = None if progress is None else rule.reached(progress["count"])
+    if progress is None or band is None:
+        return False
+    loss = tables.rungs.loss(run["id"], band) if rule.strict else progress["best"]
+    threshold = tables.rungs.ranked(run["sweep_id"], band, rule.place(tables.rungs.count(run["sweep_id"], band)))
+    if loss is None or threshold is None or loss <= threshold:
+        return False
+    tables.runs.set(run["id"], stop_requested=1)
+    return True
+
+
+def watched(tables: Tables, sweep_id: int | None) -> Search | None:
+    """The definition of a sweep whose runs have to be looked at; None for every other."""
+    sweep = None if sweep_id is None else tables.sweeps.by_id(sweep_id)
+    return read_search(sweep["config"]) if sweep is not None and sweep["watched"] else None
+
+
+def _count(tables: Tables, run: sqlite3.Row, search: Search, first_line: int) -> None:
+    """Go on counting iterations where the last rows ended; from the start if rows were sent once more."""
+    metric, rule = search.metric, search.hyperband
+    progress = tables.rungs.progress(run["id"])
+    if progress is not None and first_line < progress["lines"]:
+        tables.rungs.clear(run["id"])
+        progress = None
+    start, count, best = (
+        (0, 0, None) if progress is None else (progress[key] for key in ("lines", "count", "best"))
+    )
+    if metric is None or rule is None:
+        return
+    for row in tables.lines.page(run["id"], lines.HISTORY, start, -1):
+        start = row["line"] + 1
+        loss = metric.loss(_parsed(row["text"]))
+        if loss is None:
+            continue
+        count += 1
+        best = loss if best is None else min(best, loss)
+        if count in rule.bands:
+            tables.rungs.add(run["id"], run["sweep_id"], count, loss)
+    tables.rungs.note(run["id"], lines=start, count=count, best=best)
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,162 @@
+"""Looking after a served folder, whether or not its server runs: back it up, verify it, prune it.
+
+A backup is itself a folder that can be served. Files are named by their content and never change, so those that a
+backup already holds are not copied again, and a snapshot of the database taken first names only files that are
+already there. This module does not know HTTP.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from framework.errors import SashikoError
+from launch.server.process import KEY_FILE, SECRET_FILE
+
+DATABASE, BLOBS = "server.db", "blobs"
+CHUNK = 1 << 20
+YOUNG_SECONDS = 24 * 3600.0
+"""Files that no row names are left alone for so long: their upload may have only just begun to be used."""
+REFERENCES = (
+    "SELECT md5, size, 'file ' || run_files.name || ' of run ' || runs.name AS what FROM run_files"
+    " JOIN runs ON runs.id = run_files.run_id"
+    " UNION ALL SELECT md5, entries.size, entries.path || ' of ' || collections.name || ':v' || version_index"
+    " FROM entries JOIN artifacts ON artifacts.id = entries.artifact_id"
+    " JOIN collections ON collections.id = artifacts.collection_id"
+    " WHERE md5 IS NOT NULL AND artifacts.state = 'COMMITTED'"
+    " UNION ALL SELECT manifest_md5, NULL, 'the manifest of ' || collections.name || ':v' || version_index"
+    " FROM artifacts JOIN collections ON collections.id = artifacts.collection_id"
+    " WHERE manifest_md5 IS NOT NULL AND artifacts.state = 'COMMITTED'"
+)
+"""Every file that a row names: its digest, its size where it is known, and what it is."""
+
+
+class NothingServed(SashikoError):
+    """The folder holds no database of a server."""
+
+
+@dataclass
+class Report:
+    """What `verify` found: how much is there, and what is wrong with it."""
+
+    files: int = 0
+    size: int = 0
+    unused: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def backup(directory: Path, destination: Path) -> tuple[int, int]:
+    """Copy a served folder, also while it is served; how many files were copied, and their bytes.
+
+    Raises:
+        NothingServed: `directory` holds no database.
+        OSError: the destination cannot be written.
+    """
+    with _database(directory) as source:
+        destination.mkdir(parents=True, exist_ok=True)
+        destination.chmod(0o700)
+        fresh = destination / f"{DATABASE}.new"
+        fresh.unlink(missing_ok=True)
+        with contextlib.closing(sqlite3.connect(fresh)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            digests = [row[0] for row in copy.execute(f"SELECT DISTINCT md5 FROM ({REFERENCES})")]
+    files = size = 0
+    for digest in digests:
+        copied = _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest)
+        files, size = files + (copied is not None), size + (copied or 0)
+    for name in (KEY_FILE, SECRET_FILE):
+        if (directory / name).exists():
+            _copy(directory / name, destination / name, again=True)
+    for leftover in ("-wal", "-shm"):
+        (destination / f"{DATABASE}{leftover}").unlink(missing_ok=True)
+    fresh.replace(destination / DATABASE)
+    return files, size
+
+
+def verify(directory: Path) -> Report:
+    """Read every file and every row: each digest, each size, the database's own structure.
+
+    Raises:
+        NothingServed: `directory` holds no database.
+    """
+    report = Report()
+    with _database(directory) as db:
+        for (line,) in db.execute("PRAGMA integrity_check"):
+            if line != "ok":
+                report.problems.append(f"{DATABASE}: {line}")
+        for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
+            report.problems.append(f"{DATABASE}: row {row} of {table} names a row of {parent} that is gone")
+        named = db.execute(REFERENCES).fetchall()
+    sizes = {}
+    for path in _files(directory):
+        sizes[path.name] = path.stat().st_size
+        report.files, report.size = report.files + 1, report.size + sizes[path.name]
+        if _md5(path) != path.name:
+            report.problems.append(f"{path}: its content has another digest than its name says")
+    for digest, size, what in named:
+        if digest not in sizes:
+            report.problems.append(f"{what}: its content ({digest}) is missing")
+        elif size is not None and sizes[digest] != size:
+            report.problems.append(f"{what}: {sizes[digest]} bytes, {size} were noted")
+    report.unused = len(sizes.keys() - {digest for digest, _, _ in named})
+    return report
+
+
+def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]:
+    """Delete the files that nothing names any more; how many, and their bytes.
+
+    Raises:
+        NothingServed: `directory` holds no database.
+    """
+    before = time.time() - older_than
+    old = [path for path in _files(directory) if path.stat().st_mtime < before]
+    with _database(directory) as db:
+        named = {row[0] for row in db.execute(f"SELECT DISTINCT md5 FROM ({REFERENCES})")}
+        named |= {row[0] for row in db.execute("SELECT manifest_md5 FROM artifacts WHERE state = 'PENDING'")}
+    files = size = 0
+    for path in old:
+        if path.name not in named:
+            files, size = files + 1, size + path.stat().st_size
+            path.unlink()
+    return files, size
+
+
+@contextlib.contextmanager
+def _database(directory: Path) -> Iterator[sqlite3.Connection]:
+    path = directory / DATABASE
+    if not path.is_file():
+        raise NothingServed(f"{directory} holds no {DATABASE}: it was never served")
+    with contextlib.closing(sqlite3.connect(path, timeout=20)) as db:
+        db.execute("PRAGMA query_only = ON")
+        yield db
+
+
+def _files(directory: Path) -> Iterator[Path]:
+    yield from (path for path in (directory / BLOBS).glob("??/*") if path.is_file())
+
+
+def _md5(path: Path) -> str:
+    digest = hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _copy(source: Path, target: Path, *, again: bool = False) -> int | None:
+    """Copy a file, whole or not at all; its size, or None where the target already has it."""
+    if not again and target.exists() and target.stat().st_size == source.stat().st_size:
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f"{target.name}.{os.getpid()}.new")
+    shutil.copy2(source, beside)
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    beside.replace(target)
+    return target.stat().st_size

@@ -1,0 +1,218 @@
+"""sashiko serve: the embedded server as a command, its users, and the care of its folder."""
+
+import secrets
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from framework.errors import ConfigError, Problem, RunsFailed, TrackerError
+
+if TYPE_CHECKING:
+    from launch.server.storage import Tables
+
+T = TypeVar("T")
+app = typer.Typer(invoke_without_command=True, no_args_is_help=False, rich_markup_mode=None)
+users = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(users, name="user", help="The people who may use the server besides its owner, and their keys.")
+
+DEFAULT_DIRECTORY = Path(".sashiko")
+LAB_RATE = 100.0
+KEY_BYTES = 20
+RESERVED = frozenset(
+    {"graphql", "files", "storage", "artifacts", "artifactsv2", "healthz", "static", "authorize", "sdk", "local"}
+)
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user, and of its entity.")]
+ReadOnlyOption = Annotated[bool, typer.Option("--read-only", help="A key that can change nothing.")]
+
+
+@app.callback()
+def serve(
+    context: typer.Context,
+    directory: Annotated[Path, typer.Option("--dir", help="Folder of the embedded server.")] = DEFAULT_DIRECTORY,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for a lab.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8765,
+    url: Annotated[
+        str, typer.Option(help="How others reach it, behind a proxy or by name: https://wandb.lab.example")
+    ] = "",
+    certificate: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="TLS certificate chain, PEM.")
+    ] = None,
+    private_key: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="Its private key, PEM.")
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0, help="Requests a second and key before they wait; 0: no limit (a lab: 100)."),
+    ] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the server that runs in the folder.")] = False,
+) -> None:
+    """Run the embedded W&B server of a folder in the foreground; or look after the folder and its users."""
+    context.obj = directory
+    if context.invoked_subcommand is not None:
+        return
+    from launch import server, tracker
+
+    if stop:
+        pid = tracker.stop(directory)
+        typer.echo(f"stopped the server of {directory} (pid {pid})")
+        return
+    if (certificate is None) != (private_key is None):
+        raise ConfigError([Problem("--certificate", "TLS needs both --certificate and --private-key")])
+    address = server.Address(host, port, certificate, private_key, url.rstrip("/") or None)
+    lab = not address.is_loopback or address.public is not None
+    chosen = (LAB_RATE if lab else 0.0) if rate is None else rate
+    options = replace(server.ServeOptions.from_environment(), lab=lab, rate=chosen)
+
+    def ready(info: server.ServerInfo) -> None:
+        typer.echo(f"serving {info.directory} at {info.url} (listening on port {info.port})")
+        if lab:
+            where = address.public or f"{address.scheme}://THIS-MACHINE:{info.port}"
+            typer.echo(f"others log in with: wandb login --host {where}, and the key of their user")
+        typer.echo(f'point a shell at it with: eval "$(sashiko env --dir {directory})"')
+
+    server.serve(directory, address=address, on_ready=ready, options=options)
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    to: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; a folder that can be served itself.")],
+) -> None:
+    """Copy the folder, also while it is served. Into a folder with a backup only what is new is copied."""
+    from launch.server import upkeep
+
+    files, size = upkeep.backup(context.obj, to)
+    typer.echo(f"backed up {context.obj} to {to}: the database, and {files} new files ({size / 1e6:.1f} MB)")
+
+
+@app.command()
+def verify(context: typer.Context) -> None:
+    """Read everything in the folder and check each digest, size and row. Exit code 1 if anything is wrong."""
+    from launch.server import upkeep
+
+    report = upkeep.verify(context.obj)
+    for problem in report.problems:
+        typer.echo(f"wrong: {problem}", err=True)
+    typer.echo(f"{report.files} files ({report.size / 1e6:.1f} MB), {report.unused} of them not named by anything")
+    if report.problems:
+        raise RunsFailed(f"{len(report.problems)} problems in {context.obj}")
+    typer.echo("all digests, sizes and rows are right")
+
+
+@app.command()
+def prune(context: typer.Context) -> None:
+    """Delete the bytes of deleted runs and artifacts that nothing else needs, once they are a day old."""
+    from launch.server import upkeep
+
+    files, size = upkeep.prune(context.obj)
+    typer.echo(f"deleted {files} files ({size / 1e6:.1f} MB)")
+
+
+@users.command("add")
+def add_user(context: typer.Context, name: NameArgument, read_only: ReadOnlyOption = False) -> None:
+    """Add a user and print its key, this once: only a hash of it is kept."""
+
+    def add(tables: "Tables") -> str:
+        if tables.users.by_name(_checked(name)) is not None:
+            raise TrackerError(f"there is a user {name} already; a further key: sashiko serve user key {name}")
+        return _new_key(tables, tables.users.add(name), read_only=read_only)
+
+    typer.echo(f"user {name}; key, shown this once: {_change(context, add)}")
+
+
+@users.command("key")
+def add_key(context: typer.Context, name: NameArgument, read_only: ReadOnlyOption = False) -> None:
+    """Print a further key of a user, this once."""
+
+    def add(tables: "Tables") -> str:
+        return _new_key(tables, _user(tables, name), read_only=read_only)
+
+    typer.echo(f"user {name}; key, shown this once: {_change(context, add)}")
+
+
+@users.command("revoke")
+def revoke(
+    context: typer.Context,
+    name: NameArgument,
+    ending: Annotated[str | None, typer.Argument(help="Its last four characters; all keys if left out.")] = None,
+) -> None:
+    """Take back the keys of a user, or one of them. The user's projects stay."""
+    gone = _change(context, lambda tables: tables.users.drop_keys(_user(tables, name), ending))
+    typer.echo(f"user {name}: {gone} key{'' if gone == 1 else 's'} taken back")
+
+
+@users.command("list")
+def list_users(context: typer.Context) -> None:
+    """List the users with the ends of their keys."""
+    from launch.show import print_rows
+
+    rows = _change(context, lambda tables: list(tables.users.listed()))
+    if not rows:
+        typer.echo("no users yet: sashiko serve user add NAME")
+        return
+    print_rows([{"user": row["name"], "projects": row["projects"], "keys": row["hints"] or "-"} for row in rows])
+
+
+@users.command("share")
+def share(
+    context: typer.Context,
+    project: Annotated[str, typer.Argument(metavar="ENTITY/PROJECT")],
+    name: NameArgument,
+    role: Annotated[str, typer.Option("--role", help="read, write, or none to take it back.")] = "read",
+) -> None:
+    """Let a user read or write a project of another one."""
+    if role not in ("read", "write", "none"):
+        raise ConfigError([Problem("--role", f"must be read, write or none, not {role!r}")])
+
+    def change(tables: "Tables") -> None:
+        entity, _, short = project.partition("/")
+        owner = tables.users.by_name(entity)
+        found = tables.projects.by_name(short, owner["id"]) if owner is not None else None
+        if found is None:
+            raise TrackerError(f"there is no project {project}; a project is made by its first run or sweep")
+        tables.projects.share(found["id"], _user(tables, name), None if role == "none" else role)
+
+    _change(context, change)
+    typer.echo(f"{name}: {role} on {project}")
+
+
+def _change(context: typer.Context, work: "Callable[[Tables], T]") -> T:
+    from launch.server import mounts
+    from launch.server.storage import open_store
+
+    directory: Path = context.obj
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    mounts.check(directory)
+    store = open_store(directory / "server.db")
+    try:
+        with store.write() as tables:
+            return work(tables)
+    finally:
+        store.close()
+
+
+def _user(tables: "Tables", name: str) -> int:
+    row: sqlite3.Row | None = tables.users.by_name(name)
+    if row is None or name == "local":
+        known = ", ".join(item["name"] for item in tables.users.listed()) or "none yet"
+        raise TrackerError(f"there is no user {name!r}; users: {known}")
+    return int(row["id"])
+
+
+def _new_key(tables: "Tables", user_id: int, *, read_only: bool) -> str:
+    key = secrets.token_hex(KEY_BYTES)
+    tables.users.add_key(user_id, key, read_only=read_only)
+    return key
+
+
+def _checked(name: str) -> str:
+    good = 0 < len(name) <= 64 and name.isascii() and name.replace("-", "").replace("_", "").isalnum()
+    if not good or name.lower() in RESERVED:
+        message = f"must be letters, digits, - and _ (at most 64), and none of {', '.join(sorted(RESERVED))}"
+        raise ConfigError([Problem("NAME", f"{message}; not {name!r}")])
+    return name

@@ -1,0 +1,110 @@
+"""Hostile input: no 5xx, no hang, no growth without bound, nothing written where it does not belong."""
+
+import json
+import logging
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from launch.server import upkeep
+from launch.server.services import Services
+from tests.launch.server.asgi import Client, Reply
+from tests.launch.server.conftest import KEY
+from tests.launch.server.hostile import Attack, Attacker, basic
+
+SEED = 11
+REQUESTS = 20_000
+SLOW_SECONDS = 5.0
+MOST_GROWTH_MB = 150
+
+
+def send(client: Client, attack: Attack) -> Reply:
+    return client.request(attack.method, attack.path, content=attack.body, headers=dict(attack.headers))
+
+
+def must_be_answered(attack: Attack, reply: Reply) -> None:
+    assert reply.status_code < 500, (attack, reply.text)
+    if reply.status_code >= 400 and "json" in reply.headers.get("content-type", ""):
+        body = reply.json()
+        assert set(body) == {"data", "errors", "error"}, (attack, body)
+        assert body["data"] is None
+        assert body["errors"] == [{"message": body["error"]}]
+        assert 0 < len(body["error"]) < 2_000, (attack, body)
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def everything_under(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_twenty_thousand_bad_requests(
+    request: pytest.FixtureRequest, tmp_path: Path, services: Services, client: Client, make_run: Any
+) -> None:
+    logging.disable(logging.CRITICAL)
+    request.addfinalizer(lambda: logging.disable(logging.NOTSET))
+    outside = everything_under(tmp_path.parent) - everything_under(tmp_path)
+    make_run("r1")
+    attacker = Attacker(SEED, basic(KEY))
+    for _ in range(REQUESTS // 10):
+        send(client, attacker.attack())
+    before = peak_mb()
+    statuses: dict[int, int] = {}
+    for _ in range(REQUESTS):
+        attack = attacker.attack()
+        start = time.monotonic()
+        reply = send(client, attack)
+        assert time.monotonic() - start < SLOW_SECONDS, attack
+        must_be_answered(attack, reply)
+        statuses[reply.status_code] = statuses.get(reply.status_code, 0) + 1
+    assert peak_mb() - before < MOST_GROWTH_MB
+    assert statuses.get(200, 0) > REQUESTS / 10, "most attacks should get past the first check"
+    assert statuses.get(400, 0) > REQUESTS / 10
+    assert upkeep.verify(tmp_path).problems == []
+    assert {path.split("/")[0] for path in everything_under(tmp_path)} <= {
+        "server.db", "server.db-wal", "server.db-shm", "blobs"
+    }  # fmt: skip
+    assert everything_under(tmp_path.parent) - everything_under(tmp_path) - outside <= {
+        f"{tmp_path.name}/{name}" for name in everything_under(tmp_path)
+    } | {tmp_path.name}
+
+
+def test_a_pattern_that_would_never_end_is_refused_in_time(ask: Any, make_run: Any) -> None:
+    make_run("a" * 60 + "!")
+    query = 'query Q($f: JSONString) { project(name: "p") { runs(filters: $f) { edges { node { name } } } } }'
+    start = time.monotonic()
+    assert "takes too long" in ask(query, 400, f='{"name": {"$regex": "(a|aa)+$"}}')
+    assert time.monotonic() - start < SLOW_SECONDS
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.text(max_size=80),
+    values=st.dictionaries(
+        st.text(max_size=20), st.floats() | st.integers() | st.text(max_size=50) | st.none(), max_size=4
+    ),
+)
+def test_any_name_and_any_values_are_kept_or_refused(client: Client, ask: Any, name: str, values: Any) -> None:
+    """Whatever is taken comes back as it was, from a run of any name; the rest is refused with a 4xx."""
+    query = """mutation U($name: String, $config: JSONString) { upsertBucket(input: {name: $name, modelName: "p",
+        config: $config}) { bucket { id name config } } }"""
+    body = json.dumps({"query": query, "variables": {"name": name, "config": json.dumps(values)}}).encode()
+    reply = client.post("/graphql", content=body, headers=basic(KEY))
+    must_be_answered(Attack("POST", "/graphql", body), reply)
+    if reply.status_code != 200:
+        return
+    stored = reply.json()["data"]["upsertBucket"]["bucket"]
+    assert repr(json.loads(stored["config"])) == repr(values)
+    read = 'query Q($name: String!) { project(name: "p") { run(name: $name) { name } } }'
+    found = ask(read, name=stored["name"])
+    assert found["project"]["run"]["name"] == stored["name"]
+    assert not name or stored["name"] == name

@@ -1,0 +1,308 @@
+"""Users and keys: who sees and changes what. Every door is tried with every kind of key."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from launch.server.app import make_app
+from launch.server.limits import ServeOptions
+from launch.server.services import Services
+from launch.server.storage.users import digest_of
+from tests.launch.server.asgi import Client, Reply
+from tests.launch.server.conftest import GRID, KEY, UPSERT
+
+
+@dataclass
+class Person:
+    """Somebody with a key who sends requests."""
+
+    client: Client
+    key: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": "Basic " + base64.b64encode(f"api:{self.key}".encode()).decode()}
+
+    def send(self, query: str, **variables: Any) -> Reply:
+        return self.client.post("/graphql", json={"query": query, "variables": variables}, headers=self.headers)
+
+    def ask(self, query: str, **variables: Any) -> Any:
+        reply = self.send(query, **variables)
+        assert reply.status_code == 200, reply.text
+        return reply.json()["data"]
+
+    def refused(self, query: str, **variables: Any) -> int:
+        reply = self.send(query, **variables)
+        assert reply.status_code >= 400, reply.text
+        return reply.status_code
+
+
+@pytest.fixture
+def options() -> ServeOptions:
+    return ServeOptions(lab=True)
+
+
+@pytest.fixture
+def person(services: Services, client: Client) -> Callable[..., Person]:
+    def make(name: str, *, read_only: bool = False) -> Person:
+        key = hashlib.sha256(f"{name}{read_only}".encode()).hexdigest()[:40]
+        with services.store.write() as tables:
+            known = tables.users.by_name(name)
+            user = known["id"] if known is not None else tables.users.add(name)
+            tables.users.add_key(user, key, read_only=read_only)
+        return Person(client, key)
+
+    return make
+
+
+def share(services: Services, project: str, owner: str, name: str, role: str | None) -> None:
+    with services.store.write() as tables:
+        users = {who: tables.users.by_name(who) for who in (owner, name)}
+        found = tables.projects.by_name(project, users[owner]["id"])  # type: ignore[index]
+        tables.projects.share(found["id"], users[name]["id"], role)  # type: ignore[index]
+
+
+@dataclass
+class Things:
+    """What one user made: a run with rows and a file, a sweep with an agent, an artifact."""
+
+    run: str
+    run_name: str
+    file_url: str
+    sweep: str
+    sweep_name: str
+    agent: str
+    artifact: str
+    collection: str
+    md5: str
+
+
+def make_things(who: Person) -> Things:
+    run = who.ask(UPSERT, name="r1")["upsertBucket"]["bucket"]
+    files = who.ask(
+        'mutation { createRunFiles(input: {projectName: "p", runName: "r1", files: ["a.txt"]})'
+        " { files { uploadUrl } } }"
+    )
+    url = files["createRunFiles"]["files"][0]["uploadUrl"].split("8765", 1)[1]
+    assert who.client.put(url, content=b"hello").status_code == 200
+    sweep = who.ask(
+        'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p"}) { sweep { id name } } }',
+        c=GRID.format(values="1, 2"),
+    )["upsertSweep"]["sweep"]
+    agent = who.ask(
+        'mutation A($s: String!) { createAgent(input: {sweep: $s, projectName: "p"}) { agent { id } } }',
+        s=sweep["name"],
+    )["createAgent"]["agent"]["id"]
+    made = who.ask(
+        'mutation { createArtifact(input: {projectName: "p", runName: "r1", artifactTypeName: "t", digest: "d",'
+        ' artifactCollectionNames: ["set"]}) { artifact { id artifactSequence { id } } } }'
+    )["createArtifact"]["artifact"]
+    body = b"some bytes of an artifact"
+    md5 = hashlib.md5(body).digest()
+    address = who.ask(
+        "mutation F($a: ID!, $m: String!) { createArtifactFiles(input: {artifactFiles:"
+        ' [{artifactID: $a, name: "x", md5: $m}]}) { files { edges { node { uploadUrl } } } } }',
+        a=made["id"], m=base64.b64encode(md5).decode(),
+    )["createArtifactFiles"]["files"]["edges"][0]["node"]["uploadUrl"]  # fmt: skip
+    assert who.client.put(address.split("8765", 1)[1], content=body).status_code == 200
+    entry = {"digest": base64.b64encode(md5).decode(), "size": len(body)}
+    manifest = json.dumps({"contents": {"x": entry}}).encode()
+    announced = who.ask(
+        "mutation M($a: ID!, $m: String!) { createArtifactManifest(input: {artifactID: $a, digest: $m})"
+        " { artifactManifest { file { uploadUrl } } } }",
+        a=made["id"], m=base64.b64encode(hashlib.md5(manifest).digest()).decode(),
+    )["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]  # fmt: skip
+    assert who.client.put(announced.split("8765", 1)[1], content=manifest).status_code == 200
+    who.ask("mutation K($a: ID!) { commitArtifact(input: {artifactID: $a}) { artifact { id } } }", a=made["id"])
+    return Things(
+        run["id"], "r1", url, sweep["id"], sweep["name"], agent, made["id"],
+        made["artifactSequence"]["id"], md5.hex(),
+    )  # fmt: skip
+
+
+READS = {
+    "project": 'query { found: project(name: "p", entityName: "ana") { id } }',
+    "artifact": "query Q($artifact: ID!) { found: artifact(id: $artifact) { id } }",
+    "collection": "query Q($collection: ID!) { found: artifactCollection(id: $collection) { id } }",
+}
+CHANGES = {
+    "run by name": 'mutation { upsertBucket(input: {entityName: "ana", modelName: "p", name: "r1"}) {inserted} }',
+    "new run": 'mutation { upsertBucket(input: {entityName: "ana", modelName: "p", name: "r2"}) { inserted } }',
+    "run by id": 'mutation Q($run: String) { upsertBucket(input: {id: $run, notes: "x"}) { inserted } }',
+    "stop run": "mutation Q($run: ID!) { stopRun(input: {id: $run}) { success } }",
+    "run files": 'mutation { createRunFiles(input: {entityName: "ana", projectName: "p", runName: "r1",'
+    ' files: ["b"]}) { runID } }',
+    "delete file": "mutation Q($file: ID!) { deleteFiles(input: {files: [$file]}) { success } }",
+    "new sweep": 'mutation { upsertSweep(input: {entityName: "ana", projectName: "p", config:'
+    ' "method: grid\\nparameters: {x: {values: [1]}}"}) { sweep { id } } }',
+    "stop sweep": 'mutation Q($sweep: ID!) { upsertSweep(input: {id: $sweep, state: "PAUSED"}) { sweep {id} } }',
+    "agent": 'mutation Q($sweep_name: String!) { createAgent(input: {entityName: "ana", projectName: "p",'
+    " sweep: $sweep_name}) { agent { id } } }",
+    "heartbeat": 'mutation Q($agent: ID!) { agentHeartbeat(input: {id: $agent, runState: "{}"}) { commands } }',
+    "new artifact": 'mutation { createArtifact(input: {entityName: "ana", projectName: "p", digest: "e",'
+    ' artifactTypeName: "t", artifactCollectionNames: ["set"]}) { artifact { id } } }',
+    "update artifact": "mutation Q($artifact: ID!) { updateArtifact(input: {artifactID: $artifact,"
+    ' description: "x"}) { artifact { id } } }',
+    "alias": "mutation Q($artifact: ID!) { addAliases(input: {artifactID: $artifact, aliases:"
+    ' [{alias: "best", artifactCollectionName: "set", entityName: "ana", projectName: "p"}]}) { success } }',
+    "delete artifact": "mutation Q($artifact: ID!) { deleteArtifact(input: {artifactID: $artifact,"
+    " deleteAliases: true}) { artifact { id } } }",
+    "delete run": "mutation Q($run: ID!) { deleteRun(input: {id: $run}) { success } }",
+}
+
+
+def variables(things: Things) -> dict[str, Any]:
+    key = base64.b64decode(things.run).decode().partition(":")[2]
+    return {**vars(things), "file": base64.b64encode(f"RunFile:{key}/a.txt".encode()).decode()}
+
+
+@pytest.mark.parametrize("what", READS)
+def test_a_stranger_sees_nothing_and_a_member_sees_it(services: Services, person: Any, what: str) -> None:
+    ana, ben = person("ana"), person("ben")
+    given = variables(make_things(ana))
+    assert ana.ask(READS[what], **given)["found"] is not None
+    assert ben.ask(READS[what], **given)["found"] is None
+    share(services, "p", "ana", "ben", "read")
+    assert ben.ask(READS[what], **given)["found"] is not None
+    share(services, "p", "ana", "ben", None)
+    assert ben.ask(READS[what], **given)["found"] is None
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_only_a_writer_changes(services: Services, person: Any, what: str) -> None:
+    ana, ben = person("ana"), person("ben")
+    given = variables(make_things(ana))
+    assert ben.refused(CHANGES[what], **given) == 404
+    share(services, "p", "ana", "ben", "read")
+    assert ben.refused(CHANGES[what], **given) == 403
+    share(services, "p", "ana", "ben", "write")
+    assert person("ben", read_only=True).refused(CHANGES[what], **given) == 403
+    assert person("ana", read_only=True).refused(CHANGES[what], **given) == 403
+    ben.ask(CHANGES[what], **given)
+
+
+def test_rows_are_taken_from_writers_only(services: Services, person: Any, client: Client) -> None:
+    ana, ben = person("ana"), person("ben")
+    make_things(ana)
+
+    def stream(who: Person) -> int:
+        return client.post("/files/ana/p/r1/file_stream", json={}, headers=who.headers).status_code
+
+    assert stream(ana) == 200
+    assert stream(ben) == 404
+    share(services, "p", "ana", "ben", "read")
+    assert stream(ben) == 403
+    share(services, "p", "ana", "ben", "write")
+    assert stream(ben) == 200
+    assert stream(person("ana", read_only=True)) == 403
+
+
+def test_bytes_are_given_to_readers_only(services: Services, person: Any, client: Client) -> None:
+    ana, ben = person("ana"), person("ben")
+    things = make_things(ana)
+    key = base64.b64decode(things.artifact).decode().partition(":")[2]
+    paths = [
+        things.file_url.partition("?")[0],
+        f"/storage/artifact/{key}/{things.md5}/x",
+        f"/storage/manifest/{key}/wandb_manifest.json",
+        f"/artifactsV2/gcp-us/ana/QXJ0/{things.md5}/x",
+    ]
+    assert [client.get(path, headers=ana.headers).status_code for path in paths] == [200] * 4
+    assert [client.get(path, headers=ben.headers).status_code for path in paths] == [404] * 4
+    share(services, "p", "ana", "ben", "read")
+    assert [client.get(path, headers=ben.headers).status_code for path in paths] == [200] * 4
+    assert [client.get(path).status_code for path in paths] == [403, 403, 403, 401]
+
+
+def test_lineage_names_no_run_of_a_project_that_is_hidden(services: Services, person: Any) -> None:
+    ana, ben = person("ana"), person("ben")
+    things = make_things(ana)
+    share(services, "p", "ana", "ben", "read")
+    ben.ask('mutation { upsertBucket(input: {modelName: "secret", name: "mine"}) { inserted } }')
+    ben.ask(
+        'mutation Q($a: ID!) { useArtifact(input: {artifactID: $a, entityName: "ben", projectName: "secret",'
+        ' runName: "mine"}) { artifact { id } } }',
+        a=things.artifact,
+    )
+    query = "query Q($a: ID!) { artifact(id: $a) { usedBy { edges { node { name } } } } }"
+    assert len(ben.ask(query, a=things.artifact)["artifact"]["usedBy"]["edges"]) == 1
+    assert ana.ask(query, a=things.artifact)["artifact"]["usedBy"]["edges"] == []
+
+
+def test_each_user_has_projects_of_its_own(person: Any) -> None:
+    ana, ben = person("ana"), person("ben")
+    for who in (ana, ben):
+        who.ask(UPSERT, name="same")
+    query = 'query { project(name: "p") { entityName runs { edges { node { name user { username } } } } } }'
+    for who, name in ((ana, "ana"), (ben, "ben")):
+        found = who.ask(query)["project"]
+        assert found["entityName"] == name
+        assert [edge["node"]["user"]["username"] for edge in found["runs"]["edges"]] == [name]
+    assert ana.ask("{ viewer { entity username admin } }")["viewer"] == {
+        "entity": "ana", "username": "ana", "admin": False
+    }  # fmt: skip
+
+
+def test_projects_of_others_are_listed_when_they_are_shared(services: Services, person: Any) -> None:
+    ana, ben = person("ana"), person("ben")
+    ana.ask(UPSERT, name="r")
+    query = '{ models(entityName: "ana") { edges { node { name entityName } } } }'
+    assert ben.ask(query)["models"]["edges"] == []
+    share(services, "p", "ana", "ben", "read")
+    assert [edge["node"]["name"] for edge in ben.ask(query)["models"]["edges"]] == ["p"]
+    teams = ben.ask("{ viewer { teams { edges { node { name } } } } }")["viewer"]["teams"]["edges"]
+    assert [edge["node"]["name"] for edge in teams] == ["ben", "ana"]
+
+
+def test_keys_are_hashed_and_can_be_taken_back(services: Services, person: Any, tmp_path: Path) -> None:
+    ana = person("ana")
+    assert ana.ask("{ viewer { entity } }")["viewer"]["entity"] == "ana"
+    with services.store.read() as tables:
+        stored = tables.users._db.execute("SELECT * FROM keys").fetchall()
+    assert [row["digest"] for row in stored] == [digest_of(ana.key)]
+    assert not any(ana.key in str(value) for row in stored for value in row)
+    with services.store.write() as tables:
+        assert tables.users.drop_keys(stored[0]["user_id"], "none") == 0
+        assert tables.users.drop_keys(stored[0]["user_id"]) == 1
+    fresh = Person(Client(make_app(services)), ana.key)
+    services.keyring._known.clear()  # what is remembered for two seconds
+    assert fresh.send("{ viewer { entity } }").status_code == 401
+
+
+def test_the_owners_key_is_good_on_this_machine_only(services: Services, client: Client) -> None:
+    owner = Person(client, KEY)
+    assert owner.ask("{ viewer { admin } }")["viewer"]["admin"] is True
+    elsewhere = Person(Client(client.app, peer="10.1.2.3"), KEY)
+    assert elsewhere.refused("{ viewer { admin } }") == 403
+
+
+def test_pages_ask_for_a_key_and_show_what_it_may_see(services: Services, person: Any, client: Client) -> None:
+    ana, ben = person("ana"), person("ben")
+    make_things(ana)
+    unknown = client.get("/ana/p")
+    assert (unknown.status_code, "Basic" in unknown.headers["www-authenticate"]) == (401, True)
+    for path in ("/", "/ana", "/ana/p", "/ana/p/runs/r1", "/ana/p/artifacts/t/set/v0"):
+        assert client.get(path, headers=ana.headers).status_code == 200, path
+    for path in ("/ana/p", "/ana/p/runs/r1", "/ana/p/artifacts/t/set/v0"):
+        assert client.get(path, headers=ben.headers).status_code == 404, path
+    assert "/ana/p" in client.get("/", headers=ana.headers).text
+    assert "/ana/p" not in client.get("/", headers=ben.headers).text
+
+
+def test_pages_without_a_key_only_where_there_is_nobody_else(tmp_path: Path, services: Services) -> None:
+    alone = Services.open(tmp_path / "alone", KEY, b"secret", ServeOptions())
+    try:
+        app = make_app(alone)
+        assert Client(app).get("/").status_code == 200
+        assert Client(app, peer="10.1.2.3").get("/").status_code == 401
+        with alone.store.write() as tables:
+            tables.users.add_key(tables.users.add("ana"), "x" * 40, read_only=False)
+        assert Client(app).get("/").status_code == 401
+    finally:
+        alone.close()

@@ -1,0 +1,68 @@
+"""sashiko serve: users, keys, backups and checks from the command line."""
+
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from tests.lab import Lab
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def told(lab: Lab, folder: Path, *words: str, code: int = 0) -> str:
+    done = lab.sashiko("serve", "--dir", str(folder), *words)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def key_in(text: str) -> str:
+    found = re.search(r"shown this once: (\w{40})\n", text)
+    assert found, text
+    return found[1]
+
+
+def test_a_server_for_others_needs_a_user_first(lab: Lab, folder: Path):
+    for place in (["--host", "0.0.0.0"], ["--url", "https://wandb.lab.example"]):
+        assert "no users yet: add one with `sashiko serve" in told(lab, folder, *place, "--port", "0", code=1)
+    assert "--certificate: TLS needs both" in told(lab, folder, "--certificate", __file__, code=2)
+
+
+def test_users_come_and_go(lab: Lab, folder: Path):
+    assert told(lab, folder, "user", "list") == "no users yet: sashiko serve user add NAME\n"
+    key = key_in(told(lab, folder, "user", "add", "ana"))
+    further = key_in(told(lab, folder, "user", "key", "ana", "--read-only"))
+    assert key != further
+    listed = told(lab, folder, "user", "list")
+    assert "ana" in listed
+    assert f"{further[-4:]} (read only)" in listed
+    assert key not in (folder / "server.db").read_bytes().decode(errors="replace")
+    assert "there is a user ana already" in told(lab, folder, "user", "add", "ana", code=3)
+    assert "there is no user 'ben'; users: ana" in told(lab, folder, "user", "revoke", "ben", code=3)
+    for bad in ("a/b", "graphql", "", "local"):
+        assert "NAME: must be letters" in told(lab, folder, "user", "add", bad, code=2)
+    assert told(lab, folder, "user", "revoke", "ana", further[-4:]) == "user ana: 1 key taken back\n"
+    assert told(lab, folder, "user", "revoke", "ana") == "user ana: 1 key taken back\n"
+    assert "there is no project ana/p" in told(lab, folder, "user", "share", "ana/p", "ana", code=3)
+
+
+def test_backup_and_verify(lab: Lab, folder: Path, tmp_path: Path):
+    assert "was never served" in told(lab, folder, "verify", code=1)
+    told(lab, folder, "user", "add", "ana")
+    assert told(lab, folder, "verify").endswith("all digests, sizes and rows are right\n")
+    assert "backed up" in told(lab, folder, "backup", str(tmp_path / "copy"))
+    assert "ana" in told(lab, tmp_path / "copy", "user", "list")
+    assert told(lab, folder, "prune") == "deleted 0 files (0.0 MB)\n"
+    db = sqlite3.connect(folder / "server.db")
+    db.execute("PRAGMA foreign_keys = OFF")
+    db.execute("INSERT INTO members VALUES (99, 1, 'read')")
+    db.commit()
+    db.close()
+    assert "names a row of projects that is gone" in told(lab, folder, "verify", code=1)

@@ -1,0 +1,109 @@
+"""A lab's server as its members meet it: TLS, keys of their own, shared projects; with the real client."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from launch.server import find_server
+from tests.protocol.conftest import Lab, Server, shown
+
+pytestmark = pytest.mark.slow
+
+LOG = """
+import sys, wandb
+with wandb.init(entity=sys.argv[1], project="shared", id=sys.argv[2]) as run:
+    run.log({"x": 1})
+    run.log_artifact(wandb.Artifact("set", "data", metadata={"by": sys.argv[2]}))
+"""
+READ = """
+import json, sys, wandb
+api = wandb.Api()
+runs = sorted(run.id for run in api.runs(sys.argv[1] + "/shared"))
+print("RESULT " + json.dumps([api.default_entity, runs, [p.name for p in api.projects(sys.argv[1])]]))
+"""
+
+
+@dataclass
+class Place:
+    """A server behind TLS, and what its members need."""
+
+    server: Server
+    url: str
+    authority: Path
+    folder: Path
+
+    def serve(self, *words: str) -> str:
+        command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(self.server.directory), *words]
+        return subprocess.run(command, text=True, capture_output=True, check=True, timeout=60).stdout
+
+    def member(self, name: str, *, add: bool = True) -> "Member":
+        told = self.serve("user", "add" if add else "key", name, *([] if add else ["--read-only"]))
+        found = re.search(r"once: (\w+)", told)
+        assert found
+        home = self.folder / f"{name}{add}"
+        home.mkdir()
+        return Member(home, self.server, self.url, found[1], self.authority)
+
+
+@dataclass(frozen=True)
+class Member(Lab):
+    """Somebody on a machine that trusts the lab's certificate authority."""
+
+    authority: Path
+
+    def environment(self) -> dict[str, str]:
+        trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(self.authority))
+        return super().environment() | trust
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    found = Place(Server(tmp_path / "state"), "", tmp_path / "authority.pem", tmp_path)
+    found.serve("user", "add", "first")
+    command = [
+        sys.executable, "-m", "launch.cli", "serve", "--dir", str(tmp_path / "state"), "--port", "0",
+        "--url", "https://localhost", "--certificate", str(tmp_path / "certificate.pem"),
+        "--private-key", str(tmp_path / "key.pem"),
+    ]  # fmt: skip
+    with (tmp_path / "state.log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    assert process.stdout is not None
+    try:
+        lines = [process.stdout.readline() for _ in range(3)]
+        assert "others log in with: wandb login --host https://localhost," in lines[1], found.server.log()
+        port = re.search(r"listening on port (\d+)", lines[0])
+        assert port, lines
+        found.url = f"https://localhost:{port[1]}"
+        yield found
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+
+
+def test_members_of_a_lab_share_a_project_over_tls(place: Place) -> None:
+    ana, ben = place.member("ana"), place.member("ben")
+    ana.python(LOG, "ana", "r1")
+    assert shown(ana.python(READ, "ana")) == ["ana", ["r1"], ["shared"]]
+    assert "r2" not in ben.python(READ, "ana", check=False)
+    place.serve("user", "share", "ana/shared", "ben", "--role", "write")
+    ben.python(LOG, "ana", "r2")
+    assert shown(ben.python(READ, "ana")) == ["ben", ["r1", "r2"], ["shared"]]
+    reader = place.member("ana", add=False)
+    assert shown(reader.python(READ, "ana"))[1] == ["r1", "r2"]
+    refusal = reader.python(LOG, "ana", "r3", check=False)
+    assert "may only read" in refusal
+    place.serve("user", "revoke", "ben")
+    assert "r1" not in ben.python(READ, "ana", check=False)
+    assert find_server(place.server.directory) is not None
