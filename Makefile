@@ -13,7 +13,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/sashiko compare sweeps/stitching.yaml --embedded --csv results/stitching.csv --figures results
 
 test: $(VENV)/.tested-with
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(TESTS)
 
 check: $(VENV)/.tested-with
 	$(BIN)/ruff check .

@@ -285,6 +285,36 @@ def pull(
 
 
 @app.command()
+def push(
+    project: Annotated[str, typer.Argument(metavar="[ENTITY/]PROJECT", help="A project of the tracker.")],
+    to: Annotated[str, typer.Option("--to", metavar="URL", help="The other server; its key: SASHIKO_PUSH_KEY.")],
+    name: Annotated[
+        str,
+        typer.Option("--as", metavar="[ENTITY/]PROJECT", help="Its name there; default: the same."),
+    ] = "",
+    only: Annotated[list[str] | None, typer.Option(help="Only the run with this id; repeatable.")] = None,
+    sweep: Annotated[str, typer.Option(help="Only the runs of this sweep, by id.")] = "",
+    again: Annotated[bool, typer.Option("--again", help="Send also what is there already.")] = False,
+    running: Annotated[bool, typer.Option("--running", help="Send also runs that are not over.")] = False,
+    workers: WorkersOption = 2,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Send a project to another W&B server: runs, files, artifacts, sweeps; what is there is not sent again."""
+    from rich.console import Console
+
+    from launch import push as pushing
+    from launch import tracker as choice
+
+    target = pushing.destination(to)
+    tracker, sentence = choice.choose(directory, embedded=embedded)
+    typer.echo(sentence)
+    source, there = pushing.ends(tracker, target, project, name)
+    wish = pushing.Wish(only or [], sweep, again, running, workers)
+    pushing.push(source, there, wish, Console(stderr=True))
+
+
+@app.command()
 def find(
     kind: Annotated[str, typer.Argument(help="Kind of artifact: model, mapping, results.")],
     where: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE …", help="Values of its config.")] = None,

@@ -90,9 +90,8 @@ def _store_shared(
     end = tables.lines.count(run["id"], stream)
     places = tables.writers.places(run["id"], stream, writer[:MAX_NAME], numbers, end)
     for place, text in zip(places, content, strict=True):
-        if stream == lines.HISTORY:
-            text = dumps({**json_object(text, "a row"), "_step": place})
-        _store(tables, run["id"], stream, place, [text])
+        shown = dumps({**json_object(text, "a row"), "_step": place}) if stream == lines.HISTORY else text
+        _store(tables, run["id"], stream, place, [shown])
 
 
 def _chunks(payload: Mapping[str, Any]) -> list[tuple[str, int, list[str]]]:

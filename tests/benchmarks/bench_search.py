@@ -1,28 +1,33 @@
 """The next point of a sweep for an agent that calls: grid, random and Bayesian search, as the server answers."""
 
+import base64
+import http.client
 import json
+import socket
+import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from launch.server.limits import ServeOptions
-from launch.server.resolvers.agents import agent_heartbeat
-from launch.server.services import Request, Services
-from launch.server.storage import Tables, sweeps
+from launch.server import find_server
+from launch.server.storage import Tables, open_store, sweeps
 from launch.server.wire import gid
+from tests.benchmarks.servers import free_port, running
 
 SIZES = (100, 10_000)
 TRIALS = 1_000
 REPEATS = 30
 TARGET_MS = 3.0
+BEAT = """mutation H($id: ID!, $runState: JSONString) {
+    agentHeartbeat(input: {id: $id, metrics: "{}", runState: $runState}) { agent { id } commands } }"""
 AXES = "{lr: {distribution: log_uniform_values, min: 0.00001, max: 0.1}, width: {min: 8, max: 512},"
 SPACE = AXES + " depth: {min: 1, max: 8}, drop: {min: 0.0, max: 0.5}, kind: {values: [a, b, c, d]}}"
 
 
 def measure() -> list[dict[str, Any]]:
-    """Medians of a heartbeat that hands out a point, from the resolver to the commit."""
+    """Medians of a heartbeat that hands out a point, as an agent sees it: over HTTP, from request to reply."""
     grid = {size: _next_ms("grid", size, size // 2) for size in SIZES}
     drawn = {size: _next_ms("random", -1, size // 2) for size in SIZES}
     bayes = _next_ms("bayes", -1, TRIALS)
@@ -47,23 +52,35 @@ def measure() -> list[dict[str, Any]]:
 
 
 def _next_ms(method: str, size: int, done: int) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        services = Services.open(Path(folder), "k" * 40, b"secret", ServeOptions())
-        try:
-            with services.store.write() as tables:
-                agents = _prepare(tables, method, size, done)
-            return 1e3 * median(_seconds(services, agent) for agent in agents)
-        finally:
-            services.close()
+    with tempfile.TemporaryDirectory() as text:
+        folder, port = Path(text), free_port()
+        state = folder / "state"
+        state.mkdir()
+        store = open_store(state / "server.db")
+        with store.write() as tables:
+            agents = _prepare(tables, method, size, done)
+        store.close()
+        command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(state), "--port", str(port)]
+        with running(command, folder, port):
+            info = find_server(state)
+            if info is None:
+                raise RuntimeError("the embedded server does not answer")
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            connection.connect()
+            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return 1e3 * median(_seconds(connection, info.key, agent) for agent in agents)
 
 
-def _seconds(services: Services, agent: int) -> float:
+def _seconds(connection: http.client.HTTPConnection, key: str, agent: int) -> float:
+    variables = {"id": gid("Agent", agent), "runState": "{}"}
+    body = json.dumps({"query": BEAT, "variables": variables}).encode()
+    basic = base64.b64encode(f"api:{key}".encode()).decode()
     start = time.perf_counter()
-    with Request(services, "http://here", writes=True) as request:
-        reply = agent_heartbeat(request, {"input": {"id": gid("Agent", agent), "runState": "{}"}})
+    connection.request("POST", "/graphql", body, {"Authorization": f"Basic {basic}"})
+    reply = connection.getresponse().read()
     seconds = time.perf_counter() - start
-    if '"type":"run"' not in str(reply["commands"]):
-        raise RuntimeError(f"the agent got no run: {reply}")
+    if b'type\\":\\"run' not in reply:
+        raise RuntimeError(f"the agent got no run: {reply!r}")
     return seconds
 
 

@@ -95,6 +95,68 @@ def test_tables_in_artifacts(lab: Lab) -> None:
     assert shown(lab.python(TABLE)) == [[[1], [2]], [["a"]]]
 
 
+WHOLE = """
+import datetime, json, wandb
+def artifact(name, **files):
+    made = wandb.Artifact(name, "dataset")
+    for path, text in files.items():
+        with made.new_file(f"{path}.txt") as file:
+            file.write(text)
+    return made
+def contents(item): return {entry.name: entry.download("down").read() for entry in item.files()}
+with wandb.init(project="links", id="maker") as run:
+    first = artifact("ds", a="0", b="1")
+    first.ttl = datetime.timedelta(days=2)
+    run.log_artifact(first).wait()
+    linked = run.link_artifact(first, "best", aliases=["prod"])
+    more = wandb.Artifact("ds", "dataset", incremental=True)
+    with more.new_file("b.txt") as file:
+        file.write("new")
+    run.log_artifact(more).wait()
+for index, text in enumerate(("one", "two")):
+    with wandb.init(project="links", group="g", id=f"part{index}") as run:
+        run.upsert_artifact(artifact("whole", **{text: text}), distributed_id="d")
+with wandb.init(project="links", group="g", id="end") as run:
+    run.finish_artifact(wandb.Artifact("whole", "dataset"), distributed_id="d")
+api = wandb.Api()
+best = api.artifact("local/links/best:prod")
+draft = api.artifact("local/links/ds:v0").new_draft()
+with draft.new_file("c.txt") as file:
+    file.write("2")
+with wandb.init(project="links", id="drafter") as run:
+    run.log_artifact(draft).wait()
+result = [
+    [linked.is_link, linked.name, best.is_link, best.source_name, sorted(best.aliases)],
+    [item.name for item in api.artifact("local/links/ds:v0").linked_artifacts], best.ttl.days,
+    sorted(contents(api.artifact("local/links/ds:v1")).items()),
+    sorted(file.name for file in api.artifact("local/links/whole:latest").files()),
+    sorted(file.name for file in api.artifact("local/links/ds:v2").files()),
+]
+best.unlink()
+source = api.artifact("local/links/ds:v0")
+source.tags = ["x"]; source.save()
+collection = api.artifact_collection("dataset", "local/links/ds")
+collection.name = "data"; collection.description = "words"; collection.tags = ["t"]; collection.save()
+again = wandb.Api().artifact_collection("dataset", "local/links/data")
+result += [
+    wandb.Api().artifact_exists("local/links/best:prod"), wandb.Api().artifact("local/links/data:v0").tags,
+    [again.name, again.description, again.tags],
+    [item.name for item in wandb.Api().artifacts("dataset", "local/links/data", tags=["x"])],
+]
+again.delete()
+result.append(wandb.Api().artifact_collection_exists("local/links/data", "dataset"))
+print("RESULT " + json.dumps(result))
+"""
+
+
+def test_links_parts_drafts_and_collections(lab: Lab) -> None:
+    assert shown(lab.python(WHOLE)) == [
+        [True, "best:v0", True, "ds:v0", ["latest", "prod"]], ["best:v0"], 2,
+        [["a.txt", "0"], ["b.txt", "new"]], ["one.txt", "two.txt"], ["a.txt", "b.txt", "c.txt"],
+        False, ["x"], ["data", "words", ["t"]], ["data:v0"], False,
+    ]  # fmt: skip
+
+
 FULL = """
 import os, wandb
 with open("data.bin", "wb") as file:

@@ -157,3 +157,27 @@ def test_resume(lab: Lab) -> None:
     assert "failed failed" in output
     assert "refused" in output
     assert shown(output) == ["finished", [[0, 0], [1, 1], [2, 2]], {"a": 1}]
+
+
+SHARED = """
+import json, os, subprocess, sys, wandb
+own = wandb.Settings(x_label="main", x_primary=True)
+OTHER = '''
+import wandb
+settings = wandb.Settings(x_label="other", x_primary=False, x_update_finish_state=False)
+with wandb.init(project="shared", id="one", mode="shared", settings=settings) as run:
+    run.log({"y": 2})
+'''
+with wandb.init(project="shared", id="one", mode="shared", settings=own) as run:
+    run.log({"x": 1})
+    alone = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+    subprocess.run([sys.executable, "-c", OTHER], check=True, env=alone)
+    run.log({"x": 3})
+told = wandb.Api().run("local/shared/one")
+rows = [{key: value for key, value in row.items() if key in ("x", "y")} for row in told.scan_history()]
+print("RESULT " + json.dumps([told.state, sorted(map(str, rows)), told.summary.get("x"), told.summary.get("y")]))
+"""
+
+
+def test_several_processes_share_a_run(lab: Lab) -> None:
+    assert shown(lab.python(SHARED)) == ["finished", ["{'x': 1}", "{'x': 3}", "{'y': 2}"], 3, 2]

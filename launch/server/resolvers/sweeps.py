@@ -12,7 +12,7 @@ from launch.server.graphql import Arguments, Node
 from launch.server.limits import MAX_POINTS
 from launch.server.resolvers import projects, runs
 from launch.server.resolvers.agents import agent_node
-from launch.server.resolvers.paging import sliced
+from launch.server.resolvers.paging import connection, sliced
 from launch.server.search import samplers
 from launch.server.search.definition import Search, read_search
 from launch.server.services import Request
@@ -52,7 +52,7 @@ def sweep_node(request: Request, row: sqlite3.Row, project: sqlite3.Row) -> Node
         "name": row["name"],
         "displayName": row["display_name"],
         "method": row["method"],
-        "state": row["state"],
+        "state": lambda args: _state(request, row),
         "description": row["description"],
         "config": row["config"],
         "createdAt": iso(row["created_at"]),
@@ -67,11 +67,27 @@ def sweep_node(request: Request, row: sqlite3.Row, project: sqlite3.Row) -> Node
         "scheduler": None,
         "controllerRunName": None,
         "runs": lambda args: runs.listed(request, scope, {"first": 10_000, **args}),
+        "priorRuns": lambda args: _prior_runs(request, row, args),
         "agent": agent,
         "agents": lambda args: sliced(
             list(tables.agents.listed(key)), args, lambda item: agent_node(request, row, item)
         ),
     }
+
+
+def _state(request: Request, row: sqlite3.Row) -> str:
+    """The state as W&B tells it: a sweep that nobody has worked on yet is pending."""
+    idle = row["state"] == sweeps.RUNNING and not request.tables.agents.listed(row["id"])
+    untouched = idle and request.tables.runs.count(("runs.sweep_id = ?", (row["id"],))) == 0
+    return "PENDING" if untouched else str(row["state"])
+
+
+def _prior_runs(request: Request, row: sqlite3.Row, args: Arguments) -> Node:
+    """The earlier runs that were named when the sweep was made. They are told, and no search learns from them."""
+    if row["prior_runs"] is None:
+        return connection([], 0, more=False, total=0)
+    scope = f"runs.project_id = {row['project_id']:d}"
+    return runs.listed(request, scope, {**args, "filters": row["prior_runs"]})
 
 
 def best_loss(request: Request, row: sqlite3.Row) -> float | None:
@@ -110,6 +126,7 @@ def _make(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
         display_name=given.get("displayName") or definition.data.get("name"),
         description=given.get("description"),
         metric=metric.name if metric is not None else None,
+        prior_runs=given.get("priorRunsFilters"),
         goal=None if metric is None else "maximize" if metric.maximize else "minimize",
         size=sweeps.NO_END if size is None else size,
         watched=search.hyperband is not None or (metric is not None and metric.target is not None),

@@ -35,6 +35,7 @@ SCHEMA = tuple(
         Artifacts,
         Memberships,
         Manifests,
+        Writers,
     )
 )
 

@@ -37,6 +37,7 @@ class Sweeps:
         );
         """,
         3: "ALTER TABLE sweeps ADD COLUMN watched INTEGER NOT NULL DEFAULT 0;",
+        4: "ALTER TABLE sweeps ADD COLUMN prior_runs TEXT;",
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:

@@ -133,7 +133,7 @@ def test_it_is_built_again_from_its_numbers_and_sizes(name):
     same(mapping, load_mapping(name, mapping.state_dict(), mapping.source_dim, mapping.target_dim))
 
 
-@pytest.mark.parametrize("name", set(METHODS) - {"identity"})
+@pytest.mark.parametrize("name", sorted(set(METHODS) - {"identity"}))
 def test_numbers_of_another_shape_than_the_file_of_sizes_says_are_refused(name, tmp_path):
     mapping = method(name).fit(*latents(name))
     mapping.save(tmp_path)

@@ -48,8 +48,9 @@ class Client:
         content: bytes | Iterable[bytes] = b"",
         headers: Mapping[str, str] | None = None,
         breaks_off: bool = False,
+        stalls: bool = False,
     ) -> Reply:
-        """Send one request. `content` may be chunks; `breaks_off` leaves before the last one is sent."""
+        """Send one request. `content` may be chunks; `breaks_off` leaves before the last, `stalls` just stops."""
         chunks = [content] if isinstance(content, bytes) else list(content)
         if json is not None:
             chunks = [_dumps(json)]
@@ -62,7 +63,7 @@ class Client:
             "headers": [(name.lower().encode(), value.encode()) for name, value in names.items()],
         }  # fmt: skip
         incoming: list[Message] = [
-            {"type": "http.request", "body": chunk, "more_body": breaks_off or index < len(chunks) - 1}
+            {"type": "http.request", "body": chunk, "more_body": breaks_off or stalls or index < len(chunks) - 1}
             for index, chunk in enumerate(chunks)
         ]
         if breaks_off:

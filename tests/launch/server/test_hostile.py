@@ -78,6 +78,25 @@ def test_twenty_thousand_bad_requests(
     } | {tmp_path.name}
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", "/graphql"), ("POST", "/files/local/p/r/file_stream"), ("PUT", "upload")],
+)
+def test_a_body_that_never_ends_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, client: Client, ask: Any, make_run: Any, method: str, path: str
+) -> None:
+    monkeypatch.setattr("launch.server.app.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("launch.server.transfer.STALL_SECONDS", 0.2)
+    make_run("r")
+    if path == "upload":
+        query = (
+            'mutation { createRunFiles(input: {projectName: "p", runName: "r", files: ["a"]}) {files {uploadUrl}}}'
+        )
+        path = ask(query)["createRunFiles"]["files"][0]["uploadUrl"].split("8765", 1)[1]
+    reply = client.request(method, path, content=b"{", headers=basic(KEY), stalls=True)
+    assert (reply.status_code, "did not arrive" in reply.json()["error"]) == (408, True)
+
+
 def test_a_pattern_that_would_never_end_is_refused_in_time(ask: Any, make_run: Any) -> None:
     make_run("a" * 60 + "!")
     query = 'query Q($f: JSONString) { project(name: "p") { runs(filters: $f) { edges { node { name } } } } }'

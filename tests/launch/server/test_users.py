@@ -153,6 +153,16 @@ CHANGES = {
     ' [{alias: "best", artifactCollectionName: "set", entityName: "ana", projectName: "p"}]}) { success } }',
     "delete artifact": "mutation Q($artifact: ID!) { deleteArtifact(input: {artifactID: $artifact,"
     " deleteAliases: true}) { artifact { id } } }",
+    "link": "mutation Q($artifact: ID!) { linkArtifact(input: {artifactID: $artifact,"
+    ' artifactPortfolioName: "links", entityName: "ana", projectName: "p"}) { versionIndex } }',
+    "describe collection": "mutation Q($collection: ID!) { updateArtifactSequence(input:"
+    ' {artifactSequenceID: $collection, description: "x"}) { artifactCollection { id } } }',
+    "move collection": "mutation Q($collection: ID!) { moveArtifactSequence(input:"
+    ' {artifactSequenceID: $collection, destinationArtifactTypeName: "u"}) { artifactCollection { id } } }',
+    "tag collection": 'mutation { createArtifactCollectionTagAssignments(input: {entityName: "ana",'
+    ' projectName: "p", artifactCollectionName: "set", tags: [{tagName: "x"}]}) { tags { id } } }',
+    "delete collection": "mutation Q($collection: ID!) { deleteArtifactSequence(input:"
+    " {artifactSequenceID: $collection}) { artifactCollection { state } } }",
     "delete run": "mutation Q($run: ID!) { deleteRun(input: {id: $run}) { success } }",
 }
 
