@@ -71,10 +71,14 @@ def ends(source: Tracker, target: Tracker, project: str, name: str) -> tuple[End
     ]
     if problems:
         raise ConfigError(problems, "push")
-    entities, errors = [], []
+    entities: list[str] = []
+    errors: list[TrackerError] = []
     for tracker in (source, target):
         try:
             entities.append(tracker.check())
+        except TrackerRefused as error:
+            refusal = f"{target.url} refused the key: that of {KEY}, or the one that `wandb login` saved"
+            errors.append(TrackerRefused(refusal) if tracker is target else error)
         except TrackerError as error:
             errors.append(error)
     if errors:

@@ -61,10 +61,6 @@ class Lineage:
         if same is None:
             yield f"{artifact.name} is not at the destination"
             return
-        missing = set(artifact.aliases) - set(same.aliases)
-        if missing:
-            same.aliases = [*same.aliases, *sorted(missing)]
-            same.save()
         if same.version != artifact.version:
             yield f"{artifact.name} is {same.version} at the destination"
 
@@ -76,12 +72,17 @@ class Lineage:
         return self._pairs[key].get(artifact.id)
 
     def _paired(self, kind: str, collection: str) -> dict[str, Any]:
+        """Which version is which, with the aliases restored: a version that was sent last has taken `latest`."""
         ours, theirs = (self._by_digest(number, kind, collection) for number in (0, 1))
-        return {
-            artifact.id: same
-            for digest, artifacts in ours.items()
-            for artifact, same in zip(artifacts, theirs[digest], strict=False)
-        }
+        pairs = {}
+        for digest, artifacts in ours.items():
+            for artifact, same in zip(artifacts, theirs[digest], strict=False):
+                pairs[artifact.id] = same
+                missing = set(artifact.aliases) - set(same.aliases)
+                if missing:
+                    same.aliases = [*same.aliases, *sorted(missing)]
+                    same.save()
+        return pairs
 
     def _by_digest(self, number: int, kind: str, collection: str) -> dict[str, list[Any]]:
         api, end = (self._source, self._target)[number], self._ends[number]

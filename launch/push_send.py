@@ -31,7 +31,7 @@ RETRIES = {
 """Enough for a hiccup of two minutes. By default the client tries for hours and does not say why."""
 OFFLINE = {"WANDB_MODE": "offline", "WANDB_SILENT": "true"}
 """Silent, since what the client says while it writes a run would become lines of the run's console."""
-LOOK_S = 5.0
+LOOK_S = 2.0
 TAIL_LINES = 3
 
 

@@ -5,7 +5,8 @@ It reads orders, one JSON object a line, from its standard input and answers eac
 destination.
 
 What the client decides itself and so does not travel: the start and `_runtime` of a run, the times of its console
-lines, its system metrics, and what `define_metric` said.
+lines, its system metrics, and what `define_metric` said. It also takes `_step` and NaN in the summary only from
+the rows, so a run whose rows were all sent by an earlier call loses them there.
 """
 
 import json
@@ -49,7 +50,7 @@ def replay(api: wandb.Api, order: Mapping[str, Any]) -> dict[str, Any]:
     folder = Path(order["folder"])
     source = api.run(order["path"])
     source.load_full_data()
-    artifacts = Artifacts(source, folder / "artifacts")
+    artifacts = Artifacts(source, folder / "artifacts", f"{order['entity']}/{order['project']}")
     files = _fetch_files(source, folder / "files")
     failed = source.state != "finished"
     run = wandb.init(
@@ -107,7 +108,7 @@ def _write_rows(run: "wandb.Run", source: Any, artifacts: Artifacts, order: Mapp
     summary = artifacts.renamed(source.summary_metrics)
     for key, value in _changed(summary, last):
         run.summary[key] = value
-    for key in last.keys() - summary.keys():
+    for key in last.keys() - summary.keys() - {"_timestamp"}:
         del run.summary[key]  # type: ignore[no-untyped-call]
     return count
 
@@ -116,7 +117,7 @@ def _changed(summary: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[tu
     """What the summary says beyond the last values of the history; the client counts the other entries itself."""
     for key, value in summary.items():
         same = key in last and repr(last[key]) == repr(value)
-        if not same and not key.startswith("_"):
+        if not same and key not in (*COUNTED, "_wandb"):
             yield key, value
 
 

@@ -32,11 +32,11 @@ class Artifacts:
         ArtifactError: bytes that do not match their digest.
     """
 
-    def __init__(self, source: Any, folder: Path) -> None:
-        """Fetch all of them into `folder`."""
+    def __init__(self, source: Any, folder: Path, target: str) -> None:
+        """Fetch all of them into `folder`; `target` names the project that they go to."""
         found = [item for item in source.logged_artifacts() if not item.type.startswith(RESERVED)]
         found.sort(key=lambda item: int(item.version[1:]))
-        self._made = {item.id: _copied(item, folder / str(number)) for number, item in enumerate(found)}
+        self._made = {item.id: _copied(item, folder / str(number), target) for number, item in enumerate(found)}
         self._found = found
         self._known: dict[str, str] = {}
         self.collections = sorted({_collection(item) for item in found})
@@ -86,9 +86,13 @@ def check(path: Path, digest: str | None) -> None:
         raise ArtifactError(f"{path.name} did not come whole: its bytes do not match their digest")
 
 
-def _copied(source: Any, root: Path) -> wandb.Artifact:
+def _copied(source: Any, root: Path, target: str) -> wandb.Artifact:
     kind = wandb.Artifact if source.type not in ("run_table", "job", "code") else InternalArtifact
     made = kind(_collection(source), source.type, description=source.description, metadata=dict(source.metadata))
+    # The same ids each time: rows that were sent by an earlier call refer to them.
+    made._client_id, made._sequence_client_id = (
+        hashlib.sha512(f"{source.id} {target} {what}".encode()).hexdigest() for what in ("version", "sequence")
+    )
     if source.ttl is not None:
         made.ttl = source.ttl
     entries = source.manifest.entries

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from launch import serving
 from launch.cli import app
 from tests.lab import Lab
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMAND_S = 300
+COMMAND_S = 600
 
 
 def blocks(language: str) -> list[str]:
@@ -75,6 +76,10 @@ def test_every_verb_is_told():
     for command in app.registered_commands:
         assert command.callback is not None
         assert f"`sashiko {command.callback.__name__}" in README
+    for group in (serving.app, serving.users):
+        for command in group.registered_commands:
+            assert command.callback is not None
+            assert (command.name or command.callback.__name__) in README
 
 
 @pytest.mark.slow

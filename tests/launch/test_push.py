@@ -58,6 +58,8 @@ class Known(Tracker):
     entity: str = ""
 
     def check(self) -> str:
+        if self.entity == "refused":
+            raise TrackerRefused("WANDB_API_KEY is wrong")
         if not self.entity:
             raise TrackerAway(f"{self.url} does not answer")
         return self.entity
@@ -81,6 +83,14 @@ def test_both_trackers_are_complained_of_at_once():
         push.ends(Known("http://a", "k"), Known("http://b", "k"), "p", "")
     with pytest.raises(TrackerAway, match=r"^http://b does not answer$"):
         push.ends(Known("http://a", "k", entity="e"), Known("http://b", "k"), "p", "")
+
+
+def test_a_wrong_key_is_named_by_where_it_came_from():
+    good, bad = Known("http://a", "k", entity="e"), Known("http://b", "k", entity="refused")
+    with pytest.raises(TrackerRefused, match=r"^http://b refused the key: that of SASHIKO_PUSH_KEY, or"):
+        push.ends(good, bad, "p", "")
+    with pytest.raises(TrackerRefused, match="WANDB_API_KEY is wrong"):
+        push.ends(bad, good, "p", "")
 
 
 def line(run_id: str, state: str = "finished", sweep: str | None = None, rows: int = 3) -> RunLine:

@@ -97,10 +97,15 @@ print("RESULT " + json.dumps([found, {s.config["name"]: [s.id, s.state, s.config
 """
 MANY = """
 import wandb
-for index in range(12):
-    with wandb.init(project="many", id=f"r{index}") as run:
+for index in range(10):
+    with wandb.init(project="pushed-in-parts", id=f"r{index}", settings=wandb.Settings(x_disable_stats=True)) as run:
         for step in range(50):
             run.log({"a": step})
+"""
+ROWS = """
+import json, wandb
+print("RESULT " + json.dumps({run.id: [[row["_step"], row["_timestamp"], row["a"]]
+    for row in run.scan_history(use_cache=False)] for run in wandb.Api().runs("local/pushed-in-parts")}))
 """
 
 
@@ -175,7 +180,10 @@ def test_a_project_is_the_same_at_the_destination(pair: Pair) -> None:
     assert "sweeps     0 made, 2 there already\n" in again
     assert "runs       1 sent, 0 there already" in pair.push("p", "--as", "q", "--again", "--only", "full")
     after = read(pair.target, "q")[0]["full"]
-    assert {what: after[what] == full[what] for what in full if after[what] != full[what]} == {}
+    lost = {key: full["summary"].pop(key) for key in ("odd", "_step")}
+    assert lost == {"odd": "nan", "_step": 2399}
+    for what, value in full.items():
+        assert after[what] == value, what
 
 
 def test_a_run_that_is_not_over_and_names_that_do_not_exist(pair: Pair) -> None:
@@ -203,7 +211,7 @@ def test_a_run_that_is_not_over_and_names_that_do_not_exist(pair: Pair) -> None:
 
 def test_a_push_that_is_interrupted_goes_on(pair: Pair) -> None:
     pair.lab.python(MANY)
-    process = pair.start("many")
+    process = pair.start("pushed-in-parts")
     end = time.monotonic() + SECONDS
     while not (before := finished(pair)) and time.monotonic() < end:
         time.sleep(0.05)
@@ -213,12 +221,12 @@ def test_a_push_that_is_interrupted_goes_on(pair: Pair) -> None:
     assert "what was sent stays sent; the same command goes on" in output
     pair.target.server.start()
     found = finished(pair)
-    assert 0 < before <= found < 12
-    assert f"runs       {12 - found} sent, {found} there already, 0 not sent" in pair.push("many")
-    ours, theirs = read(pair.lab, "many")[0], read(pair.target, "many")[0]
-    assert {name: run["rows"] for name, run in theirs.items()} == {name: run["rows"] for name, run in ours.items()}
-    assert len(theirs) == 12
+    assert 0 < before <= found < 10
+    assert f"runs       {10 - found} sent, {found} there already, 0 not sent" in pair.push("pushed-in-parts")
+    rows = shown(pair.target.python(ROWS))
+    assert rows == shown(pair.lab.python(ROWS))
+    assert [len(of_run) for of_run in rows.values()] == [50] * 10
 
 
 def finished(pair: Pair) -> int:
-    return sum((run.state, run.rows) == ("finished", 50) for run in pair.end("many").runs() or [])
+    return sum((run.state, run.rows) == ("finished", 50) for run in pair.end("pushed-in-parts").runs() or [])
