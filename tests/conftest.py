@@ -1,7 +1,7 @@
 """What holds for every test.
 
-Where they run beside each other (`make test`), each process keeps to one thread, and slow tests come first: the quick
-ones then fill the gaps that they leave at the end.
+Where they run beside each other (`make test`), each process keeps to one thread, and slow tests come first: the
+quick ones then fill the gaps that they leave at the end.
 """
 
 import os

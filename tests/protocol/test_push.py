@@ -98,7 +98,8 @@ print("RESULT " + json.dumps([found, {s.config["name"]: [s.id, s.state, s.config
 MANY = """
 import wandb
 for index in range(10):
-    with wandb.init(project="pushed-in-parts", id=f"r{index}", settings=wandb.Settings(x_disable_stats=True)) as run:
+    settings = wandb.Settings(x_disable_stats=True)
+    with wandb.init(project="pushed-in-parts", id=f"r{index}", settings=settings) as run:
         for step in range(50):
             run.log({"a": step})
 """
