@@ -303,8 +303,8 @@ def push(
     """Send a project to another W&B server: runs, files, artifacts, sweeps; what is there is not sent again."""
     from rich.console import Console
 
-    from launch import push as pushing
     from launch import tracker as choice
+    from launch.push import project as pushing
 
     target = pushing.destination(to)
     tracker, sentence = choice.choose(directory, embedded=embedded)

@@ -17,9 +17,13 @@ from pathlib import Path
 
 from framework.errors import SashikoError
 from launch.server.process import KEY_FILE, SECRET_FILE
+from launch.server.storage import open_store
 
 DATABASE, BLOBS = "server.db", "blobs"
 CHUNK = 1 << 20
+PENDING_MANIFESTS = (
+    "SELECT manifest_md5 FROM artifacts WHERE state = 'PENDING' UNION ALL SELECT md5 FROM manifests"
+)
 YOUNG_SECONDS = 24 * 3600.0
 """Files that no row names are left alone for so long: their upload may have only just begun to be used."""
 REFERENCES = (
@@ -115,13 +119,15 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
         NothingServed: `directory` holds no database.
     """
     before = time.time() - older_than
+    with _database(directory):
+        open_store(directory / DATABASE).close()  # of the newest schema, whatever version served it last
     old = [path for path in _files(directory) if path.stat().st_mtime < before]
     with _database(directory) as db:
         named = {row[0] for row in db.execute(f"SELECT DISTINCT md5 FROM ({REFERENCES})")}
-        named |= {row[0] for row in db.execute("SELECT manifest_md5 FROM artifacts WHERE state = 'PENDING'")}
+        named |= {row[0] for row in db.execute(PENDING_MANIFESTS)}
     files = size = 0
     for path in old:
-        if path.name not in named:
+        if path.name not in named and path.stat().st_mtime < before:  # nobody has claimed it meanwhile
             files, size = files + 1, size + path.stat().st_size
             path.unlink()
     return files, size

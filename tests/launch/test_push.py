@@ -13,11 +13,12 @@ from typer.testing import CliRunner
 
 from framework.errors import ArtifactError, ConfigError, TrackerAway, TrackerError, TrackerRefused
 from framework.tracking.tracker import Tracker
-from launch import push, push_send
 from launch.cli import app
-from launch.push_ends import End, RunLine, SweepLine, must_exist, place_sweeps, settle_sweeps
-from launch.push_send import Writers, batches, environment
-from launch.replay_artifacts import check
+from launch.push import project as push
+from launch.push import send
+from launch.push.ends import End, RunLine, SweepLine, must_exist, place_sweeps, settle_sweeps
+from launch.push.replay_artifacts import check
+from launch.push.send import Writers, batches, environment
 
 URL = "https://wandb.example"
 
@@ -125,7 +126,7 @@ def test_a_batch_is_small_and_has_no_collection_twice():
     answers = [{"bytes": 1, "collections": ["set"]}, {"bytes": 1}, {"bytes": 1, "collections": ["set"]}]
     assert [len(batch) for batch in batches(answers)] == [2, 1]
     assert [len(batch) for batch in batches([{"bytes": 1}] * 20)] == [8, 8, 4]
-    assert [len(batch) for batch in batches([{"bytes": push_send.BATCH_BYTES}] * 3)] == [1, 1, 1]
+    assert [len(batch) for batch in batches([{"bytes": send.BATCH_BYTES}] * 3)] == [1, 1, 1]
     assert [len(batch) for batch in batches([{"error": "x"}, {"bytes": 1}])] == [2]
 
 
@@ -204,12 +205,12 @@ class Child:
 
 
 def test_answers_keep_their_order_and_a_death_is_one_runs_affair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr(push_send, "_Child", Child)
+    monkeypatch.setattr(send, "_Child", Child)
     orders = [{"id": name} for name in ["a", "die", "b", *(str(number) for number in range(30))]]
     with Writers(Tracker(URL, "k"), tmp_path, 2) as writers:
         found = writers.write(iter(orders))
         first = next(found)
-        assert Child.ahead <= push_send.BATCH_RUNS
+        assert Child.ahead <= send.BATCH_RUNS
         answers = [first, *found]
     assert [answer["id"] for answer in answers] == [order["id"] for order in orders]
     assert [answer["id"] for answer in answers if "error" in answer] == ["die"]

@@ -12,7 +12,7 @@ import pytest
 
 from framework.tracking.sweeps import Agent, SweepPath
 from framework.tracking.tracker import Tracker
-from launch.push_ends import End
+from launch.push.ends import End
 from tests.protocol.conftest import Lab, Server, lab_for, shown
 
 pytestmark = pytest.mark.slow

@@ -126,7 +126,7 @@ def create_files(request: Request, args: Arguments) -> Node:
             row = rows[artifact_id] = _pending(request, artifact_id)
         md5 = md5_hex(item.get("md5"))
         name = checked_path(item.get("name"))
-        here = request.services.blobs.size(md5) is not None
+        here = request.services.blobs.claim(md5)
         nodes.append(
             {
                 "name": name,

@@ -119,6 +119,20 @@ def test_prune_deletes_what_nothing_names_and_is_old_enough(
     assert upkeep.verify(tmp_path).problems == []
 
 
+def test_prune_leaves_what_an_upload_has_just_claimed(tmp_path: Path, put: Make, services: Services) -> None:
+    import os
+
+    put("a.txt", b"claimed")
+    with services.store.write() as tables:
+        tables.files.delete(1, "a.txt")
+    os.utime(blob(tmp_path, b"claimed"), (0, 0))
+    assert services.blobs.claim(blob(tmp_path, b"claimed").name) is True
+    assert services.blobs.claim("0" * 32) is False
+    assert upkeep.prune(tmp_path) == (0, 0)
+    os.utime(blob(tmp_path, b"claimed"), (0, 0))
+    assert upkeep.prune(tmp_path) == (1, 7)
+
+
 def test_a_folder_that_was_never_served_is_told(tmp_path: Path) -> None:
     for work in (upkeep.verify, upkeep.prune, lambda folder: upkeep.backup(folder, tmp_path / "x")):
         with pytest.raises(upkeep.NothingServed, match="never served"):

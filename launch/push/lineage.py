@@ -10,7 +10,7 @@ from typing import Any
 import wandb
 
 from framework.errors import TrackerError
-from launch.push_ends import End
+from launch.push.ends import End
 
 SYSTEM = "wandb-"
 

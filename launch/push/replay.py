@@ -19,7 +19,7 @@ from typing import Any, TextIO
 
 import wandb
 
-from launch.replay_artifacts import Artifacts, check
+from launch.push.replay_artifacts import Artifacts, check
 
 OWN_FILES = ("config.yaml", "output.log", "wandb-summary.json", "wandb-history.jsonl", "wandb-events.jsonl")
 """What the client writes by itself for every run."""

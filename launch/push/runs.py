@@ -16,8 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from framework.errors import TrackerAway
-from launch.push_ends import End, RunLine
-from launch.push_send import Writers, batches, sync
+from launch.push.ends import End, RunLine
+from launch.push.send import Writers, batches, sync
 
 ARRIVAL_S = 20.0
 

@@ -100,7 +100,7 @@ class Writers:
 class _Child:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "launch.replay"], env={**variables, **OFFLINE},
+            [sys.executable, "-m", "launch.push.replay"], env={**variables, **OFFLINE},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 Runs go in the order in which they were made; then artifacts, lineage and the states of the sweeps are set right.
 A run that is there with the same state and as many rows is not sent again, so a call that was interrupted is
-simply repeated. Knows neither how a run is written (`replay`) nor what a tracker is asked (`push_ends`).
+simply repeated. Knows neither how a run is written (`replay`) nor what a tracker is asked (`ends`).
 """
 
 import os
@@ -16,9 +16,9 @@ from rich.console import Console
 from framework.errors import ConfigError, Problem, RunsFailed, TrackerError, TrackerRefused
 from framework.fields import nearest
 from framework.tracking.tracker import Tracker
-from launch.push_ends import UNDER_WAY, End, RunLine, must_exist, place_sweeps, settle_sweeps
-from launch.push_lineage import Lineage
-from launch.push_runs import Sent, send_runs
+from launch.push.ends import UNDER_WAY, End, RunLine, must_exist, place_sweeps, settle_sweeps
+from launch.push.lineage import Lineage
+from launch.push.runs import Sent, send_runs
 
 KEY = "SASHIKO_PUSH_KEY"
 CLOUD = {"https://wandb.ai": "https://api.wandb.ai", "https://www.wandb.ai": "https://api.wandb.ai"}
