@@ -17,6 +17,7 @@ from tests.lab import Lab
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND_S = 600
+PAIRS = (0, 1, 6)
 
 
 def blocks(language: str) -> list[str]:
@@ -53,9 +54,17 @@ def test_the_pieces_run_as_printed(tmp_path: Path):
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A copy of the project with the README's experiment in it, and no account."""
+    """A copy of the project with the README's experiment in it, and no account.
+
+    Of the sweep of the first lines it has three pairs of models instead of twelve, which shows as much in less time.
+    """
     lab = Lab.make(tmp_path_factory.mktemp("readme"))
     shutil.copytree(ROOT / "sweeps", lab.folder / "sweeps")
+    file = lab.folder / "sweeps" / "stitching.yaml"
+    pairs = [line for line in file.read_text().splitlines(keepends=True) if line.startswith("    - {source")]
+    kept = {pairs[index] for index in PAIRS}
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if line not in pairs or line in kept))
     lab.add_experiment("penalty", "manager:PenaltyManager", {"manager.py": own_experiment()})
     yield lab
     lab.close()
@@ -102,7 +111,7 @@ def test_every_command_runs(project: Lab):
     assert (project.folder / "results" / "stitching.csv").exists()
     drawn = {path.stem for path in (project.folder / "results").glob("*.png")}
     assert {"error_by_num_samples", "error_by_ridge", "error_by_mapping", "latents_pca", "error_maps"} <= drawn
-    assert len(list((project.folder / "results" / "pulled" / "mapping").iterdir())) > 100
+    assert len(list((project.folder / "results" / "pulled" / "mapping").iterdir())) >= 25
     table = outputs["sashiko compare sweeps/penalty.yaml"]
     assert len(re.findall(r"^ *(0\.01|0\.1|1|10) ", table, flags=re.MULTILINE)) == 4, table
     assert "wandb agent local/sashiko/" in outputs["wandb sweep sweeps/stitching.yaml"]
