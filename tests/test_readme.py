@@ -56,7 +56,7 @@ def test_the_pieces_run_as_printed(tmp_path: Path):
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A copy of the project with the README's experiment in it, and no account.
 
-    Of the sweep of the first lines it has three pairs of models instead of twelve, which shows as much in less time.
+    Of the sweep of the first lines it has three pairs of models instead of twelve: as much to see in less time.
     """
     lab = Lab.make(tmp_path_factory.mktemp("readme"))
     shutil.copytree(ROOT / "sweeps", lab.folder / "sweeps")
