@@ -105,7 +105,7 @@ def loads(text: str | bytes) -> Any:
         raise ApiError(f"not JSON: {error}") from error
     if _too_deep(value, MAX_JSON_DEPTH):
         raise ApiError(f"JSON nested deeper than {MAX_JSON_DEPTH}")
-    if _SURROGATE.search(text if isinstance(text, str) else text.decode(errors="replace")):
+    if _may_hold_surrogates(text):
         try:
             dumps(value).encode()
         except UnicodeEncodeError as error:
@@ -113,6 +113,13 @@ def loads(text: str | bytes) -> Any:
                 "the JSON holds half a surrogate pair (\\ud800 to \\udfff), which is no text"
             ) from error
     return value
+
+
+def _may_hold_surrogates(text: str | bytes) -> bool:
+    """Whether the slow look is needed: almost no text has an escape or anything that is not ASCII."""
+    if text.isascii() and ("\\u" if isinstance(text, str) else b"\\u") not in text:  # type: ignore[operator]
+        return False
+    return bool(_SURROGATE.search(text if isinstance(text, str) else text.decode(errors="replace")))
 
 
 def json_object(text: object, what: str) -> dict[str, Any]:
