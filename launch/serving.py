@@ -74,7 +74,7 @@ def serve(
             typer.echo(f"others log in with: wandb login --host {where}, and the key of their user")
         typer.echo(f'point a shell at it with: eval "$(sashiko env --dir {directory})"')
 
-    server.serve(directory, address=address, on_ready=ready, options=options)
+    server.serve(directory, address, on_ready=ready, options=options)
 
 
 @app.command()

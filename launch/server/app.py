@@ -55,8 +55,8 @@ def make_app(services: Services) -> Starlette:
 
 def _middleware(options: ServeOptions) -> list[Middleware]:
     if options.lab:
-        return [Middleware(Pace, rate=options.rate, burst=options.burst)]
-    return [Middleware(KnownHosts), Middleware(Pace, rate=options.rate, burst=options.burst)]
+        return [Middleware(Pace, rate=options.rate)]
+    return [Middleware(KnownHosts), Middleware(Pace, rate=options.rate)]
 
 
 def routes() -> list[BaseRoute]:

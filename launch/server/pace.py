@@ -1,7 +1,7 @@
 """Rate limits per key that slow a client down instead of turning it away.
 
-Each key has a bucket of `burst` requests that fills with `rate` a second (a token bucket). A request that finds
-it empty waits for its token, in the order of asking. Only one that would wait longer than `MOST_SECONDS` gets a
+Each key has a bucket of `burst` requests (by default what two seconds bring) that fills with `rate` a second (a
+token bucket). A request that finds it empty waits for its token, in the order of asking. Only one that would wait longer than `MOST_SECONDS` gets a
 429 with `Retry-After`, which the client obeys and tries again: at that point waiting would run into its own time
 limit. This module does not know what a request is for.
 """
@@ -19,6 +19,7 @@ from launch.server.errors import TOO_MANY, error_body
 
 MOST_SECONDS = 20.0
 MOST_BUCKETS = 10_000
+BURST_SECONDS = 2.0
 
 
 @dataclass
@@ -39,10 +40,10 @@ class Bucket:
 class Pace:
     """ASGI middleware that delays requests beyond `rate` a second for each key; a rate of 0 lets all pass."""
 
-    def __init__(self, app: ASGIApp, rate: float, burst: int) -> None:
+    def __init__(self, app: ASGIApp, rate: float, burst: int | None = None) -> None:
         self.app = app
         self._rate = rate
-        self._burst = max(burst, 1)
+        self._burst = max(1, round(rate * BURST_SECONDS)) if burst is None else burst
         self._buckets: dict[bytes, Bucket] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

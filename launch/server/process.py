@@ -99,19 +99,20 @@ def find_server(directory: Path) -> ServerInfo | None:
     try:
         state = json.loads((directory / STATE_FILE).read_text())
         key = (directory / KEY_FILE).read_text().strip()
-        url, port, pid = str(state["url"]), int(state["port"]), int(state["pid"])
+        url, pid = str(state["url"]), int(state["pid"])
+        socket_url = str(state.get("socket", url))
+        port = int(state.get("port", socket_url.rsplit(":", 1)[-1]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not (_runs(pid) and _is_healthy(str(state.get("socket", url)))):
+    if not (_runs(pid) and _is_healthy(socket_url)):
         return None
     return ServerInfo(url, key, pid, directory, port)
 
 
 def serve(
     directory: Path,
-    port: int | None = None,
+    address: Address,
     *,
-    address: Address | None = None,
     on_ready: Callable[[ServerInfo], None] | None = None,
     options: ServeOptions | None = None,
 ) -> None:
@@ -119,7 +120,6 @@ def serve(
 
     Args:
         directory: the folder; made if it is new.
-        port: the port on 127.0.0.1, where no `address` is given; 0 takes any free one.
         address: where to listen.
         on_ready: called once the server answers.
         options: by default from the environment (`SASHIKO_LEASE_SECONDS`).
@@ -131,7 +131,6 @@ def serve(
         OnNetwork: the folder is on a network file system.
         ConfigError: an environment variable cannot be used.
     """
-    address = address or Address(port=Address.port if port is None else port)
     chosen = options or ServeOptions.from_environment()
     directory = Path(directory).absolute()
     directory.mkdir(parents=True, exist_ok=True)

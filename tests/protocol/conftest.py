@@ -17,9 +17,9 @@ from launch.server import ServerInfo, find_server
 SERVE = """
 import logging, sys
 from pathlib import Path
-from launch.server import serve
+from launch.server import Address, serve
 logging.basicConfig(level=logging.WARNING)
-serve(Path(sys.argv[1]), int(sys.argv[2]), on_ready=lambda info: print(info.url, flush=True))
+serve(Path(sys.argv[1]), Address(port=int(sys.argv[2])), on_ready=lambda info: print(info.url, flush=True))
 """
 SECONDS = 120
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from framework.errors import ConfigError
-from launch.server import ServeOptions, ServerBusy, find_server, serve
+from launch.server import Address, ServeOptions, ServerBusy, find_server, serve
 from launch.server.process import private_text
 
 SERVE = """
 import sys
 from pathlib import Path
-from launch.server import serve
-serve(Path(sys.argv[1]), 0, on_ready=lambda info: print(info.url, flush=True))
+from launch.server import Address, serve
+serve(Path(sys.argv[1]), Address(port=0), on_ready=lambda info: print(info.url, flush=True))
 """
 
 
@@ -64,7 +64,7 @@ def test_secrets_are_private(server: subprocess.Popen[str], tmp_path: Path) -> N
 
 def test_a_second_one_is_refused_by_name(server: subprocess.Popen[str], tmp_path: Path) -> None:
     with pytest.raises(ServerBusy, match=f"pid {server.pid}"):
-        serve(tmp_path / "state", 0)
+        serve(tmp_path / "state", Address(port=0))
 
 
 def test_a_taken_port_is_refused(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_taken_port_is_refused(tmp_path: Path) -> None:
         other.bind(("127.0.0.1", 0))
         other.listen()
         with pytest.raises(ServerBusy, match="choose another port"):
-            serve(tmp_path, other.getsockname()[1])
+            serve(tmp_path, Address(port=other.getsockname()[1]))
 
 
 def test_after_a_kill_the_stale_file_is_ignored(server: subprocess.Popen[str], tmp_path: Path) -> None:
