@@ -12,9 +12,9 @@ from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from launch.child import STOPPING, die_with
+from launch.progress import runs_bar
 
 THREADS = "1"
 """One thread a child: a run's numbers must not depend on how many workers run beside it."""
@@ -40,14 +40,7 @@ def work(
     """
     pid, events = _fork(path, workers, threads)
     tally = Tally()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=False) as progress:
+    with runs_bar(console) as progress:
         bar = progress.add_task("runs", total=total, completed=done, note="starting workers …")
         with _passed_on(pid) as stopped:
             for event in _events(events):

@@ -13,9 +13,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from framework.errors import TrackerAway
+from launch.progress import runs_bar
 from launch.push.ends import End, RunLine
 from launch.push.send import Writers, batches, sync
 
@@ -52,18 +52,11 @@ def send_runs(
         TrackerError: the destination does not answer any more; what was sent until then stays sent.
     """
     done = Sent()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
-        TimeElapsedColumn(),
-    )
     orders = [_order(run, there.get(run.id), source, target, placed) for run in todo]
     with (
         tempfile.TemporaryDirectory(prefix="sashiko-push-") as folder,
         Writers(source.tracker, Path(folder), min(workers, len(orders))) as writers,
-        Progress(*columns, console=console) as progress,
+        runs_bar(console) as progress,
     ):
         bar = progress.add_task("runs", total=len(orders), note="")
         for batch in batches(writers.write(orders)):
