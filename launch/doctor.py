@@ -11,9 +11,9 @@ from pathlib import Path
 import requests
 
 from framework.errors import SashikoError
-from framework.tracking.tracker import configured
 from launch.server import find_server, mounts
 from launch.server.clients import NEWEST, OLDEST, TESTED, verdict
+from launch.tracker import configured_tracker
 
 SHORT_OF_SPACE = 2e9
 REACH_S = 5.0
@@ -78,7 +78,7 @@ def _tracker(directory: Path, embedded: bool) -> Iterator[Finding]:
     else:
         yield Finding("embedded server", f"{info.url} (pid {info.pid}), serving {directory}")
     try:
-        found = None if embedded else configured(os.environ)
+        found = configured_tracker(embedded=embedded)
     except SashikoError as error:
         yield Finding("tracker", str(error), good=False)
         return

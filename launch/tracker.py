@@ -30,7 +30,7 @@ def choose(directory: Path = DIRECTORY, *, embedded: bool = False) -> tuple[Trac
     """
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     os.environ.setdefault("WANDB_SILENT", "true")  # the commands say themselves what is worth saying
-    found = None if embedded else configured(os.environ, _client_base_url())
+    found = configured_tracker(embedded=embedded)
     if found is not None:
         sentence = f"tracker: {found.url}"
     else:
@@ -47,6 +47,15 @@ def choose(directory: Path = DIRECTORY, *, embedded: bool = False) -> tuple[Trac
     os.environ["WANDB_BASE_URL"] = found.url
     os.environ["WANDB_API_KEY"] = found.key
     return found, sentence
+
+
+def configured_tracker(*, embedded: bool = False) -> Tracker | None:
+    """The tracker that the environment or a login points at; None where it is to be the embedded server.
+
+    Raises:
+        TrackerRefused: an address is configured, but no key for it.
+    """
+    return None if embedded else configured(os.environ, _client_base_url())
 
 
 def _client_base_url() -> str | None:

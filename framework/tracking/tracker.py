@@ -7,18 +7,24 @@ content and no experiment.
 
 import functools
 import json
+import netrc
 import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
-from requests.utils import get_netrc_auth
 
 from framework.errors import TrackerAway, TrackerError, TrackerRefused
 
 DEFAULT_PROJECT = "sashiko"
+CLOUD = "https://api.wandb.ai"
+CLOUD_PAGES = ("https://wandb.ai", "https://www.wandb.ai")
+CLOUD_MACHINES = ("api.wandb.ai", "api.forge.coreweave.com")
+"""The names under which clients store the key of W&B's own server: older ones and newer ones."""
 TIMEOUT_S = 30.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
@@ -130,17 +136,53 @@ def _reason(response: requests.Response) -> str:
 
 
 def configured(environment: Mapping[str, str], base_url: str | None = None) -> Tracker | None:
-    """The tracker that the environment or a `wandb login` points at, or None where neither does."""
-    url = (environment.get("WANDB_BASE_URL") or base_url or "").rstrip("/")
-    key = environment.get("WANDB_API_KEY")
+    """The tracker that the environment or a `wandb login` points at, or None where neither does.
+
+    Raises:
+        TrackerRefused: the environment gives an address, and there is no key for it.
+    """
+    url = api_of(environment.get("WANDB_BASE_URL") or base_url or CLOUD)
+    key = environment.get("WANDB_API_KEY") or stored_key(url)
     if key:
-        return Tracker(url or "https://api.wandb.ai", key)
-    login = get_netrc_auth(url or "https://api.wandb.ai")
-    if login:
-        return Tracker(url or "https://api.wandb.ai", str(login[1]))
+        return Tracker(url, key)
     if environment.get("WANDB_BASE_URL"):
         raise TrackerRefused(
             f"WANDB_BASE_URL is {url}, but there is no API key for it: set WANDB_API_KEY or run "
             f"`wandb login --host {url}`"
         )
     return None
+
+
+def api_of(url: str) -> str:
+    """The address to speak to: for that of W&B's pages the one of its API, without a slash at the end."""
+    url = url.rstrip("/")
+    return CLOUD if url in CLOUD_PAGES else url
+
+
+def stored_key(url: str) -> str | None:
+    """The key that `wandb login` stored for an address in the netrc file, or None.
+
+    The client writes the port with the name of the machine. An entry without one, and the entry `default`, are
+    good too.
+    """
+    address = urlsplit(url)
+    names = [address.netloc, address.hostname or ""]
+    if names[0] in CLOUD_MACHINES:
+        names += CLOUD_MACHINES
+    stored = _netrc()
+    entry = next((stored[name] for name in [*names, "default"] if name in stored), None)
+    return entry[2] or None if entry else None
+
+
+def _netrc() -> Mapping[str, tuple[str, str, str]]:
+    """What is in the netrc file, by machine; nothing where there is none, or it cannot be read."""
+    given = os.environ.get("NETRC")
+    places = [Path(given)] if given else [Path("~/.netrc"), Path("~/_netrc")]
+    for place in places:
+        try:
+            return netrc.netrc(place.expanduser()).hosts
+        except FileNotFoundError:
+            continue
+        except (netrc.NetrcParseError, OSError):
+            break
+    return {}

@@ -10,18 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import typer
-from requests.utils import get_netrc_auth
 from rich.console import Console
 
 from framework.errors import ConfigError, Problem, RunsFailed, TrackerError, TrackerRefused
 from framework.fields import nearest
-from framework.tracking.tracker import Tracker
+from framework.tracking.tracker import Tracker, api_of, stored_key
 from launch.push.ends import UNDER_WAY, End, RunLine, must_exist, place_sweeps, settle_sweeps
 from launch.push.lineage import Lineage
 from launch.push.runs import Sent, send_runs
 
 KEY = "SASHIKO_PUSH_KEY"
-CLOUD = {"https://wandb.ai": "https://api.wandb.ai", "https://www.wandb.ai": "https://api.wandb.ai"}
 STAYS = (
     "stays behind: start times and _runtime (each row keeps its _timestamp), the times of console lines, system "
     "metrics, define_metric, the steps at which artifacts were logged, reports, links to registries; crashed and "
@@ -47,14 +45,13 @@ def destination(url: str) -> Tracker:
         ConfigError: `url` is no address.
         TrackerRefused: there is no key for it.
     """
-    url = CLOUD.get(url.rstrip("/"), url.rstrip("/"))
+    url = api_of(url)
     if not url.startswith(("http://", "https://")):
         raise ConfigError([Problem("--to", f"must start with https:// or http://, not {url!r}")], "push")
-    login = get_netrc_auth(url)
-    key = os.environ.get(KEY) or (login[1] if login else None)
+    key = os.environ.get(KEY) or stored_key(url)
     if not key:
         raise TrackerRefused(f"there is no key for {url}: set {KEY}, or run `wandb login --host {url}`")
-    return Tracker(url, str(key))
+    return Tracker(url, key)
 
 
 def ends(source: Tracker, target: Tracker, project: str, name: str) -> tuple[End, End]:

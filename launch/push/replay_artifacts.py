@@ -7,7 +7,6 @@ tables of `run.log` (a user may not make them), and the two ids by which rows re
 
 import base64
 import hashlib
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from wandb.sdk.artifacts._internal_artifact import InternalArtifact
 from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 
 from framework.errors import ArtifactError
-from framework.tracking.tracker import Tracker
+from framework.tracking.lease import current_tracker
 
 BY_CLIENT, BY_SERVER = "wandb-client-artifact://", "wandb-artifact://"
 RESERVED = "wandb-"
@@ -123,8 +122,7 @@ def _inside(path: str) -> str:
 
 
 def _resolved(client_id: str) -> str:
-    tracker = Tracker(os.environ["WANDB_BASE_URL"].rstrip("/"), os.environ["WANDB_API_KEY"])
-    found = tracker.execute(_MAPPING, {"id": client_id}).get("clientIDMapping") or {}
+    found = current_tracker().execute(_MAPPING, {"id": client_id}).get("clientIDMapping") or {}
     return str(found.get("serverID", ""))
 
 

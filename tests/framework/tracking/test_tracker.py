@@ -2,6 +2,9 @@
 
 import http.server
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +13,7 @@ import pytest
 
 from framework.errors import TrackerError, TrackerRefused
 from framework.tracking.sweeps import SweepPath, parse_path
-from framework.tracking.tracker import Tracker, configured
+from framework.tracking.tracker import CLOUD, Tracker, configured, stored_key
 
 
 class Script(http.server.BaseHTTPRequestHandler):
@@ -87,6 +90,38 @@ def test_what_decides_the_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "netrc").write_text("machine x\n login user\n password secret\n")
     assert configured({"WANDB_BASE_URL": "http://x:1"}) == Tracker("http://x:1", "secret")
     assert configured({}, "http://x:1") == Tracker("http://x:1", "secret")
+    assert configured({"WANDB_BASE_URL": "https://wandb.ai/", "WANDB_API_KEY": "k"}) == Tracker(CLOUD, "k")
+
+
+def test_where_the_key_of_an_address_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    place = tmp_path / "netrc"
+    monkeypatch.setenv("NETRC", str(place))
+    entries = {"x:1": "with port", "x": "without", "api.forge.coreweave.com": "cloud", "empty": '""'}
+    place.write_text("".join(f'machine {name} login user password "{key}"\n' for name, key in entries.items()))
+    found = [stored_key(f"http://{name}") for name in ("x:1", "x:2", "x", "y", "empty")]
+    assert found == ["with port", "without", "without", None, None]
+    assert stored_key(CLOUD) == "cloud"
+    place.write_text("machine x\ndefault login user password any\n")
+    assert stored_key("http://x") is None, "a file that cannot be read holds no key"
+    place.write_text("default login user password any\n")
+    assert stored_key("http://x") == "any"
+    monkeypatch.delenv("NETRC")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert stored_key("http://x") is None
+    place.rename(tmp_path / "_netrc")
+    assert stored_key("http://x") == "any"
+
+
+@pytest.mark.parametrize("host", [["--host", "http://127.0.0.1:4444"], []])
+def test_a_login_of_the_client_is_found(host: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
+    subprocess.run(
+        [sys.executable, "-m", "wandb", "login", "--no-verify", *host, "k" * 40], check=True, capture_output=True,
+        env=kept | {"WANDB_CONFIG_DIR": str(tmp_path), "WANDB_DIR": str(tmp_path)}, cwd=tmp_path, timeout=60,
+    )  # fmt: skip
+    url = host[1] if host else CLOUD
+    assert configured({}, url if host else None) == Tracker(url, "k" * 40)
 
 
 def test_paths_of_sweeps():
