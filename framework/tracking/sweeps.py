@@ -119,17 +119,11 @@ def create(tracker: Tracker, definition: Definition, entity: str, project: str) 
 
 def find_equal(tracker: Tracker, definition: Definition, entity: str, project: str) -> SweepPath | None:
     """The newest sweep of the project that has the same points, stopping rule and command, or None."""
-    cursor: str | None = None
-    while True:
-        variables = {"entity": entity, "project": project, "perPage": PAGE, "cursor": cursor}
-        page = ((tracker.execute(_LIST, variables).get("project") or {}).get("sweeps")) or {"edges": []}
-        for edge in page["edges"]:
-            node = edge["node"]
-            if node["state"] not in ("CANCELED", "STOPPED") and _same(definition, node["config"]):
-                return SweepPath(entity, project, node["name"])
-        cursor = (page.get("pageInfo") or {}).get("endCursor")
-        if not (page.get("pageInfo") or {}).get("hasNextPage"):
-            return None
+    variables = {"entity": entity, "project": project, "perPage": PAGE}
+    for node in tracker.pages(_LIST, variables, "project", "sweeps") or ():
+        if node["state"] not in ("CANCELED", "STOPPED") and _same(definition, node["config"]):
+            return SweepPath(entity, project, node["name"])
+    return None
 
 
 def _same(definition: Definition, text: str) -> bool:
@@ -192,18 +186,11 @@ class RunState:
 
 def run_states(tracker: Tracker, path: SweepPath) -> list[RunState]:
     """Every run of a sweep, oldest first."""
-    found: list[RunState] = []
-    cursor: str | None = None
-    while True:
-        variables = {
-            "entity": path.entity, "project": path.project, "filters": json.dumps({"sweep": path.id}),
-            "perPage": RUNS_PAGE, "cursor": cursor,
-        }  # fmt: skip
-        page = (tracker.execute(_RUNS, variables).get("project") or {}).get("runs") or {"edges": []}
-        found += [_run_state(edge["node"]) for edge in page["edges"]]
-        cursor = (page.get("pageInfo") or {}).get("endCursor")
-        if not (page.get("pageInfo") or {}).get("hasNextPage"):
-            return found
+    variables = {
+        "entity": path.entity, "project": path.project, "filters": json.dumps({"sweep": path.id}),
+        "perPage": RUNS_PAGE,
+    }  # fmt: skip
+    return [_run_state(node) for node in tracker.pages(_RUNS, variables, "project", "runs") or ()]
 
 
 def _run_state(node: Mapping[str, Any]) -> RunState:

@@ -7,24 +7,18 @@ content and no experiment.
 
 import functools
 import json
-import netrc
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
 from framework.errors import TrackerAway, TrackerError, TrackerRefused
+from framework.tracking.keys import CLOUD, api_of, stored_key
 
 DEFAULT_PROJECT = "sashiko"
-CLOUD = "https://api.wandb.ai"
-CLOUD_PAGES = ("https://wandb.ai", "https://www.wandb.ai")
-CLOUD_MACHINES = ("api.wandb.ai", "api.forge.coreweave.com")
-"""The names under which clients store the key of W&B's own server: older ones and newer ones."""
 TIMEOUT_S = 30.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
@@ -57,6 +51,34 @@ class Tracker:
             raise TrackerError(f"{self.url}: {'; '.join(str(error.get('message')) for error in errors)}")
         data: dict[str, Any] = reply.get("data") or {}
         return data
+
+    def pages(self, query: str, variables: Mapping[str, Any], *path: str) -> Iterator[dict[str, Any]] | None:
+        """The nodes of a list in many pages, such as ("project", "runs"); None where what holds it is not there.
+
+        The query takes `$cursor` and asks for `pageInfo { endCursor hasNextPage }`. The first page is fetched
+        here, each further one only when its nodes are asked for.
+
+        Raises:
+            TrackerError: as `execute`, also later on.
+        """
+        first = self._page(query, variables, path, None)
+        return None if first is None else self._nodes(query, variables, path, first)
+
+    def _page(
+        self, query: str, variables: Mapping[str, Any], path: tuple[str, ...], cursor: str | None
+    ) -> dict[str, Any] | None:
+        found: dict[str, Any] | None = self.execute(query, {**variables, "cursor": cursor})
+        for name in path:
+            found = (found or {}).get(name)
+        return found
+
+    def _nodes(
+        self, query: str, variables: Mapping[str, Any], path: tuple[str, ...], page: dict[str, Any] | None
+    ) -> Iterator[dict[str, Any]]:
+        while page is not None:
+            yield from (edge["node"] for edge in page["edges"])
+            info = page["pageInfo"]
+            page = self._page(query, variables, path, info["endCursor"]) if info["hasNextPage"] else None
 
     def file_stream(self, run_path: str, payload: Mapping[str, Any]) -> None:
         """Send rows, log lines or the end of a run, as the client does (`run_path`: entity/project/run id)."""
@@ -151,38 +173,3 @@ def configured(environment: Mapping[str, str], base_url: str | None = None) -> T
             f"`wandb login --host {url}`"
         )
     return None
-
-
-def api_of(url: str) -> str:
-    """The address to speak to: for that of W&B's pages the one of its API, without a slash at the end."""
-    url = url.rstrip("/")
-    return CLOUD if url in CLOUD_PAGES else url
-
-
-def stored_key(url: str) -> str | None:
-    """The key that `wandb login` stored for an address in the netrc file, or None.
-
-    The client writes the port with the name of the machine. An entry without one, and the entry `default`, are
-    good too.
-    """
-    address = urlsplit(url)
-    names = [address.netloc, address.hostname or ""]
-    if names[0] in CLOUD_MACHINES:
-        names += CLOUD_MACHINES
-    stored = _netrc()
-    entry = next((stored[name] for name in [*names, "default"] if name in stored), None)
-    return entry[2] or None if entry else None
-
-
-def _netrc() -> Mapping[str, tuple[str, str, str]]:
-    """What is in the netrc file, by machine; nothing where there is none, or it cannot be read."""
-    given = os.environ.get("NETRC")
-    places = [Path(given)] if given else [Path("~/.netrc"), Path("~/_netrc")]
-    for place in places:
-        try:
-            return netrc.netrc(place.expanduser()).hosts
-        except FileNotFoundError:
-            continue
-        except (netrc.NetrcParseError, OSError):
-            break
-    return {}

@@ -93,8 +93,8 @@ class End:
             TrackerError: the tracker does not answer, or answers with an error.
         """
         filters = {} if ids is None else {"name": {"$in": list(ids)}}
-        nodes = self._pages(_RUNS, "runs", {"filters": json.dumps(filters)})
-        return nodes if nodes is None else [_run(node) for node in nodes]
+        nodes = self._pages(_RUNS, "runs", filters=json.dumps(filters))
+        return None if nodes is None else [_run(node) for node in nodes]
 
     def sweeps(self) -> list[SweepLine]:
         """The sweeps; none where there is no such project.
@@ -104,7 +104,7 @@ class End:
         """
         return [
             SweepLine(node["id"], node["name"], node["state"], node["config"], node.get("runCount") or 0)
-            for node in self._pages(_SWEEPS, "sweeps", {}) or []
+            for node in self._pages(_SWEEPS, "sweeps") or ()
         ]
 
     def make_sweep(self, config: str) -> str:
@@ -122,18 +122,9 @@ class End:
         """Set the state of the sweep with this `key`."""
         self.tracker.execute(_STATE, {"id": key, "state": state})
 
-    def _pages(self, query: str, what: str, more: Mapping[str, Any]) -> Any:
-        found: list[Any] = []
-        cursor: str | None = None
-        while True:
-            variables = {"entity": self.entity, "project": self.project, "perPage": PAGE, "cursor": cursor, **more}
-            project = self.tracker.execute(query, variables).get("project")
-            if not project:
-                return None
-            found += [edge["node"] for edge in project[what]["edges"]]
-            cursor = project[what]["pageInfo"].get("endCursor")
-            if not project[what]["pageInfo"].get("hasNextPage"):
-                return found
+    def _pages(self, query: str, what: str, **more: str) -> Iterator[dict[str, Any]] | None:
+        variables = {"entity": self.entity, "project": self.project, "perPage": PAGE, **more}
+        return self.tracker.pages(query, variables, "project", what)
 
 
 def _run(node: Mapping[str, Any]) -> RunLine:

@@ -14,7 +14,8 @@ from rich.console import Console
 
 from framework.errors import ConfigError, Problem, RunsFailed, TrackerError, TrackerRefused
 from framework.fields import nearest
-from framework.tracking.tracker import Tracker, api_of, stored_key
+from framework.tracking.keys import api_of, stored_key
+from framework.tracking.tracker import Tracker
 from launch.push.ends import UNDER_WAY, End, RunLine, must_exist, place_sweeps, settle_sweeps
 from launch.push.lineage import Lineage
 from launch.push.runs import Sent, send_runs

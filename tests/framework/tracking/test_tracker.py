@@ -2,18 +2,17 @@
 
 import http.server
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from framework.definition import read
 from framework.errors import TrackerError, TrackerRefused
-from framework.tracking.sweeps import SweepPath, parse_path
-from framework.tracking.tracker import CLOUD, Tracker, configured, stored_key
+from framework.tracking.keys import CLOUD
+from framework.tracking.sweeps import SweepPath, find_equal, parse_path, run_states
+from framework.tracking.tracker import Tracker, configured
 
 
 class Script(http.server.BaseHTTPRequestHandler):
@@ -62,6 +61,49 @@ def test_errors_of_a_query_are_told(url: str):
         Tracker(url, "key").execute("query X { x }")
 
 
+QUERY = "query X($cursor: String) { project { runs(after: $cursor) { x } } }"
+
+
+def page(names: str, cursor: str | None = None) -> tuple[int, object]:
+    info = {"endCursor": cursor, "hasNextPage": cursor is not None}
+    runs = {"edges": [{"node": {"name": name}} for name in names], "pageInfo": info}
+    return 200, {"data": {"project": {"runs": runs}}}
+
+
+def test_pages_are_fetched_as_their_nodes_are_asked_for(url: str):
+    Script.answers = [page("ab", "1"), page("c", "2"), page("d")]
+    nodes = Tracker(url, "key").pages(QUERY, {"perPage": 2}, "project", "runs")
+    assert nodes is not None
+    assert [next(nodes)["name"] for _ in range(2)] == ["a", "b"]
+    assert len(Script.seen) == 1
+    assert [node["name"] for node in nodes] == ["c", "d"]
+    sent = [{"query": QUERY, "variables": {"perPage": 2, "cursor": cursor}} for cursor in (None, "1", "2")]
+    assert Script.seen == sent
+
+
+def test_an_empty_list_is_not_an_absent_one(url: str):
+    tracker = Tracker(url, "key")
+    Script.answers = [page("")]
+    assert list(tracker.pages(QUERY, {}, "project", "runs") or "x") == []
+    Script.answers = [(200, {"data": {"project": None}})]
+    assert tracker.pages(QUERY, {}, "project", "runs") is None
+
+
+def test_an_equal_sweep_is_looked_for_no_further_than_needed(url: str):
+    text = "method: grid\nparameters: {x: {values: [1, 2]}}\n"
+    canceled, other, same = ("CANCELED", text), ("RUNNING", text.replace("2", "3")), ("FINISHED", text)
+    nodes = [
+        {"node": {"name": str(i), "state": s, "config": c}} for i, (s, c) in enumerate([canceled, other, same])
+    ]
+    sweeps = {"edges": nodes, "pageInfo": {"endCursor": "1", "hasNextPage": True}}
+    Script.answers = [(200, {"data": {"project": {"sweeps": sweeps}}})]
+    assert find_equal(Tracker(url, "key"), read(text), "e", "p") == SweepPath("e", "p", "2")
+    assert len(Script.seen) == 1
+    Script.answers = [(200, {"data": {"project": None}})]
+    assert find_equal(Tracker(url, "key"), read(text), "e", "p") is None
+    assert run_states(Tracker(url, "key"), SweepPath("e", "p", "2")) == []
+
+
 def test_a_server_that_comes_back_is_waited_for(url: str):
     Script.answers = [(503, {}), (500, {}), (200, {"data": {"x": 1}})]
     assert Tracker(url, "key").execute("query X { x }") == {"x": 1}
@@ -91,37 +133,6 @@ def test_what_decides_the_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert configured({"WANDB_BASE_URL": "http://x:1"}) == Tracker("http://x:1", "secret")
     assert configured({}, "http://x:1") == Tracker("http://x:1", "secret")
     assert configured({"WANDB_BASE_URL": "https://wandb.ai/", "WANDB_API_KEY": "k"}) == Tracker(CLOUD, "k")
-
-
-def test_where_the_key_of_an_address_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    place = tmp_path / "netrc"
-    monkeypatch.setenv("NETRC", str(place))
-    entries = {"x:1": "with port", "x": "without", "api.forge.coreweave.com": "cloud", "empty": '""'}
-    place.write_text("".join(f'machine {name} login user password "{key}"\n' for name, key in entries.items()))
-    found = [stored_key(f"http://{name}") for name in ("x:1", "x:2", "x", "y", "empty")]
-    assert found == ["with port", "without", "without", None, None]
-    assert stored_key(CLOUD) == "cloud"
-    place.write_text("machine x\ndefault login user password any\n")
-    assert stored_key("http://x") is None, "a file that cannot be read holds no key"
-    place.write_text("default login user password any\n")
-    assert stored_key("http://x") == "any"
-    monkeypatch.delenv("NETRC")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert stored_key("http://x") is None
-    place.rename(tmp_path / "_netrc")
-    assert stored_key("http://x") == "any"
-
-
-@pytest.mark.parametrize("host", [["--host", "http://127.0.0.1:4444"], []])
-def test_a_login_of_the_client_is_found(host: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB")}
-    subprocess.run(
-        [sys.executable, "-m", "wandb", "login", "--no-verify", *host, "k" * 40], check=True, capture_output=True,
-        env=kept | {"WANDB_CONFIG_DIR": str(tmp_path), "WANDB_DIR": str(tmp_path)}, cwd=tmp_path, timeout=60,
-    )  # fmt: skip
-    url = host[1] if host else CLOUD
-    assert configured({}, url if host else None) == Tracker(url, "k" * 40)
 
 
 def test_paths_of_sweeps():
