@@ -203,6 +203,9 @@ def problems_of(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield Problem("method", "is required; allowed: 'grid', 'random', 'bayes'")
     elif data["method"] not in ("grid", "random", "bayes"):
         yield Problem("method", f"is {data['method']!r}; allowed: 'grid', 'random', 'bayes'")
+    for key in ("name", "description", "program", "project", "entity"):
+        if isinstance(data.get(key), dict | list):
+            yield Problem(key, f"is {data[key]!r}; a text is needed")
     cap = data.get("run_cap")
     if cap is not None and (not isinstance(cap, int) or isinstance(cap, bool) or cap < 1):
         yield Problem("run_cap", f"is {cap!r}; allowed: a whole number above 0")

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -101,7 +102,7 @@ def _answer(services: Services, base_url: str, body: dict[str, Any], caller: Cal
         raise ApiError("this key may only read", FORBIDDEN)
     with Request(services, base_url, writes=writes, caller=caller) as request:
         data = graphql.execute(query, json_object(variables, "variables"), name, ROOTS, request, arguments.check)
-    return JSONResponse({"data": data})
+    return Json({"data": data})
 
 
 async def stream(http: HttpRequest) -> Response:
@@ -119,6 +120,14 @@ async def stream(http: HttpRequest) -> Response:
             return filestream.receive(request, where, payload, writer)
 
     return JSONResponse(await run_in_threadpool(take))
+
+
+class Json(JSONResponse):
+    """A JSON reply in ASCII: a logged text may hold half a surrogate pair, which has no other form on the wire."""
+
+    def render(self, content: Any) -> bytes:
+        """The body."""
+        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
 async def only_post(http: HttpRequest) -> Response:

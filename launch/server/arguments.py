@@ -2,8 +2,8 @@
 
 The client sends whatever its user gave it, and anybody can send more. W&B's names mean the same thing in every
 operation (an `artifactID` is a text, `first` a number), so one table of names is enough; the few that differ are
-told apart by their operation. Names that are not listed pass unchecked and are read by nobody. This module does
-not know what a value is used for.
+told apart by their operation. Names that are not listed pass unchecked; a resolver that reads one (`UNLISTED`)
+checks it itself. This module does not know what a value is used for.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +60,7 @@ KINDS: Mapping[str, tuple[Check, str]] = {
             "artifactTypeName", "artifactSequenceID", "artifactPortfolioID", "artifactPortfolioName",
             "artifactManifestID", "artifactCollectionName", "artifactCollectionID", "destinationArtifactTypeName",
             "baseArtifactID", "aliasName", "alias", "tagName", "digest", "md5", "clientID", "sequenceClientID",
-            "distributedID", "type", "usedAs",
+            "distributedID", "type", "usedAs", "storageRegion",
         ),
         (is_text, "a text"),
     ),
@@ -73,20 +73,22 @@ KINDS: Mapping[str, tuple[Check, str]] = {
         (is_flag, "true or false"),
     ),
     **dict.fromkeys(
-        ("names", "files", "artifactCollectionNames", "liveKeys"), (is_text_list, "a list of texts")
+        ("names", "files", "keys", "artifactCollectionNames", "liveKeys"), (is_text_list, "a list of texts")
     ),
     **dict.fromkeys(
-        ("aliases", "tags", "tagsToAdd", "tagsToDelete", "artifactFiles"), (is_object_list, "a list of objects")
+        ("aliases", "tags", "tagsToAdd", "tagsToDelete", "artifactFiles", "entries"),
+        (is_object_list, "a list of objects"),
     ),
     **dict.fromkeys(
-        ("config", "summaryMetrics", "metadata", "runState", "metrics", "filters"), (is_json, "a JSON object")
+        ("config", "summaryMetrics", "metadata", "runState", "metrics", "filters", "priorRunsFilters"),
+        (is_json, "a JSON object"),
     ),
     "after": (is_cursor, "a cursor of this server"),
     "input": (lambda value: isinstance(value, dict), "an object"),
 }  # fmt: skip
+UNLISTED = ("specs",)
 BY_OPERATION: Mapping[tuple[str, str], tuple[Check, str]] = {
     ("upsertBucket", "tags"): (is_text_list, "a list of texts"),
-    ("wandbConfig", "keys"): (is_text_list, "a list of texts"),
 }
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from launch.server import lifecycle
-from launch.server.errors import NotFound
 from launch.server.limits import ServeOptions
 from launch.server.search import watch
 from launch.server.search.proposals import Proposal
@@ -22,7 +21,7 @@ Command = dict[str, Any]
 
 def heartbeat(
     tables: Tables,
-    agent_id: int,
+    agent: sqlite3.Row,
     run_state: Mapping[str, Any],
     now: float,
     options: ServeOptions,
@@ -30,15 +29,11 @@ def heartbeat(
 ) -> list[Command]:
     """Renew what the agent works on, free what was lost, and answer with at most one new run.
 
-    `run_state` maps the name of each run that the agent has to whether it is running. `proposal` is the point to
-    hand out if none that is stored is free.
-
-    Raises:
-        NotFound: the agent, and so its sweep, is unknown. The client takes it for "sweep deleted".
+    `agent` is what `Agents.with_sweep` tells. `run_state` maps the name of each run that the agent has to whether
+    it is running. `proposal` is the point to hand out if none that is stored is free.
     """
-    agent = tables.agents.seen(agent_id, now)
-    if agent is None:
-        raise NotFound(f"no agent {agent_id}: its sweep is not on this server")
+    agent_id = agent["id"]
+    tables.agents.beat(agent_id, now)
     listed = _listed(tables, agent["project_id"], run_state)
     stopped = set()
     for run in listed:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from launch.server import lifecycle
+from launch.server import arguments, lifecycle
 from launch.server.errors import ApiError
 from launch.server.limits import MAX_NAME
 from launch.server.search import watch
@@ -48,8 +48,10 @@ def receive(
     for stream, offset, content in chunks:
         if writer is None:
             _store(tables, run["id"], stream, offset, content)
+        elif stream == SUMMARY:
+            _add_summary(tables, run, content[-1])
         else:
-            _store_shared(tables, run, stream, writer, offset, content)
+            _store_shared(tables, run["id"], stream, writer, offset, content)
     if run["sweep_id"] is not None:
         history = [offset for stream, offset, _ in chunks if stream == lines.HISTORY]
         summaries = [content[-1] for stream, _, content in chunks if stream == SUMMARY]
@@ -68,30 +70,42 @@ def receive(
 
 def _store(tables: Tables, run_id: int, stream: str, offset: int, content: list[str]) -> None:
     if stream == SUMMARY:
+        json_object(content[-1], "a summary")
         tables.runs.set(run_id, summary=content[-1])
         return
-    tables.lines.put(run_id, stream, offset, content)
     if stream == lines.EVENTS:
+        json_object(content[-1], "system metrics")
         tables.runs.set(run_id, system_metrics=content[-1])
+    try:
+        tables.lines.put(run_id, stream, offset, content)
+    except ValueError as error:
+        raise ApiError(str(error)) from error
 
 
-def _store_shared(
-    tables: Tables, run: sqlite3.Row, stream: str, writer: str, offset: int, content: list[str]
-) -> None:
-    """One of several writers: its lines go behind those of the others, and its summary is added to theirs.
+def _add_summary(tables: Tables, run: sqlite3.Row, text: str) -> None:
+    """The summary of one of several writers is added to what the others told."""
+    told = json_object(text, "a summary")
+    tables.runs.set(run["id"], summary=dumps({**json_object(run["summary"], "a summary"), **told}))
+
+
+def _store_shared(tables: Tables, run_id: int, stream: str, writer: str, offset: int, content: list[str]) -> None:
+    """One of several writers: its lines go behind those of the others.
 
     The steps of its history are given here, as no writer knows how far the others are.
     """
-    if stream == SUMMARY:
-        told = json_object(content[-1], "a summary")
-        tables.runs.set(run["id"], summary=dumps({**json_object(run["summary"], "a summary"), **told}))
-        return
     numbers = range(offset, offset + len(content))
-    end = tables.lines.count(run["id"], stream)
-    places = tables.writers.places(run["id"], stream, writer[:MAX_NAME], numbers, end)
-    for place, text in zip(places, content, strict=True):
-        shown = dumps({**json_object(text, "a row"), "_step": place}) if stream == lines.HISTORY else text
-        _store(tables, run["id"], stream, place, [shown])
+    end = tables.lines.count(run_id, stream)
+    places = tables.writers.places(run_id, stream, writer[:MAX_NAME], numbers, end)
+    if stream == lines.HISTORY:
+        content = [
+            dumps({**json_object(text, "a row"), "_step": place})
+            for place, text in zip(places, content, strict=True)
+        ]
+    start = 0
+    for stop in range(1, len(places) + 1):
+        if stop == len(places) or places[stop] != places[stop - 1] + 1:
+            _store(tables, run_id, stream, places[start], content[start:stop])
+            start = stop
 
 
 def _chunks(payload: Mapping[str, Any]) -> list[tuple[str, int, list[str]]]:
@@ -115,5 +129,7 @@ def _chunks(payload: Mapping[str, Any]) -> list[tuple[str, int, list[str]]]:
 def _exit_code(payload: Mapping[str, Any]) -> int | None:
     if not payload.get("complete"):
         return None
-    code = payload.get("exitcode")
-    return code if isinstance(code, int) else 0
+    code = payload.get("exitcode", 0)
+    if not arguments.is_whole(code):
+        raise ApiError(f"`exitcode` must be a whole number, not {str(code)[:80]!r}")
+    return int(code)

@@ -48,8 +48,8 @@ class ServeOptions:
     grid point is handed out again. `grace_seconds`: how long a run that its agent no longer lists may take to
     send its last rows before it is taken for crashed. `attempts`: how many lost runs a grid point may have before
     it ends with the last of them. `lab`: more people than the owner of the folder use the server, so that its
-    pages need a key too. `rate`: how many requests a second a key may send before it is slowed down (`pace`); 0 does
-    not slow anybody down.
+    pages need a key too. `rate`: how many requests a second a key may send before it is slowed down (`pace`); 0
+    does not slow anybody down.
     """
 
     lease_seconds: float = 60.0

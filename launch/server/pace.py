@@ -1,9 +1,9 @@
 """Rate limits per key that slow a client down instead of turning it away.
 
 Each key has a bucket of `burst` requests (by default what two seconds bring) that fills with `rate` a second (a
-token bucket). A request that finds it empty waits for its token, in the order of asking. Only one that would wait longer than `MOST_SECONDS` gets a
-429 with `Retry-After`, which the client obeys and tries again: at that point waiting would run into its own time
-limit. This module does not know what a request is for.
+token bucket). A request that finds it empty waits for its token, in the order of asking. Only one that would wait
+longer than `MOST_SECONDS` gets a 429 with `Retry-After`, which the client obeys and tries again: at that point
+waiting would run into its own time limit. This module does not know what a request is for.
 """
 
 import hashlib

@@ -119,8 +119,8 @@ class Request:
         """A row of a run, sweep, artifact or collection if the sender may read its project, else None."""
         return row if row is not None and self.sees(row["project_id"]) else None
 
-    def must_change(self, project_id: int) -> None:
-        """Let pass a sender who may change a project.
+    def must_change(self, project_id: int, tables: Tables | None = None) -> None:
+        """Let pass a sender who may change a project; `tables`: where to look before this transaction opens.
 
         Raises:
             NotFound: the sender may not even see it.
@@ -128,7 +128,7 @@ class Request:
         """
         if self.caller.is_owner:
             return
-        role = self.tables.projects.role(project_id, self.caller.user_id)
+        role = (tables or self.tables).projects.role(project_id, self.caller.user_id)
         if role is None:
             raise NotFound("there is no such project")
         if role != WRITE or self.caller.read_only:

@@ -119,8 +119,7 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
         NothingServed: `directory` holds no database.
     """
     before = time.time() - older_than
-    with _database(directory):
-        open_store(directory / DATABASE).close()  # of the newest schema, whatever version served it last
+    open_store(_served(directory)).close()  # brings it to the newest schema, whatever version served it last
     old = [path for path in _files(directory) if path.stat().st_mtime < before]
     with _database(directory) as db:
         named = {row[0] for row in db.execute(f"SELECT DISTINCT md5 FROM ({REFERENCES})")}
@@ -135,12 +134,16 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
 
 @contextlib.contextmanager
 def _database(directory: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.closing(sqlite3.connect(_served(directory), timeout=20)) as db:
+        db.execute("PRAGMA query_only = ON")
+        yield db
+
+
+def _served(directory: Path) -> Path:
     path = directory / DATABASE
     if not path.is_file():
         raise NothingServed(f"{directory} holds no {DATABASE}: it was never served")
-    with contextlib.closing(sqlite3.connect(path, timeout=20)) as db:
-        db.execute("PRAGMA query_only = ON")
-        yield db
+    return path
 
 
 def _files(directory: Path) -> Iterator[Path]:

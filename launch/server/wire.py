@@ -138,6 +138,27 @@ def json_object(text: object, what: str) -> dict[str, Any]:
     return value
 
 
+def object_in(text: str) -> Mapping[str, Any]:
+    """A stored JSON text as an object; empty if it is something else, as a line of an old database can be."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def at(data: Mapping[str, Any], name: str) -> Any:
+    """The value under `name`; a dotted name that is no key leads into nested mappings. None if there is none."""
+    if name in data:
+        return data[name]
+    value: Any = data
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
 class Plain(dict[str, Any]):
     """A mapping that is known to be strict JSON, however deep; `plain` does not look into it."""
 

@@ -62,6 +62,7 @@ def test_experiment_of_the_command():
         ("method: grid\nparameters: {a: {values: []}}", "parameters.a: needs exactly one of"),
         ("method: grid\nparameters: {a: {value: 1, values: [1]}}", "parameters.a: needs exactly one of"),
         ("method: grid\nparameters: {a: {parameters: {b: 1}}}", "parameters.a.b: is 1"),
+        ("method: grid\nname: [a]\nparameters: {a: {value: 1}}", "name: is ['a']; a text is needed"),
         ("method: grid\nparameters: {1: {value: 1}}", "parameters.1: is a int; names are strings"),
         ("method: grid\nparameters: {a: {distribution: normal, mu: 0}}", "a grid allows: categorical, constant"),
     ],

@@ -2,13 +2,13 @@
 
 import sqlite3
 import time
-from typing import Any
 
 from launch.server import dispatch
 from launch.server.errors import ApiError, NotFound
 from launch.server.graphql import Arguments, Node
 from launch.server.search import proposals
 from launch.server.services import Request
+from launch.server.storage import Tables
 from launch.server.wire import dumps, gid, iso, json_object, parse_row_id
 
 
@@ -40,28 +40,40 @@ def agent_heartbeat(request: Request, args: Arguments) -> Node:
     if key is None:
         raise ApiError(f"not the id of an agent: {str(given.get('id'))[:80]!r}")
     run_state = json_object(given.get("runState"), "runState")
-    proposal = _proposal(request, key, run_state)
-    project_id = request.tables.agents.project_of(key)
-    if project_id is not None:
-        request.must_change(project_id)
-    commands = dispatch.heartbeat(request.tables, key, run_state, time.time(), request.services.options, proposal)
+    proposal = None if any(run_state.values()) else _proposal(request, key)
+    agent = request.tables.agents.with_sweep(key)
+    if agent is None:
+        raise NotFound(f"no agent {key}: its sweep is not on this server")
+    request.must_change(agent["project_id"])
+    options = request.services.options
+    commands = dispatch.heartbeat(request.tables, agent, run_state, time.time(), options, proposal)
     return {"agent": {"id": given["id"]}, "commands": dumps(commands)}
 
 
-def _proposal(request: Request, agent_id: int, run_state: dict[str, Any]) -> proposals.Proposal | None:
-    """The point to draw for an agent, if it needs one. Drawing keeps only agents of the same sweep waiting."""
+def _proposal(request: Request, agent_id: int) -> proposals.Proposal | None:
+    """The point to draw for an agent that is free, if one must be drawn.
+
+    Drawing keeps only agents of the same sweep waiting, so it comes before the transaction.
+    """
     if request.in_transaction:  # a second heartbeat in one operation: nobody else can draw now
-        sweep_id = proposals.drawing_sweep(request.tables, agent_id, run_state)
-        return None if sweep_id is None else proposals.propose(request.tables, sweep_id)
+        return _drawn(request, request.tables, agent_id)
     store = request.services.store
     with store.read() as tables:
-        sweep_id = proposals.drawing_sweep(tables, agent_id, run_state)
-    if sweep_id is None:
-        return None
-    request.hold(request.services.turns.of(sweep_id))
+        agent = tables.agents.with_sweep(agent_id)
+        if agent is None or not proposals.must_draw(tables, agent):
+            return None
+        request.must_change(agent["project_id"], tables)
+    request.hold(request.services.turns.of(agent["sweep_id"]))
     with store.read() as tables:
-        drawing = proposals.drawing_sweep(tables, agent_id, run_state)
-        return None if drawing is None else proposals.propose(tables, drawing)
+        return _drawn(request, tables, agent_id)
+
+
+def _drawn(request: Request, tables: Tables, agent_id: int) -> proposals.Proposal | None:
+    agent = tables.agents.with_sweep(agent_id)
+    if agent is None or not proposals.must_draw(tables, agent):
+        return None
+    request.must_change(agent["project_id"], tables)
+    return proposals.propose(tables, agent["sweep_id"])
 
 
 def agent_node(request: Request, sweep: sqlite3.Row, row: sqlite3.Row) -> Node:

@@ -18,7 +18,7 @@ from launch.server.resolvers.artifact_nodes import artifact_node, blob_path, pen
 from launch.server.resolvers.artifact_queries import version
 from launch.server.services import Request
 from launch.server.storage import artifacts, manifests
-from launch.server.wire import checked_name, checked_path, gid, parse_row_id
+from launch.server.wire import checked_name, checked_path, dumps, gid, json_object, parse_row_id
 
 MAX_ALIAS = 128
 INHERIT, NEVER = -1, -2
@@ -72,7 +72,7 @@ def _add(request: Request, collection_id: int, given: Mapping[str, Any], run: sq
         collection_id,
         digest,
         description=given.get("description"),
-        metadata=given.get("metadata"),
+        metadata=None if given.get("metadata") is None else dumps(json_object(given["metadata"], "metadata")),
         ttl=checked_ttl(given.get("ttlDurationSeconds")),
         run_id=run["id"] if run is not None else None,
         history_step=given.get("historyStep"),

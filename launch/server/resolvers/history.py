@@ -1,20 +1,21 @@
 """The rows of a run as the API shows them: whole, by step, or sampled; keys; console lines."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from launch.server import arguments
 from launch.server.errors import ApiError
 from launch.server.graphql import Arguments, Node
 from launch.server.limits import MAX_PAGE
 from launch.server.resolvers.paging import window
 from launch.server.storage import lines
-from launch.server.wire import Plain, json_object
+from launch.server.wire import Plain, at, json_object, object_in
 
 DEFAULT_SAMPLES = 500
 MAX_SAMPLES = 100_000
+MAX_STEP = 2**62
 _STAMPED = re.compile(
     r"(?P<level>ERROR )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?) (?P<text>.*)", re.DOTALL
 )
@@ -78,7 +79,7 @@ def sampled(stream: lines.Lines, run_id: int, args: Arguments) -> list[list[Mapp
 def parquet(stream: lines.Lines, run_id: int, args: Arguments) -> Node:
     """No history is ever exported to Parquet here, so all of it is live, from its first step on."""
     first = stream.page(run_id, lines.HISTORY, 0, 1)
-    live = [{"_step": json.loads(row["text"]).get("_step", 0)} for row in first]
+    live = [{"_step": object_in(row["text"]).get("_step", 0)} for row in first]
     return {"parquetUrls": [], "liveData": live}
 
 
@@ -121,42 +122,28 @@ def _line(row: Any) -> Node:
 
 
 def _by_spec(stream: lines.Lines, run_id: int, spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    wanted = list(dict.fromkeys(str(key) for key in spec.get("keys") or []))
+    arguments.check("a history spec", spec)
+    wanted = list(dict.fromkeys(key for key in spec.get("keys") or [] if key is not None))
     if not wanted:
         return []
-    texts = stream.steps(run_id, int(spec.get("minStep") or 0), _stop(spec))
-    found = [row for row in map(json.loads, texts) if isinstance(row, dict)]
-    chosen = [{key: _at(row, key) for key in wanted} for row in found if all(_has(row, key) for key in wanted)]
+    last = spec.get("maxStep")  # it is included here, unlike in a page of history
+    texts = stream.steps(run_id, spec.get("minStep") or 0, None if last is None else min(last, MAX_STEP) + 1)
+    chosen = [
+        {key: at(row, key) for key in wanted}
+        for row in map(object_in, texts)
+        if all(_has(row, key) for key in wanted)
+    ]
     return list(thinned(chosen, _samples(spec)))
 
 
-def _stop(spec: Mapping[str, Any]) -> int | None:
-    """`maxStep` is included here, unlike in a page of history."""
-    return None if spec.get("maxStep") is None else int(spec["maxStep"]) + 1
-
-
 def _has(row: Mapping[str, Any], key: str) -> bool:
-    return key in row or _nested(row, key) is not None
-
-
-def _at(row: Mapping[str, Any], key: str) -> Any:
-    return row[key] if key in row else _nested(row, key)
-
-
-def _nested(row: Mapping[str, Any], key: str) -> Any:
-    """`a.b` also names the key b of a logged mapping a."""
-    value: Any = row
-    for part in key.split("."):
-        if not isinstance(value, dict) or part not in value:
-            return None
-        value = value[part]
-    return value
+    return key in row or at(row, key) is not None
 
 
 def _samples(args: Mapping[str, Any]) -> int:
     value = args.get("samples")
     if value is None:
         return DEFAULT_SAMPLES
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ApiError(f"`samples` must be a whole number, not {value!r}")
-    return min(value, MAX_SAMPLES)
+    if value < 0:
+        raise ApiError(f"`samples` must not be negative: {value}")
+    return min(int(value), MAX_SAMPLES)

@@ -77,22 +77,26 @@ def run_node(request: Request, row: sqlite3.Row, facts: history.Facts | None = N
 
     `facts`: what is known of the histories of a whole page of runs, so that each does not cost queries of its own.
     """
-    from launch.server.resolvers import artifact_queries, projects
-
-    key = row["id"]
-    tables = request.tables
-    stream = tables.lines
-    known = facts or history.Facts(stream, [key])
+    known = facts or history.Facts(request.tables.lines, [row["id"]])
     return {
         "__typename": "Run",
-        "id": gid("Run", key),
-        "internalId": gid("RunInternalId", key),
-        "projectId": str(row["project_id"]),
+        "id": gid("Run", row["id"]),
+        "internalId": gid("RunInternalId", row["id"]),
+        **_columns(row),
+        **_state(request, row),
+        **_place(row),
+        **_streams(request, row["id"], known),
+        **_belongings(request, row),
+    }
+
+
+def _columns(row: sqlite3.Row) -> Node:
+    """What is stored with a run and told as it is."""
+    return {
         "name": row["name"],
         "displayName": row["display_name"],
         "description": row["description"],
         "notes": row["notes"],
-        "state": row["state"],
         "tags": lambda args: json.loads(row["tags"]),
         "group": row["group_name"],
         "groupName": row["group_name"],
@@ -100,26 +104,48 @@ def run_node(request: Request, row: sqlite3.Row, facts: history.Facts | None = N
         "commit": row["commit_hash"],
         "host": row["host"],
         "program": row["program"],
-        "sweepName": row["sweep_name"],
-        "readOnly": False,
-        "createdAt": iso(row["created_at"]),
-        "heartbeatAt": iso(row["heartbeat_at"]),
-        "updatedAt": iso(row["heartbeat_at"]),
-        "computeSeconds": max(0, int(row["heartbeat_at"] - row["created_at"])),
-        "user": lambda args: user_node(row["entity_name"]),
-        "project": lambda args: projects.project_reference(
-            row["project_id"], row["project_name"], row["entity_name"]
-        ),
-        "entity": {"name": row["entity_name"]},
         "config": row["config"],
         "wandbConfig": lambda args: _wandb_config(row, args),
         "summaryMetrics": row["summary"],
         "systemMetrics": row["system_metrics"],
+        "createdAt": iso(row["created_at"]),
+        "heartbeatAt": iso(row["heartbeat_at"]),
+        "updatedAt": iso(row["heartbeat_at"]),
+        "computeSeconds": max(0, int(row["heartbeat_at"] - row["created_at"])),
+    }
+
+
+def _state(request: Request, row: sqlite3.Row) -> Node:
+    """How a run is doing, and how it ended."""
+    return {
+        "state": row["state"],
         "exitcode": row["exit_code"],
-        "stopped": lambda args: lifecycle.should_stop(tables, row),
+        "stopped": lambda args: lifecycle.should_stop(request.tables, row),
         "shouldStop": bool(row["stop_requested"]),
         "failed": row["state"] in (runs.FAILED, runs.CRASHED),
         "running": row["state"] == runs.RUNNING,
+        "readOnly": False,
+    }
+
+
+def _place(row: sqlite3.Row) -> Node:
+    """Where a run stands: user, project, sweep."""
+    from launch.server.resolvers import projects
+
+    name = row["entity_name"]
+    return {
+        "user": lambda args: user_node(name),
+        "entity": {"name": name},
+        "projectId": str(row["project_id"]),
+        "project": lambda args: projects.project_reference(row["project_id"], row["project_name"], name),
+        "sweepName": row["sweep_name"],
+    }
+
+
+def _streams(request: Request, key: int, known: history.Facts) -> Node:
+    """The lines of a run."""
+    stream = request.tables.lines
+    return {
         "historyLineCount": lambda args: known.count(key),
         "eventsLineCount": lambda args: stream.count(key, lines.EVENTS),
         "logLineCount": lambda args: stream.count(key, lines.CONSOLE),
@@ -131,8 +157,17 @@ def run_node(request: Request, row: sqlite3.Row, facts: history.Facts | None = N
         "sampledHistory": lambda args: history.sampled(stream, key, args),
         "parquetHistory": lambda args: history.parquet(stream, key, args),
         "logLines": lambda args: history.console(stream, key, args),
+    }
+
+
+def _belongings(request: Request, row: sqlite3.Row) -> Node:
+    """The files and artifacts of a run."""
+    from launch.server.resolvers import artifact_queries
+
+    key = row["id"]
+    return {
         "files": lambda args: uploads.listed(request, row, args),
-        "fileCount": lambda args: tables.files.count(key),
+        "fileCount": lambda args: request.tables.files.count(key),
         "outputArtifacts": lambda args: artifact_queries.of_run(request, key, "made", args),
         "inputArtifacts": lambda args: artifact_queries.of_run(request, key, "used", args),
     }

@@ -1,6 +1,6 @@
 """Sweeps as the API shows them, and what may be done to them: made, stopped, cancelled, paused, resumed."""
 
-import math
+import json
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -15,9 +15,10 @@ from launch.server.resolvers.agents import agent_node
 from launch.server.resolvers.paging import connection, sliced
 from launch.server.search import samplers
 from launch.server.search.definition import Search, read_search
+from launch.server.search.metric import Metric
 from launch.server.services import Request
 from launch.server.storage import sweeps
-from launch.server.wire import dumps, gid, iso, new_name, parse_row_id
+from launch.server.wire import dumps, gid, iso, json_object, new_name, parse_row_id
 
 
 def upsert_sweep(request: Request, args: Arguments) -> Node:
@@ -77,9 +78,8 @@ def sweep_node(request: Request, row: sqlite3.Row, project: sqlite3.Row) -> Node
 
 def _state(request: Request, row: sqlite3.Row) -> str:
     """The state as W&B tells it: a sweep that nobody has worked on yet is pending."""
-    idle = row["state"] == sweeps.RUNNING and not request.tables.agents.listed(row["id"])
-    untouched = idle and request.tables.runs.count(("runs.sweep_id = ?", (row["id"],))) == 0
-    return "PENDING" if untouched else str(row["state"])
+    idle = row["state"] == sweeps.RUNNING and not request.tables.sweeps.is_touched(row["id"])
+    return "PENDING" if idle else str(row["state"])
 
 
 def _prior_runs(request: Request, row: sqlite3.Row, args: Arguments) -> Node:
@@ -94,12 +94,10 @@ def best_loss(request: Request, row: sqlite3.Row) -> float | None:
     """The best value of the sweep's metric over its runs, if it has one."""
     if not row["metric"]:
         return None
-    found = request.tables.runs.listed(("sweep_id = ?", (row["id"],)))
-    values = [filters.lookup(filters.document(run), f"summary_metrics.{row['metric']}") for run in found]
-    numbers = [value for value in values if isinstance(value, int | float) and not math.isnan(value)]
-    if not numbers:
-        return None
-    return max(numbers) if row["goal"] == "maximize" else min(numbers)
+    metric = Metric(row["metric"], maximize=row["goal"] == "maximize")
+    losses = [metric.loss(json.loads(summary)) for summary in request.tables.runs.summaries(row["id"])]
+    best = min((loss for loss in losses if loss is not None), default=None)
+    return -best if best is not None and metric.maximize else best
 
 
 def _make(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
@@ -122,17 +120,30 @@ def _make(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
         name,
         text,
         method=definition.method,
-        program=definition.data.get("program"),
-        display_name=given.get("displayName") or definition.data.get("name"),
+        program=_text(definition.data.get("program")),
+        display_name=given.get("displayName") or _text(definition.data.get("name")),
         description=given.get("description"),
         metric=metric.name if metric is not None else None,
-        prior_runs=given.get("priorRunsFilters"),
+        prior_runs=_checked_filter(given.get("priorRunsFilters")),
         goal=None if metric is None else "maximize" if metric.maximize else "minimize",
         size=sweeps.NO_END if size is None else size,
         watched=search.hyperband is not None or (metric is not None and metric.target is not None),
     )
     tables.points.add(key, (dumps(point) for point in points))
     return _row(request, key)
+
+
+def _text(value: object) -> str | None:
+    """A scalar of a YAML file as text: `name: 2024` is a number there."""
+    return None if value is None else str(value)
+
+
+def _checked_filter(given: object) -> str | None:
+    """A filter of runs as it is stored, once it is known to be one."""
+    if given is None:
+        return None
+    filters.compile_filter(given)
+    return dumps(json_object(given, "priorRunsFilters"))
 
 
 def _search(text: str) -> Search:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from launch.server.wire import at
+
 LARGEST = 1e308
 
 
@@ -37,11 +39,7 @@ def number_at(data: Mapping[str, Any], name: str) -> float | None:
 
     None if it is missing, no number, NaN or infinite.
     """
-    value: Any = data.get(name)
-    if value is None and "." in name:
-        value = data
-        for part in name.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+    value = at(data, name)
     if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST < value < LARGEST:
         return None
     return float(value)

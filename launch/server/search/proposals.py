@@ -8,10 +8,9 @@ they would get the same point. This module does not hand points out: `dispatch` 
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from launch.server.search.definition import Search, read_search
 from launch.server.search.samplers import Trial, draw, seed_of
@@ -46,14 +45,13 @@ class Turns:
             yield
 
 
-def drawing_sweep(tables: Tables, agent_id: int, run_state: Mapping[str, Any]) -> int | None:
-    """The id of the agent's sweep if the agent is free and the sweep has to draw a point for it, else None."""
-    sweep = tables.agents.sweep_of(agent_id)
-    if sweep is None or sweep["method"] == "grid" or sweep["state"] != sweeps.RUNNING or any(run_state.values()):
-        return None
-    key = int(sweep["id"])
-    full = sweep["size"] != sweeps.NO_END and tables.points.drawn(key) >= sweep["size"]
-    return None if full or tables.points.next_pending(key) is not None else key
+def must_draw(tables: Tables, agent: sqlite3.Row) -> bool:
+    """Whether the sweep of an agent (see `Agents.with_sweep`) has to draw a point if it is to get one."""
+    if agent["method"] == "grid" or agent["state"] != sweeps.RUNNING:
+        return False
+    key = agent["sweep_id"]
+    full = agent["size"] != sweeps.NO_END and tables.points.drawn(key) >= agent["size"]
+    return not full and tables.points.next_pending(key) is None
 
 
 def propose(tables: Tables, sweep_id: int) -> Proposal | None:

@@ -4,13 +4,11 @@ Called in the transaction that stores the rows, and with each heartbeat of an ag
 `early_terminate` or `metric.target` cost anything here. This module does not know how a process is told to stop.
 """
 
-import json
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
 
 from launch.server.search.definition import Search, read_search
 from launch.server.storage import Tables, lines, runs
+from launch.server.wire import object_in
 
 
 def rows_came(tables: Tables, run: sqlite3.Row, first_line: int | None, summary: str | None) -> None:
@@ -18,7 +16,7 @@ def rows_came(tables: Tables, run: sqlite3.Row, first_line: int | None, summary:
     search = watched(tables, run["sweep_id"])
     if search is None or search.metric is None:
         return
-    if summary is not None and search.metric.is_reached(_parsed(summary)):
+    if summary is not None and search.metric.is_reached(object_in(summary)):
         tables.sweeps.finish(run["sweep_id"])
     if first_line is not None and search.hyperband is not None:
         _count(tables, run, search, first_line)
@@ -44,8 +42,8 @@ def judge(tables: Tables, run: sqlite3.Row) -> bool:
 
 def watched(tables: Tables, sweep_id: int | None) -> Search | None:
     """The definition of a sweep whose runs have to be looked at; None for every other."""
-    sweep = None if sweep_id is None else tables.sweeps.by_id(sweep_id)
-    return read_search(sweep["config"]) if sweep is not None and sweep["watched"] else None
+    definition = None if sweep_id is None else tables.sweeps.watched(sweep_id)
+    return None if definition is None else read_search(definition)
 
 
 def _count(tables: Tables, run: sqlite3.Row, search: Search, first_line: int) -> None:
@@ -62,7 +60,7 @@ def _count(tables: Tables, run: sqlite3.Row, search: Search, first_line: int) ->
         return
     for row in tables.lines.page(run["id"], lines.HISTORY, start, -1):
         start = row["line"] + 1
-        loss = metric.loss(_parsed(row["text"]))
+        loss = metric.loss(object_in(row["text"]))
         if loss is None:
             continue
         count += 1
@@ -70,11 +68,3 @@ def _count(tables: Tables, run: sqlite3.Row, search: Search, first_line: int) ->
         if count in rule.bands:
             tables.rungs.add(run["id"], run["sweep_id"], count, loss)
     tables.rungs.note(run["id"], lines=start, count=count, best=best)
-
-
-def _parsed(text: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}

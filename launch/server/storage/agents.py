@@ -37,30 +37,18 @@ class Agents:
         )
         return int(cursor.lastrowid or 0)
 
-    def seen(self, key: int, now: float) -> sqlite3.Row | None:
-        """Note a heartbeat; the agent with its sweep's name, state, program and project, None if unknown."""
+    def with_sweep(self, key: int) -> sqlite3.Row | None:
+        """The agent with what its sweep is: state, method, size, program, project; None if unknown."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT agents.id, agents.sweep_id, sweeps.state, sweeps.method, sweeps.size, sweeps.program,"
+            " sweeps.project_id FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE agents.id = ?",
+            (key,),
+        ).fetchone()
+        return row
+
+    def beat(self, key: int, now: float) -> None:
+        """Note a heartbeat."""
         self._db.execute("UPDATE agents SET heartbeat_at = ? WHERE id = ?", (now, key))
-        row: sqlite3.Row | None = self._db.execute(
-            "SELECT agents.id, agents.sweep_id, sweeps.state, sweeps.program, sweeps.project_id, sweeps.size"
-            " FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE agents.id = ?",
-            (key,),
-        ).fetchone()
-        return row
-
-    def project_of(self, key: int) -> int | None:
-        """The id of the project that an agent works in; None if the agent is unknown."""
-        row = self._db.execute(
-            "SELECT sweeps.project_id FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE agents.id = ?",
-            (key,),
-        ).fetchone()
-        return None if row is None else int(row["project_id"])
-
-    def sweep_of(self, key: int) -> sqlite3.Row | None:
-        """The sweep of an agent, without noting a heartbeat; None if the agent is unknown."""
-        row: sqlite3.Row | None = self._db.execute(
-            "SELECT sweeps.* FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE agents.id = ?", (key,)
-        ).fetchone()
-        return row
 
     def dismissed(self, key: int) -> None:
         """Note that the agent has been told to exit."""

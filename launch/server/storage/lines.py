@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from launch.server.storage.store import Steps
+from launch.server.wire import object_in
 
 HISTORY, EVENTS, CONSOLE = "history", "events", "console"
+SHOWN = 60
 
 
 class Lines:
@@ -44,12 +46,16 @@ class Lines:
         self._db = db
 
     def put(self, run_id: int, stream: str, offset: int, texts: Sequence[str]) -> None:
-        """Store lines from `offset` on, over what stood there."""
+        """Store lines from `offset` on, over what stood there.
+
+        Raises:
+            ValueError: a row of history is no JSON object.
+        """
         if not texts:
             return
         known = self.count(run_id, stream)
         is_history = stream == HISTORY
-        rows = _parsed_all(texts) if is_history else []
+        rows = rows_of(texts) if is_history else []
         steps = [_step(row) for row in rows] if is_history else [None] * len(texts)
         self._db.executemany(
             "INSERT INTO lines (run_id, stream, line, step, text) VALUES (?, ?, ?, ?, ?)"
@@ -146,38 +152,48 @@ class Lines:
             " ON CONFLICT DO UPDATE SET kind = excluded.kind, count = count + excluded.count,"
             " last = excluded.last",
             [
-                (run_id, key, _kind(last[key]), number, json.dumps(last[key], separators=(",", ":")))
+                (run_id, _text(key), _kind(last[key]), number, json.dumps(last[key], separators=(",", ":")))
                 for key, number in counts.items()
             ],
         )
 
     def _recount_keys(self, run_id: int) -> None:
         self._db.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
-        self._note_keys(run_id, [_parsed(text) for text in self.texts(run_id, HISTORY)])
+        self._note_keys(run_id, [object_in(text) for text in self.texts(run_id, HISTORY)])
 
     def texts(self, run_id: int, stream: str) -> list[str]:
         """Every line of a stream."""
         return [row["text"] for row in self.page(run_id, stream, 0, -1)]
 
 
-def _parsed_all(texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    """Many history lines, read as one list, which takes half the time; one by one where they do not fit."""
+def rows_of(texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """The JSON objects in many lines, read as one list, which takes half the time.
+
+    Raises:
+        ValueError: a line is no JSON object; it is named.
+    """
     try:
         rows = json.loads(f"[{','.join(texts)}]")
     except (ValueError, RecursionError):
         rows = []
     if len(rows) == len(texts) and all(isinstance(row, dict) for row in rows):
         return list(rows)
-    return [_parsed(text) for text in texts]
+    bad = next((text for text in texts if not _is_object(text)), None)
+    if bad is not None:
+        raise ValueError(f"a line must be a JSON object, not {bad[:SHOWN]!r}")
+    return [json.loads(text) for text in texts]
 
 
-def _parsed(text: str) -> Mapping[str, Any]:
-    """A history line; one that is not an object counts as empty, but its text is kept."""
+def _is_object(text: str) -> bool:
     try:
-        row = json.loads(text)
+        return isinstance(json.loads(text), dict)
     except (ValueError, RecursionError):
-        return {}
-    return row if isinstance(row, dict) else {}
+        return False
+
+
+def _text(key: str) -> str:
+    """A key as the database can hold it: half a surrogate pair is no text."""
+    return key if key.isascii() else key.encode(errors="replace").decode()
 
 
 def _step(row: Mapping[str, Any]) -> int | None:

@@ -72,6 +72,21 @@ class Sweeps:
         ).fetchone()
         return row
 
+    def watched(self, key: int) -> str | None:
+        """The definition of a sweep whose runs have to be looked at as they log; None for every other."""
+        sql = "SELECT config FROM sweeps WHERE id = ? AND watched = 1"
+        row = self._db.execute(sql, (key,)).fetchone()
+        return None if row is None else str(row["config"])
+
+    def is_touched(self, key: int) -> bool:
+        """Whether anybody has worked on a sweep: it has an agent or a run."""
+        row = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM agents WHERE sweep_id = :key)"
+            " OR EXISTS (SELECT 1 FROM runs WHERE sweep_id = :key)",
+            {"key": key},
+        ).fetchone()
+        return bool(row[0])
+
     def listed(self, project_id: int, offset: int = 0, limit: int = -1) -> Sequence[sqlite3.Row]:
         """A page of a project's sweeps, newest first."""
         return self._db.execute(

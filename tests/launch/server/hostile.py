@@ -25,7 +25,26 @@ TEXTS = (
     "a: &a [*a]", "&x [1, *x]", "method: grid\nparameters: {x: {values: " + "[" * 100 + "]" * 100 + "}}",
     "method: random\nparameters: {x: {min: 0, max: 1}}", "!!python/object/apply:os.system [id]",
     "+created_at", "-summary_metrics.x", "config.a.b.c.d", "-" * 1000, "1B2M2Y8AsgTpgAmY7PhCfg==",
+    "method: random\nname: [1]\nprogram: {a: b}\nparameters: {x: {min: 0, max: 1}}",
 )  # fmt: skip
+LINES = ('{"_step":1,"x":NaN}', '{"_step":"a"}', "[]", '{"_step":1e300}', '{"_step":2,"x":{"y":[1,{}]},"":1}',
+         '{"x":"\\ud800","\\udc80":1}', '{"_step":-1,"loss":"b"}', '{"loss":1e999,"x":null}')  # fmt: skip
+FILTERS = (
+    "{}", "[]", '{"summary_metrics.x": {"$gt": 0}}', '{"summary_metrics.x.y": null}', '{"config.x": {"$in": [1]}}',
+    '{"$or": [{"config.a": {"$regex": "("}}, {"summary_metrics.": 1}]}', '{"tags": {"$all": 3}}', '{"": ""}',
+    '{"created_at": {"$gt": "x"}}', '{"name": {"$in": [null, {}, 5]}}', '{"$nor": [{"state": {"$ne": []}}]}',
+    '{"keys": ["x", "loss", "x.y", ""], "samples": 2}', '{"keys": ["x"], "maxStep": 9223372036854775807}',
+    '{"keys": [null, 5]}', '{"keys": ["_step"], "samples": -1}',
+)  # fmt: skip
+ORDERS = (
+    "-summary_metrics.x",
+    "+config.x",
+    "-created_at,+summary_metrics.loss",
+    "+",
+    "-,",
+    "heartbeat_at",
+    "name,name",
+)
 BOMB = gzip.compress(b" " * 2**26)
 NUMBERS = (0, 1, -1, 2**31, 2**53, 2**63, -(2**63), 10**30, 1.5, 1e308, -0.0, True, False)
 INPUTS = {
@@ -35,13 +54,14 @@ INPUTS = {
     "notifyScriptableRunAlert": ("runName", "title", "text", "severity", "waitDuration"),
     "createRunFiles": ("entityName", "projectName", "runName", "files"),
     "markRunFilesUploaded": ("files",), "deleteFiles": ("files",),
-    "upsertSweep": ("id", "config", "projectName", "entityName", "state", "displayName", "description"),
+    "upsertSweep": ("id", "config", "projectName", "entityName", "state", "displayName", "description",
+                    "priorRunsFilters"),
     "createAgent": ("host", "sweep", "projectName", "entityName"),
     "agentHeartbeat": ("id", "metrics", "runState"),
     "upsertModel": ("name", "entityName", "description"),
     "createArtifact": ("entityName", "projectName", "runName", "artifactTypeName", "artifactCollectionNames",
                        "digest", "aliases", "tags", "metadata", "description", "clientID", "sequenceClientID",
-                       "historyStep", "enableDigestDeduplication", "ttlDurationSeconds"),
+                       "historyStep", "enableDigestDeduplication", "ttlDurationSeconds", "storageRegion"),
     "createArtifactManifest": ("artifactID", "digest", "name", "type", "entityName", "projectName", "runName",
                                "baseArtifactID", "includeUpload"),
     "updateArtifactManifest": ("artifactManifestID", "digest", "includeUpload"),
@@ -148,6 +168,10 @@ class Attacker:
         values = {"a": self.value(), "b": self.value(), "c": self.value(), "n": self.value()}
         if self.chance.random() < 0.4:
             values |= {"a": "p", "b": None}
+        if self.chance.random() < 0.4:
+            values |= {"a": "p", "b": self.chance.choice((*ORDERS, None)), "c": self.chance.choice(FILTERS)}
+        if self.chance.random() < 0.4:
+            values["n"] = self.chance.choice((0, 1, 2, 1000))
         return self.graphql("query Q($a: String, $b: String, $c: JSONString, $n: Int) { " + body + " }", values)
 
     def graphql(self, query: str, variables: object) -> Attack:
@@ -165,8 +189,8 @@ class Attacker:
 
     def stream(self) -> Attack:
         names = ("wandb-history.jsonl", "wandb-events.jsonl", "wandb-summary.json", "output.log", self.text()[:50])
-        lines = [self.chance.choice((self.text(), '{"_step":1,"x":NaN}', '{"_step":"a"}', "[]", '{"_step":1e300}'))
-                 for _ in range(self.chance.randrange(4))]  # fmt: skip
+        pool = LINES if self.chance.random() < 0.7 else (*LINES, self.text())
+        lines = [self.chance.choice(pool) for _ in range(self.chance.randrange(4))]
         offset = self.chance.choice((0, 0, 1, 5, -1, 2**60, "a", None, True))
         chunk = self.chance.choice(({"offset": offset, "content": lines}, self.value()))
         payload: Any = {"files": {self.chance.choice(names): chunk}, "preempting": self.value()}

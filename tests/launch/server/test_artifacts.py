@@ -288,6 +288,15 @@ def test_an_unknown_storage_region_is_refused(uploader: Uploader, ask: Any) -> N
     assert ask(query, input={**given, "storageRegion": "default"})["createArtifact"]["artifact"]["id"]
 
 
+@pytest.mark.parametrize("metadata", ["{", "[1]", "5"])
+def test_metadata_is_an_object(uploader: Uploader, ask: Any, metadata: str) -> None:
+    given = {"artifactTypeName": "t", "artifactCollectionName": "n", "projectName": "p", "metadata": metadata}
+    query = "mutation C($input: I!) { createArtifact(input: $input) { artifact { metadata } } }"
+    assert "JSON" in ask(query, 400, input=given)
+    told = ask(query, input={**given, "metadata": '{"a": 1}'})
+    assert json.loads(told["createArtifact"]["artifact"]["metadata"]) == {"a": 1}
+
+
 def test_deleting_a_run_takes_its_artifacts_along_if_asked(uploader: Uploader, ask: Any, make_run: Any) -> None:
     uploader.log({"a": b"0"})
     key = make_run("r")["bucket"]["id"]

@@ -186,12 +186,36 @@ def test_payloads_of_another_shape(stream: Any, make_run: Any, payload: Any) -> 
     stream("abc", payload, status=400)
 
 
-def test_a_history_line_that_is_no_object_is_kept_but_counts_nothing(make_run: Any, stream: Any, ask: Any) -> None:
+@pytest.mark.parametrize("name", ["wandb-history.jsonl", "wandb-events.jsonl", "wandb-summary.json"])
+@pytest.mark.parametrize("line", ["[1]", "{broken", "5", '{"a": 1}, {"b": 2}'])
+def test_lines_that_are_no_objects_are_refused_with_all_that_came_along(
+    make_run: Any, stream: Any, ask: Any, name: str, line: str
+) -> None:
     make_run("abc")
-    stream(
-        "abc", {"files": {"wandb-history.jsonl": {"offset": 0, "content": ["[1]", "{broken", '{"_step": true}']}}}
-    )
-    assert told(ask, "abc", "historyLineCount historyKeys")["historyKeys"]["lastStep"] == -1
+    files = {"output.log": {"offset": 0, "content": ["a"]}, name: {"offset": 0, "content": [line]}}
+    stream("abc", {"files": files}, status=400)
+    counts = dict.fromkeys(("historyLineCount", "eventsLineCount", "logLineCount"), 0)
+    texts = dict.fromkeys(("summaryMetrics", "systemMetrics"), "{}")
+    assert told(ask, "abc", " ".join([*counts, *texts])) == counts | texts
+
+
+def test_half_a_surrogate_pair_is_told_as_it_came(make_run: Any, stream: Any, ask: Any) -> None:
+    make_run("abc")
+    row = '{"_step": 0, "\\ud800": 1, "file": "\\udce9.txt"}'
+    stream("abc", {"files": {"wandb-history.jsonl": {"offset": 0, "content": [row]}}})
+    spec = json.dumps({"keys": ["file"]})
+    assert told(ask, "abc", "history", specs=spec) == {"history": [row]}
+    assert told(ask, "abc", "sampledHistory(specs: $specs)", specs=spec)["sampledHistory"] == [
+        [{"file": "\udce9.txt"}]
+    ]
+    assert set(told(ask, "abc", "historyKeys", specs=spec)["historyKeys"]["keys"]) == {"_step", "?", "file"}
+
+
+@pytest.mark.parametrize("spec", [{"keys": 5}, {"keys": ["a"], "minStep": "b"}, {"keys": ["a"], "samples": [1]}])
+def test_a_history_spec_of_another_shape(make_run: Any, ask: Any, spec: Any) -> None:
+    make_run("abc")
+    query = RUN % "sampledHistory(specs: $specs)"
+    assert "a history spec: " in ask(query, 400, n="abc", specs=json.dumps(spec))
 
 
 def test_streams_of_unknown_runs_are_404(stream: Any) -> None:

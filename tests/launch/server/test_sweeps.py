@@ -40,7 +40,9 @@ def end(services: Services, name: str, code: int = 0) -> None:
 def call(services: Services, agent: int, *running: str, now: float | None = None) -> list[dict[str, Any]]:
     with services.store.write() as tables:
         moment = time.time() if now is None else now
-        return dispatch.heartbeat(tables, agent, dict.fromkeys(running, True), moment, OPTIONS)
+        told = tables.agents.with_sweep(agent)
+        assert told is not None
+        return dispatch.heartbeat(tables, told, dict.fromkeys(running, True), moment, OPTIONS)
 
 
 @pytest.fixture
@@ -342,6 +344,16 @@ MAKE = 'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p
 def test_definitions_that_are_refused(ask: Any, text: str | None, message: str) -> None:
     assert message in ask(MAKE, 400, c=text)
     assert ask("{ models { edges { node { name } } } }")["models"]["edges"] == []
+
+
+def test_prior_runs_are_a_filter(ask: Any) -> None:
+    query = """mutation S($c: String, $f: JSONString) {
+        upsertSweep(input: {config: $c, projectName: "p", priorRunsFilters: $f}) {
+            sweep { priorRuns { edges { node { name } } } } } }"""
+    text = "method: grid\nparameters: {x: {value: 1}}"
+    assert ask(query, c=text, f='{"name": "a"}')["upsertSweep"]["sweep"] == {"priorRuns": {"edges": []}}
+    assert "not JSON" in ask(query, 400, c=text, f="{")
+    assert "$almost" in ask(query, 400, c=text, f='{"name": {"$almost": "a"}}')
 
 
 def test_the_points_of_a_sweep_cannot_change(ask: Any, make_sweep: Any) -> None:

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,35 +11,12 @@ import pytest
 
 from launch.server.app import make_app
 from launch.server.limits import ServeOptions
+from launch.server.search import proposals
 from launch.server.services import Services
 from launch.server.storage.users import digest_of
-from tests.launch.server.asgi import Client, Reply
-from tests.launch.server.conftest import GRID, KEY, UPSERT
-
-
-@dataclass
-class Person:
-    """Somebody with a key who sends requests."""
-
-    client: Client
-    key: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": "Basic " + base64.b64encode(f"api:{self.key}".encode()).decode()}
-
-    def send(self, query: str, **variables: Any) -> Reply:
-        return self.client.post("/graphql", json={"query": query, "variables": variables}, headers=self.headers)
-
-    def ask(self, query: str, **variables: Any) -> Any:
-        reply = self.send(query, **variables)
-        assert reply.status_code == 200, reply.text
-        return reply.json()["data"]
-
-    def refused(self, query: str, **variables: Any) -> int:
-        reply = self.send(query, **variables)
-        assert reply.status_code >= 400, reply.text
-        return reply.status_code
+from tests.launch.server.asgi import Client
+from tests.launch.server.conftest import KEY, UPSERT
+from tests.launch.server.people import Person, Things, make_things
 
 
 @pytest.fixture
@@ -66,64 +42,6 @@ def share(services: Services, project: str, owner: str, name: str, role: str | N
         users = {who: tables.users.by_name(who) for who in (owner, name)}
         found = tables.projects.by_name(project, users[owner]["id"])  # type: ignore[index]
         tables.projects.share(found["id"], users[name]["id"], role)  # type: ignore[index]
-
-
-@dataclass
-class Things:
-    """What one user made: a run with rows and a file, a sweep with an agent, an artifact."""
-
-    run: str
-    run_name: str
-    file_url: str
-    sweep: str
-    sweep_name: str
-    agent: str
-    artifact: str
-    collection: str
-    md5: str
-
-
-def make_things(who: Person) -> Things:
-    run = who.ask(UPSERT, name="r1")["upsertBucket"]["bucket"]
-    files = who.ask(
-        'mutation { createRunFiles(input: {projectName: "p", runName: "r1", files: ["a.txt"]})'
-        " { files { uploadUrl } } }"
-    )
-    url = files["createRunFiles"]["files"][0]["uploadUrl"].split("8765", 1)[1]
-    assert who.client.put(url, content=b"hello").status_code == 200
-    sweep = who.ask(
-        'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p"}) { sweep { id name } } }',
-        c=GRID.format(values="1, 2"),
-    )["upsertSweep"]["sweep"]
-    agent = who.ask(
-        'mutation A($s: String!) { createAgent(input: {sweep: $s, projectName: "p"}) { agent { id } } }',
-        s=sweep["name"],
-    )["createAgent"]["agent"]["id"]
-    made = who.ask(
-        'mutation { createArtifact(input: {projectName: "p", runName: "r1", artifactTypeName: "t", digest: "d",'
-        ' artifactCollectionNames: ["set"]}) { artifact { id artifactSequence { id } } } }'
-    )["createArtifact"]["artifact"]
-    body = b"some bytes of an artifact"
-    md5 = hashlib.md5(body).digest()
-    address = who.ask(
-        "mutation F($a: ID!, $m: String!) { createArtifactFiles(input: {artifactFiles:"
-        ' [{artifactID: $a, name: "x", md5: $m}]}) { files { edges { node { uploadUrl } } } } }',
-        a=made["id"], m=base64.b64encode(md5).decode(),
-    )["createArtifactFiles"]["files"]["edges"][0]["node"]["uploadUrl"]  # fmt: skip
-    assert who.client.put(address.split("8765", 1)[1], content=body).status_code == 200
-    entry = {"digest": base64.b64encode(md5).decode(), "size": len(body)}
-    manifest = json.dumps({"contents": {"x": entry}}).encode()
-    announced = who.ask(
-        "mutation M($a: ID!, $m: String!) { createArtifactManifest(input: {artifactID: $a, digest: $m})"
-        " { artifactManifest { file { uploadUrl } } } }",
-        a=made["id"], m=base64.b64encode(hashlib.md5(manifest).digest()).decode(),
-    )["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]  # fmt: skip
-    assert who.client.put(announced.split("8765", 1)[1], content=manifest).status_code == 200
-    who.ask("mutation K($a: ID!) { commitArtifact(input: {artifactID: $a}) { artifact { id } } }", a=made["id"])
-    return Things(
-        run["id"], "r1", url, sweep["id"], sweep["name"], agent, made["id"],
-        made["artifactSequence"]["id"], md5.hex(),
-    )  # fmt: skip
 
 
 READS = {
@@ -195,6 +113,28 @@ def test_only_a_writer_changes(services: Services, person: Any, what: str) -> No
     assert person("ben", read_only=True).refused(CHANGES[what], **given) == 403
     assert person("ana", read_only=True).refused(CHANGES[what], **given) == 403
     ben.ask(CHANGES[what], **given)
+
+
+def test_nothing_is_drawn_for_a_stranger(services: Services, person: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana, ben = person("ana"), person("ben")
+    make_things(ana)
+    sweep = ana.ask(
+        'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p"}) { sweep { name } } }',
+        c="method: random\nparameters: {x: {min: 0, max: 1}}",
+    )["upsertSweep"]["sweep"]["name"]
+    agent = ana.ask(
+        'mutation A($s: String!) { createAgent(input: {sweep: $s, projectName: "p"}) { agent { id } } }', s=sweep
+    )["createAgent"]["agent"]["id"]
+    drawn = []
+    draw = proposals.propose
+    monkeypatch.setattr(proposals, "propose", lambda *given: drawn.append(given) or draw(*given))
+    beat = "mutation H($id: ID!) { agentHeartbeat(input: {id: $id}) { commands } }"
+    assert ben.refused(beat, id=agent) == 404
+    share(services, "p", "ana", "ben", "read")
+    assert ben.refused(beat, id=agent) == 403
+    assert drawn == []
+    assert json.loads(ana.ask(beat, id=agent)["agentHeartbeat"]["commands"])[0]["type"] == "run"
+    assert len(drawn) == 1
 
 
 def test_rows_are_taken_from_writers_only(services: Services, person: Any, client: Client) -> None:

@@ -46,8 +46,15 @@ def drawn(services: Services, sweep: int, agent: int) -> dict[str, Any]:
     """Claim a drawn point; the command."""
     with services.store.write() as tables:
         proposal = proposals.propose(tables, sweep)
-        [command] = dispatch.heartbeat(tables, agent, {}, time.time(), OPTIONS, proposal)
+        [command] = told(tables, agent, proposal)
     return command
+
+
+def told(tables: Tables, agent: int, proposal: Any) -> list[dict[str, Any]]:
+    """What a free agent is told."""
+    row = tables.agents.with_sweep(agent)
+    assert row is not None
+    return dispatch.heartbeat(tables, row, {}, time.time(), OPTIONS, proposal)
 
 
 def test_a_cap_ends_a_random_sweep(
@@ -179,8 +186,8 @@ def test_a_proposal_that_came_late_is_not_handed_out(services: Services) -> None
         sweep, agent = made(tables, RANDOM.format(cap=9))
         other = tables.agents.add(sweep, "b")
         proposal = proposals.propose(tables, sweep)
-        assert len(dispatch.heartbeat(tables, agent, {}, time.time(), OPTIONS, proposal)) == 1
-        assert dispatch.heartbeat(tables, other, {}, time.time(), OPTIONS, proposal) == []
+        assert len(told(tables, agent, proposal)) == 1
+        assert told(tables, other, proposal) == []
 
 
 def test_agents_that_ask_at_once_get_different_points(make_sweep: Any, make_agent: Any, beat: Any) -> None:
