@@ -2,7 +2,8 @@
 
 import secrets
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -12,7 +13,7 @@ import typer
 from framework.errors import ConfigError, Problem, RunsFailed, TrackerError
 
 if TYPE_CHECKING:
-    from launch.server.storage import Tables
+    from launch.server.storage import Store, Tables
 
 T = TypeVar("T")
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False, rich_markup_mode=None)
@@ -150,7 +151,8 @@ def list_users(context: typer.Context) -> None:
     """List the users with the ends of their keys."""
     from launch.show import print_rows
 
-    rows = _change(context, lambda tables: list(tables.users.listed()))
+    with _store(context) as store, store.read() as tables:
+        rows = list(tables.users.listed())
     if not rows:
         typer.echo("no users yet: sashiko serve user add NAME")
         return
@@ -181,6 +183,12 @@ def share(
 
 
 def _change(context: typer.Context, work: "Callable[[Tables], T]") -> T:
+    with _store(context) as store, store.write() as tables:
+        return work(tables)
+
+
+@contextmanager
+def _store(context: typer.Context) -> "Iterator[Store[Tables]]":
     from launch.server import mounts
     from launch.server.storage import open_store
 
@@ -190,8 +198,7 @@ def _change(context: typer.Context, work: "Callable[[Tables], T]") -> T:
     mounts.check(directory)
     store = open_store(directory / "server.db")
     try:
-        with store.write() as tables:
-            return work(tables)
+        yield store
     finally:
         store.close()
 

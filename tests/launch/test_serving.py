@@ -53,6 +53,14 @@ def test_users_come_and_go(lab: Lab, folder: Path):
     assert "there is no project ana/p" in told(lab, folder, "user", "share", "ana/p", "ana", code=3)
 
 
+def test_users_are_listed_while_somebody_writes(lab: Lab, folder: Path):
+    told(lab, folder, "user", "add", "ana")
+    db = sqlite3.connect(folder / "server.db", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    assert "ana" in told(lab, folder, "user", "list")
+    db.close()
+
+
 def test_backup_and_verify(lab: Lab, folder: Path, tmp_path: Path):
     assert "was never served" in told(lab, folder, "verify", code=1)
     told(lab, folder, "user", "add", "ana")
