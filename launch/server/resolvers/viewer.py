@@ -20,8 +20,23 @@ FEATURES = (
     "TOTAL_COUNT_IN_FILE_CONNECTION",
     "UPDATE_RUN_STATE",
 )
-FIELDS: dict[str, tuple[str, ...]] = {"ServerInfo": ("features",), "User": (), "Artifact": ("aliases", "tags")}
+FIELDS: dict[str, tuple[str, ...]] = {
+    "ServerInfo": ("features",),
+    "User": (),
+    "Artifact": ("aliases", "tags", "ttlDurationSeconds", "ttlIsInherited"),
+}
 """What introspection tells of each type: just as much as older clients probe for."""
+INPUT_FIELDS: dict[str, tuple[str, ...]] = {
+    "CreateArtifactInput": (
+        "clientID",
+        "enableDigestDeduplication",
+        "historyStep",
+        "sequenceClientID",
+        "tags",
+        "ttlDurationSeconds",
+    ),
+}
+"""Likewise of inputs. An older client leaves out what is not told here."""
 NO_EDGES: Node = {"edges": []}
 
 
@@ -115,4 +130,5 @@ def type_info(request: Request, args: Arguments) -> Node:
     """As much introspection as clients probe for: the names of a type's fields."""
     name = str(args.get("name", ""))
     fields: list[dict[str, Any]] = [{"name": field, "args": []} for field in FIELDS.get(name, ())]
-    return {"name": name, "fields": fields, "inputFields": [], "enumValues": []}
+    inputs = [{"name": field} for field in INPUT_FIELDS.get(name, ())]
+    return {"name": name, "fields": fields, "inputFields": inputs, "enumValues": []}

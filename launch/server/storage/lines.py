@@ -7,7 +7,9 @@ whole history. This module does not know how the lines arrived.
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, ClassVar
 
 from launch.server.storage.store import Steps
@@ -51,9 +53,11 @@ class Lines:
         Raises:
             ValueError: a row of history is no JSON object.
         """
+        known = self.count(run_id, stream)
+        here = self._already(run_id, stream, offset, texts[: max(known - offset, 0)])
+        offset, texts = offset + here, texts[here:]
         if not texts:
             return
-        known = self.count(run_id, stream)
         is_history = stream == HISTORY
         rows = rows_of(texts) if is_history else []
         steps = [_step(row) for row in rows] if is_history else [None] * len(texts)
@@ -71,6 +75,13 @@ class Lines:
             self._note_keys(run_id, rows)
         else:
             self._recount_keys(run_id)
+
+    def _already(self, run_id: int, stream: str, offset: int, texts: Sequence[str]) -> int:
+        """How many of these lines need no work, as they are stored already: all, after a lost reply, or none."""
+        if not texts:
+            return 0
+        stored = [(row["line"], row["text"]) for row in self.page(run_id, stream, offset, len(texts))]
+        return len(texts) if stored == list(enumerate(texts, offset)) else 0
 
     def count(self, run_id: int, stream: str) -> int:
         """One more than the number of the last line."""
@@ -141,12 +152,10 @@ class Lines:
         self._db.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
 
     def _note_keys(self, run_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        counts: dict[str, int] = {}
+        counts = Counter(chain.from_iterable(rows))
         last: dict[str, Any] = {}
         for row in rows:
-            for key, value in row.items():
-                counts[key] = counts.get(key, 0) + 1
-                last[key] = value
+            last.update(row)
         self._db.executemany(
             "INSERT INTO history_keys (run_id, key, kind, count, last) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET kind = excluded.kind, count = count + excluded.count,"
