@@ -15,6 +15,8 @@ from pathlib import Path
 import experiments
 
 COMMAND_S = 240.0
+LEASE = "10"
+"""Seconds after which a dead worker's point is free; twice the time between two heartbeats of a living one."""
 
 
 @dataclass

@@ -1,7 +1,5 @@
 """The web application: one route table, one error shape, bounded bodies. What is behind a route is elsewhere."""
 
-import gzip
-import io
 import json
 import logging
 import time
@@ -23,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from launch.server import arguments, auth, filestream, graphql, lifecycle, pages, transfer
 from launch.server.auth import Caller
 from launch.server.errors import FORBIDDEN, ApiError, TooLarge, TooSlow, error_body
+from launch.server.intake import Intake, Sent
 from launch.server.limits import BODY_SECONDS, MAX_GRAPHQL_BODY, MAX_STREAM_BODY, ServeOptions
 from launch.server.pace import Pace
 from launch.server.resolvers import ROOTS
@@ -51,6 +50,7 @@ def make_app(services: Services) -> Starlette:
         lifespan=lifespan,
     )
     app.state.services = services
+    app.state.intake = Intake(services)
     return app
 
 
@@ -107,19 +107,17 @@ def _answer(services: Services, base_url: str, body: dict[str, Any], caller: Cal
 
 async def stream(http: HttpRequest) -> Response:
     """Take lines of a run."""
-    services: Services = http.app.state.services
     caller = auth.caller_of(http)
-    body = await _body(http, MAX_STREAM_BODY)
-    where = (http.path_params["entity"], http.path_params["project"], http.path_params["run"])
-    writer = http.headers.get(filestream.WRITER_HEADER)
-
-    def take() -> dict[str, Any]:
-        text = _unzipped(body, MAX_STREAM_BODY) if http.headers.get("content-encoding") == "gzip" else body
-        payload = json_object(text.decode(errors="replace"), "a file_stream payload") if text.strip() else {}
-        with Request(services, "", writes=True, caller=caller) as request:
-            return filestream.receive(request, where, payload, writer)
-
-    return JSONResponse(await run_in_threadpool(take))
+    path = http.path_params
+    sent = Sent(
+        caller,
+        (path["entity"], path["project"], path["run"]),
+        await _body(http, MAX_STREAM_BODY),
+        gzipped=http.headers.get("content-encoding") == "gzip",
+        writer=http.headers.get(filestream.WRITER_HEADER),
+    )
+    intake: Intake = http.app.state.intake
+    return JSONResponse(await intake.take(sent))
 
 
 class Json(JSONResponse):
@@ -155,23 +153,6 @@ async def _body(http: HttpRequest, limit: int) -> bytes:
     except ClientDisconnect as error:
         raise ApiError("the request broke off") from error
     return b"".join(pieces)
-
-
-def _unzipped(body: bytes, limit: int) -> bytes:
-    """Undo gzip without trusting what it claims about its size.
-
-    Raises:
-        TooLarge: it holds more than `limit` bytes.
-        ApiError: it is not gzip.
-    """
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
-            text = file.read(limit + 1)
-    except (OSError, EOFError) as error:
-        raise ApiError(f"not gzip: {error}") from error
-    if len(text) > limit:
-        raise TooLarge("the request", limit)
-    return text
 
 
 async def _expire_leases(services: Services) -> None:

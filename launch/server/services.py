@@ -59,13 +59,22 @@ class Request:
     grid) keeps nobody waiting. Use as a context manager: leaving it without an error commits.
     """
 
-    def __init__(self, services: Services, base_url: str, *, writes: bool, caller: Caller = THE_OWNER) -> None:
+    def __init__(
+        self,
+        services: Services,
+        base_url: str,
+        *,
+        writes: bool,
+        caller: Caller = THE_OWNER,
+        tables: Tables | None = None,
+    ) -> None:
+        """`tables`: those of a transaction that is open and stays somebody else's."""
         self.services = services
         self.caller = caller
         self.base_url = base_url
         self._writes = writes
         self._stack = ExitStack()
-        self._tables: Tables | None = None
+        self._tables = tables
         self._version = 0
 
     @property

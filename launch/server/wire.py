@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from launch.server.errors import ApiError
 from launch.server.limits import MAX_JSON_DEPTH, MAX_NAME
 
@@ -113,6 +115,20 @@ def loads(text: str | bytes) -> Any:
                 "the JSON holds half a surrogate pair (\\ud800 to \\udfff), which is no text"
             ) from error
     return value
+
+
+def quick_json(text: str | bytes) -> Any:
+    """As `loads`, several times as fast, for what is looked at and not stored.
+
+    It is less exact: whole numbers beyond 64 bits become floats. Depth is bounded by the parser.
+
+    Raises:
+        ApiError: it is not JSON.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:  # NaN, Infinity, half a surrogate pair, bytes that are no text; or no JSON
+        return loads(text if isinstance(text, str) else text.decode(errors="replace"))
 
 
 def _may_hold_surrogates(text: str | bytes) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from launch.server import find_server
-from tests.lab import Lab, add_quick, quick_sweep
+from tests.lab import LEASE, Lab, add_quick, quick_sweep
 
 pytestmark = pytest.mark.slow
 
@@ -107,7 +107,7 @@ def database(lab: Lab) -> sqlite3.Connection:
 def test_a_killed_workers_point_is_handed_out_again_and_ends_once(tmp_path_factory: pytest.TempPathFactory):
     lab = Lab.make(tmp_path_factory.mktemp("killed"))
     add_quick(lab)
-    lab.environment["SASHIKO_LEASE_SECONDS"] = "3"
+    lab.environment["SASHIKO_LEASE_SECONDS"] = LEASE
     try:
         file = quick_sweep(lab, "slow", "{x: {values: [0, 1, 2, 3, 4, 5]}, seconds: {value: 2.0}}")
         first = lab.start("launch.cli", "sweep", str(file), "--workers", "2")
@@ -236,7 +236,7 @@ def test_an_interrupted_sweep_leaves_no_process_and_goes_on(
 ):
     lab = Lab.make(tmp_path_factory.mktemp("interrupted"))
     add_quick(lab)
-    lab.environment["SASHIKO_LEASE_SECONDS"] = "3"
+    lab.environment["SASHIKO_LEASE_SECONDS"] = LEASE
     try:
         file = quick_sweep(lab, "interrupted", "{x: {values: [0, 1, 2, 3]}, seconds: {value: 2.0}}")
         command = [sys.executable, "-m", "launch.cli", "sweep", str(file), "--workers", "2"]

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any, ClassVar
 
+import orjson
+
 from launch.server.storage.store import Steps
 from launch.server.wire import object_in
 
@@ -176,17 +178,18 @@ class Lines:
 
 
 def rows_of(texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    """The JSON objects in many lines, read as one list, which takes half the time.
+    """The JSON objects in many lines, read as one list, which takes a fraction of the time.
 
     Raises:
         ValueError: a line is no JSON object; it is named.
     """
-    try:
-        rows = json.loads(f"[{','.join(texts)}]")
-    except (ValueError, RecursionError):
-        rows = []
-    if len(rows) == len(texts) and all(isinstance(row, dict) for row in rows):
-        return list(rows)
+    for read in (orjson.loads, json.loads):  # only the second one knows NaN
+        try:
+            rows = read(f"[{','.join(texts)}]")
+        except (ValueError, RecursionError):
+            continue
+        if len(rows) == len(texts) and all(isinstance(row, dict) for row in rows):
+            return list(rows)
     bad = next((text for text in texts if not _is_object(text)), None)
     if bad is not None:
         raise ValueError(f"a line must be a JSON object, not {bad[:SHOWN]!r}")

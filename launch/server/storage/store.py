@@ -123,6 +123,28 @@ class Store(Generic[T]):
                     raise DiskFull(self.path.parent) from error
                 raise
 
+    def write_each(self, changes: Sequence[Callable[[T], None]]) -> list[Exception | None]:
+        """Many changes in one transaction, each whole or not at all: what each raised.
+
+        Raises:
+            DiskFull: the disk has no room; nothing of any change was stored.
+        """
+        errors: list[Exception | None] = []
+        with self.write() as tables:
+            connection, _ = self._writer
+            for change in changes:
+                connection.execute("SAVEPOINT change")
+                try:
+                    change(tables)
+                    errors.append(None)
+                except sqlite3.OperationalError:
+                    raise  # such an error may have ended the whole transaction
+                except Exception as error:
+                    connection.execute("ROLLBACK TO change")
+                    errors.append(error)
+                connection.execute("RELEASE change")
+        return errors
+
     @contextmanager
     def read(self) -> Iterator[T]:
         """One consistent look at the data. Never waits for a writer."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import Lab
+from tests.lab import LEASE, Lab
 
 pytestmark = pytest.mark.slow
 
@@ -80,7 +80,7 @@ def sweep(lab: Lab, name: str, parameters: str, workers: str = "3") -> "subproce
     )
     markers = lab.folder / f"{name}-markers"
     markers.mkdir(exist_ok=True)
-    return lab.sashiko("sweep", str(file), "--workers", workers, MARKERS=str(markers), SASHIKO_LEASE_SECONDS="4")
+    return lab.sashiko("sweep", str(file), "--workers", workers, MARKERS=str(markers), SASHIKO_LEASE_SECONDS=LEASE)
 
 
 def made_times(lab: Lab, name: str) -> int:

@@ -167,6 +167,7 @@ def test_gzip(client: Client, headers: Any, make_run: Any, ask: Any, monkeypatch
     assert told(ask, "abc", "historyLineCount") == {"historyLineCount": 1}
     assert client.post(url, content=b"not gzip", headers=packed).status_code == 400
     monkeypatch.setattr("launch.server.app.MAX_STREAM_BODY", 1000)
+    monkeypatch.setattr("launch.server.intake.MAX_STREAM_BODY", 1000)
     assert client.post(url, content=gzip.compress(b" " * 100_000), headers=packed).status_code == 413
     assert client.post(url, content=[b" " * 600, b" " * 600], headers=headers).status_code == 413
 

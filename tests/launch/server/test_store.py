@@ -65,6 +65,30 @@ def test_settings_of_a_connection(tmp_path: Path) -> None:
     store.close()
 
 
+def test_of_many_changes_each_is_whole_or_nothing(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "x.db")
+
+    def fail(tables: Tables) -> None:
+        tables.projects.make("b")
+        raise KeyError("broken")
+
+    errors = store.write_each(
+        [lambda tables: tables.projects.make("a"), fail, lambda tables: tables.projects.make("c")]
+    )
+    assert [type(error) for error in errors] == [type(None), KeyError, type(None)]
+    with store.read() as tables:
+        assert [tables.projects.by_name(name) is not None for name in "abc"] == [True, False, True]
+
+    def broken(tables: Tables) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with pytest.raises(sqlite3.OperationalError):
+        store.write_each([lambda tables: tables.projects.make("d"), broken])
+    with store.read() as tables:
+        assert tables.projects.by_name("d") is None
+    store.close()
+
+
 def test_a_transaction_is_whole_or_nothing(tmp_path: Path) -> None:
     store = open_store(tmp_path / "x.db")
 
