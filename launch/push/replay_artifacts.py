@@ -17,9 +17,11 @@ from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 
 from framework.errors import ArtifactError
 from framework.tracking.lease import current_tracker
+from launch.push.versions import collection_of, is_users, number_of
 
 BY_CLIENT, BY_SERVER = "wandb-client-artifact://", "wandb-artifact://"
-RESERVED = "wandb-"
+OF_CLIENT = ("run_table", "job", "code")
+"""Types that only the client itself may make."""
 CHUNK = 1 << 20
 _MAPPING = "query ClientIDMapping($id: ID!) { clientIDMapping(clientID: $id) { serverID } }"
 
@@ -33,12 +35,11 @@ class Artifacts:
 
     def __init__(self, source: Any, folder: Path, target: str) -> None:
         """Fetch all of them into `folder`; `target` names the project that they go to."""
-        found = [item for item in source.logged_artifacts() if not item.type.startswith(RESERVED)]
-        found.sort(key=lambda item: int(item.version[1:]))
+        found = sorted(filter(is_users, source.logged_artifacts()), key=number_of)
         self._made = {item.id: _copied(item, folder / str(number), target) for number, item in enumerate(found)}
         self._found = found
         self._known: dict[str, str] = {}
-        self.collections = sorted({_collection(item) for item in found})
+        self.collections = sorted({collection_of(item) for item in found})
         self.size = sum(item.size for item in found)
         self.count = len(found)
 
@@ -86,8 +87,8 @@ def check(path: Path, digest: str | None) -> None:
 
 
 def _copied(source: Any, root: Path, target: str) -> wandb.Artifact:
-    kind = wandb.Artifact if source.type not in ("run_table", "job", "code") else InternalArtifact
-    made = kind(_collection(source), source.type, description=source.description, metadata=dict(source.metadata))
+    kind = InternalArtifact if source.type in OF_CLIENT else wandb.Artifact
+    made = kind(collection_of(source), source.type, description=source.description, metadata=dict(source.metadata))
     # The same ids each time: rows that were sent by an earlier call refer to them.
     made._client_id, made._sequence_client_id = (
         hashlib.sha512(f"{source.id} {target} {what}".encode()).hexdigest() for what in ("version", "sequence")
@@ -111,10 +112,6 @@ def _copied(source: Any, root: Path, target: str) -> wandb.Artifact:
         if made.manifest.entries[name].digest != entry.digest:
             raise ArtifactError(f"{source.name}/{name} did not come whole: its bytes do not match their digest")
     return made
-
-
-def _collection(artifact: Any) -> str:
-    return str(artifact.source_name.split(":")[0])
 
 
 def _inside(path: str) -> str:
