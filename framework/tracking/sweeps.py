@@ -207,8 +207,12 @@ def note_error(tracker: Tracker, path: SweepPath, run_id: str, error: str) -> No
     variables = {"entity": path.entity, "project": path.project, "name": run_id}
     run = (tracker.execute(_SUMMARY, variables).get("project") or {}).get("run")
     if run:
-        summary = {**json.loads(run["summaryMetrics"] or "{}"), "error": error}
-        tracker.execute(_UPDATE, {"id": run["id"], "summaryMetrics": json.dumps(summary)})
+        set_summary(tracker, run["id"], {**json.loads(run["summaryMetrics"] or "{}"), "error": error})
+
+
+def set_summary(tracker: Tracker, key: str, summary: Mapping[str, Any]) -> None:
+    """Replace the summary of a run; `key` is the tracker's own id of it."""
+    tracker.execute(_UPDATE, {"id": key, "summaryMetrics": json.dumps(summary)})
 
 
 def point_of(command: Mapping[str, Any]) -> dict[str, Any]:

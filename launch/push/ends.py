@@ -44,12 +44,17 @@ mutation UpsertSweep($id: ID, $state: String) {
 PAGE = 500
 FINISHED, FAILED, PAUSED = "finished", "failed", "PAUSED"
 UNDER_WAY = ("running", "pending", "preempting", "preempted")
-IDLE = ("RUNNING", "PENDING", "PAUSED")
+"""States of runs that are not over."""
+OPEN = ("RUNNING", "PENDING", PAUSED)
+"""States of sweeps that are not over."""
 
 
 @dataclass(frozen=True)
 class RunLine:
-    """One run as a list shows it. `rows`: how many rows of history it has, `step`: the step of the last one."""
+    """One run as a list shows it. `rows`: how many rows of history it has, `step`: the step of the last one.
+
+    `id` is the one in addresses, `key` the tracker's own.
+    """
 
     id: str
     name: str
@@ -57,6 +62,7 @@ class RunLine:
     sweep: str | None
     rows: int
     step: int = -1
+    key: str = ""
 
     @property
     def sent_state(self) -> str:
@@ -130,7 +136,7 @@ class End:
 def _run(node: Mapping[str, Any]) -> RunLine:
     return RunLine(
         node["name"], node["displayName"] or node["name"], node["state"], node["sweepName"] or None,
-        node["historyLineCount"] or 0, (node["historyKeys"] or {}).get("lastStep", -1),
+        node["historyLineCount"] or 0, (node["historyKeys"] or {}).get("lastStep", -1), node["id"],
     )  # fmt: skip
 
 
@@ -173,7 +179,7 @@ def settle_sweeps(source: End, target: End, placed: Mapping[str, str], made: set
         other = there.get(placed.get(sweep.id, ""))
         if other is None or sweep.state == other.state:
             continue
-        if sweep.state not in IDLE:
+        if sweep.state not in OPEN:
             target.set_sweep_state(other.key, sweep.state)
         elif sweep.id in made and sweep.state != PAUSED:
             yield f"sweep {sweep.id} is not over: there it is {other.id}, paused, lest points are worked twice"

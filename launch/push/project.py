@@ -19,12 +19,12 @@ from framework.tracking.tracker import Tracker
 from launch.push.ends import UNDER_WAY, End, RunLine, must_exist, place_sweeps, settle_sweeps
 from launch.push.lineage import Lineage
 from launch.push.runs import Sent, send_runs
+from launch.push.send import KEY
 
-KEY = "SASHIKO_PUSH_KEY"
 STAYS = (
-    "stays behind: start times and _runtime (each row keeps its _timestamp), the times of console lines, system "
-    "metrics, define_metric, the steps at which artifacts were logged, reports, links to registries; crashed and "
-    "killed runs are failed ones there"
+    "stays behind: when runs were made (each row keeps its _timestamp and _runtime), the times of console lines, "
+    "system metrics, the steps at which artifacts were logged, reports, links to registries; crashed and killed "
+    "runs are failed ones there"
 )
 
 

@@ -4,21 +4,26 @@ It reads orders, one JSON object a line, from its standard input and answers eac
 `wandb.Api()` and written with `wandb.init(mode="offline")`; `wandb sync` sends it later. Knows nothing of the
 destination.
 
-What the client decides itself and so does not travel: the start and `_runtime` of a run, the times of its console
-lines, its system metrics, and what `define_metric` said. It also takes `_step` and NaN in the summary only from
-the rows, so a run whose rows were all sent by an earlier call loses them there.
+What the client decides itself and so does not travel: when the run was made, the times of its console lines, and
+its system metrics. Rows are written past `run.log`, with the client's insides: it would count `_runtime` anew. In
+the summary the client counts that itself, and writes null for NaN; so the summary is answered too, to be set at
+the destination.
 """
 
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TextIO
 
 import wandb
+from wandb.proto.wandb_internal_pb2 import HistoryRecord, HistoryStep  # type: ignore[attr-defined]
 
+from launch.push.definitions import definitions
 from launch.push.replay_artifacts import Artifacts, check
 
 OWN_FILES = ("config.yaml", "output.log", "wandb-summary.json", "wandb-history.jsonl", "wandb-events.jsonl")
@@ -33,8 +38,8 @@ SETTINGS = {
     "x_disable_stats": True,
     "x_save_requirements": False,
 }
-COUNTED = ("_step", "_runtime")
-"""What the client counts by itself."""
+COUNTED = ("_step", "_runtime", "_wandb")
+"""What the client writes into the summary by itself."""
 PAGE = 1_000
 
 
@@ -52,7 +57,6 @@ def replay(api: wandb.Api, order: Mapping[str, Any]) -> dict[str, Any]:
     source.load_full_data()
     artifacts = Artifacts(source, folder / "artifacts", f"{order['entity']}/{order['project']}")
     files = _fetch_files(source, folder / "files")
-    failed = source.state != "finished"
     run = wandb.init(
         mode="offline", dir=str(folder), id=source.id, entity=order["entity"], project=order["project"],
         name=source.name, group=source.group, job_type=source.job_type, tags=source.tags, notes=source.notes,
@@ -63,14 +67,17 @@ def replay(api: wandb.Api, order: Mapping[str, Any]) -> dict[str, Any]:
             run.save(str(file), base_path=str(folder / "files"), policy="end")
         artifacts.log(run)
         rows = _write_rows(run, source, artifacts, order)
+        for definition in definitions(source.rawconfig.get("_wandb") or {}):
+            run.define_metric(**definition)
+        summary = artifacts.renamed(source.summary_metrics)
+        run.summary.update({key: value for key, value in summary.items() if key not in COUNTED})
         for line in source.console_logs():
             print(line.content, file=sys.stderr if line.level == "error" else sys.stdout)
     finally:
-        run.finish(exit_code=int(failed))
+        run.finish(exit_code=int(source.state != "finished"))
     return {
-        "id": source.id,
-        "state": source.state,
         "rows": rows,
+        "summary": summary,
         "files": len(files),
         "bytes": sum(file.stat().st_size for file in files) + artifacts.size,
         "artifacts": artifacts.count,
@@ -86,39 +93,30 @@ def _fetch_files(source: Any, folder: Path) -> list[Path]:
     return [path for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
-def _write_rows(run: "wandb.Run", source: Any, artifacts: Artifacts, order: Mapping[str, Any]) -> int:
-    """Log the rows that the destination lacks, and then the summary; how many rows the run has in all.
+def _write_rows(run: Any, source: Any, artifacts: Artifacts, order: Mapping[str, Any]) -> int:
+    """Write the rows that the destination lacks; how many rows the run has in all.
 
     Rows of one step become one, as in any run.
     """
-    count, last = 0, dict[str, Any]()
-    before = None
-    for row in source.scan_history(page_size=PAGE, use_cache=False):
-        step = row["_step"]
-        count += step != before
-        before = step
+    count = 0
+    history = source.scan_history(page_size=PAGE, use_cache=False)
+    for step, rows in groupby(history, key=itemgetter("_step")):
+        count += 1
         if count == order["rows_there"] and step != order["step_there"]:
             raise ValueError(f"the destination has other rows of it: row {count} is of step {order['step_there']}")
         if count > order["rows_there"]:
-            values = {key: artifacts.renamed(value) for key, value in row.items() if key not in COUNTED}
-            run.log(values, step=step)
-            last |= values
+            values = {key: value for part in rows for key, value in part.items()}
+            run._interface._publish_history(_record(artifacts.renamed(values), step))
     if count < order["rows_there"]:
         raise ValueError(f"the destination has {order['rows_there']} rows of it, and here it has {count}")
-    summary = artifacts.renamed(source.summary_metrics)
-    for key, value in _changed(summary, last):
-        run.summary[key] = value
-    for key in last.keys() - summary.keys() - {"_timestamp"}:
-        del run.summary[key]  # type: ignore[no-untyped-call]
     return count
 
 
-def _changed(summary: Mapping[str, Any], last: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What the summary says beyond the last values of the history; the client counts the other entries itself."""
-    for key, value in summary.items():
-        same = key in last and repr(last[key]) == repr(value)
-        if not same and key not in (*COUNTED, "_wandb"):
-            yield key, value
+def _record(values: Mapping[str, Any], step: int) -> HistoryRecord:
+    record = HistoryRecord(step=HistoryStep(num=step))
+    for key, value in values.items():
+        record.item.add(key=key, value_json=json.dumps(value))
+    return record
 
 
 def main() -> None:

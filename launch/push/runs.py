@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from framework.errors import TrackerAway
+from framework.tracking.sweeps import set_summary
 from launch.progress import runs_bar
 from launch.push.ends import End, RunLine
 from launch.push.send import Writers, batches, sync
@@ -104,6 +105,7 @@ def _send(target: End, batch: Sequence[dict[str, Any]], workers: int, done: Sent
             state = f"{run.state} with {run.rows} of {order['rows']} rows" if run else "not there"
             yield order["id"], f"it is {state} at the destination; wandb sync said: {said}"
             continue
+        set_summary(target.tracker, run.key, order["summary"])
         done.runs += 1
         done.rows += order["rows"] - order["rows_there"]
         done.files += order["files"]

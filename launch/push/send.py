@@ -20,6 +20,8 @@ from typing import Any
 
 from framework.tracking.tracker import Tracker
 
+KEY = "SASHIKO_PUSH_KEY"
+"""Where a user gives the key of the destination; the children that read the source do not see it."""
 BATCH_RUNS = 8
 BATCH_BYTES = 256_000_000
 KEPT = ("WANDB_BASE_URL", "WANDB_API_KEY", "WANDB_CONFIG_DIR", "WANDB_ERROR_REPORTING")
@@ -38,9 +40,7 @@ TAIL_LINES = 3
 def environment(tracker: Tracker, folder: Path) -> dict[str, str]:
     """The environment of a child: one tracker, and all of the client's own files below `folder`."""
     kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in KEPT or not name.startswith(("WANDB", "SASHIKO_PUSH_KEY"))
+        name: value for name, value in os.environ.items() if name in KEPT or not name.startswith(("WANDB", KEY))
     }
     places = {f"WANDB_{name}DIR": str(folder) for name in ("", "CACHE_", "DATA_", "ARTIFACT_")}
     key = {"WANDB_BASE_URL": tracker.url, "WANDB_API_KEY": tracker.key}

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from framework.errors import ArtifactError, ConfigError, TrackerAway, TrackerErr
 from framework.tracking.tracker import Tracker
 from launch.cli import app
 from launch.push import project as push
-from launch.push import send
+from launch.push import replay, send
+from launch.push.definitions import definitions
 from launch.push.ends import End, RunLine, SweepLine, must_exist, place_sweeps, settle_sweeps
 from launch.push.replay_artifacts import check
 from launch.push.send import Writers, batches, environment
@@ -217,6 +218,57 @@ def test_answers_keep_their_order_and_a_death_is_one_runs_affair(monkeypatch: py
     assert answers[1]["error"] == "the process that wrote it ended (-9)"
     assert 2 <= Child.started <= 3
     assert len({answer["folder"] for answer in answers}) == len(orders)
+
+
+def test_what_define_metric_said_is_read_back():
+    own = {"m": [
+        {"1": "epoch", "6": [3, 2], "7": []}, {"1": "low", "5": 1, "6": [1, 3], "7": [1, 2, 3, 5, 8]},
+        {"2": "val/*", "5": 4, "6": [], "7": [6, 99]}, {"1": "other", "6": []},
+    ]}  # fmt: skip
+    assert list(definitions(own)) == [
+        {"name": "epoch", "step_metric": None, "step_sync": False, "hidden": True, "summary": None},
+        {"name": "low", "step_metric": "epoch", "step_sync": True, "hidden": False,
+         "summary": "min,max,mean,last,first"},
+        {"name": "val/*", "step_metric": "other", "step_sync": False, "hidden": False, "summary": "none"},
+    ]  # fmt: skip
+    assert list(definitions({})) == []
+
+
+class Written:
+    """A run that only has rows, and one that takes them."""
+
+    def __init__(self, *rows: dict[str, Any]) -> None:
+        self.rows = rows
+        self.taken: list[dict[str, Any]] = []
+        self._interface = self
+
+    def scan_history(self, **_: Any) -> Iterator[dict[str, Any]]:
+        yield from self.rows
+
+    def renamed(self, values: dict[str, Any]) -> dict[str, Any]:
+        return values
+
+    def _publish_history(self, record: Any) -> None:
+        assert record.step.num == json.loads(next(item.value_json for item in record.item if item.key == "_step"))
+        self.taken.append({item.key: item.value_json for item in record.item})
+
+
+def rows_sent(source: Written, rows_there: int = 0, step_there: int = -1) -> list[dict[str, Any]]:
+    order = {"rows_there": rows_there, "step_there": step_there}
+    assert replay._write_rows(source, source, source, order) == 3  # type: ignore[arg-type]
+    return source.taken
+
+
+def test_rows_are_written_as_they_are_and_those_that_are_there_are_not():
+    rows = [{"_step": 0, "_runtime": 7.5, "a": 1}, {"_step": 0, "b": float("nan")}, {"_step": 4}, {"_step": 9}]
+    first = {"_step": "0", "_runtime": "7.5", "a": "1", "b": "NaN"}
+    assert rows_sent(Written(*rows)) == [first, {"_step": "4"}, {"_step": "9"}]
+    assert rows_sent(Written(*rows), 2, 4) == [{"_step": "9"}]
+    assert rows_sent(Written(*rows), 3, 9) == []
+    with pytest.raises(ValueError, match="other rows of it: row 2 is of step 3"):
+        rows_sent(Written(*rows), 2, 3)
+    with pytest.raises(ValueError, match="has 4 rows of it, and here it has 3"):
+        rows_sent(Written(*rows), 4, 11)
 
 
 def test_a_file_is_held_against_its_digest(tmp_path: Path):
