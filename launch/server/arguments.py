@@ -26,6 +26,11 @@ def is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST_WHOLE
 
 
+def is_number(value: object) -> bool:
+    """A number."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST_WHOLE
+
+
 def is_flag(value: object) -> bool:
     """True or false."""
     return isinstance(value, bool)
@@ -60,7 +65,7 @@ KINDS: Mapping[str, tuple[Check, str]] = {
             "artifactTypeName", "artifactSequenceID", "artifactPortfolioID", "artifactPortfolioName",
             "artifactManifestID", "artifactCollectionName", "artifactCollectionID", "destinationArtifactTypeName",
             "baseArtifactID", "aliasName", "alias", "tagName", "digest", "md5", "clientID", "sequenceClientID",
-            "distributedID", "type", "usedAs", "storageRegion",
+            "distributedID", "type", "usedAs", "storageRegion", "metricName",
         ),
         (is_text, "a text"),
     ),
@@ -83,6 +88,7 @@ KINDS: Mapping[str, tuple[Check, str]] = {
         ("config", "summaryMetrics", "metadata", "runState", "metrics", "filters", "priorRunsFilters"),
         (is_json, "a JSON object"),
     ),
+    "metricValue": (is_number, "a number of at most 64 bits"),
     "after": (is_cursor, "a cursor of this server"),
     "input": (lambda value: isinstance(value, dict), "an object"),
 }  # fmt: skip

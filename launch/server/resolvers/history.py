@@ -78,7 +78,7 @@ def sampled(stream: lines.Lines, run_id: int, args: Arguments) -> list[list[Mapp
 
 def parquet(stream: lines.Lines, run_id: int, args: Arguments) -> Node:
     """No history is ever exported to Parquet here, so all of it is live, from its first step on."""
-    first = stream.page(run_id, lines.HISTORY, 0, 1)
+    first = stream.page(run_id, lines.HISTORY, lines.FIRST, 1)
     live = [{"_step": object_in(row["text"]).get("_step", 0)} for row in first]
     return {"parquetUrls": [], "liveData": live}
 

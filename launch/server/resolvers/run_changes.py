@@ -10,6 +10,7 @@ from typing import Any
 from launch.server import lifecycle
 from launch.server.errors import CONFLICT, ApiError, NotFound
 from launch.server.graphql import Arguments, Node
+from launch.server.resolvers import branches
 from launch.server.resolvers.runs import run_node
 from launch.server.services import Request
 from launch.server.storage import runs
@@ -130,7 +131,9 @@ def _made(request: Request, given: Mapping[str, Any], columns: dict[str, Any]) -
     key = tables.runs.add(
         project["id"], name, **{**values, **columns, "sweep_id": sweep["id"] if sweep is not None else None}
     )
-    return _fresh(request, key)
+    made = _fresh(request, key)
+    branches.fork(request, made, json_object(made["config"], "config"))
+    return made
 
 
 def _columns(given: Mapping[str, Any]) -> dict[str, Any]:

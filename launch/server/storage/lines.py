@@ -19,6 +19,8 @@ from launch.server.wire import object_in
 
 HISTORY, EVENTS, CONSOLE = "history", "events", "console"
 SHOWN = 60
+FIRST = -(2**62)
+"""A line number before that of every line, inherited ones too."""
 
 
 class Lines:
@@ -148,6 +150,24 @@ class Lines:
         ).fetchall()
         return {key: (count or 0, -1 if step is None else step) for key, count, step in rows}
 
+    def inherit(self, run_id: int, parent: int, step: float) -> None:
+        """Put the history of another run, up to a step, before the first line of a run that has none yet.
+
+        These lines have negative numbers: the client of the new run numbers its own from 0.
+        """
+        self._db.execute(
+            "INSERT INTO lines (run_id, stream, line, step, text)"
+            " SELECT ?, stream, line - ?, step, text FROM lines"
+            " WHERE run_id = ? AND stream = 'history' AND step <= ?",
+            (run_id, self.count(parent, HISTORY), parent, step),
+        )
+        self._recount_keys(run_id)
+
+    def cut(self, run_id: int, step: float) -> None:
+        """Forget the history after a step."""
+        self._db.execute("DELETE FROM lines WHERE run_id = ? AND stream = 'history' AND step > ?", (run_id, step))
+        self._recount_keys(run_id)
+
     def clear(self, run_id: int) -> None:
         """Forget all lines: the run starts over."""
         self._db.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))
@@ -173,8 +193,8 @@ class Lines:
         self._note_keys(run_id, [object_in(text) for text in self.texts(run_id, HISTORY)])
 
     def texts(self, run_id: int, stream: str) -> list[str]:
-        """Every line of a stream."""
-        return [row["text"] for row in self.page(run_id, stream, 0, -1)]
+        """Every line of a stream, inherited ones first."""
+        return [row["text"] for row in self.page(run_id, stream, FIRST, -1)]
 
 
 def rows_of(texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:

@@ -50,6 +50,7 @@ NUMBERS = (0, 1, -1, 2**31, 2**53, 2**63, -(2**63), 10**30, 1.5, 1e308, -0.0, Tr
 INPUTS = {
     "upsertBucket": ("id", "name", "modelName", "entityName", "config", "summaryMetrics", "tags", "state", "sweep",
                      "groupName", "jobType", "notes", "displayName", "commit", "host"),
+    "rewindRun": ("runName", "projectName", "entityName", "metricName", "metricValue"),
     "deleteRun": ("id", "deleteArtifacts"), "stopRun": ("id",), "updateRunState": ("id", "state"),
     "notifyScriptableRunAlert": ("runName", "title", "text", "severity", "waitDuration"),
     "createRunFiles": ("entityName", "projectName", "runName", "files"),

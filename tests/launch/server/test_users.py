@@ -53,6 +53,8 @@ CHANGES = {
     "run by name": 'mutation { upsertBucket(input: {entityName: "ana", modelName: "p", name: "r1"}) {inserted} }',
     "new run": 'mutation { upsertBucket(input: {entityName: "ana", modelName: "p", name: "r2"}) { inserted } }',
     "run by id": 'mutation Q($run: String) { upsertBucket(input: {id: $run, notes: "x"}) { inserted } }',
+    "rewind": 'mutation { rewindRun(input: {entityName: "ana", projectName: "p", runName: "r1",'
+    ' metricName: "_step", metricValue: 1.0}) { rewoundRun { id } } }',
     "stop run": "mutation Q($run: ID!) { stopRun(input: {id: $run}) { success } }",
     "run files": 'mutation { createRunFiles(input: {entityName: "ana", projectName: "p", runName: "r1",'
     ' files: ["b"]}) { runID } }',
