@@ -190,6 +190,7 @@ def _change(context: typer.Context, work: "Callable[[Tables], T]") -> T:
 @contextmanager
 def _store(context: typer.Context) -> "Iterator[Store[Tables]]":
     from launch.server import mounts
+    from launch.server.errors import ApiError
     from launch.server.storage import open_store
 
     directory: Path = context.obj
@@ -199,6 +200,8 @@ def _store(context: typer.Context) -> "Iterator[Store[Tables]]":
     store = open_store(directory / "server.db")
     try:
         yield store
+    except ApiError as error:
+        raise TrackerError(error.message) from error
     finally:
         store.close()
 

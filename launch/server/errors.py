@@ -66,6 +66,13 @@ class DiskFull(ApiError):
         super().__init__(f"no space left on the device of {where}: nothing was stored", status)
 
 
+class Busy(ApiError):
+    """Another process holds the database. The client tries again."""
+
+    def __init__(self, where: object, seconds: float) -> None:
+        super().__init__(f"the database of {where} was in use for {seconds:.0f} s: try again", UNAVAILABLE)
+
+
 def error_body(message: str) -> dict[str, Any]:
     """The body of every refusal. What it quotes of a request is cut, and made safe to write."""
     shown = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} …"

@@ -62,12 +62,14 @@ Server = Callable[[Path], "contextlib.AbstractContextManager[tuple[int, list[lis
 
 def rate(serve: Server) -> float:
     """Rows a second that a server takes in."""
-    with tempfile.TemporaryDirectory() as folder, serve(Path(folder)) as (port, requests):
-        with ThreadPoolExecutor(CLIENTS) as clients:
-            start = time.perf_counter()
-            for _ in clients.map(_send, [port] * CLIENTS, requests):
-                pass
-            return CLIENTS * BATCHES * ROWS / (time.perf_counter() - start)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(Path(folder)) as (port, requests),
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
+        start = time.perf_counter()
+        list(clients.map(_send, [port] * CLIENTS, requests))
+        return CLIENTS * BATCHES * ROWS / (time.perf_counter() - start)
 
 
 def _send(port: int, requests: list[Sent]) -> None:

@@ -5,7 +5,10 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from framework.errors import TrackerError
+from launch import serving
 from tests.lab import Lab
 
 pytestmark = pytest.mark.slow
@@ -59,6 +62,20 @@ def test_users_are_listed_while_somebody_writes(lab: Lab, folder: Path):
     db.execute("BEGIN IMMEDIATE")
     assert "ana" in told(lab, folder, "user", "list")
     db.close()
+
+
+def test_users_are_not_changed_while_another_process_holds_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("launch.server.storage.store.BUSY_SECONDS", 0.1)
+    command = ["--dir", str(tmp_path), "user", "add"]
+    assert CliRunner().invoke(serving.app, [*command, "ana"]).exit_code == 0
+    db = sqlite3.connect(tmp_path / "server.db", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    error = CliRunner().invoke(serving.app, [*command, "ben"]).exception
+    db.close()
+    assert isinstance(error, TrackerError)
+    assert str(error) == f"the database of {tmp_path} was in use for 0 s: try again"
 
 
 def test_backup_and_verify(lab: Lab, folder: Path, tmp_path: Path):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from framework.errors import SashikoError
-from launch.server.errors import DiskFull
+from launch.server.errors import Busy, DiskFull
 from launch.server.limits import BUSY_SECONDS
 
 Steps = Mapping[int, str]
@@ -108,10 +108,16 @@ class Store(Generic[T]):
 
         Raises:
             DiskFull: the disk has no room; nothing was stored.
+            Busy: another process has held the database for too long.
         """
         with self._turn:
             connection, tables = self._writer
-            connection.execute("BEGIN IMMEDIATE")
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if _code(error) == sqlite3.SQLITE_BUSY:
+                    raise Busy(self.path.parent, BUSY_SECONDS) from error
+                raise
             try:
                 yield tables
                 connection.execute("COMMIT")
@@ -119,7 +125,7 @@ class Store(Generic[T]):
             except BaseException as error:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError) and _is_full(error):
+                if isinstance(error, sqlite3.OperationalError) and _code(error) == sqlite3.SQLITE_FULL:
                     raise DiskFull(self.path.parent) from error
                 raise
 
@@ -184,8 +190,8 @@ class Store(Generic[T]):
             self._idle.clear()
 
 
-def _is_full(error: sqlite3.OperationalError) -> bool:
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+def _code(error: sqlite3.OperationalError) -> int | None:
+    return getattr(error, "sqlite_errorcode", None)
 
 
 def migrate(connection: sqlite3.Connection, schema: Sequence[Steps]) -> None:

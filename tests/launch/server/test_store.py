@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from launch.server.errors import Busy
 from launch.server.storage import SCHEMA, SchemaError, Tables, open_store
 from launch.server.storage.store import Store, migrate
 
@@ -86,6 +87,20 @@ def test_of_many_changes_each_is_whole_or_nothing(tmp_path: Path) -> None:
         store.write_each([lambda tables: tables.projects.make("d"), broken])
     with store.read() as tables:
         assert tables.projects.by_name("d") is None
+    store.close()
+
+
+def test_a_database_that_another_process_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launch.server.storage.store.BUSY_SECONDS", 0.1)
+    store = open_store(tmp_path / "x.db")
+    other = sqlite3.connect(tmp_path / "x.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Busy, match="try again"), store.write():
+        pass
+    other.execute("ROLLBACK")
+    other.close()
+    with store.write() as tables:
+        tables.projects.make("a")
     store.close()
 
 
