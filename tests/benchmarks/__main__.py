@@ -12,7 +12,11 @@ NAMES = (
 
 
 def main(chosen: list[str]) -> int:
-    """Print a row for each measurement; the exit code is 1 if a target was missed."""
+    """Print a row for each measurement; the exit code is 1 if a target was missed, 2 for a name that is none."""
+    unknown = [name for name in chosen if name not in NAMES]
+    if unknown:
+        print(f"no benchmark is called {', '.join(unknown)}; there are: {', '.join(NAMES)}", file=sys.stderr)
+        return 2
     missed = 0
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     for name in chosen or NAMES:
