@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.protocol.conftest import Lab, Server, lab_for, shown
+from tests.protocol.conftest import Lab, LabFor, Server, shown
 
 ROUND = """
-import hashlib, json, os, pathlib, wandb
-data = os.urandom(3_000_000)
+import pathlib
+data = os.urandom(3_000_000 + NEWEST)
 pathlib.Path("folder/deep").mkdir(parents=True)
 pathlib.Path("folder/deep/big.bin").write_bytes(data)
 pathlib.Path("folder/same.bin").write_bytes(data)
@@ -22,14 +22,14 @@ def artifact(**more):
         **more)
     made.add_dir("folder")
     return made
-with wandb.init(project="art", id="maker") as run:
+with wandb.init(id="maker") as run:
     first = run.log_artifact(artifact(), aliases=["best"]).wait()
     assert first.version == "v0", first.version
-with wandb.init(project="art", id="again") as run:
+with wandb.init(id="again") as run:
     assert run.log_artifact(artifact(), aliases=["again"]).wait().version == "v0"
     pathlib.Path("folder/small.txt").write_text("changed")
     assert run.log_artifact(artifact()).wait().version == "v1"
-with wandb.init(project="art", id="user") as run:
+with wandb.init(id="user") as run:
     used = run.use_artifact("ds:best")
     place = pathlib.Path(used.download("down"))
     assert (place / "deep/big.bin").read_bytes() == data
@@ -37,57 +37,54 @@ with wandb.init(project="art", id="user") as run:
     latest = run.use_artifact("ds:latest", type="dataset")
     assert latest.get_entry("small.txt").download("one") and pathlib.Path("one/small.txt").read_text() == "changed"
 api = wandb.Api()
-first = api.artifact("local/art/ds:v0")
+first = api.artifact(f"{path}/ds:v0")
 first.aliases.append("prod"); first.description = "other"; first.metadata["z"] = 3; first.save()
-first = wandb.Api().artifact("local/art/ds:prod")
+first = wandb.Api().artifact(f"{path}/ds:prod")
 def names(items): return sorted(item.name for item in items)
 result = [
     sorted(first.aliases), first.description, first.metadata, first.size, first.file_count, first.logged_by().id,
-    sorted(run.id for run in first.used_by()), names(api.run("local/art/user").used_artifacts()),
-    names(api.run("local/art/maker").logged_artifacts()), names(api.run("local/art/again").logged_artifacts()),
-    names(api.artifacts("dataset", "local/art/ds")), names(api.artifact_collections("local/art", "dataset")),
-    api.artifact_collection("dataset", "local/art/ds").name,
-        [kind.name for kind in api.artifact_types("local/art")],
-    api.artifact_exists("local/art/ds:v1"), api.artifact_exists("local/art/ds:v7"),
-    api.artifact_collection_exists("local/art/ds", "dataset"), api.artifact_collection_exists("local/art/no",
+    sorted(run.id for run in first.used_by()), names(api.run(f"{path}/user").used_artifacts()),
+    names(api.run(f"{path}/maker").logged_artifacts()), names(api.run(f"{path}/again").logged_artifacts()),
+    names(api.artifacts("dataset", f"{path}/ds")), names(api.artifact_collections(path, "dataset")),
+    api.artifact_collection("dataset", f"{path}/ds").name,
+        [kind.name for kind in api.artifact_types(path)],
+    api.artifact_exists(f"{path}/ds:v1"), api.artifact_exists(f"{path}/ds:v7"),
+    api.artifact_collection_exists(f"{path}/ds", "dataset"), api.artifact_collection_exists(f"{path}/no",
         "dataset"),
     sorted(file.name for file in first.files()), first.url,
 ]
-api.artifact("local/art/ds:v1").delete(delete_aliases=True)
-result.append(wandb.Api().artifact_exists("local/art/ds:v1"))
-print("RESULT " + json.dumps(result))
+api.artifact(f"{path}/ds:v1").delete(delete_aliases=True)
+result.append(wandb.Api().artifact_exists(f"{path}/ds:v1"))
+tell(result)
 """
 
 
 def test_a_round_trip(lab: Lab) -> None:
+    newest = int(lab.client.is_newest)  # each version of the client has bytes of its own
     *told, url, deleted = shown(lab.python(ROUND))
     assert told == [
-        ["again", "best", "prod"], "other", {"k": 1, "deep": {"x": [1, None]}, "z": 3}, 6_000_005, 3, "maker",
-        ["user"], ["ds:v0", "ds:v1"], ["ds:v0"], ["ds:v0", "ds:v1"], ["ds:v0", "ds:v1"], ["ds"], "ds", ["dataset"],
+        ["again", "best", "prod"], "other", {"k": 1, "deep": {"x": [1, None]}, "z": 3}, 6_000_005 + 2 * newest,
+        3, "maker", ["user"], ["ds:v0", "ds:v1"], ["ds:v0"], ["ds:v0", "ds:v1"], ["ds:v0", "ds:v1"],
+        ["ds"], "ds", ["dataset"],
         True, False, True, False, ["deep/big.bin", "same.bin", "small.txt"],
     ]  # fmt: skip
     assert deleted is False
     with urllib.request.urlopen(url, timeout=10) as reply:
         assert "deep/big.bin" in reply.read().decode()
-    stored = [
-        path
-        for path in (lab.server.directory / "blobs").rglob("*")
-        if path.is_file() and path.stat().st_size > 2_000_000
-    ]
-    assert len(stored) == 1
+    sizes = [path.stat().st_size for path in (lab.server.directory / "blobs").rglob("*") if path.is_file()]
+    assert sizes.count(3_000_000 + newest) == 1
 
 
 TABLE = """
-import json, wandb
-with wandb.init(project="tables", id="maker") as run:
+with wandb.init(id="maker") as run:
     made = wandb.Artifact("rows", "table")
     made.add(wandb.Table(columns=["x"], data=[[1], [2]]), "t")
     run.log_artifact(made)
     run.log({"direct": wandb.Table(columns=["y"], data=[["a"]])})
-with wandb.init(project="tables") as run:
+with wandb.init() as run:
     rows = run.use_artifact("rows:latest").get("t").data
     direct = run.use_artifact("run-maker-direct:latest").get("direct").data
-print("RESULT " + json.dumps([rows, direct]))
+tell([rows, direct])
 """
 
 
@@ -96,7 +93,7 @@ def test_tables_in_artifacts(lab: Lab) -> None:
 
 
 WHOLE = """
-import datetime, json, wandb
+import datetime
 def artifact(name, **files):
     made = wandb.Artifact(name, "dataset")
     for path, text in files.items():
@@ -104,7 +101,7 @@ def artifact(name, **files):
             file.write(text)
     return made
 def contents(item): return {entry.name: entry.download("down").read() for entry in item.files()}
-with wandb.init(project="links", id="maker") as run:
+with wandb.init(id="maker") as run:
     first = artifact("ds", a="0", b="1")
     first.ttl = datetime.timedelta(days=2)
     run.log_artifact(first).wait()
@@ -114,38 +111,38 @@ with wandb.init(project="links", id="maker") as run:
         file.write("new")
     run.log_artifact(more).wait()
 for index, text in enumerate(("one", "two")):
-    with wandb.init(project="links", group="g", id=f"part{index}") as run:
+    with wandb.init(group="g", id=f"part{index}") as run:
         run.upsert_artifact(artifact("whole", **{text: text}), distributed_id="d")
-with wandb.init(project="links", group="g", id="end") as run:
+with wandb.init(group="g", id="end") as run:
     run.finish_artifact(wandb.Artifact("whole", "dataset"), distributed_id="d")
 api = wandb.Api()
-best = api.artifact("local/links/best:prod")
-draft = api.artifact("local/links/ds:v0").new_draft()
+best = api.artifact(f"{path}/best:prod")
+draft = api.artifact(f"{path}/ds:v0").new_draft()
 with draft.new_file("c.txt") as file:
     file.write("2")
-with wandb.init(project="links", id="drafter") as run:
+with wandb.init(id="drafter") as run:
     run.log_artifact(draft).wait()
 result = [
     [linked.is_link, linked.name, best.is_link, best.source_name, sorted(best.aliases)],
-    [item.name for item in api.artifact("local/links/ds:v0").linked_artifacts], best.ttl.days,
-    sorted(contents(api.artifact("local/links/ds:v1")).items()),
-    sorted(file.name for file in api.artifact("local/links/whole:latest").files()),
-    sorted(file.name for file in api.artifact("local/links/ds:v2").files()),
+    [item.name for item in api.artifact(f"{path}/ds:v0").linked_artifacts], best.ttl.days,
+    sorted(contents(api.artifact(f"{path}/ds:v1")).items()),
+    sorted(file.name for file in api.artifact(f"{path}/whole:latest").files()),
+    sorted(file.name for file in api.artifact(f"{path}/ds:v2").files()),
 ]
 best.unlink()
-source = api.artifact("local/links/ds:v0")
+source = api.artifact(f"{path}/ds:v0")
 source.tags = ["x"]; source.save()
-collection = api.artifact_collection("dataset", "local/links/ds")
+collection = api.artifact_collection("dataset", f"{path}/ds")
 collection.name = "data"; collection.description = "words"; collection.tags = ["t"]; collection.save()
-again = wandb.Api().artifact_collection("dataset", "local/links/data")
+again = wandb.Api().artifact_collection("dataset", f"{path}/data")
 result += [
-    wandb.Api().artifact_exists("local/links/best:prod"), wandb.Api().artifact("local/links/data:v0").tags,
+    wandb.Api().artifact_exists(f"{path}/best:prod"), wandb.Api().artifact(f"{path}/data:v0").tags,
     [again.name, again.description, again.tags],
-    [item.name for item in wandb.Api().artifacts("dataset", "local/links/data", tags=["x"])],
+    [item.name for item in wandb.Api().artifacts("dataset", f"{path}/data", tags=["x"])],
 ]
 again.delete()
-result.append(wandb.Api().artifact_collection_exists("local/links/data", "dataset"))
-print("RESULT " + json.dumps(result))
+result.append(wandb.Api().artifact_collection_exists(f"{path}/data", "dataset"))
+tell(result)
 """
 
 
@@ -158,14 +155,17 @@ def test_links_parts_drafts_and_collections(lab: Lab) -> None:
 
 
 FULL = """
-import os, wandb
 with open("data.bin", "wb") as file:
     file.write(os.urandom(8_000_000))
-with wandb.init(project="full", id="r") as run:
+with wandb.init(id="r") as run:
     run.log({"x": 1})
     made = wandb.Artifact("ds", "dataset")
     made.add_file("data.bin")
     run.log_artifact(made).wait()
+"""
+FULL_READ = """
+run = wandb.Api().run(f"{path}/r")
+tell([run.state, run.summary["x"], len(run.logged_artifacts())])
 """
 
 
@@ -181,21 +181,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(place)], check=True)
 
 
-def test_a_full_disk_fails_the_run_at_once_and_leaves_the_store_whole(small_disk: Path, tmp_path: Path) -> None:
+def test_a_full_disk_fails_the_run_at_once_and_leaves_the_store_whole(small_disk: Path, lab_for: LabFor) -> None:
     server = Server(small_disk / "state").start()
     try:
-        lab = lab_for(server, tmp_path)
+        lab = lab_for(server)
         began = time.monotonic()
         output = lab.python(FULL, check=False)
         assert time.monotonic() - began < 30
         assert "ValueError" in output
         incoming = small_disk / "state" / "blobs" / "incoming"
         assert list(incoming.iterdir()) == []
-        read = """
-            import json, wandb
-            run = wandb.Api().run("local/full/r")
-            print("RESULT " + json.dumps([run.state, run.summary["x"], len(run.logged_artifacts())]))
-        """
-        assert shown(lab.python(read)) == ["failed", 1, 0]
+        assert shown(lab.python(FULL_READ)) == ["failed", 1, 0]
     finally:
         server.end()

@@ -12,21 +12,20 @@ import pytest
 import trustme
 
 from launch.server import find_server
+from tests.protocol.clients import Client
 from tests.protocol.conftest import Lab, Server, shown
 
 pytestmark = pytest.mark.slow
 
 LOG = """
-import sys, wandb
 with wandb.init(entity=sys.argv[1], project="shared", id=sys.argv[2]) as run:
     run.log({"x": 1})
     run.log_artifact(wandb.Artifact("set", "data", metadata={"by": sys.argv[2]}))
 """
 READ = """
-import json, sys, wandb
 api = wandb.Api()
 runs = sorted(run.id for run in api.runs(sys.argv[1] + "/shared"))
-print("RESULT " + json.dumps([api.default_entity, runs, [p.name for p in api.projects(sys.argv[1])]]))
+tell([api.default_entity, runs, [p.name for p in api.projects(sys.argv[1])]])
 """
 
 
@@ -38,6 +37,7 @@ class Place:
     url: str
     authority: Path
     folder: Path
+    client: Client
 
     def serve(self, *words: str) -> str:
         command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(self.server.directory), *words]
@@ -49,7 +49,7 @@ class Place:
         assert found
         home = self.folder / f"{name}{add}"
         home.mkdir()
-        return Member(home, self.server, self.url, found[1], self.authority)
+        return Member(home, self.server, self.client, "shared", self.url, found[1], self.authority)
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ class Member(Lab):
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, client: Client) -> Iterator[Place]:
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")
     certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
     certificate.cert_chain_pems[0].write_to_path(tmp_path / "certificate.pem")
     authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    found = Place(Server(tmp_path / "state"), "", tmp_path / "authority.pem", tmp_path)
+    found = Place(Server(tmp_path / "state"), "", tmp_path / "authority.pem", tmp_path, client)
     found.serve("user", "add", "first")
     command = [
         sys.executable, "-m", "launch.cli", "serve", "--dir", str(tmp_path / "state"), "--port", "0",

@@ -6,28 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.protocol.conftest import Server, lab_for, shown
+from tests.protocol.conftest import LabFor, Server, shown
 
 LONG = """
-import time, wandb
-run = wandb.init(project="kill", id="long")
+run = wandb.init(id="long")
 for step in range(120):
     run.log({"x": step})
     time.sleep(0.08)
 run.finish()
 """
 READ = """
-import json, wandb
-run = wandb.Api().run("local/kill/long")
-print("RESULT " + json.dumps([run.state, [row["x"] for row in run.scan_history()], run.summary["x"]]))
+run = wandb.Api().run(f"{path}/long")
+tell([run.state, [row["x"] for row in run.scan_history()], run.summary["x"]])
 """
 
 
 @pytest.mark.slow
-def test_kill_and_restart_in_the_middle_of_a_run(tmp_path: Path) -> None:
+def test_kill_and_restart_in_the_middle_of_a_run(tmp_path: Path, lab_for: LabFor) -> None:
     server = Server(tmp_path / "state").start()
     try:
-        lab = lab_for(server, tmp_path)
+        lab = lab_for(server)
         process = lab.start(LONG)
         for _ in range(3):
             time.sleep(2.5)

@@ -1,4 +1,4 @@
-"""The real client: login, a run with everything in it, and what `wandb.Api` says of it."""
+"""A run with everything in it, what `wandb.Api` says of it, changes from outside, logins."""
 
 import re
 import urllib.request
@@ -7,58 +7,89 @@ import pytest
 
 from tests.protocol.conftest import Lab, shown
 
+pytestmark = pytest.mark.slow
+
 RUN = """
-import json, sys, wandb
-run = wandb.init(project=sys.argv[1], id="full", name="named", group="g", job_type="t", tags=["a"], notes="note",
+import numpy, plotly.graph_objects, wave
+with wave.open("tone.wav", "wb") as file:
+    file.setnchannels(1); file.setsampwidth(2); file.setframerate(8000)
+    file.writeframes(bytes(1600))
+measured = wandb.Settings(x_disable_stats=False, x_stats_sampling_interval=0.1)
+run = wandb.init(id="full", name="named", group="g", job_type="t", tags=["a"], notes="note", settings=measured,
                  config={"lr": 0.5, "n": 1, "flag": True, "none": None, "b": {"kind": "linear", "ridge": 0.0}})
+run.define_metric("loss", summary="min")
+run.define_metric("val/*", step_metric="epoch")
+run.define_metric("hidden", summary="none")
 for step in range(30):
-    run.log({"loss": 1 / (step + 1), "acc": step})
+    run.log({"loss": abs(step - 20), "acc": step, "epoch": step // 10, "val/x": step, "hidden": step})
 run.log({"odd": float("nan"), "table": wandb.Table(columns=["x", "y"], data=[[1, "a"], [2, None]])})
-run.log({"image": wandb.Image(__import__("numpy").zeros((4, 4, 3), dtype="uint8")), "html": wandb.Html("<b>x</b>"),
-         "histogram": wandb.Histogram([1, 2, 3])})
+run.log({"image": wandb.Image(numpy.zeros((4, 4, 3), dtype="uint8"), caption="dark"),
+         "html": wandb.Html("<b>x</b>"), "histogram": wandb.Histogram([1, 2, 3]),
+         "audio": wandb.Audio("tone.wav", caption="silence"),
+         "figure": wandb.Plotly(plotly.graph_objects.Figure(plotly.graph_objects.Scatter(y=[1, 2])))})
 print("a line for the console")
+run.alert("title", "text of the alert")
+run.config.update({"late": True})
+run.config.update({"lr": 0.25}, allow_val_change=True)
 run.summary["best"] = 0.25
+run.tags += ("b",)
+run.notes = "another note"
+run.name = "renamed"
+time.sleep(0.5)
 run.finish()
 """
 READ = """
-import json, sys, wandb
-api = wandb.Api()
-run = api.run(f"local/{sys.argv[1]}/full")
+import pathlib
+run = wandb.Api().run(f"{path}/full")
 rows = list(run.scan_history())
 files = {file.name: file.size for file in run.files()}
-table = run.file([name for name in files if name.endswith(".table.json")][0]).download("down", replace=True).read()
-print("RESULT " + json.dumps({
-    "state": run.state, "name": run.name, "group": run.group, "job": run.job_type, "tags": run.tags,
-        "notes": run.notes,
-    "config": run.config, "best": run.summary["best"], "acc": run.summary["acc"],
+def text(kind):
+    [name] = [name for name in files if f"media/{kind}/" in name]
+    return pathlib.Path(run.file(name).download("down", replace=True).name).read_bytes().decode("latin-1")
+media = run.summary
+tell({
+    "state": run.state, "who": [run.name, run.group, run.job_type, run.tags, run.notes], "config": run.config,
+    "summary": [run.summary[key] for key in ("best", "acc", "loss")], "hidden": "hidden" in run.summary.keys(),
     "steps": [row["_step"] for row in rows], "losses": [row["loss"] for row in rows if "loss" in row],
-    "odd": str(rows[30]["odd"]), "keys": [row["acc"] for row in run.scan_history(keys=["acc"], page_size=7)],
-    "sampled": len(run.history(samples=10, pandas=False)), "some": run.history(keys=["loss"], pandas=False)[1],
-    "system": isinstance(run.history(stream="system", pandas=False), list), "last": run.lastHistoryStep,
-    "console": [line.content for line in run.console_logs()],
-        "files": sorted(name.split("/")[0] for name in files),
-    "table": json.loads(table)["data"], "made": [item.type for item in run.logged_artifacts()],
-    "url": run.url, "meta": run.metadata["program"] if run.metadata else None,
-}))
+    "odd": str(rows[30]["odd"]), "sampled": len(run.history(samples=10, pandas=False)),
+    "keys": [row["acc"] for row in run.scan_history(keys=["acc"], page_size=7 if NEWEST else 1000)],
+    "some": run.history(keys=["loss"], pandas=False)[1],
+    "system": sorted(run.history(stream="system", pandas=False)[0]), "last": run.lastHistoryStep,
+    "console": [line.content for line in run.console_logs()] if NEWEST else
+        run.file("output.log").download("down", replace=True).read().splitlines(),
+    "files": sorted(set(name.split("/")[0] for name in files)), "table": json.loads(text("table"))["data"],
+    "html": "<b>x</b>" in text("html"), "png": text("images")[1:4], "wav": text("audio")[:4],
+    "plot": json.loads(text("plotly"))["data"][0]["y"],
+    "captions": [media["image"]["caption"], media["audio"]["caption"], sum(media["histogram"]["values"])],
+    "metrics": run.rawconfig["_wandb"]["m"], "made": [item.type for item in run.logged_artifacts()],
+    "url": run.url, "program": run.metadata["program"] if run.metadata else None,
+})
 """
 
 
 def test_a_whole_run(lab: Lab) -> None:
-    output = lab.python(RUN, "whole")
-    run = shown(lab.python(READ, "whole"))
-    assert (run["state"], run["name"], run["group"], run["job"]) == ("finished", "named", "g", "t")
-    assert (run["tags"], run["notes"]) == (["a"], "note")
-    assert run["config"] == {"lr": 0.5, "n": 1, "flag": True, "none": None, "b": {"kind": "linear", "ridge": 0}}
-    assert (run["best"], run["acc"], run["last"]) == (0.25, 29, 31)
+    output = lab.python(RUN, WANDB_X_DISABLE_META="false", WANDB_X_DISABLE_MACHINE_INFO="false")
+    run = shown(lab.python(READ))
+    assert run["state"] == "finished"
+    assert run["who"] == ["renamed", "g", "t", ["a", "b"], "another note"]
+    b = {"kind": "linear", "ridge": 0}
+    assert run["config"] == {"lr": 0.25, "n": 1, "flag": True, "none": None, "b": b, "late": True}
+    assert (run["summary"], run["hidden"]) == ([0.25, 29, {"min": 0}], False)
     assert run["steps"] == list(range(32))
-    assert run["losses"] == pytest.approx([1 / (step + 1) for step in range(30)])
+    assert run["losses"] == [abs(step - 20) for step in range(30)]
     assert run["odd"] == "nan"
     assert run["keys"] == list(range(30))
-    assert (run["sampled"], run["some"]) == (10, {"_step": 1, "loss": 0.5})
+    assert (run["sampled"], run["some"], run["last"]) == (10, {"_step": 1, "loss": 19}, 31)
+    assert {"system.cpu", "system.memory_percent"} & set(run["system"])
     assert run["console"] == ["a line for the console"]
-    assert {"config.yaml", "media", "wandb-summary.json", "output.log"} <= set(run["files"])
-    assert run["table"] == [[1, "a"], [2, None]]
+    assert {"config.yaml", "media", "wandb-summary.json", "wandb-metadata.json"} <= set(run["files"])
+    assert (run["table"], run["html"]) == ([[1, "a"], [2, None]], True)
+    assert (run["png"], run["wav"], run["plot"]) == ("PNG", "RIFF", [1, 2])
+    assert run["captions"] == ["dark", "silence", 3]
+    assert {"epoch", "loss"} <= {metric.get("1") for metric in run["metrics"]}
     assert run["made"] == ["run_table"]
+    assert run["program"] == "<python with no main file>"
+    assert "alert of run full: title: text of the alert" in lab.server.log()
     addresses = set(re.findall(r"http://127\.0\.0\.1:\d+/\S+", output)) | {run["url"]}
     assert len(addresses) >= 2
     for address in addresses:
@@ -66,118 +97,43 @@ def test_a_whole_run(lab: Lab) -> None:
             assert reply.status == 200
 
 
-def test_login_with_the_key_and_with_a_wrong_one(lab: Lab) -> None:
-    output = lab.wandb("login", "--host", lab.url, "--verify", lab.key)
-    assert (
-        "Currently logged in as" in output
-        or "Logged in" in output
-        or "Saved" in output
-        or "verified" in output.lower()
-    )
-    refused = lab.python("import wandb; wandb.init(project='p')", check=False, WANDB_API_KEY="x" * 40)
-    assert "401" in refused or "API key" in refused
-
-
 CHANGE = """
-import json, wandb
-run = wandb.init(project="change", id="changed", config={"lr": 1})
-run.log({"loss": 1})
-run.finish()
+with wandb.init(id="maker") as run:
+    run.log_artifact(wandb.Artifact("set", "data", metadata={"k": 1}))
+with wandb.init(id="changed", config={"lr": 1}) as run:
+    run.log({"loss": 1})
 api = wandb.Api()
-old = api.run("local/change/changed")
+old = api.run(f"{path}/changed")
 old.summary.update({"late": [1, 2]})
 old.config["added"] = {"k": 0.5}
 old.tags.append("t")
-old.name = "renamed"
+old.name, old.notes, old.group = "renamed", "note", "g"
 old.update()
-new = wandb.Api().run("local/change/changed")
-print("RESULT " + json.dumps([new.summary["late"], new.summary["loss"], new.config, new.tags, new.name,
-    new.state]))
+with open("more.txt", "w") as file:
+    file.write("more")
+old.upload_file("more.txt")
+old.log_artifact(api.artifact(f"{path}/set:v0"))
+new = wandb.Api().run(f"{path}/changed")
+told = [new.summary["late"], new.summary["loss"], new.config, new.tags, new.name, new.notes, new.state,
+    new.file("more.txt").download("down").read(), [item.name for item in new.logged_artifacts()]]
+new.file("more.txt").delete()
+told.append("more.txt" in [file.name for file in wandb.Api().run(f"{path}/changed").files()])
+tell(told)
 """
 
 
 def test_changes_through_the_public_api(lab: Lab) -> None:
     config = {"lr": 1, "added": {"k": 0.5}}
-    assert shown(lab.python(CHANGE)) == [[1, 2], 1, config, ["t"], "renamed", "finished"]
+    who = ["renamed", "note", "finished"]
+    assert shown(lab.python(CHANGE)) == [[1, 2], 1, config, ["t"], *who, "more", ["set:v0"], False]
 
 
-LIST = """
-import json, wandb
-for index in range(7):
-    run = wandb.init(project="many", id=f"r{index}", config={"x": index % 3, "lr": index / 4, "on": index == 1},
-                     tags=["even"] if index % 2 == 0 else None, group="a" if index < 3 else "b")
-    run.log({"loss": -index})
-    run.finish(exit_code=int(index == 6))
-api = wandb.Api()
-def ids(filters=None, order="+created_at", per_page=2, **more):
-    runs = api.runs("local/many", filters=filters, order=order, per_page=per_page, **more)
-    found = [run.id for run in runs]
-    assert len(runs) == len(found)
-    return found
-print("RESULT " + json.dumps([
-    ids(), ids(order="-created_at"), ids({"config.x": 1.0}), ids({"config.x.value": {"$gte": 1}},
-        "-config.lr.value"),
-    ids({"summary_metrics.loss": {"$lt": -4}}), ids({"state": "failed"}), ids({"tags": {"$in": ["even"]}}),
-    ids({"$or": [{"config.on": True}, {"group": "a", "config.lr": 0}]}),
-        ids({"display_name": {"$regex": "nothing"}}),
-    ids(order="+summary_metrics.loss", per_page=50, lazy=False), ids({"$and": [{"group": {"$ne": "a"}},
-        {"config.x": {"$in": [0, 2]}}]}),
-    [p.name for p in api.projects("local") if p.name == "many"],
-]))
-"""
-
-
-@pytest.mark.slow
-def test_lists_filters_orders_and_pages(lab: Lab) -> None:
-    every = [f"r{index}" for index in range(7)]
-    assert shown(lab.python(LIST)) == [
-        every, every[::-1], ["r1", "r4"], ["r5", "r4", "r2", "r1"], ["r5", "r6"], ["r6"], ["r0", "r2", "r4", "r6"],
-        ["r0", "r1"], [], every[::-1], ["r3", "r5", "r6"], ["many"],
-    ]  # fmt: skip
-
-
-RESUME = """
-import json, wandb
-run = wandb.init(project="resume", id="again",
-    config={"a": 1}); run.log({"x": 0}); run.log({"x": 1}); run.finish(1)
-print("failed", wandb.Api().run("local/resume/again").state)
-run = wandb.init(project="resume", id="again", resume="must"); assert run.resumed
-run.log({"x": 2}); run.finish()
-try:
-    wandb.init(project="resume", id="gone", resume="must")
-except wandb.errors.UsageError as error:
-    print("refused")
-old = wandb.Api().run("local/resume/again")
-print("RESULT " + json.dumps([old.state, [[row["_step"], row["x"]] for row in old.scan_history()], old.config]))
-"""
-
-
-def test_resume(lab: Lab) -> None:
-    output = lab.python(RESUME)
-    assert "failed failed" in output
-    assert "refused" in output
-    assert shown(output) == ["finished", [[0, 0], [1, 1], [2, 2]], {"a": 1}]
-
-
-SHARED = """
-import json, os, subprocess, sys, wandb
-own = wandb.Settings(x_label="main", x_primary=True)
-OTHER = '''
-import wandb
-settings = wandb.Settings(x_label="other", x_primary=False, x_update_finish_state=False)
-with wandb.init(project="shared", id="one", mode="shared", settings=settings) as run:
-    run.log({"y": 2})
-'''
-with wandb.init(project="shared", id="one", mode="shared", settings=own) as run:
-    run.log({"x": 1})
-    alone = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
-    subprocess.run([sys.executable, "-c", OTHER], check=True, env=alone)
-    run.log({"x": 3})
-told = wandb.Api().run("local/shared/one")
-rows = [{key: value for key, value in row.items() if key in ("x", "y")} for row in told.scan_history()]
-print("RESULT " + json.dumps([told.state, sorted(map(str, rows)), told.summary.get("x"), told.summary.get("y")]))
-"""
-
-
-def test_several_processes_share_a_run(lab: Lab) -> None:
-    assert shown(lab.python(SHARED)) == ["finished", ["{'x': 1}", "{'x': 3}", "{'y': 2}"], 3, 2]
+def test_login_with_the_key_and_with_a_wrong_one(lab: Lab) -> None:
+    lab.wandb("login", "--host", lab.url, "--verify", lab.key)
+    settings = (lab.folder / "netrc").read_text()
+    assert lab.key in settings
+    told = lab.python("print(wandb.Api().default_entity)", WANDB_API_KEY="", check=False)
+    # The old client writes the host with its port, and looks for it without.
+    assert ("local\n" if lab.client.is_newest else "api_key not configured") in told
+    refused = lab.python("wandb.init()", check=False, WANDB_API_KEY="x" * 40)
+    assert "401" in refused or "API key" in refused

@@ -1,51 +1,82 @@
-"""The real client: random and Bayesian sweeps, early stopping, states, and agents that die."""
+"""Sweeps worked by `wandb.agent(function=…)`: what is drawn, early stopping, agents that die."""
 
-import contextlib
 import json
+import math
 import signal
-import sqlite3
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.protocol.conftest import Lab, Server, lab_for, shown
-from tests.protocol.test_sweeps import FAST, make_sweep
+from tests.protocol.conftest import Lab, LabFor, Server, shown, wait_for
+
+pytestmark = pytest.mark.slow
 
 AGENT = """
-import json, os, sys, time, wandb
+import types
 from wandb.agents import pyagent
-pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.1
+quick = {**vars(time), "sleep": lambda seconds: time.sleep(min(seconds, 0.1))}
+pyagent.time = types.SimpleNamespace(**quick)  # it asks for work every 0.1 s instead of 5
+if NEWEST:
+    pyagent.Agent.HEARTBEAT_SLEEP_SECONDS = 0.1
 """
 SEARCH = (
     AGENT
     + """
+distributions = json.loads(sys.argv[1])
 definitions = [
     {"method": "bayes", "metric": {"name": "val.loss", "goal": "minimize"}, "run_cap": 4, "parameters": {
         "lr": {"distribution": "log_uniform_values", "min": 1e-5, "max": 0.1},
         "model": {"parameters": {"depth": {"min": 1, "max": 4}, "kind": {"values": [{"a": 0.0}, None]}}},
         "fixed": {"value": "16"}}},
-    {"method": "random", "parameters": {"x": {"distribution": "q_normal", "mu": 10, "sigma": 3, "q": 2}}},
+    {"method": "random", "parameters": distributions},
 ]
-paths = [wandb.sweep(definition, project="search") for definition in definitions]
+sweeps = [wandb.sweep(definition, project=project) for definition in definitions]
 def work():
     with wandb.init() as run:
         seen.append(dict(run.config))
         run.log({"val": {"loss": run.config.get("lr", 0.0)}})
 told = []
-for path, count in zip(paths, (4, 3)):
+for sweep, count in zip(sweeps, (4, 3)):
     seen = []
-    wandb.agent(path, function=work, project="search", count=count)
-    sweep = wandb.Api().sweep(f"{wandb.Api().default_entity}/search/{path}")
-    told.append([seen, sweep.state, sweep.expected_run_count, sorted(run.state for run in sweep.runs)])
-print("RESULT " + json.dumps(told))
+    wandb.agent(sweep, function=work, project=project, count=count)
+    found = wandb.Api().sweep(f"{path}/{sweep}")
+    told.append([seen, found.state, found.expected_run_count, sorted(run.state for run in found.runs)])
+tell(told)
 """
 )
+DISTRIBUTIONS: dict[str, dict[str, object]] = {
+    "constant": {"value": 7},
+    "categorical": {"values": ["a", None, 1]},
+    "categorical_w_probabilities": {"values": ["never", "always"], "probabilities": [0, 1]},
+    "int_uniform": {"min": 3, "max": 5},
+    "uniform": {"min": 0.5, "max": 1.5},
+    "q_uniform": {"min": 0, "max": 10, "q": 2},
+    "log_uniform": {"min": -2, "max": 0},
+    "log_uniform_values": {"min": 0.01, "max": 1},
+    "q_log_uniform": {"min": 0, "max": 3, "q": 2},
+    "q_log_uniform_values": {"min": 1, "max": 20, "q": 2},
+    "inv_log_uniform": {"min": 1, "max": 2},
+    "inv_log_uniform_values": {"min": 0.1, "max": 1},
+    "normal": {"mu": 100, "sigma": 1},
+    "q_normal": {"mu": 10, "sigma": 3, "q": 2},
+    "log_normal": {"mu": 0, "sigma": 1},
+    "q_log_normal": {"mu": 2, "sigma": 1, "q": 2},
+    "beta": {"a": 2, "b": 2},
+    "q_beta": {"a": 2, "b": 2, "q": 0.25},
+}
+RANGES = {
+    "int_uniform": (3, 5), "uniform": (0.5, 1.5), "q_uniform": (0, 10), "log_uniform": (math.exp(-2), 1),
+    "log_uniform_values": (0.01, 1), "q_log_uniform": (0, 22), "q_log_uniform_values": (0, 20),
+    "inv_log_uniform": (math.exp(-2), math.exp(-1)), "inv_log_uniform_values": (0.1, 1), "normal": (90, 110),
+    "log_normal": (0, 200), "beta": (0, 1), "q_beta": (0, 1),
+}  # fmt: skip
 
 
 def test_functions_get_what_the_sweep_draws(lab: Lab) -> None:
-    (bayes, state, expected, states), (plain, other, endless, done) = shown(lab.python(SEARCH))
+    parameters = {name: {"distribution": name, **rest} for name, rest in DISTRIBUTIONS.items()}
+    output = lab.python(SEARCH, json.dumps(parameters))
+    (bayes, state, expected, states), (plain, other, endless, done) = shown(output)
     assert (state, expected, states) == ("FINISHED", 4, ["finished"] * 4)
     assert (other, endless, done) == ("RUNNING", None, ["finished"] * 3)
     for config in bayes:
@@ -54,7 +85,17 @@ def test_functions_get_what_the_sweep_draws(lab: Lab) -> None:
         assert config["model"]["kind"] in ({"a": 0}, None)
         assert config["fixed"] == "16"
     assert len({config["lr"] for config in bayes}) == 4
-    assert all(config["x"] % 2 == 0 for config in plain)
+    for config in plain:
+        assert set(config) == set(DISTRIBUTIONS)
+        assert (config["constant"], config["categorical_w_probabilities"]) == (7, "always")
+        assert config["categorical"] in ("a", None, 1)
+        assert config["int_uniform"] in (3, 4, 5)
+        for name, (low, high) in RANGES.items():
+            assert low <= config[name] <= high, name
+        for name in ("q_uniform", "q_log_uniform", "q_log_uniform_values", "q_normal", "q_log_normal"):
+            assert config[name] % 2 == 0, name
+        assert config["q_beta"] % 0.25 == 0
+    assert len({config["normal"] for config in plain}) == 3
 
 
 STOPPED = (
@@ -63,7 +104,7 @@ STOPPED = (
 definition = {"method": "random", "metric": {"name": "loss", "goal": "minimize"},
     "early_terminate": {"type": "hyperband", "max_iter": 4, "s": 1, "eta": 2}, "run_cap": 3,
     "parameters": {"x": {"min": 0.0, "max": 1.0}}}
-path = wandb.sweep(definition, project="stopped")
+sweep = wandb.sweep(definition, project=project)
 steps = []
 def work():
     with wandb.init() as run:
@@ -73,14 +114,12 @@ def work():
             run.log({"loss": 1.0 if bad else 0.1})
             steps[-1] += 1
             time.sleep(0.25 if bad else 0.01)
-wandb.agent(path, function=work, project="stopped", count=3)
-runs = wandb.Api().sweep(f"{wandb.Api().default_entity}/stopped/{path}").runs
-print("RESULT " + json.dumps([steps, sorted(run.state for run in runs)]))
+wandb.agent(sweep, function=work, project=project, count=3)
+tell([steps, sorted(run.state for run in wandb.Api().sweep(f"{path}/{sweep}").runs)])
 """
 )
 
 
-@pytest.mark.slow
 def test_hyperband_stops_a_bad_run_in_the_middle(lab: Lab) -> None:
     steps, states = shown(lab.python(STOPPED))
     assert steps[:2] == [4, 4]
@@ -88,70 +127,38 @@ def test_hyperband_stops_a_bad_run_in_the_middle(lab: Lab) -> None:
     assert states == ["finished", "finished", "killed"]
 
 
-RANDOM = """
-method: random
-program: train.py
-command: ["${interpreter}", "${program}"]
-parameters: {x: {min: 0, max: 9}}
-"""
-TRAIN = "import wandb\nwith wandb.init() as run:\n    run.log({'loss': run.config['x']})\n"
-
-
-def stored(lab: Lab, query: str, path: str) -> Any:
-    """One value of the server's database, about the sweep at a path."""
-    address = f"file:{lab.server.directory / 'server.db'}?mode=ro"
-    with contextlib.closing(sqlite3.connect(address, uri=True)) as connection:
-        return connection.execute(query, (path.rsplit("/", 1)[1],)).fetchone()[0]
-
-
-@pytest.mark.slow
-def test_the_command_line_stops_pauses_resumes_and_cancels(lab: Lab) -> None:
-    path, _ = make_sweep(lab, RANDOM, "states")
-    (lab.folder / "train.py").write_text(TRAIN)
-    assert "Cannot pause pending sweep" in lab.wandb("sweep", "--pause", path, check=False)  # as with W&B
-    lab.python(FAST, "--count", "2", path)
-    states = []
-    for verb in ("pause", "resume", "stop", "resume", "cancel"):
-        lab.wandb("sweep", f"--{verb}", path)
-        states.append(stored(lab, "SELECT state FROM sweeps WHERE name = ?", path))
-    assert states == ["PAUSED", "RUNNING", "FINISHED", "RUNNING", "CANCELED"]
-    lab.python(FAST, path)  # a cancelled sweep sends its agents home
-    count = "SELECT COUNT(*) FROM runs JOIN sweeps ON sweeps.id = runs.sweep_id WHERE sweeps.name = ?"
-    assert stored(lab, count, path) == 2
-
-
 DIES = (
     AGENT
     + """
+definition = {"method": "random", "run_cap": 2, "parameters": {"x": {"min": 0.0, "max": 1.0}}}
+sweep = sys.argv[1] or wandb.sweep(definition, project=project)
 def work():
     with wandb.init() as run:
         with open("drawn.txt", "a") as file:
-            file.write(f"{run.config['x']!r}\\n")
+            file.write(json.dumps([sweep, run.config["x"]]) + "\\n")
         time.sleep(float(sys.argv[2]))
-wandb.agent(sys.argv[1], function=work, count=1)
+wandb.agent(sweep, function=work, project=project, count=int(sys.argv[3]))
 """
 )
 
 
-@pytest.mark.slow
-def test_the_point_of_an_agent_that_died_is_drawn_once(tmp_path: Path) -> None:
+def test_the_point_of_an_agent_that_died_is_drawn_once(tmp_path: Path, lab_for: LabFor) -> None:
     server = Server(tmp_path / "state", {"SASHIKO_LEASE_SECONDS": "2"}).start()
     try:
-        lab = lab_for(server, tmp_path)
-        path, _ = make_sweep(lab, "method: random\nrun_cap: 2\nparameters: {x: {min: 0.0, max: 1.0}}\n", "dies")
-        first = lab.start(DIES, path, "100")
-        drawn = tmp_path / "drawn.txt"
-        end = time.monotonic() + 60
-        while not (drawn.exists() and drawn.read_text()) and time.monotonic() < end:
-            time.sleep(0.05)
-        first.send_signal(signal.SIGKILL)
-        first.communicate(timeout=30)
+        lab = lab_for(server)
+        first = lab.start(DIES, "", "100", "1")
+        drawn = lab.folder / "drawn.txt"
+        try:
+            wait_for(lambda: drawn.exists() and drawn.read_text())
+        finally:
+            first.send_signal(signal.SIGKILL)
+            first.communicate(timeout=30)
         server.end(signal.SIGKILL)
         server.start()
         time.sleep(2.5)
-        lab.python(DIES, path, "0")
-        lab.python(DIES, path, "0")
-        lost, again, another = [json.loads(line) for line in drawn.read_text().splitlines()]
+        sweep = json.loads(drawn.read_text())[0]
+        lab.python(DIES, sweep, "0", "2")
+        lost, again, another = [json.loads(line)[1] for line in drawn.read_text().splitlines()]
         assert lost == again != another
     finally:
         server.end()
