@@ -52,7 +52,7 @@ tell({
     "summary": [run.summary[key] for key in ("best", "acc", "loss")], "hidden": "hidden" in run.summary.keys(),
     "steps": [row["_step"] for row in rows], "losses": [row["loss"] for row in rows if "loss" in row],
     "odd": str(rows[30]["odd"]), "sampled": len(run.history(samples=10, pandas=False)),
-    "keys": [row["acc"] for row in run.scan_history(keys=["acc"], page_size=7 if NEWEST else 1000)],
+    "keys": [row["acc"] for row in run.scan_history(keys=["acc"], page_size=7)],
     "some": run.history(keys=["loss"], pandas=False)[1],
     "system": sorted(run.history(stream="system", pandas=False)[0]), "last": run.lastHistoryStep,
     "console": [line.content for line in run.console_logs()] if NEWEST else

@@ -126,14 +126,26 @@ def _by_spec(stream: lines.Lines, run_id: int, spec: Mapping[str, Any]) -> list[
     wanted = list(dict.fromkeys(key for key in spec.get("keys") or [] if key is not None))
     if not wanted:
         return []
-    last = spec.get("maxStep")  # it is included here, unlike in a page of history
-    texts = stream.steps(run_id, spec.get("minStep") or 0, None if last is None else min(last, MAX_STEP) + 1)
+    texts = stream.steps(run_id, spec.get("minStep") or 0, _stop(spec))
     chosen = [
         {key: at(row, key) for key in wanted}
         for row in map(object_in, texts)
         if all(_has(row, key) for key in wanted)
     ]
     return list(thinned(chosen, _samples(spec)))
+
+
+def _stop(spec: Mapping[str, Any]) -> int | None:
+    """The first step after those of a spec.
+
+    Newer clients name the last step of a page, and ask for as many samples as it has steps; older ones name the
+    first step of the next page.
+    """
+    last: int | None = spec.get("maxStep")
+    if last is None:
+        return None
+    is_last: bool = spec.get("samples") == last - (spec.get("minStep") or 0) + 1
+    return min(last, MAX_STEP) + is_last
 
 
 def _has(row: Mapping[str, Any], key: str) -> bool:

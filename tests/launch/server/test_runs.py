@@ -135,12 +135,15 @@ def test_sampled_history(make_run: Any, stream: Any, ask: Any) -> None:
     )
     spec = [
         json.dumps({"keys": ["_step", "loss"], "samples": 10}),
-        json.dumps({"keys": ["odd", "n.x"], "minStep": 10, "maxStep": 13}),
+        json.dumps({"keys": ["odd", "n.x"], "minStep": 10, "maxStep": 13, "samples": 4}),
+        json.dumps({"keys": ["odd", "n.x"], "minStep": 10, "maxStep": 13, "samples": 3}),
         "{}",
     ]
-    sampled, odd, nothing = told(ask, "abc", "sampledHistory(specs: $specs)", specs=spec)["sampledHistory"]
+    found = told(ask, "abc", "sampledHistory(specs: $specs)", specs=spec)["sampledHistory"]
+    sampled, odd, older, nothing = found
     assert [row["_step"] for row in sampled] == [0, 11, 22, 33, 44, 55, 66, 77, 88, 99]
     assert odd == [{"odd": 1, "n.x": 11}, {"odd": 1, "n.x": 13}]
+    assert older == odd[:1]  # an older client names the first step of the next page
     assert nothing == []
 
 
