@@ -18,8 +18,8 @@ pathlib.Path("folder/deep/big.bin").write_bytes(data)
 pathlib.Path("folder/same.bin").write_bytes(data)
 pathlib.Path("folder/small.txt").write_text("small")
 def artifact(**more):
-    made = wandb.Artifact("ds", "dataset", description="words", metadata={"k": 1, "deep": {"x": [1, None]}},
-        **more)
+    metadata = {"k": 1, "deep": {"x": [1, None]}}
+    made = wandb.Artifact("ds", "dataset", description="words", metadata=metadata, **more)
     made.add_dir("folder")
     return made
 with wandb.init(id="maker") as run:
@@ -46,11 +46,9 @@ result = [
     sorted(run.id for run in first.used_by()), names(api.run(f"{path}/user").used_artifacts()),
     names(api.run(f"{path}/maker").logged_artifacts()), names(api.run(f"{path}/again").logged_artifacts()),
     names(api.artifacts("dataset", f"{path}/ds")), names(api.artifact_collections(path, "dataset")),
-    api.artifact_collection("dataset", f"{path}/ds").name,
-        [kind.name for kind in api.artifact_types(path)],
+    api.artifact_collection("dataset", f"{path}/ds").name, [kind.name for kind in api.artifact_types(path)],
     api.artifact_exists(f"{path}/ds:v1"), api.artifact_exists(f"{path}/ds:v7"),
-    api.artifact_collection_exists(f"{path}/ds", "dataset"), api.artifact_collection_exists(f"{path}/no",
-        "dataset"),
+    *(api.artifact_collection_exists(f"{path}/{name}", "dataset") for name in ("ds", "no")),
     sorted(file.name for file in first.files()), first.url,
 ]
 api.artifact(f"{path}/ds:v1").delete(delete_aliases=True)
@@ -187,7 +185,7 @@ def test_a_full_disk_fails_the_run_at_once_and_leaves_the_store_whole(small_disk
         lab = lab_for(server)
         began = time.monotonic()
         output = lab.python(FULL, check=False)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 90  # the client would try a 507 for many minutes
         assert "ValueError" in output
         incoming = small_disk / "state" / "blobs" / "incoming"
         assert list(incoming.iterdir()) == []
