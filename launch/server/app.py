@@ -89,7 +89,13 @@ async def run_graphql(http: HttpRequest) -> Response:
     services: Services = http.app.state.services
     caller = auth.caller_of(http)
     body = json_object((await _body(http, MAX_GRAPHQL_BODY)).decode(errors="replace"), "the request")
-    return await run_in_threadpool(_answer, services, str(http.base_url).rstrip("/"), body, caller)
+    return await run_in_threadpool(_answer, services, _base_url(http, caller), body, caller)
+
+
+def _base_url(http: HttpRequest, caller: Caller) -> str:
+    """Where signed addresses lead: to the proxy, if there is one; for the owner, to where the request came."""
+    proxy = http.app.state.services.options.proxy
+    return proxy if proxy and not caller.is_owner else str(http.base_url).rstrip("/")
 
 
 def _answer(services: Services, base_url: str, body: dict[str, Any], caller: Caller) -> Response:

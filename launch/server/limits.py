@@ -49,7 +49,8 @@ class ServeOptions:
     send its last rows before it is taken for crashed. `attempts`: how many lost runs a grid point may have before
     it ends with the last of them. `lab`: more people than the owner of the folder use the server, so that its
     pages need a key too. `rate`: how many requests a second a key may send before it is slowed down (`pace`); 0
-    does not slow anybody down.
+    does not slow anybody down. `proxy`: the address of the proxy before the server; what the server signs for
+    others leads there, whatever the proxy tells of itself.
     """
 
     lease_seconds: float = 60.0
@@ -57,6 +58,7 @@ class ServeOptions:
     attempts: int = 3
     lab: bool = False
     rate: float = 0.0
+    proxy: str | None = None
 
     @classmethod
     def from_environment(cls) -> "ServeOptions":

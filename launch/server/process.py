@@ -18,7 +18,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -52,7 +52,7 @@ class Address:
     """Where a server listens, and how others reach it.
 
     `port` 0 takes any free one. `certificate` and `private_key` are PEM files for TLS, both or none. `public` is
-    the address behind a proxy or under the machine's name, for what is printed.
+    the address behind a proxy or under the machine's name.
     """
 
     host: str = LOOPBACK_HOST
@@ -70,6 +70,11 @@ class Address:
     def scheme(self) -> str:
         """`http`, or `https` with a certificate."""
         return "http" if self.certificate is None else "https"
+
+    @property
+    def proxy(self) -> str | None:
+        """The proxy that stands before the server; with a certificate of its own it is reached without one."""
+        return self.public if self.certificate is None else None
 
     def url(self, port: int) -> str:
         """The address for clients on this machine: under its public name, where a certificate demands it."""
@@ -131,7 +136,7 @@ def serve(
         OnNetwork: the folder is on a network file system.
         ConfigError: an environment variable cannot be used.
     """
-    chosen = options or ServeOptions.from_environment()
+    chosen = replace(options or ServeOptions.from_environment(), proxy=address.proxy)
     directory = Path(directory).absolute()
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)

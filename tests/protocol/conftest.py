@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,28 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = Server(tmp_path_factory.mktemp("impatient") / "state", {"SASHIKO_LEASE_SECONDS": "2"}).start()
     yield running
     running.end()
+
+
+@contextmanager
+def served(directory: Path, *options: str) -> Iterator[tuple[Server, str]]:
+    """A server that `sashiko serve` runs with these options on a free port, and the key of its user ana."""
+    command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(directory)]
+    added = subprocess.run(
+        [*command, "user", "add", "ana"], capture_output=True, text=True, check=True, timeout=60
+    )
+    running = Server(directory)
+    with (directory.parent / f"{directory.name}.log").open("w") as log:
+        running.process = subprocess.Popen(
+            [*command, "--port", "0", *options], stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    try:
+        assert running.process.stdout is not None
+        port = re.search(r"listening on port (\d+)", running.process.stdout.readline())
+        assert port, running.log()
+        running.port = int(port[1])
+        yield running, added.stdout.split()[-1]
+    finally:
+        running.end()
 
 
 @dataclass(frozen=True)
