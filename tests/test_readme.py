@@ -17,7 +17,7 @@ from tests.lab import Lab
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND_S = 600
-PAIRS = (0, 1, 6)
+PAIRS = (1, 6)
 
 
 def blocks(language: str) -> list[str]:
@@ -56,7 +56,7 @@ def test_the_pieces_run_as_printed(tmp_path: Path):
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A copy of the project with the README's experiment in it, and no account.
 
-    Of the sweep of the first lines it has three pairs of models instead of twelve: as much to see in less time.
+    Of the sweep of the first lines it has two pairs of models instead of twelve: as much to see in less time.
     """
     lab = Lab.make(tmp_path_factory.mktemp("readme"))
     shutil.copytree(ROOT / "sweeps", lab.folder / "sweeps")
@@ -111,7 +111,7 @@ def test_every_command_runs(project: Lab):
     assert (project.folder / "results" / "stitching.csv").exists()
     drawn = {path.stem for path in (project.folder / "results").glob("*.png")}
     assert {"error_by_num_samples", "error_by_ridge", "error_by_mapping", "latents_pca", "error_maps"} <= drawn
-    assert len(list((project.folder / "results" / "pulled" / "mapping").iterdir())) >= 25
+    assert len(list((project.folder / "results" / "pulled" / "mapping").iterdir())) == 22
     table = outputs["sashiko compare sweeps/penalty.yaml"]
     assert len(re.findall(r"^ *(0\.01|0\.1|1|10) ", table, flags=re.MULTILINE)) == 4, table
     assert "wandb agent local/sashiko/" in outputs["wandb sweep sweeps/stitching.yaml"]
