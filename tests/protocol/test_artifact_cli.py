@@ -1,12 +1,13 @@
-"""The real client: artifacts from the command line and through its cache, references, time to live."""
+"""The real client: artifacts from the command line, the cache, references, time to live, a large file."""
 
+import shutil
 from base64 import b64encode
 from hashlib import md5
 from pathlib import Path
 
 import pytest
 
-from tests.protocol.conftest import Lab, LabFor, Server, shown
+from tests.protocol.conftest import Lab, LabFor, Server, newest_only, shown
 
 pytestmark = pytest.mark.slow
 
@@ -109,3 +110,38 @@ def test_a_version_ends_with_its_time_to_live_unless_it_is_linked_elsewhere(
 ) -> None:
     told = shown(lab_for(impatient).python(LIVED))
     assert told == [3, ["ds:v0", "ds:v2"], False, "stays", "linked", 1, ["ds:v0", "ds:v2"]]
+
+
+LARGE = """
+import pathlib
+size = int(sys.argv[1])
+with open("large.bin", "wb") as file:
+    file.truncate(size)
+    file.seek(size - 3)
+    file.write(b"end")
+with wandb.init(id="r") as run:
+    made = wandb.Artifact("large", "data")
+    made.add_file("large.bin", skip_cache=True, policy="immutable")
+    run.log_artifact(made).wait()
+os.remove("large.bin")
+found = wandb.Api().artifact(f"{path}/large:v0")
+down = pathlib.Path(found.download("down", skip_cache=True)) / "large.bin"
+with down.open("rb") as file:
+    file.seek(size - 3)
+    tell([found.size, down.stat().st_size, file.read().decode()])
+down.unlink()
+"""
+
+
+@newest_only  # what is large is the server's matter, and it takes most of a minute
+def test_a_file_of_more_than_two_gibibytes_goes_up_and_comes_down(lab_for: LabFor, tmp_path: Path) -> None:
+    size = 2**31 + 5
+    if shutil.disk_usage(tmp_path).free < 4 * size:
+        pytest.skip("needs 8 GiB of free disk")
+    server = Server(tmp_path / "state").start()
+    try:
+        told = shown(lab_for(server).python(LARGE, str(size)))
+    finally:
+        server.end()
+        shutil.rmtree(tmp_path / "state")
+    assert told == [size, size, "end"]
