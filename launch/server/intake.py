@@ -10,6 +10,7 @@ import gzip
 import io
 from dataclasses import dataclass
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import anyio
@@ -18,12 +19,14 @@ from starlette.concurrency import run_in_threadpool
 from launch.server import filestream
 from launch.server.auth import Caller
 from launch.server.errors import UNAVAILABLE, ApiError, TooLarge
-from launch.server.limits import KIB, MAX_STREAM_BODY
+from launch.server.limits import KIB, MAX_STREAM_BODY, MIB
 from launch.server.services import Request, Services
 from launch.server.storage import Tables
 from launch.server.wire import json_object, quick_json
 
 MOST_TOGETHER = 32
+MOST_BYTES = 4 * MIB
+"""Of one transaction: nobody else writes meanwhile."""
 SMALL = 256 * KIB
 """A larger body is read before it stands in line."""
 
@@ -68,14 +71,20 @@ class Intake:
             await run_in_threadpool(sent.read)
         self._waiting.append(sent)
         async with self._turn:
-            if sent in self._waiting:
-                together, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
-                await run_in_threadpool(self._store, together)
+            while sent in self._waiting:
+                await run_in_threadpool(self._store, self._next())
         if sent.error is not None:
             raise sent.error
         if sent.answer is None:  # whoever took it along was cancelled before it began
             raise ApiError("these lines were not stored; send them again", UNAVAILABLE)
         return sent.answer
+
+    def _next(self) -> list[Sent]:
+        """Those at the head of the line, as many as one transaction may take; they leave the line."""
+        sizes = accumulate(len(sent.body) for sent in self._waiting[:MOST_TOGETHER])
+        count = max(1, sum(size <= MOST_BYTES for size in sizes))
+        together, self._waiting = self._waiting[:count], self._waiting[count:]
+        return together
 
     def _store(self, together: list[Sent]) -> None:
         """Store what is in order, in one transaction. If that fails as a whole, so has everything in it."""

@@ -78,6 +78,17 @@ def test_what_is_refused_takes_nothing_else_along(services: Services, runs: dict
     assert services.store.commits - before < len(everything) / 4
 
 
+def test_large_payloads_do_not_wait_for_each_others_transaction(
+    services: Services, runs: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "MOST_BYTES", 300)
+    before = services.store.commits
+    everything = [sent("a", {"x": "y" * 200}, offset=index) for index in range(9)]
+    assert all(told["stopped"] is False for told in take_all(Intake(services), everything))
+    assert len(rows_of(services, runs["a"])) == 9
+    assert services.store.commits - before == 9
+
+
 def test_a_full_disk_is_told_to_everybody(
     services: Services, runs: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
