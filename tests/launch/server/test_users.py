@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,22 @@ def test_nothing_is_drawn_for_a_stranger(services: Services, person: Any, monkey
     assert drawn == []
     assert json.loads(ana.ask(beat, id=agent)["agentHeartbeat"]["commands"])[0]["type"] == "run"
     assert len(drawn) == 1
+
+
+def test_signed_addresses_lead_to_the_proxy_but_for_the_owner(services: Services, person: Any) -> None:
+    behind = replace(services, options=replace(services.options, proxy="https://wandb.lab.example"))
+    client = Client(make_app(behind))
+    given = (
+        'mutation { createRunFiles(input: {projectName: "p", runName: "r1", files: ["b"]}) { files {uploadUrl} } }'
+    )
+    for who, start in (
+        (person("ana"), "https://wandb.lab.example/storage/"),
+        (Person(client, KEY), "http://127.0"),
+    ):
+        who = Person(client, who.key)
+        who.ask(UPSERT, name="r1")
+        [file] = who.ask(given)["createRunFiles"]["files"]
+        assert file["uploadUrl"].startswith(start)
 
 
 def test_rows_are_taken_from_writers_only(services: Services, person: Any, client: Client) -> None:
