@@ -68,11 +68,14 @@ class Known(Tracker):
 
 
 def test_names_of_both_ends():
-    here, there = Known("http://here", "k", entity="ana"), Known("http://there", "k", entity="ben")
-    assert [(end.entity, end.project) for end in push.ends(here, there, "p", "")] == [("ana", "p"), ("ben", "p")]
+    here, there = Known("http://here", "k", entity="north"), Known("http://there", "k", entity="south")
+    assert [(end.entity, end.project) for end in push.ends(here, there, "p", "")] == [
+        ("north", "p"),
+        ("south", "p"),
+    ]
     told = push.ends(here, there, "lab/p", "team/q")
     assert [(end.entity, end.project) for end in told] == [("lab", "p"), ("team", "q")]
-    assert push.ends(here, there, "lab/p", "")[1].entity == "ben"
+    assert push.ends(here, there, "lab/p", "")[1].entity == "south"
     with pytest.raises(ConfigError, match=r"PROJECT: is 'a/b/c'.*\n.*--as: is 'x/'"):
         push.ends(here, there, "a/b/c", "x/")
     with pytest.raises(ConfigError, match="is the project itself"):

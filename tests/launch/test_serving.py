@@ -40,27 +40,27 @@ def test_a_server_for_others_needs_a_user_first(lab: Lab, folder: Path):
 
 def test_users_come_and_go(lab: Lab, folder: Path):
     assert told(lab, folder, "user", "list") == "no users yet: sashiko serve user add NAME\n"
-    key = key_in(told(lab, folder, "user", "add", "ana"))
-    further = key_in(told(lab, folder, "user", "key", "ana", "--read-only"))
+    key = key_in(told(lab, folder, "user", "add", "north"))
+    further = key_in(told(lab, folder, "user", "key", "north", "--read-only"))
     assert key != further
     listed = told(lab, folder, "user", "list")
-    assert "ana" in listed
+    assert "north" in listed
     assert f"{further[-4:]} (read only)" in listed
     assert key not in (folder / "server.db").read_bytes().decode(errors="replace")
-    assert "there is a user ana already" in told(lab, folder, "user", "add", "ana", code=3)
-    assert "there is no user 'ben'; users: ana" in told(lab, folder, "user", "revoke", "ben", code=3)
+    assert "there is a user north already" in told(lab, folder, "user", "add", "north", code=3)
+    assert "there is no user 'south'; users: north" in told(lab, folder, "user", "revoke", "south", code=3)
     for bad in ("a/b", "graphql", "", "local"):
         assert "NAME: must be letters" in told(lab, folder, "user", "add", bad, code=2)
-    assert told(lab, folder, "user", "revoke", "ana", further[-4:]) == "user ana: 1 key taken back\n"
-    assert told(lab, folder, "user", "revoke", "ana") == "user ana: 1 key taken back\n"
-    assert "there is no project ana/p" in told(lab, folder, "user", "share", "ana/p", "ana", code=3)
+    assert told(lab, folder, "user", "revoke", "north", further[-4:]) == "user north: 1 key taken back\n"
+    assert told(lab, folder, "user", "revoke", "north") == "user north: 1 key taken back\n"
+    assert "there is no project north/p" in told(lab, folder, "user", "share", "north/p", "north", code=3)
 
 
 def test_users_are_listed_while_somebody_writes(lab: Lab, folder: Path):
-    told(lab, folder, "user", "add", "ana")
+    told(lab, folder, "user", "add", "north")
     db = sqlite3.connect(folder / "server.db", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
-    assert "ana" in told(lab, folder, "user", "list")
+    assert "north" in told(lab, folder, "user", "list")
     db.close()
 
 
@@ -69,10 +69,10 @@ def test_users_are_not_changed_while_another_process_holds_the_database(
 ):
     monkeypatch.setattr("launch.server.storage.store.BUSY_SECONDS", 0.1)
     command = ["--dir", str(tmp_path), "user", "add"]
-    assert CliRunner().invoke(serving.app, [*command, "ana"]).exit_code == 0
+    assert CliRunner().invoke(serving.app, [*command, "north"]).exit_code == 0
     db = sqlite3.connect(tmp_path / "server.db", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
-    error = CliRunner().invoke(serving.app, [*command, "ben"]).exception
+    error = CliRunner().invoke(serving.app, [*command, "south"]).exception
     db.close()
     assert isinstance(error, TrackerError)
     assert str(error) == f"the database of {tmp_path} was in use for 0 s: try again"
@@ -80,10 +80,10 @@ def test_users_are_not_changed_while_another_process_holds_the_database(
 
 def test_backup_and_verify(lab: Lab, folder: Path, tmp_path: Path):
     assert "was never served" in told(lab, folder, "verify", code=1)
-    told(lab, folder, "user", "add", "ana")
+    told(lab, folder, "user", "add", "north")
     assert told(lab, folder, "verify").endswith("all digests, sizes and rows are right\n")
     assert "backed up" in told(lab, folder, "backup", str(tmp_path / "copy"))
-    assert "ana" in told(lab, tmp_path / "copy", "user", "list")
+    assert "north" in told(lab, tmp_path / "copy", "user", "list")
     assert told(lab, folder, "prune") == "deleted 0 files (0.0 MB)\n"
     db = sqlite3.connect(folder / "server.db")
     db.execute("PRAGMA foreign_keys = OFF")

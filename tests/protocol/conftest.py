@@ -107,10 +107,10 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @contextmanager
 def served(directory: Path, *options: str) -> Iterator[tuple[Server, str]]:
-    """A server that `sashiko serve` runs with these options on a free port, and the key of its user ana."""
+    """A server that `sashiko serve` runs with these options on a free port, and the key of its user north."""
     command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(directory)]
     added = subprocess.run(
-        [*command, "user", "add", "ana"], capture_output=True, text=True, check=True, timeout=60
+        [*command, "user", "add", "north"], capture_output=True, text=True, check=True, timeout=60
     )
     running = Server(directory)
     with (directory.parent / f"{directory.name}.log").open("w") as log:

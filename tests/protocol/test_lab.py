@@ -93,17 +93,17 @@ def place(tmp_path: Path, client: Client) -> Iterator[Place]:
 
 
 def test_members_of_a_lab_share_a_project_over_tls(place: Place) -> None:
-    ana, ben = place.member("ana"), place.member("ben")
-    ana.python(LOG, "ana", "r1")
-    assert shown(ana.python(READ, "ana")) == ["ana", ["r1"], ["shared"]]
-    assert "r2" not in ben.python(READ, "ana", check=False)
-    place.serve("user", "share", "ana/shared", "ben", "--role", "write")
-    ben.python(LOG, "ana", "r2")
-    assert shown(ben.python(READ, "ana")) == ["ben", ["r1", "r2"], ["shared"]]
-    reader = place.member("ana", add=False)
-    assert shown(reader.python(READ, "ana"))[1] == ["r1", "r2"]
-    refusal = reader.python(LOG, "ana", "r3", check=False)
+    north, south = place.member("north"), place.member("south")
+    north.python(LOG, "north", "r1")
+    assert shown(north.python(READ, "north")) == ["north", ["r1"], ["shared"]]
+    assert "r2" not in south.python(READ, "north", check=False)
+    place.serve("user", "share", "north/shared", "south", "--role", "write")
+    south.python(LOG, "north", "r2")
+    assert shown(south.python(READ, "north")) == ["south", ["r1", "r2"], ["shared"]]
+    reader = place.member("north", add=False)
+    assert shown(reader.python(READ, "north"))[1] == ["r1", "r2"]
+    refusal = reader.python(LOG, "north", "r3", check=False)
     assert "may only read" in refusal
-    place.serve("user", "revoke", "ben")
-    assert "r1" not in ben.python(READ, "ana", check=False)
+    place.serve("user", "revoke", "south")
+    assert "r1" not in south.python(READ, "north", check=False)
     assert find_server(place.server.directory) is not None

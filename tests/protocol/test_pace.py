@@ -30,11 +30,11 @@ def ask():
     api = wandb.Api()
     def once():
         api.flush()
-        return len(api.runs(f"ana/{project}"))
+        return len(api.runs(f"north/{project}"))
     return [once() for _ in range(asked)]
 logging = timed(log)[1]
 found, asking = timed(ask)
-run = wandb.Api().run(f"ana/{project}/r")
+run = wandb.Api().run(f"north/{project}/r")
 kept = sorted((file.size, file.name) for file in run.files(per_page=200) if file.name.endswith(".txt"))
 tell([logging, asking, found, [row["x"] for row in run.scan_history(page_size=1000)], kept])
 """

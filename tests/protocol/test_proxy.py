@@ -82,16 +82,16 @@ LOG = """
 import numpy, pathlib
 data = os.urandom(5_000_000)
 pathlib.Path("big.bin").write_bytes(data)
-with wandb.init(id="r", entity="ana") as run:
+with wandb.init(id="r", entity="north") as run:
     run.log({"x": 1, "image": wandb.Image(numpy.zeros((4, 4, 3)))})
     made = wandb.Artifact("set", "data")
     made.add_file("big.bin", skip_cache=True)
     run.log_artifact(made).wait()
 api = wandb.Api()
-run = api.run(f"ana/{project}/r")
+run = api.run(f"north/{project}/r")
 [image] = run.files(pattern="media/images/%")
-[listed] = api.artifact(f"ana/{project}/set:v0").files()
-down = pathlib.Path(api.artifact(f"ana/{project}/set:v0").download("down")) / "big.bin"
+[listed] = api.artifact(f"north/{project}/set:v0").files()
+down = pathlib.Path(api.artifact(f"north/{project}/set:v0").download("down")) / "big.bin"
 picture = open(image.download("media").name, "rb").read()
 tell([run.state, run.summary["x"], down.read_bytes() == data, picture[1:4].decode(), image.url, listed.direct_url])
 """
@@ -107,6 +107,6 @@ def test_every_address_leads_through_the_proxy(proxy: Proxy, lab_for: LabFor, tm
     assert told == ["finished", 1, True, "PNG"]
     assert image.startswith(f"{url}/storage/run/")
     assert listed.startswith(f"{url}/storage/artifact/")
-    for start in ("POST /graphql", "POST /files/ana", "PUT /storage/run/", "PUT /storage/artifact/",
+    for start in ("POST /graphql", "POST /files/north", "PUT /storage/run/", "PUT /storage/artifact/",
                   "PUT /storage/manifest/", "GET /storage/run/", "GET /storage/artifact/"):  # fmt: skip
         assert any(line.startswith(start) for line in proxy.asked), (start, proxy.asked)

@@ -26,7 +26,7 @@ def listed(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("folder", "kind"),
     [
-        ("/srv/x", "ext4"), ("/homes", "ext4"), ("/home/ana/.sashiko", "nfs4"), ("/home/scratch/x", "xfs"),
+        ("/srv/x", "ext4"), ("/homes", "ext4"), ("/home/north/.sashiko", "nfs4"), ("/home/scratch/x", "xfs"),
         ("/mnt/my share/x", "cifs"), ("/mnt/ssh", "fuse.sshfs"), ("/hidden/x", "lustre"),
     ],
 )  # fmt: skip
@@ -35,8 +35,8 @@ def test_the_innermost_and_latest_mount_counts(listed: Path, folder: str, kind: 
 
 
 def test_a_network_file_system_is_refused_by_name(listed: Path) -> None:
-    with pytest.raises(mounts.OnNetwork, match=r"/home/ana .*nfs4.*--dir"):
-        mounts.check(Path("/home/ana"), listed)
+    with pytest.raises(mounts.OnNetwork, match=r"/home/north .*nfs4.*--dir"):
+        mounts.check(Path("/home/north"), listed)
     mounts.check(Path("/srv"), listed)
 
 

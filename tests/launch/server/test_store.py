@@ -165,7 +165,7 @@ def test_a_file_of_the_first_version_is_opened_and_loses_nothing(tmp_path: Path)
             shown = (version["collection_name"], version["version_index"], version["state"])
             assert shown == ("set", 0, "COMMITTED")
             assert [row["path"] for row in tables.artifacts.entries(1)] == ["x.txt"]
-            assert tables.projects.make("p", tables.users.add("ana"))[1] is True
+            assert tables.projects.make("p", tables.users.add("north"))[1] is True
     finally:
         store.close()
     connection = sqlite3.connect(file)

@@ -46,41 +46,42 @@ def share(services: Services, project: str, owner: str, name: str, role: str | N
 
 
 READS = {
-    "project": 'query { found: project(name: "p", entityName: "ana") { id } }',
+    "project": 'query { found: project(name: "p", entityName: "north") { id } }',
     "artifact": "query Q($artifact: ID!) { found: artifact(id: $artifact) { id } }",
     "collection": "query Q($collection: ID!) { found: artifactCollection(id: $collection) { id } }",
 }
 CHANGES = {
-    "run by name": 'mutation { upsertBucket(input: {entityName: "ana", modelName: "p", name: "r1"}) {inserted} }',
-    "new run": 'mutation { upsertBucket(input: {entityName: "ana", modelName: "p", name: "r2"}) { inserted } }',
+    "run by name": 'mutation { upsertBucket(input: {entityName: "north", modelName: "p", name: "r1"})'
+    " { inserted } }",
+    "new run": 'mutation { upsertBucket(input: {entityName: "north", modelName: "p", name: "r2"}) { inserted } }',
     "run by id": 'mutation Q($run: String) { upsertBucket(input: {id: $run, notes: "x"}) { inserted } }',
-    "rewind": 'mutation { rewindRun(input: {entityName: "ana", projectName: "p", runName: "r1",'
+    "rewind": 'mutation { rewindRun(input: {entityName: "north", projectName: "p", runName: "r1",'
     ' metricName: "_step", metricValue: 1.0}) { rewoundRun { id } } }',
     "stop run": "mutation Q($run: ID!) { stopRun(input: {id: $run}) { success } }",
-    "run files": 'mutation { createRunFiles(input: {entityName: "ana", projectName: "p", runName: "r1",'
+    "run files": 'mutation { createRunFiles(input: {entityName: "north", projectName: "p", runName: "r1",'
     ' files: ["b"]}) { runID } }',
     "delete file": "mutation Q($file: ID!) { deleteFiles(input: {files: [$file]}) { success } }",
-    "new sweep": 'mutation { upsertSweep(input: {entityName: "ana", projectName: "p", config:'
+    "new sweep": 'mutation { upsertSweep(input: {entityName: "north", projectName: "p", config:'
     ' "method: grid\\nparameters: {x: {values: [1]}}"}) { sweep { id } } }',
     "stop sweep": 'mutation Q($sweep: ID!) { upsertSweep(input: {id: $sweep, state: "PAUSED"}) { sweep {id} } }',
-    "agent": 'mutation Q($sweep_name: String!) { createAgent(input: {entityName: "ana", projectName: "p",'
+    "agent": 'mutation Q($sweep_name: String!) { createAgent(input: {entityName: "north", projectName: "p",'
     " sweep: $sweep_name}) { agent { id } } }",
     "heartbeat": 'mutation Q($agent: ID!) { agentHeartbeat(input: {id: $agent, runState: "{}"}) { commands } }',
-    "new artifact": 'mutation { createArtifact(input: {entityName: "ana", projectName: "p", digest: "e",'
+    "new artifact": 'mutation { createArtifact(input: {entityName: "north", projectName: "p", digest: "e",'
     ' artifactTypeName: "t", artifactCollectionNames: ["set"]}) { artifact { id } } }',
     "update artifact": "mutation Q($artifact: ID!) { updateArtifact(input: {artifactID: $artifact,"
     ' description: "x"}) { artifact { id } } }',
     "alias": "mutation Q($artifact: ID!) { addAliases(input: {artifactID: $artifact, aliases:"
-    ' [{alias: "best", artifactCollectionName: "set", entityName: "ana", projectName: "p"}]}) { success } }',
+    ' [{alias: "best", artifactCollectionName: "set", entityName: "north", projectName: "p"}]}) { success } }',
     "delete artifact": "mutation Q($artifact: ID!) { deleteArtifact(input: {artifactID: $artifact,"
     " deleteAliases: true}) { artifact { id } } }",
     "link": "mutation Q($artifact: ID!) { linkArtifact(input: {artifactID: $artifact,"
-    ' artifactPortfolioName: "links", entityName: "ana", projectName: "p"}) { versionIndex } }',
+    ' artifactPortfolioName: "links", entityName: "north", projectName: "p"}) { versionIndex } }',
     "describe collection": "mutation Q($collection: ID!) { updateArtifactSequence(input:"
     ' {artifactSequenceID: $collection, description: "x"}) { artifactCollection { id } } }',
     "move collection": "mutation Q($collection: ID!) { moveArtifactSequence(input:"
     ' {artifactSequenceID: $collection, destinationArtifactTypeName: "u"}) { artifactCollection { id } } }',
-    "tag collection": 'mutation { createArtifactCollectionTagAssignments(input: {entityName: "ana",'
+    "tag collection": 'mutation { createArtifactCollectionTagAssignments(input: {entityName: "north",'
     ' projectName: "p", artifactCollectionName: "set", tags: [{tagName: "x"}]}) { tags { id } } }',
     "delete collection": "mutation Q($collection: ID!) { deleteArtifactSequence(input:"
     " {artifactSequenceID: $collection}) { artifactCollection { state } } }",
@@ -95,48 +96,48 @@ def variables(things: Things) -> dict[str, Any]:
 
 @pytest.mark.parametrize("what", READS)
 def test_a_stranger_sees_nothing_and_a_member_sees_it(services: Services, person: Any, what: str) -> None:
-    ana, ben = person("ana"), person("ben")
-    given = variables(make_things(ana))
-    assert ana.ask(READS[what], **given)["found"] is not None
-    assert ben.ask(READS[what], **given)["found"] is None
-    share(services, "p", "ana", "ben", "read")
-    assert ben.ask(READS[what], **given)["found"] is not None
-    share(services, "p", "ana", "ben", None)
-    assert ben.ask(READS[what], **given)["found"] is None
+    north, south = person("north"), person("south")
+    given = variables(make_things(north))
+    assert north.ask(READS[what], **given)["found"] is not None
+    assert south.ask(READS[what], **given)["found"] is None
+    share(services, "p", "north", "south", "read")
+    assert south.ask(READS[what], **given)["found"] is not None
+    share(services, "p", "north", "south", None)
+    assert south.ask(READS[what], **given)["found"] is None
 
 
 @pytest.mark.parametrize("what", CHANGES)
 def test_only_a_writer_changes(services: Services, person: Any, what: str) -> None:
-    ana, ben = person("ana"), person("ben")
-    given = variables(make_things(ana))
-    assert ben.refused(CHANGES[what], **given) == 404
-    share(services, "p", "ana", "ben", "read")
-    assert ben.refused(CHANGES[what], **given) == 403
-    share(services, "p", "ana", "ben", "write")
-    assert person("ben", read_only=True).refused(CHANGES[what], **given) == 403
-    assert person("ana", read_only=True).refused(CHANGES[what], **given) == 403
-    ben.ask(CHANGES[what], **given)
+    north, south = person("north"), person("south")
+    given = variables(make_things(north))
+    assert south.refused(CHANGES[what], **given) == 404
+    share(services, "p", "north", "south", "read")
+    assert south.refused(CHANGES[what], **given) == 403
+    share(services, "p", "north", "south", "write")
+    assert person("south", read_only=True).refused(CHANGES[what], **given) == 403
+    assert person("north", read_only=True).refused(CHANGES[what], **given) == 403
+    south.ask(CHANGES[what], **given)
 
 
 def test_nothing_is_drawn_for_a_stranger(services: Services, person: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    ana, ben = person("ana"), person("ben")
-    make_things(ana)
-    sweep = ana.ask(
+    north, south = person("north"), person("south")
+    make_things(north)
+    sweep = north.ask(
         'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p"}) { sweep { name } } }',
         c="method: random\nparameters: {x: {min: 0, max: 1}}",
     )["upsertSweep"]["sweep"]["name"]
-    agent = ana.ask(
+    agent = north.ask(
         'mutation A($s: String!) { createAgent(input: {sweep: $s, projectName: "p"}) { agent { id } } }', s=sweep
     )["createAgent"]["agent"]["id"]
     drawn = []
     draw = proposals.propose
     monkeypatch.setattr(proposals, "propose", lambda *given: drawn.append(given) or draw(*given))
     beat = "mutation H($id: ID!) { agentHeartbeat(input: {id: $id}) { commands } }"
-    assert ben.refused(beat, id=agent) == 404
-    share(services, "p", "ana", "ben", "read")
-    assert ben.refused(beat, id=agent) == 403
+    assert south.refused(beat, id=agent) == 404
+    share(services, "p", "north", "south", "read")
+    assert south.refused(beat, id=agent) == 403
     assert drawn == []
-    assert json.loads(ana.ask(beat, id=agent)["agentHeartbeat"]["commands"])[0]["type"] == "run"
+    assert json.loads(north.ask(beat, id=agent)["agentHeartbeat"]["commands"])[0]["type"] == "run"
     assert len(drawn) == 1
 
 
@@ -145,7 +146,7 @@ def test_signed_addresses_lead_to_the_proxy_but_for_the_owner(services: Services
     query = """mutation { createRunFiles(input: {projectName: "p", runName: "r1", files: ["b"]}) {
         files { uploadUrl } } }"""
     for key, start in (
-        (person("ana").key, "https://lab.example/storage/"),
+        (person("north").key, "https://lab.example/storage/"),
         (KEY, "http://127.0.0.1:8765/storage/"),
     ):
         who = Person(client, key)
@@ -154,89 +155,89 @@ def test_signed_addresses_lead_to_the_proxy_but_for_the_owner(services: Services
 
 
 def test_rows_are_taken_from_writers_only(services: Services, person: Any, client: Client) -> None:
-    ana, ben = person("ana"), person("ben")
-    make_things(ana)
+    north, south = person("north"), person("south")
+    make_things(north)
 
     def stream(who: Person) -> int:
-        return client.post("/files/ana/p/r1/file_stream", json={}, headers=who.headers).status_code
+        return client.post("/files/north/p/r1/file_stream", json={}, headers=who.headers).status_code
 
-    assert stream(ana) == 200
-    assert stream(ben) == 404
-    share(services, "p", "ana", "ben", "read")
-    assert stream(ben) == 403
-    share(services, "p", "ana", "ben", "write")
-    assert stream(ben) == 200
-    assert stream(person("ana", read_only=True)) == 403
+    assert stream(north) == 200
+    assert stream(south) == 404
+    share(services, "p", "north", "south", "read")
+    assert stream(south) == 403
+    share(services, "p", "north", "south", "write")
+    assert stream(south) == 200
+    assert stream(person("north", read_only=True)) == 403
 
 
 def test_bytes_are_given_to_readers_only(services: Services, person: Any, client: Client) -> None:
-    ana, ben = person("ana"), person("ben")
-    things = make_things(ana)
+    north, south = person("north"), person("south")
+    things = make_things(north)
     key = base64.b64decode(things.artifact).decode().partition(":")[2]
     paths = [
         things.file_url.partition("?")[0],
         f"/storage/artifact/{key}/{things.md5}/x",
         f"/storage/manifest/{key}/wandb_manifest.json",
-        f"/artifactsV2/gcp-us/ana/QXJ0/{things.md5}/x",
+        f"/artifactsV2/gcp-us/north/QXJ0/{things.md5}/x",
     ]
-    assert [client.get(path, headers=ana.headers).status_code for path in paths] == [200] * 4
-    assert [client.get(path, headers=ben.headers).status_code for path in paths] == [404] * 4
-    share(services, "p", "ana", "ben", "read")
-    assert [client.get(path, headers=ben.headers).status_code for path in paths] == [200] * 4
+    assert [client.get(path, headers=north.headers).status_code for path in paths] == [200] * 4
+    assert [client.get(path, headers=south.headers).status_code for path in paths] == [404] * 4
+    share(services, "p", "north", "south", "read")
+    assert [client.get(path, headers=south.headers).status_code for path in paths] == [200] * 4
     assert [client.get(path).status_code for path in paths] == [403, 403, 403, 401]
 
 
 def test_lineage_names_no_run_of_a_project_that_is_hidden(services: Services, person: Any) -> None:
-    ana, ben = person("ana"), person("ben")
-    things = make_things(ana)
-    share(services, "p", "ana", "ben", "read")
-    ben.ask('mutation { upsertBucket(input: {modelName: "secret", name: "mine"}) { inserted } }')
-    ben.ask(
-        'mutation Q($a: ID!) { useArtifact(input: {artifactID: $a, entityName: "ben", projectName: "secret",'
+    north, south = person("north"), person("south")
+    things = make_things(north)
+    share(services, "p", "north", "south", "read")
+    south.ask('mutation { upsertBucket(input: {modelName: "secret", name: "mine"}) { inserted } }')
+    south.ask(
+        'mutation Q($a: ID!) { useArtifact(input: {artifactID: $a, entityName: "south", projectName: "secret",'
         ' runName: "mine"}) { artifact { id } } }',
         a=things.artifact,
     )
     query = "query Q($a: ID!) { artifact(id: $a) { usedBy { edges { node { name } } } } }"
-    assert len(ben.ask(query, a=things.artifact)["artifact"]["usedBy"]["edges"]) == 1
-    assert ana.ask(query, a=things.artifact)["artifact"]["usedBy"]["edges"] == []
+    assert len(south.ask(query, a=things.artifact)["artifact"]["usedBy"]["edges"]) == 1
+    assert north.ask(query, a=things.artifact)["artifact"]["usedBy"]["edges"] == []
 
 
 def test_each_user_has_projects_of_its_own(person: Any) -> None:
-    ana, ben = person("ana"), person("ben")
-    for who in (ana, ben):
+    north, south = person("north"), person("south")
+    for who in (north, south):
         who.ask(UPSERT, name="same")
     query = 'query { project(name: "p") { entityName runs { edges { node { name user { username } } } } } }'
-    for who, name in ((ana, "ana"), (ben, "ben")):
+    for who, name in ((north, "north"), (south, "south")):
         found = who.ask(query)["project"]
         assert found["entityName"] == name
         assert [edge["node"]["user"]["username"] for edge in found["runs"]["edges"]] == [name]
-    assert ana.ask("{ viewer { entity username admin } }")["viewer"] == {
-        "entity": "ana", "username": "ana", "admin": False
+    assert north.ask("{ viewer { entity username admin } }")["viewer"] == {
+        "entity": "north", "username": "north", "admin": False
     }  # fmt: skip
 
 
 def test_projects_of_others_are_listed_when_they_are_shared(services: Services, person: Any) -> None:
-    ana, ben = person("ana"), person("ben")
-    ana.ask(UPSERT, name="r")
-    query = '{ models(entityName: "ana") { edges { node { name entityName } } } }'
-    assert ben.ask(query)["models"]["edges"] == []
-    share(services, "p", "ana", "ben", "read")
-    assert [edge["node"]["name"] for edge in ben.ask(query)["models"]["edges"]] == ["p"]
-    teams = ben.ask("{ viewer { teams { edges { node { name } } } } }")["viewer"]["teams"]["edges"]
-    assert [edge["node"]["name"] for edge in teams] == ["ben", "ana"]
+    north, south = person("north"), person("south")
+    north.ask(UPSERT, name="r")
+    query = '{ models(entityName: "north") { edges { node { name entityName } } } }'
+    assert south.ask(query)["models"]["edges"] == []
+    share(services, "p", "north", "south", "read")
+    assert [edge["node"]["name"] for edge in south.ask(query)["models"]["edges"]] == ["p"]
+    teams = south.ask("{ viewer { teams { edges { node { name } } } } }")["viewer"]["teams"]["edges"]
+    assert [edge["node"]["name"] for edge in teams] == ["south", "north"]
 
 
 def test_keys_are_hashed_and_can_be_taken_back(services: Services, person: Any, tmp_path: Path) -> None:
-    ana = person("ana")
-    assert ana.ask("{ viewer { entity } }")["viewer"]["entity"] == "ana"
+    north = person("north")
+    assert north.ask("{ viewer { entity } }")["viewer"]["entity"] == "north"
     with services.store.read() as tables:
         stored = tables.users._db.execute("SELECT * FROM keys").fetchall()
-    assert [row["digest"] for row in stored] == [digest_of(ana.key)]
-    assert not any(ana.key in str(value) for row in stored for value in row)
+    assert [row["digest"] for row in stored] == [digest_of(north.key)]
+    assert not any(north.key in str(value) for row in stored for value in row)
     with services.store.write() as tables:
         assert tables.users.drop_keys(stored[0]["user_id"], "none") == 0
         assert tables.users.drop_keys(stored[0]["user_id"]) == 1
-    fresh = Person(Client(make_app(services)), ana.key)
+    fresh = Person(Client(make_app(services)), north.key)
     services.keyring._known.clear()  # what is remembered for two seconds
     assert fresh.send("{ viewer { entity } }").status_code == 401
 
@@ -249,16 +250,16 @@ def test_the_owners_key_is_good_on_this_machine_only(services: Services, client:
 
 
 def test_pages_ask_for_a_key_and_show_what_it_may_see(services: Services, person: Any, client: Client) -> None:
-    ana, ben = person("ana"), person("ben")
-    make_things(ana)
-    unknown = client.get("/ana/p")
+    north, south = person("north"), person("south")
+    make_things(north)
+    unknown = client.get("/north/p")
     assert (unknown.status_code, "Basic" in unknown.headers["www-authenticate"]) == (401, True)
-    for path in ("/", "/ana", "/ana/p", "/ana/p/runs/r1", "/ana/p/artifacts/t/set/v0"):
-        assert client.get(path, headers=ana.headers).status_code == 200, path
-    for path in ("/ana/p", "/ana/p/runs/r1", "/ana/p/artifacts/t/set/v0"):
-        assert client.get(path, headers=ben.headers).status_code == 404, path
-    assert "/ana/p" in client.get("/", headers=ana.headers).text
-    assert "/ana/p" not in client.get("/", headers=ben.headers).text
+    for path in ("/", "/north", "/north/p", "/north/p/runs/r1", "/north/p/artifacts/t/set/v0"):
+        assert client.get(path, headers=north.headers).status_code == 200, path
+    for path in ("/north/p", "/north/p/runs/r1", "/north/p/artifacts/t/set/v0"):
+        assert client.get(path, headers=south.headers).status_code == 404, path
+    assert "/north/p" in client.get("/", headers=north.headers).text
+    assert "/north/p" not in client.get("/", headers=south.headers).text
 
 
 def test_pages_without_a_key_only_where_there_is_nobody_else(tmp_path: Path, services: Services) -> None:
@@ -268,7 +269,7 @@ def test_pages_without_a_key_only_where_there_is_nobody_else(tmp_path: Path, ser
         assert Client(app).get("/").status_code == 200
         assert Client(app, peer="10.1.2.3").get("/").status_code == 401
         with alone.store.write() as tables:
-            tables.users.add_key(tables.users.add("ana"), "x" * 40, read_only=False)
+            tables.users.add_key(tables.users.add("north"), "x" * 40, read_only=False)
         assert Client(app).get("/").status_code == 401
     finally:
         alone.close()
