@@ -146,8 +146,11 @@ def _over(runs: Sequence[RunLine], wish: Wish) -> Iterator[RunLine]:
 
 
 def _is_there(run: RunLine, there: Mapping[str, RunLine]) -> bool:
+    """Whether a run is whole at the destination. There a forked run also has the rows of its parent as its own."""
     other = there.get(run.id)
-    return other is not None and (other.state, other.rows) == (run.sent_state, run.rows)
+    if other is None or other.state != run.sent_state:
+        return False
+    return other.rows >= run.rows and other.step == run.step
 
 
 def _tell(done: Sent, skipped: int, placed: Mapping[str, str], made: set[str], target: End) -> None:

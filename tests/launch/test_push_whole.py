@@ -27,10 +27,12 @@ with wandb.init(project="p", id="defined") as run:
     run.define_metric("free/*", step_metric="nobody")
     run.log({"epoch": 1, "low": 2, "part/x": 3, "free/y": 3})
     run.log({"low": 1, "bad": float("nan"), "far": float("inf"), "nest": {"a": {"b": 1}}, "t": "x"}, step=7)
+with wandb.init(project="p", id="forked", fork_from="defined?_step=1") as run:
+    run.log({"low": 5})
 """
 READ = """
-import json, wandb
-run = wandb.Api().run("p/defined")
+import json, sys, wandb
+run = wandb.Api().run(f"p/{sys.argv[1]}")
 print(json.dumps({"client": run.rawconfig["_wandb"], "summary": run.summary_metrics,
                   "rows": list(run.scan_history(use_cache=False))}))
 """
@@ -54,8 +56,8 @@ class End:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def read(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.call("-c", READ).splitlines()[-1])
+    def read(self, run: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.call("-c", READ, run).splitlines()[-1])
         defined = definitions(found.pop("client"))  # the client writes them in any order
         return {**found, "defined": sorted(defined, key=lambda arguments: arguments["name"])}
 
@@ -88,15 +90,22 @@ def ends(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[End, End]]:
 def test_rows_summary_and_definitions_arrive_as_they_are(ends: tuple[End, End]):
     source, target = ends
     source.call("-c", MAKE)
-    ours = source.read()
+    ours, fork = source.read("defined"), source.read("forked")
     assert [row["_step"] for row in ours["rows"]] == [0, 1, 7]
     assert [arguments["name"] for arguments in ours["defined"]] == ["epoch", "free/*", "low", "part/*"]
     assert ours["summary"]["low"] == {"min": 1, "max": 9, "mean": 4, "first": 9}
+    assert [[row["_step"], row["low"]] for row in fork["rows"]] == [[0, 9], [1, 2], [2, 5]]
     for more in ([], ["--again"]):
-        words = ["-m", "launch.cli", "push", "p", "--to", target.server.url, *more]
-        assert "runs       1 sent" in source.call(*words, SASHIKO_PUSH_KEY=target.server.key)
-        for what, value in target.read().items():
+        assert "runs       2 sent, 0 there already" in push(source, target, *more)
+        for what, value in target.read("defined").items():
             assert text_of(value) == text_of(ours[what]), what
+        assert text_of(target.read("forked")["rows"]) == text_of(fork["rows"])
+    assert "runs       0 sent, 2 there already" in push(source, target)
+
+
+def push(source: End, target: End, *more: str) -> str:
+    words = ["-m", "launch.cli", "push", "p", "--to", target.server.url, *more]
+    return source.call(*words, SASHIKO_PUSH_KEY=target.server.key)
 
 
 def text_of(value: Any) -> str:
