@@ -8,6 +8,7 @@ that is refused takes nothing else along. What a payload means is decided in `fi
 
 import gzip
 import io
+import zlib
 from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
@@ -114,7 +115,7 @@ def unzipped(body: bytes, limit: int) -> bytes:
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as file:
             text = file.read(limit + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ApiError(f"not gzip: {error}") from error
     if len(text) > limit:
         raise TooLarge("the request", limit)

@@ -199,7 +199,8 @@ class Attacker:
         payload = payload if self.chance.random() < 0.9 else self.value()
         body, headers = _json(payload), dict(self.authorisation)
         if self.chance.random() < 0.2:
-            body = self.chance.choice((gzip.compress(body), body, gzip.compress(body)[:9]))
+            packed = gzip.compress(body)
+            body = self.chance.choice((packed, body, packed[:9], packed[:10] + b"\xff" * 30))
             body = BOMB if self.chance.random() < 0.03 else body
             headers["content-encoding"] = "gzip"
         run = quote(self.chance.choice(("r1", "r1", self.text()[:300])), safe="", errors="replace")

@@ -66,12 +66,14 @@ def test_what_is_refused_takes_nothing_else_along(services: Services, runs: dict
         sent("b", body=b"{"),
         sent("b", [1]),
         sent("b", body=b"no gzip", gzipped=True),
+        sent("b", body=gzip.compress(b"{}" * 100)[:9], gzipped=True),
+        sent("b", body=gzip.compress(b"{}")[:10] + b"\xff" * 30, gzipped=True),
         sent("b", body=gzip.compress(b" " * 100), gzipped=True),
         *(sent("c", {"x": index}, offset=index) for index in range(60)),
     ]
     told = take_all(Intake(services), everything)
     statuses = [item.status if isinstance(item, ApiError) else item["stopped"] for item in told]
-    assert statuses == [False, 404, False, 400, 400, 400, False, *[False] * 60]
+    assert statuses == [False, 404, False, 400, 400, 400, 400, 400, False, *[False] * 60]
     assert rows_of(services, runs["a"]) == [{"x": 0}, {"x": 1}]
     assert rows_of(services, runs["b"]) == []
     assert rows_of(services, runs["c"]) == [{"x": index} for index in range(60)]
