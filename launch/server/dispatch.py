@@ -53,6 +53,9 @@ def heartbeat(
         return [{"type": "exit"}]
     if state == sweeps.PAUSED:
         return []
+    unheard = tables.points.unheard(agent_id, options.attempts)
+    if unheard is not None:  # the reply that told of it was lost: the same run is to be told again
+        tables.points.release(unheard, resume=True)
     command = claim(tables, agent["sweep_id"], agent_id, now, options, agent=agent, proposal=proposal)
     return [] if command is None else [command]
 
@@ -98,7 +101,7 @@ def claim(
             agent_id=agent_id,
         )
     tables.points.claim(sweep_id, point["idx"], run_id, agent_id, now + options.lease_seconds)
-    kind = "run" if again is None else "resume"
+    kind = "resume" if again is not None and again["started"] else "run"
     return {"type": kind, "run_id": name, "program": sweep["program"], "args": args}
 
 

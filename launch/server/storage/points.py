@@ -127,6 +127,15 @@ class Points:
             [(until, row["run_id"]) for row in rows if row["run_id"] not in kept],
         )
 
+    def unheard(self, agent_id: int, attempts: int) -> int | None:
+        """The run that an agent was given and never started, if its point was handed out fewer times than this."""
+        row = self._db.execute(
+            "SELECT points.run_id FROM points JOIN runs ON runs.id = points.run_id WHERE points.agent_id = ?"
+            " AND points.state = 'claimed' AND runs.state = 'pending' AND runs.started = 0 AND attempts < ?",
+            (agent_id, attempts),
+        ).fetchone()
+        return None if row is None else int(row["run_id"])
+
     def expired(self, now: float) -> Sequence[int]:
         """Ids of the runs whose lease has run out."""
         rows = self._db.execute(

@@ -221,6 +221,32 @@ def test_a_run_that_its_agent_no_longer_lists_has_a_grace_period(
     assert state_of(services, gone["run_id"]) == "crashed"
 
 
+def test_a_command_that_was_lost_on_its_way_is_told_again(services: Services, sweep: tuple[int, int]) -> None:
+    key, agent = sweep
+    [lost] = call(services, agent)
+    [again] = call(services, agent)
+    assert again == lost
+    with services.store.write() as tables:
+        other = tables.agents.add(key, "b")
+    [second] = call(services, other)
+    assert second["args"] != lost["args"]
+    begin(services, lost["run_id"], time.time())
+    end(services, lost["run_id"])
+    begin(services, second["run_id"], time.time())
+    end(services, second["run_id"])
+    assert counts(services, key) == (0, 0, 2)
+    with services.store.read() as tables:
+        assert tables.runs.states(key) == {"finished": 2}
+
+
+def test_a_run_that_never_starts_is_not_told_for_ever(services: Services, sweep: tuple[int, int]) -> None:
+    _, agent = sweep
+    told = [call(services, agent)[0] for _ in range(OPTIONS.attempts)]
+    assert len({command["run_id"] for command in told}) == 1
+    [following] = call(services, agent)
+    assert following["args"] != told[0]["args"]
+
+
 def test_a_preempted_run_is_handed_on_as_the_same_run(services: Services, sweep: tuple[int, int]) -> None:
     key, agent = sweep
     [run] = call(services, agent)
