@@ -1,7 +1,7 @@
 """What holds for every test.
 
-Where they run beside each other (`make test`), each process keeps to one thread, and slow tests come first: the
-quick ones then fill the gaps that they leave at the end.
+Where they run beside each other (`make test`), each process keeps to one thread, and slow tests come first, those
+with a time limit of their own before all: the quick ones then fill the gaps that they leave at the end.
 """
 
 import os
@@ -14,4 +14,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+        items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[bool, float]:
+    limit = item.get_closest_marker("timeout")
+    return item.get_closest_marker("slow") is None, -limit.args[0] if limit else 0.0

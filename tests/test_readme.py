@@ -17,7 +17,7 @@ from tests.lab import Lab
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMAND_S = 600
-PAIRS = (1, 6)
+PAIRS = (8, 11)
 
 
 def blocks(language: str) -> list[str]:

@@ -13,9 +13,9 @@ import trustme
 
 from launch.server import find_server
 from tests.protocol.clients import Client
-from tests.protocol.conftest import Lab, Server, shown
+from tests.protocol.conftest import Lab, Server, newest_only, shown
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, newest_only]  # who may do what is the server's; a client only sends a key
 
 LOG = """
 with wandb.init(entity=sys.argv[1], project="shared", id=sys.argv[2]) as run:

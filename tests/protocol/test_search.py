@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.protocol.conftest import Lab, LabFor, Server, shown, wait_for
+from tests.protocol.conftest import Lab, LabFor, Server, newest_only, shown, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -142,6 +142,7 @@ wandb.agent(sweep, function=work, project=project, count=int(sys.argv[3]))
 )
 
 
+@newest_only  # what is new here is the server's memory of what it has drawn
 def test_the_point_of_an_agent_that_died_is_drawn_once(tmp_path: Path, lab_for: LabFor) -> None:
     server = Server(tmp_path / "state", {"SASHIKO_LEASE_SECONDS": "2"}).start()
     try:
