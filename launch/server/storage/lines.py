@@ -88,11 +88,11 @@ class Lines:
         return len(texts) if stored == list(enumerate(texts, offset)) else 0
 
     def count(self, run_id: int, stream: str) -> int:
-        """One more than the number of the last line."""
+        """One more than the number of the last line; inherited lines do not count."""
         row = self._db.execute(
             "SELECT MAX(line) AS last FROM lines WHERE run_id = ? AND stream = ?", (run_id, stream)
         ).fetchone()
-        return 0 if row["last"] is None else int(row["last"]) + 1
+        return 0 if row["last"] is None else max(int(row["last"]) + 1, 0)
 
     def page(self, run_id: int, stream: str, start: int, limit: int) -> Sequence[sqlite3.Row]:
         """Lines from number `start` on, at most `limit`."""
@@ -148,7 +148,7 @@ class Lines:
             f" FROM runs WHERE id IN ({marks})",
             tuple(run_ids),
         ).fetchall()
-        return {key: (count or 0, -1 if step is None else step) for key, count, step in rows}
+        return {key: (max(count or 0, 0), -1 if step is None else step) for key, count, step in rows}
 
     def inherit(self, run_id: int, parent: int, step: float) -> None:
         """Put the history of another run, up to a step, before the first line of a run that has none yet.

@@ -55,6 +55,18 @@ def test_a_fork_shows_what_its_parent_logged_up_to_the_step(
     assert losses(told(ask, parent)) == [9, 8, 7, 6]
 
 
+def test_a_fork_without_rows_of_its_own_has_no_lines_of_its_own(
+    ask: Any, make_run: Any, stream: Any, parent: str
+) -> None:
+    make_run("child", config=branch(parent, 1))
+    assert (told(ask, "child")["historyLineCount"], losses(told(ask, "child"))) == (0, [9, 8])
+    log(stream, "child", 70, step=2)
+    rewound = ask(REWIND, n="child", m="_step", v=0.0)["rewindRun"]["rewoundRun"]
+    assert rewound["historyLineCount"] == 0
+    log(stream, "child", 80, step=1)
+    assert losses(told(ask, "child")) == [9, 80]
+
+
 def test_a_fork_before_the_first_row_goes_on_alone(ask: Any, make_run: Any, stream: Any, parent: str) -> None:
     make_run("child", config=branch(parent, -1))
     log(stream, "child", 5)
