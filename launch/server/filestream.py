@@ -129,7 +129,9 @@ def _chunks(payload: Mapping[str, Any]) -> list[tuple[str, int, list[str]]]:
 def _exit_code(payload: Mapping[str, Any]) -> int | None:
     if not payload.get("complete"):
         return None
-    code = payload.get("exitcode", 0)
+    code = payload.get("exitcode")
+    if code is None:
+        return 0
     if not arguments.is_whole(code):
         raise ApiError(f"`exitcode` must be a whole number, not {str(code)[:80]!r}")
     return int(code)

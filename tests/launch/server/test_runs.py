@@ -222,6 +222,24 @@ def test_a_history_spec_of_another_shape(make_run: Any, ask: Any, spec: Any) -> 
     assert "a history spec: " in ask(query, 400, n="abc", specs=json.dumps(spec))
 
 
+@pytest.mark.parametrize(
+    ("end", "state"), [({}, "finished"), ({"exitcode": None}, "finished"), ({"exitcode": 3}, "failed")]
+)
+def test_a_run_that_names_no_exit_code_ended_well(
+    make_run: Any, stream: Any, ask: Any, end: Any, state: str
+) -> None:
+    make_run("abc")
+    stream("abc", {"complete": True, **end})
+    assert told(ask, "abc", "state") == {"state": state}
+
+
+@pytest.mark.parametrize("code", ["0", 1.5, True, 2**70])
+def test_exit_codes_of_another_kind(make_run: Any, stream: Any, ask: Any, code: object) -> None:
+    make_run("abc")
+    stream("abc", {"complete": True, "exitcode": code}, status=400)
+    assert told(ask, "abc", "state") == {"state": "running"}
+
+
 def test_streams_of_unknown_runs_are_404(stream: Any) -> None:
     stream("gone", {}, status=404)
 
