@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -163,7 +162,7 @@ async def _body(http: HttpRequest, limit: int) -> bytes:
 
 async def _expire_leases(services: Services) -> None:
     """Notice silent runs even when no agent calls."""
-    pause = min(max(services.options.lease_seconds / 4, 0.25), 5.0)
+    pause = services.options.tick_seconds
     while True:
         await anyio.sleep(pause)
         try:
@@ -175,10 +174,15 @@ async def _expire_leases(services: Services) -> None:
 
 
 def _expire_once(services: Services) -> None:
+    now, away = services.clock.now(), services.clock.absences()
     with services.store.write() as tables:
-        lifecycle.expire(tables, time.time(), services.options)
-        for version in tables.artifacts.expired(time.time()):
+        if away is not None:
+            lifecycle.forgive(tables, now, services.options)
+        lifecycle.expire(tables, now, services.options, services.clock.awake_since)
+        for version in tables.artifacts.expired(now):
             tables.artifacts.delete(version)
+    if away is not None:
+        services.clock.forgiven(away)
     services.store.checkpoint()
 
 

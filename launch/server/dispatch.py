@@ -34,7 +34,7 @@ def heartbeat(
     """
     agent_id = agent["id"]
     tables.agents.beat(agent_id, now)
-    listed = _listed(tables, agent["project_id"], run_state)
+    listed, gone = _listed(tables, agent["project_id"], run_state)
     stopped = set()
     for run in listed:
         lifecycle.alive(tables, run, now, options)
@@ -46,8 +46,9 @@ def heartbeat(
     state = agent["state"]
     if state == sweeps.RUNNING and tables.sweeps.finish_if_done(agent["sweep_id"]):
         state = sweeps.FINISHED
-    if listed:
-        return [{"type": "stop", "run_id": run["name"]} for run in listed if run["name"] in stopped]
+    if listed or gone:
+        to_stop = [run["name"] for run in listed if run["name"] in stopped] + gone
+        return [{"type": "stop", "run_id": name} for name in to_stop]
     if state in (sweeps.FINISHED, sweeps.CANCELED):
         tables.agents.dismissed(agent_id)
         return [{"type": "exit"}]
@@ -111,9 +112,11 @@ def cancel(tables: Tables, sweep_id: int) -> None:
         tables.runs.set(run["id"], stop_requested=1)
 
 
-def _listed(tables: Tables, project_id: int, run_state: Mapping[str, Any]) -> list[sqlite3.Row]:
-    found = [tables.runs.by_name(project_id, str(name)) for name, running in run_state.items() if running]
-    return [run for run in found if run is not None]
+def _listed(tables: Tables, project_id: int, run_state: Mapping[str, Any]) -> tuple[list[sqlite3.Row], list[str]]:
+    """The runs that an agent works on, and the names of those that were deleted meanwhile."""
+    names = [str(name) for name, running in run_state.items() if running]
+    found = {name: tables.runs.by_name(project_id, name) for name in names}
+    return [run for run in found.values() if run is not None], [name for name in names if found[name] is None]
 
 
 def _free_name(tables: Tables, project_id: int) -> str:

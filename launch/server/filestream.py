@@ -6,7 +6,6 @@ is acknowledged. This module does not know how to store lines, nor what a run's 
 """
 
 import sqlite3
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +41,7 @@ def receive(
     """
     chunks = _chunks(payload)
     exit_code = _exit_code(payload)
-    now = time.time()
+    now = request.services.clock.now()
     tables = request.tables
     run = request.run_at(*path)
     for stream, offset, content in chunks:

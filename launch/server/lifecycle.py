@@ -28,15 +28,23 @@ def alive(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions) -
         tables.runs.set(run["id"], state=runs.RUNNING)
 
 
-def begin(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions) -> bool:
-    """A process starts to work on a run, or goes on with it; whether this is the first one ever."""
+def begin(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions, *, anew: bool = False) -> bool:
+    """A process starts to work on a run, or goes on with it; whether this is the first one ever.
+
+    `anew`: it does not go on from what earlier processes logged, which is forgotten.
+    """
     first = not run["started"]
+    if anew and not first:
+        tables.lines.clear(run["id"])
+        tables.rungs.clear(run["id"])
+        tables.runs.set(run["id"], summary="{}")
     tables.runs.beat(run["id"], now)
     if run["state"] == runs.PENDING:  # a request to stop that came before the start still holds
         tables.runs.set(run["id"], state=runs.RUNNING, started=1)
     elif run["state"] != runs.RUNNING:
         tables.runs.set(run["id"], state=runs.RUNNING, started=1, exit_code=None, preempting=0, stop_requested=0)
     tables.points.renew(run["id"], now + options.lease_seconds)
+    tables.points.started(run["id"])
     return first
 
 
@@ -68,8 +76,7 @@ def lose(tables: Tables, run_id: int, options: ServeOptions) -> None:
     run = tables.runs.by_id(run_id)
     if run is None:
         return
-    point = tables.points.of_run(run_id)
-    spent = point is not None and point["attempts"] >= options.attempts and not run["preempting"]
+    spent = not run["preempting"] and tables.points.lose(run_id) >= options.attempts
     if run["stop_requested"] or spent:
         tables.runs.set(run_id, state=runs.KILLED if run["stop_requested"] else runs.CRASHED)
         sweep_id = tables.points.end(run_id)
@@ -80,9 +87,16 @@ def lose(tables: Tables, run_id: int, options: ServeOptions) -> None:
     tables.points.release(run_id, resume=bool(run["preempting"]))
 
 
-def expire(tables: Tables, now: float, options: ServeOptions) -> int:
-    """Take every silent run for lost; how many there were."""
-    lost = [*tables.points.expired(now), *tables.runs.silent_since(now - options.lease_seconds)]
+def forgive(tables: Tables, now: float, options: ServeOptions) -> None:
+    """The server itself was away: nobody's silence meanwhile counts, and everyone has a whole lease from now."""
+    tables.points.grant(now + options.lease_seconds)
+    tables.runs.not_ahead(now)
+
+
+def expire(tables: Tables, now: float, options: ServeOptions, awake_since: float = 0.0) -> int:
+    """Take every silent run for lost; how many there were. Only silence after `awake_since` counts."""
+    long_ago = now - options.lease_seconds
+    lost = [*tables.points.expired(now), *(tables.runs.silent_since(long_ago) if long_ago >= awake_since else ())]
     for run_id in lost:
         lose(tables, run_id, options)
     return len(lost)

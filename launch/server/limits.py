@@ -60,6 +60,16 @@ class ServeOptions:
     rate: float = 0.0
     proxy: str | None = None
 
+    @property
+    def tick_seconds(self) -> float:
+        """How often silent runs are looked for, at least."""
+        return min(max(self.lease_seconds / 4, 0.25), 5.0)
+
+    @property
+    def pause_seconds(self) -> float:
+        """The longest time without a look at the clock in which the server was not away."""
+        return max(3 * self.tick_seconds, self.lease_seconds / 3)
+
     @classmethod
     def from_environment(cls) -> "ServeOptions":
         """Options from `SASHIKO_LEASE_SECONDS`.

@@ -12,6 +12,7 @@ from typing import Self
 
 from launch.server.auth import THE_OWNER, Caller, Keyring
 from launch.server.blobs import Blobs
+from launch.server.clock import Clock
 from launch.server.errors import FORBIDDEN, ApiError, NotFound
 from launch.server.limits import ServeOptions
 from launch.server.search.proposals import Turns
@@ -33,6 +34,7 @@ class Services:
     signer: Signer
     keyring: Keyring
     options: ServeOptions
+    clock: Clock
     turns: Turns = field(default_factory=Turns)
     selections: Selections = field(default_factory=Selections)
 
@@ -45,7 +47,7 @@ class Services:
         """
         blobs = Blobs(directory / "blobs")
         store = open_store(directory / "server.db")
-        return cls(store, blobs, Signer(secret), Keyring(store, key), options)
+        return cls(store, blobs, Signer(secret), Keyring(store, key), options, Clock(options.pause_seconds))
 
     def close(self) -> None:
         """Close the database."""

@@ -124,3 +124,24 @@ tell([told.state, sorted(map(str, rows)), told.summary.get("x"), told.summary.ge
 
 def test_several_processes_share_a_run(lab: Lab) -> None:
     assert shown(lab.python(SHARED)) == ["finished", ["{'x': 1}", "{'x': 3}", "{'y': 2}"], 3, 2]
+
+
+ANEW = """
+def once(n, first=0, **how):
+    with wandb.init(id="again", config={"n": n}, **how) as run:
+        for index in range(n):
+            run.log({"x": first + index})
+        run.config["late"] = n
+        run.log({"y": 1})
+    told = wandb.Api().run(f"{path}/again")
+    return [[row["_step"], row.get("x")] for row in told.scan_history()], told.config, told.summary.get("x")
+tell([once(4), once(2), once(2, 10, resume="must"), once(1)])
+"""
+
+
+def test_a_run_that_is_initialised_anew_starts_its_history_anew(lab: Lab) -> None:
+    first, second, third, fourth = shown(lab.python(ANEW))
+    assert first == [[[0, 0], [1, 1], [2, 2], [3, 3], [4, None]], {"n": 4, "late": 4}, 3]
+    assert second == [[[0, 0], [1, 1], [2, None]], {"n": 2, "late": 2}, 1]
+    assert third == [[[0, 0], [1, 1], [2, None], [3, 10], [4, 11], [5, None]], {"n": 2, "late": 2}, 11]
+    assert fourth == [[[0, 0], [1, None]], {"n": 1, "late": 1}, 0]

@@ -3,7 +3,7 @@
 import sqlite3
 import time
 
-from launch.server import dispatch
+from launch.server import dispatch, lifecycle
 from launch.server.errors import ApiError, NotFound
 from launch.server.graphql import Arguments, Node
 from launch.server.search import proposals
@@ -46,7 +46,11 @@ def agent_heartbeat(request: Request, args: Arguments) -> Node:
         raise NotFound(f"no agent {key}: its sweep is not on this server")
     request.must_change(agent["project_id"])
     options = request.services.options
-    commands = dispatch.heartbeat(request.tables, agent, run_state, time.time(), options, proposal)
+    clock = request.services.clock
+    now = clock.now()
+    if clock.absences() is not None:
+        lifecycle.forgive(request.tables, now, options)
+    commands = dispatch.heartbeat(request.tables, agent, run_state, now, options, proposal)
     return {"agent": {"id": given["id"]}, "commands": dumps(commands)}
 
 

@@ -3,7 +3,6 @@
 import json
 import logging
 import sqlite3
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +29,10 @@ TEXTS = {
     "jobRepo": "repo",
 }
 """Plain columns by the names of their inputs. A null leaves the old value."""
+TOLD_ONCE = ("host", "jobProgram", "jobRepo", "jobType", "commit")
+"""What a process tells of itself when it begins, and not again."""
+GOING_ON = frozenset({"5", "67", "71", "72"})
+"""What the client's telemetry calls runs that are resumed, shared, forked or rewound."""
 TRANSITIONS = {
     runs.PENDING: (runs.RUNNING, runs.FAILED, runs.CRASHED, runs.PREEMPTED),
     runs.FAILED: (runs.PENDING, runs.RUNNING),
@@ -44,7 +47,7 @@ def upsert_run(request: Request, args: Arguments) -> Node:
     its global id it is a person's update, which leaves the state alone.
     """
     given = args.get("input") or {}
-    now = time.time()
+    now = request.services.clock.now()
     columns = _columns(given)
     by_id = given.get("id") and not given.get("name")
     row = _find(request, given["id"]) if by_id else _by_name(request, given)
@@ -55,7 +58,8 @@ def upsert_run(request: Request, args: Arguments) -> Node:
     else:
         request.tables.runs.set(row["id"], **columns)
         if not by_id and given.get("state") is None:
-            inserted = lifecycle.begin(request.tables, row, now, request.services.options)
+            anew = _begins_anew(given)
+            inserted = lifecycle.begin(request.tables, row, now, request.services.options, anew=anew)
     return {"bucket": run_node(request, _fresh(request, row["id"])), "inserted": inserted}
 
 
@@ -110,6 +114,21 @@ def alert(request: Request, args: Arguments) -> Node:
     given = args.get("input") or {}
     logger.warning("alert of run %s: %s: %s", given.get("runName"), given.get("title"), given.get("text"))
     return {"success": True}
+
+
+def _begins_anew(given: Mapping[str, Any]) -> bool:
+    """Whether `wandb.init` starts over with a run that exists, instead of going on with it.
+
+    One that resumes has looked the run up, and names its global id; only the first update of a process tells where
+    it runs. Runs that several processes share, or that are rewound, go on.
+    """
+    if given.get("id") or given.get("config") is None or not any(given.get(key) for key in TOLD_ONCE):
+        return False
+    own = json_object(given["config"], "config").get("_wandb")
+    told = own.get("value") if isinstance(own, dict) else None
+    telemetry = told.get("t") if isinstance(told, dict) else None
+    features = telemetry.get("3") if isinstance(telemetry, dict) else None
+    return not (isinstance(features, list) and GOING_ON.intersection(map(str, features)))
 
 
 def _by_name(request: Request, given: Mapping[str, Any]) -> sqlite3.Row | None:

@@ -17,8 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from launch.server.search.distributions import Axis
-from launch.server.search.space import Space
+from framework.search.distributions import Axis
+from framework.search.space import Space
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

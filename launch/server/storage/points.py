@@ -7,8 +7,9 @@ The points of a grid are stored with the sweep, those of other methods one at a 
        └──── release ─────┘   the lease ran out: the run is lost, but stays noted as the last holder
 
 A point names its last holder (`run_id`) until another run claims it. So a run that was taken for lost and
-completes after all ends its point if nobody else has taken it, and ends nothing if somebody has. This module
-does not know what a run's state becomes: `lifecycle` does.
+completes after all ends its point if nobody else has taken it, and ends nothing if somebody has. `attempts` counts
+how often it was told to an agent since a run of it last started, `lost` how many of its runs were lost; runs that
+were preempted or interrupted count nowhere. This module does not know what becomes of a run: `lifecycle` does.
 """
 
 import sqlite3
@@ -47,6 +48,11 @@ class Points:
         CREATE INDEX points_by_agent ON points(agent_id) WHERE state = 'claimed';
         """,
         3: "ALTER TABLE points ADD COLUMN coordinates TEXT;",
+        5: """
+        ALTER TABLE points ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;
+        UPDATE points SET lost = MAX(attempts - 1, 0) WHERE state <> 'ended';
+        UPDATE points SET attempts = 0;
+        """,
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -109,11 +115,16 @@ class Points:
     def renew(self, run_id: int, lease_until: float) -> bool:
         """A sign of life: extend the lease, or take a lost, unclaimed point back. Whether the run has a point."""
         cursor = self._db.execute(
-            "UPDATE points SET state = 'claimed', lease_until = ?, resume = 0 WHERE run_id = ?"
-            " AND state IN ('pending', 'claimed')",
+            "UPDATE points SET state = 'claimed', lease_until = ?, resume = 0,"
+            " lost = lost - (state = 'pending' AND resume = 0 AND lost > 0)"  # it was not lost after all
+            " WHERE run_id = ? AND state IN ('pending', 'claimed')",
             (lease_until, run_id),
         )
         return cursor.rowcount > 0
+
+    def started(self, run_id: int) -> None:
+        """A process works on the run: the agent has heard of it."""
+        self._db.execute("UPDATE points SET attempts = 0 WHERE run_id = ?", (run_id,))
 
     def shorten(self, agent_id: int, listed: Iterable[int], until: float) -> None:
         """The agent no longer lists a run that it holds: leave only a short time for its last rows."""
@@ -143,6 +154,17 @@ class Points:
         ).fetchall()
         return [row["run_id"] for row in rows]
 
+    def grant(self, lease_until: float) -> None:
+        """Give everyone who holds a point this lease, shorter or longer than what they had."""
+        self._db.execute("UPDATE points SET lease_until = ? WHERE state = 'claimed'", (lease_until,))
+
+    def lose(self, run_id: int) -> int:
+        """Count a lost run of a point, and tell how many there are."""
+        row = self._db.execute(
+            "UPDATE points SET lost = lost + 1 WHERE run_id = ? AND state = 'claimed' RETURNING lost", (run_id,)
+        ).fetchone()
+        return 0 if row is None else int(row["lost"])
+
     def release(self, run_id: int, *, resume: bool) -> None:
         """Put a claimed point back. `resume`: the next agent goes on with the same run."""
         self._db.execute(
@@ -152,9 +174,10 @@ class Points:
         )
 
     def reopen(self, run_id: int) -> None:
-        """Forget that this run did its point: the point is to be done again."""
+        """Forget that this run did its point: the point is to be done again, and counts from zero."""
         self._db.execute(
-            "UPDATE points SET state = 'pending', run_id = NULL, lease_until = NULL, resume = 0 WHERE run_id = ?",
+            "UPDATE points SET state = 'pending', run_id = NULL, lease_until = NULL, resume = 0, attempts = 0,"
+            " lost = 0 WHERE run_id = ?",
             (run_id,),
         )
 
@@ -170,7 +193,8 @@ class Points:
     def of_run(self, run_id: int) -> sqlite3.Row | None:
         """The point that this run holds, ended, or held last."""
         row: sqlite3.Row | None = self._db.execute(
-            "SELECT sweep_id, idx, args, state, lease_until, attempts FROM points WHERE run_id = ?", (run_id,)
+            "SELECT sweep_id, idx, args, state, lease_until, attempts, lost FROM points WHERE run_id = ?",
+            (run_id,),
         ).fetchone()
         return row
 

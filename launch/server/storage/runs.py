@@ -118,6 +118,13 @@ class Runs:
         """Note a sign of life."""
         self._db.execute("UPDATE runs SET heartbeat_at = ? WHERE id = ?", (now, key))
 
+    def not_ahead(self, now: float) -> None:
+        """No living run gave its last sign of life later than now: the clock was set back."""
+        self._db.execute(
+            "UPDATE runs SET heartbeat_at = ? WHERE state IN ('pending', 'running') AND heartbeat_at > ?",
+            (now, now),
+        )
+
     def silent_since(self, moment: float) -> Sequence[int]:
         """Ids of runs without a grid point that claim to be alive but gave no sign since `moment`."""
         rows = self._db.execute(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from launch.server.search.samplers import STARTUP_TRIALS, Trial, draw, seed_of
-from launch.server.search.space import Space, read_space
+from framework.search.space import Space, read_space
 
 
 def space_of(**parameters: Any) -> Space:
