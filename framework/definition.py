@@ -14,13 +14,18 @@ from typing import Any
 
 import yaml
 
+from framework.dialect import load
 from framework.errors import DefinitionError, Problem
 from framework.fields import EXPONENT, nearest
+from framework.search.exponents import with_numbers
+from framework.search.rules import early_problems, metric_problems
+from framework.search.space import Space, read_space
 
 COUPLED = "+"
 """Joins the names of parameters that vary together: `source+target` holds a mapping of both."""
 
 KNOWN_KEYS = (
+    "apiVersion",
     "command",
     "controller",
     "description",
@@ -28,6 +33,7 @@ KNOWN_KEYS = (
     "entity",
     "image_uri",
     "job",
+    "kind",
     "method",
     "metric",
     "name",
@@ -37,33 +43,13 @@ KNOWN_KEYS = (
     "run_cap",
     "scheduler",
 )
+UNDONE = {"metrics": "is for `method: custom`, which is not done here; name one `metric`"}
+"""Keys of W&B's schema that nothing here can follow."""
 GRID_DISTRIBUTIONS = ("categorical", "constant", "int_uniform", "q_uniform")
 LONGEST_AXIS = 1_000_000
-"""Values that one range may stand for in a grid."""
-
-
-class UniqueKeyLoader(yaml.CSafeLoader):
-    """The safe YAML loader, which refuses a key that stands twice in one mapping."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of `node`; raises yaml.constructor.ConstructorError on a repeated key."""
-        mapping: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                return dict(super().construct_mapping(node, deep))
-            key = self.construct_object(key_node, deep=True)
-            if key in mapping:
-                problem = f"the key `{key}` stands twice; keep one of them"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            mapping[key] = self.construct_object(value_node, deep=deep)
-        return mapping
-
-
-def _construct_mapping(loader: UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    return loader.construct_mapping(node, deep=True)
-
-
-UniqueKeyLoader.add_constructor("tag:yaml.org,2002:map", _construct_mapping)
+"""Values that one range, or one level of nested parameters, may stand for in a grid."""
+MOST_POINTS = 1_000_000
+"""Points of a sweep."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +114,20 @@ class Definition:
         rows = itertools.islice(itertools.product(*axes), self.run_cap)
         return [dict(zip(names, values, strict=True)) for values in rows]
 
+    def space(self) -> Space | None:
+        """What the tracker draws from; None for a grid, whose points are listed.
+
+        Raises:
+            DefinitionError: with every problem of the parameters.
+        """
+        if self.is_grid:
+            return None
+        problems: list[Problem] = []
+        space = read_space(self.parameters, problems)
+        if problems:
+            raise DefinitionError(problems, self.where)
+        return space
+
     def examples(self) -> list[dict[str, Any]]:
         """Points that together name every parameter and every listed value; a range shows as None.
 
@@ -139,9 +139,7 @@ class Definition:
         """The number of points, without listing them; None if they are drawn without an end."""
         if not self.is_grid:
             return self.run_cap
-        size = 1
-        for axis in _axes(self.parameters, "", [])[1]:
-            size *= len(axis)
+        size = math.prod(map(len, _axes(self.parameters, "", [])[1]))
         return size if self.run_cap is None else min(size, self.run_cap)
 
     def text(self) -> str:
@@ -153,57 +151,90 @@ class Definition:
 
 
 def read(text: str, where: str = "") -> Definition:
-    """The sweep definition that the YAML `text` holds.
+    """The sweep definition that the YAML `text` of a tracker holds: what can be read is, whoever made it.
 
     Raises:
         DefinitionError: with every problem found: not YAML, a key twice, an unknown key, an impossible axis.
     """
     data = parse(text, where)
-    problems = list(problems_of(data))
+    problems = list(_outline_problems(data))
+    if problems:
+        raise DefinitionError(problems, where)
+    return Definition(data, where)
+
+
+def checked(text: str, where: str = "") -> Definition:
+    """The sweep definition that the YAML `text` holds, once nothing is wrong with it.
+
+    Raises:
+        DefinitionError: with every problem found, by `problems_of`; not YAML, or a key twice.
+    """
+    data = parse(text, where)
+    problems = problems_of(data)
     if problems:
         raise DefinitionError(problems, where)
     return Definition(data, where)
 
 
 def parse(text: str, where: str = "") -> dict[str, Any]:
-    """The mapping that the YAML `text` holds, whatever is in it.
+    """The mapping that the YAML `text` holds, whatever is in it; `min: 1e-4` and the like are numbers.
 
     Raises:
         DefinitionError: not YAML, a key twice, or no mapping.
     """
     try:
-        data = yaml.load(text, Loader=UniqueKeyLoader)
+        data = load(text)
     except yaml.YAMLError as error:
         raise DefinitionError([Problem("", f"is not valid YAML: {error}")], where) from None
     if not isinstance(data, dict):
         message = "is not a mapping; a sweep definition has the keys method, parameters and command"
         raise DefinitionError([Problem("", message)], where)
-    return data
+    return with_numbers(data)
 
 
 def read_file(path: Path) -> Definition:
     """The sweep definition in a file.
 
     Raises:
-        DefinitionError: the file cannot be read, or is no sweep definition.
+        DefinitionError: the file cannot be read, or something is wrong with it, by `problems_of`.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DefinitionError([Problem("", f"cannot be read: {error}")], str(path)) from None
-    return read(text, str(path))
+    return checked(text, str(path))
 
 
-def problems_of(data: Mapping[str, Any]) -> Iterator[Problem]:
+def problems_of(data: Mapping[str, Any]) -> list[Problem]:
+    """Everything that is wrong with a definition. The one place that says so, to commands and to the server."""
+    problems = list(_outline_problems(data))
+    parameters = data.get("parameters")
+    if data.get("method") in ("random", "bayes") and isinstance(parameters, dict):
+        before = len(problems)
+        space = read_space(parameters, problems)
+        if data["method"] == "bayes" and not space.axes and len(problems) == before:
+            problems.append(Problem("parameters", "nothing varies; bayes needs at least one parameter to search"))
+    problems += metric_problems(data)
+    problems += early_problems(data)
+    size = None if problems else Definition(data).size()
+    if size is not None and size > MOST_POINTS:
+        message = f"stand for {size:,} points; at most {MOST_POINTS:,} are allowed: list fewer, or set run_cap"
+        problems.append(Problem("parameters", message))
+    return problems
+
+
+def _outline_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the keys, the method, the cap and, for a grid, the axes of a definition."""
     for key in data:
         if key not in KNOWN_KEYS:
-            yield Problem(str(key), f"unknown key; {nearest(str(key), list(KNOWN_KEYS))}")
+            yield Problem(str(key), UNDONE.get(key) or f"unknown key; {nearest(str(key), list(KNOWN_KEYS))}")
+    if data.get("kind", "sweep") != "sweep":
+        yield Problem("kind", f"is {data['kind']!r}; allowed: sweep")
     if "method" not in data:
         yield Problem("method", "is required; allowed: 'grid', 'random', 'bayes'")
     elif data["method"] not in ("grid", "random", "bayes"):
         yield Problem("method", f"is {data['method']!r}; allowed: 'grid', 'random', 'bayes'")
-    for key in ("name", "description", "program", "project", "entity"):
+    for key in ("apiVersion", "name", "description", "program", "project", "entity"):
         if isinstance(data.get(key), dict | list):
             yield Problem(key, f"is {data[key]!r}; a text is needed")
     cap = data.get("run_cap")
@@ -234,7 +265,12 @@ def _axes(
             problems.append(Problem(key, message))
         elif isinstance(spec.get("parameters"), dict):
             inner_names, inner = _axes(spec["parameters"], f"{prefix}{name}.", problems)
-            axes[-1] = [dict(zip(inner_names, row, strict=True)) for row in itertools.product(*inner)]
+            size = math.prod(map(len, inner))
+            if size > LONGEST_AXIS:
+                message = f"stands for {size:,} values; at most {LONGEST_AXIS:,} are allowed"
+                problems.append(Problem(key, message))
+            else:
+                axes[-1] = [dict(zip(inner_names, row, strict=True)) for row in itertools.product(*inner)]
         else:
             axes[-1] = _listed(spec, key, problems)
     return names, axes

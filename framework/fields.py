@@ -27,8 +27,21 @@ def models_of(info: FieldInfo) -> list[type[BaseModel]]:
 
 
 def discriminator_of(info: FieldInfo) -> str | None:
-    """The name of the key that selects the branch of a discriminated union, if the field is one."""
-    return info.discriminator if isinstance(info.discriminator, str) else None
+    """The name of the key that selects the branch of a discriminated union (or null), if the field is one."""
+    if info.discriminator is not None:
+        return info.discriminator if isinstance(info.discriminator, str) else None
+    return _inner_discriminator(info.annotation)
+
+
+def _inner_discriminator(annotation: Any) -> str | None:
+    """That of `Annotated[A | B, Field(discriminator=…)] | None`, which pydantic leaves where it is written."""
+    if get_origin(annotation) is Annotated:
+        marks = [mark.discriminator for mark in get_args(annotation)[1:] if isinstance(mark, FieldInfo)]
+        return next((mark for mark in marks if isinstance(mark, str)), None)
+    if get_origin(annotation) in (Union, types.UnionType):
+        found = map(_inner_discriminator, get_args(annotation))
+        return next((name for name in found if name is not None), None)
+    return None
 
 
 def branch_of(info: FieldInfo, tag: Any) -> type[BaseModel] | None:

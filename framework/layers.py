@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from framework.config import Config
-from framework.definition import UniqueKeyLoader
+from framework.dialect import load
 from framework.errors import ConfigError, Problem
 from framework.fields import field_at, models_of, overlay, union_arms
 
@@ -117,8 +117,8 @@ def read_file(path: Path) -> dict[str, Any]:
     readers: dict[str, Callable[[str], Any]] = {
         ".toml": tomllib.loads,
         ".json": _read_json,
-        ".yaml": _read_yaml,
-        ".yml": _read_yaml,
+        ".yaml": load,
+        ".yml": load,
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -137,10 +137,6 @@ def read_file(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError([Problem("", "is not a mapping of keys")])
     return data
-
-
-def _read_yaml(text: str) -> Any:
-    return yaml.load(text, Loader=UniqueKeyLoader)
 
 
 def _read_json(text: str) -> Any:
@@ -191,7 +187,7 @@ def value_of(config: type[Config], key: str, text: str) -> Any:
     if info is not None and _takes_text(info.annotation):
         return None if text == "null" and type(None) in union_arms(info.annotation) else text
     try:
-        return yaml.load(text, Loader=UniqueKeyLoader)
+        return load(text)
     except yaml.YAMLError:
         return text
 

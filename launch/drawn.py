@@ -1,7 +1,7 @@
 """Sweeps whose points the tracker draws (`method: random` and `bayes`): what can be told of them beforehand.
 
-A grid is checked point by point before anything starts. Here a definition is checked for what it says, and a few
-points of its space for being configs; each drawn point is checked again by the worker that gets it.
+A grid is checked point by point before anything starts. Here a few points of a space are checked for being
+configs; each drawn point is checked again by the worker that gets it.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,13 @@ SHARES = (0.5, 0.25, 0.75)
 
 
 def check(definition: Definition, config: type[Config]) -> None:
-    """Find what is wrong with a random or Bayesian sweep before it is made.
+    """Find what is wrong with the points of a random or Bayesian sweep before it is made.
 
     Raises:
-        DefinitionError: with every problem of the definition.
+        DefinitionError: with every problem of its parameters.
         ConfigError: none of a few points is a valid config; with the problems of the one in the middle.
     """
-    from launch.server.search.definition import read_search
-
-    space = read_search(definition.text(), definition.where).space
+    space = definition.space()
     if space is None:
         return
     problems = [_problems(config, raw_config(space.at(share))) for share in SHARES]

@@ -1,15 +1,17 @@
 """Tables and texts for the terminal."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
 
 from framework.config import canonical
-from framework.fields import default_sections, models_of
+from framework.fields import branch_of, default_sections, discriminator_of, models_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,26 +51,55 @@ def cell(value: Any) -> str:
 
 
 def config_text(config: type[BaseModel]) -> str:
-    """Every field with its default, commented with its description, as TOML."""
+    """Every field with its default, commented with its description, as TOML that stands for the defaults.
+
+    What is null by default, or required, is shown behind a `#`.
+    """
     return "\n".join(_sections(config, "", {})) + "\n"
 
 
 def _sections(model: type[BaseModel], prefix: str, given: Mapping[str, Any]) -> Iterator[str]:
     """The values of one section, then its sub-sections; a union shows the default branch and names the others."""
-    defaults = default_sections(model)
     inner = {name: models_of(info) for name, info in model.model_fields.items() if models_of(info)}
     for name, info in model.model_fields.items():
-        if name in inner:
-            continue
-        value = given.get(name, None if info.is_required() else info.default)
-        text = "" if value is None else json.dumps(canonical(value))
-        comment = f"# {info.description}" if info.description else ""
-        yield f"{'# ' if value is None else ''}{name} = {text}".ljust(40) + f" {comment}"
+        if name not in inner:
+            value = given.get(name, None if info.is_required() else info.default)
+            line = f"{'# ' if value is None else ''}{name} = {'' if value is None else toml(value)}"
+            yield f"{line:<40} # {info.description}" if info.description else line
     for name, branches in inner.items():
-        section = given.get(name) or defaults.get(name) or {}
-        chosen = next((b for b in branches if section.get("kind") == getattr(b(), "kind", None)), branches[0])
-        yield f"\n[{prefix}{name}]"
-        if len(branches) > 1:
-            kinds = ", ".join(str(getattr(branch(), "kind", branch.__name__)) for branch in branches)
-            yield f"# kind: one of {kinds}"
-        yield from _sections(chosen, f"{prefix}{name}.", section)
+        section = given.get(name) or default_sections(model).get(name)
+        chosen = _chosen(model.model_fields[name], branches, section or {})
+        lines = [f"[{prefix}{name}]"]
+        kinds = _kinds(model.model_fields[name], branches)
+        lines += [f"# {discriminator_of(model.model_fields[name])}: one of {', '.join(kinds)}"] if kinds else []
+        lines += _sections(chosen, f"{prefix}{name}.", section or {})
+        yield ""
+        yield from lines if section is not None else (f"# {line}" if line else "" for line in lines)
+
+
+def _chosen(info: FieldInfo, branches: Sequence[type[BaseModel]], section: Mapping[str, Any]) -> type[BaseModel]:
+    tag = section.get(discriminator_of(info) or "")
+    return (branch_of(info, tag) if tag is not None else None) or branches[0]
+
+
+def _kinds(info: FieldInfo, branches: Sequence[type[BaseModel]]) -> list[str]:
+    tag = discriminator_of(info)
+    return (
+        [str(kind) for branch in branches for kind in get_args(branch.model_fields[tag].annotation)] if tag else []
+    )
+
+
+def toml(value: Any) -> str:
+    """A value as TOML on one line. Null has no form in TOML: it is left out of mappings."""
+    if isinstance(value, BaseModel):
+        return toml(value.model_dump())
+    if isinstance(value, Mapping):
+        entries = (f"{_key(str(key))} = {toml(item)}" for key, item in value.items() if item is not None)
+        return "{" + ", ".join(entries) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(toml, value)) + "]"
+    return json.dumps(canonical(value), ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)

@@ -1,8 +1,10 @@
 """Sweep definitions: read as W&B reads them, written for people, refused with every problem."""
 
+from pathlib import Path
+
 import pytest
 
-from framework.definition import Definition, raw_config, read
+from framework.definition import KNOWN_KEYS, Definition, checked, raw_config, read, read_file
 from framework.errors import DefinitionError
 
 COMMAND = ["${env}", "python", "-m", "experiments", "stitching"]
@@ -77,3 +79,65 @@ def test_only_a_grid_has_points():
     random = read("method: random\nparameters: {a: {distribution: normal, mu: 0, sigma: 1}}")
     with pytest.raises(DefinitionError, match="only a grid has a list of points"):
         random.points()
+
+
+# The keys at the top of W&B's schema for sweeps (src/sweeps/config/schema.json of wandb/sweeps), less `metrics`.
+SCHEMA = (
+    "apiVersion command controller description early_terminate entity image_uri job kind method metric name "
+    "parameters program project run_cap scheduler"
+)
+
+
+def test_every_key_of_the_schema_is_known():
+    assert sorted(KNOWN_KEYS) == sorted(SCHEMA.split())
+    text = (
+        "apiVersion: v1\nkind: sweep\ncontroller: {type: cloud}\nmethod: grid\nparameters: {a: {values: [1, 2]}}"
+    )
+    assert checked(text).points() == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("kind: swep\nmethod: grid\nparameters: {a: {value: 1}}", "kind: is 'swep'; allowed: sweep"),
+        (
+            "metrics: [{name: a}, {name: b}]\nmethod: grid\nparameters: {a: {value: 1}}",
+            "metrics: is for `method: custom`",
+        ),
+        (
+            "method: grid\nmetric: {name: m, goal: maximum}\nparameters: {a: {value: 1}}",
+            "metric.goal: is 'maximum'",
+        ),
+        ("method: grid\nmetric: {goal: minimize}\nparameters: {a: {value: 1}}", "metric.name: is None"),
+        (
+            "method: grid\nmetric: {name: m}\nearly_terminate: {type: envelope}\nparameters: {a: {value: 1}}",
+            "early_terminate.type: is 'envelope'; allowed: hyperband",
+        ),
+        (
+            "method: grid\nearly_terminate: {type: hyperband, min_iter: 1}\nparameters: {a: {value: 1}}",
+            "metric: is missing; early_terminate compares",
+        ),
+        ("method: bayes\nmetric: {name: m}\nparameters: {a: {value: 1}}", "parameters: nothing varies"),
+        ("method: random\nparameters: {a: {min: 2, max: 1}}", "parameters.a.min: is 2; it must be below"),
+        (
+            "method: grid\nparameters: {a: {min: 1, max: 2000}, b: {min: 1, max: 2000}}",
+            "stand for 4,000,000 points",
+        ),
+        (
+            "method: grid\nparameters: {n: {parameters: {a: {min: 1, max: 2000}, b: {min: 1, max: 2000}}}}",
+            "parameters.n: stands for 4,000,000 values",
+        ),
+        ("method: random\nrun_cap: 2000000\nparameters: {a: {min: 1, max: 2}}", "stand for 2,000,000 points"),
+    ],
+)
+def test_a_file_is_checked_whole(tmp_path: Path, text: str, message: str):
+    file = tmp_path / "sweep.yaml"
+    file.write_text(text)
+    with pytest.raises(DefinitionError) as caught:
+        read_file(file)
+    assert message in str(caught.value)
+
+
+def test_the_definition_that_a_tracker_holds_is_read_as_far_as_it_can_be():
+    text = "method: grid\nmetric: {name: m, impute: best}\nparameters: {a: {values: [1]}}"
+    assert read(text).points() == [{"a": 1}]

@@ -1,0 +1,69 @@
+"""What `sashiko config` prints, for every experiment: TOML that stands for the defaults, and every field."""
+
+import tomllib
+from typing import Annotated, Any, Literal
+
+import pytest
+from pydantic import Field
+
+from experiments import EXPERIMENTS, manager_of
+from framework.config import Config
+from framework.fields import leaf_fields
+from launch.show import config_text, toml
+
+
+class Short(Config):
+    kind: Literal["short"] = "short"
+    length: int = Field(description="How long.")
+
+
+class Long(Config):
+    kind: Literal["long", "longer"] = "long"
+    length: int = 9
+
+
+class Inner(Config):
+    high: float = Field(description="Upper end.")
+    names: dict[str, Any] = {"a b": [1, {"d": "é"}]}
+
+
+class Study(Config):
+    needed: int = Field(description="Given by nobody.")
+    inner: Inner = Inner(high=2.0)
+    bare: Inner | None = None
+    model: Annotated[Short | Long, Field(discriminator="kind")] = Short(length=3)
+    other: Annotated[Short | Long, Field(discriminator="kind")] | None = None
+    rows: tuple[Inner, ...] = (Inner(high=1.0),)
+
+
+@pytest.mark.parametrize("name", sorted(EXPERIMENTS))
+def test_the_text_stands_for_the_defaults_and_names_every_field(name: str):
+    config = manager_of(name).config
+    text = config_text(config)
+    parsed = config.parse(tomllib.loads(text))
+    assert parsed == config()
+    assert parsed.config_id == config().config_id
+    shown = {line.lstrip("# ").split(" = ")[0].removesuffix(" =") for line in text.splitlines()}
+    for key, info in config.model_fields.items():
+        assert key in shown | {line.strip("# []") for line in text.splitlines()}, key
+        assert info.description
+    assert {key.split(".")[0] for key, _ in leaf_fields(config)} == set(config.model_fields)
+
+
+def test_required_fields_and_null_sections_are_shown_behind_a_hash():
+    text = config_text(Study)
+    assert "# needed = " in text
+    assert "[inner]\nhigh = 2 " in text
+    assert "# [bare]\n# # high = " in text
+    assert "[model]\n# kind: one of short, long, longer\n" in text
+    assert "# [other]\n# # kind: one of short, long, longer\n" in text
+    given = tomllib.loads(text) | {"needed": 1}
+    assert Study.parse(given) == Study(needed=1)
+
+
+def test_a_value_is_toml_on_one_line():
+    value = {"a b": [1, 0.5, True, "é\n"], "null": None, "section": Inner(high=1.0)}
+    assert tomllib.loads(f"x = {toml(value)}")["x"] == {
+        "a b": [1, 0.5, True, "é\n"],
+        "section": {"high": 1, "names": {"a b": [1, {"d": "é"}]}},
+    }
