@@ -16,7 +16,7 @@ from framework.definition import raw_config, read_file
 from framework.errors import ConfigError, Problem, SashikoError
 from framework.grid import Grid
 from framework.layers import DEFAULT, Resolved, resolve, split_overrides
-from framework.manager import Point, plan, point_at
+from framework.plan import Point, plan, point_at
 
 PROJECT = "sashiko"
 WRITTEN = "Written from the grids by `make sweeps`. Use: sashiko sweep FILE --workers 2, or: wandb sweep FILE"

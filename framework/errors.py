@@ -14,10 +14,13 @@
     ├── TrainingDiverged            a loss that became NaN or infinite
     └── RunsFailed                  some runs of a sweep failed; the others are finished
 
+    Interrupted                     no error but a signal, so that nothing that handles errors takes it for one
+
 Messages name the key, the value, what is allowed and what to do. The command line prints them without a
 traceback and exits with `exit_code`.
 """
 
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +40,24 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.key}: {self.message}" if self.key else self.message
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to end: SIGINT to give its work back, SIGTERM to end it for good."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"interrupted by signal {number} ({signal.Signals(number).name})")
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal, as a shell tells it."""
+        return 128 + self.number
+
+    @property
+    def gives_back(self) -> bool:
+        """Whether somebody else is to go on with the work."""
+        return self.number != signal.SIGTERM
 
 
 class InvalidInput(SashikoError):

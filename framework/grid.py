@@ -26,7 +26,7 @@ from pydantic import BaseModel
 
 from framework.config import Config, canonical, canonical_json
 from framework.definition import COUPLED, Definition
-from framework.errors import ConfigError, GridError, Problem
+from framework.errors import GridError, Problem
 from framework.fields import (
     field_at,
     is_replicate,
@@ -328,28 +328,3 @@ def _plant(tree: dict[str, Any], path: list[str], values: list[Any]) -> None:
     for parent in parents:
         tree = tree.setdefault(parent, {"parameters": {}})["parameters"]
     tree[last] = {"value": values[0]} if len(values) == 1 else {"values": values}
-
-
-def typed_points(config: type[Config], raws: Sequence[Mapping[str, Any]], where: str = "") -> list[Any]:
-    """Every point as a config.
-
-    Raises:
-        ConfigError: with the problems of all points; equal ones are told once, with the first point and a count.
-    """
-    configs: list[Config] = []
-    found: dict[Problem, list[int]] = {}
-    for index, raw in enumerate(raws):
-        try:
-            configs.append(config.parse(raw))
-        except ConfigError as error:
-            for problem in error.problems:
-                found.setdefault(problem, []).append(index)
-    if found:
-        problems = [Problem(problem.key, f"{problem.message} ({_where(at)})") for problem, at in found.items()]
-        raise ConfigError(problems, where)
-    return configs
-
-
-def _where(indices: list[int]) -> str:
-    others = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
-    return f"point {indices[0]}{others}"

@@ -1,7 +1,9 @@
-"""The forked child: works one point, or makes one artifact, and says how it ended.
+"""The forked child: works one piece of work, and says how it ended.
 
-Runs in a fork of a warm parent. Whatever happens here ends this process and nothing else; standard output and
-error go to a file that the parent ships to the run's log.
+Runs in a fork of a warm parent, in a process group of its own. Whatever happens here ends this group and nothing
+else; standard output and error go to a file that the parent ships to the run's log, temporary files to a folder
+that the parent removes. SIGINT asks the child to give its work back, SIGTERM to end for good; both raise in it, so
+that what it holds is closed in order.
 """
 
 import contextlib
@@ -10,16 +12,24 @@ import faulthandler
 import json
 import os
 import select
+import shutil
 import signal
 import sys
+import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
+
+from framework.errors import Interrupted
 
 PR_SET_PDEATHSIG = 1
 STOPPING = (signal.SIGINT, signal.SIGTERM)
+LOOK_S = 0.05
+PIECE = 65536
 
 
 @dataclass(frozen=True)
@@ -42,36 +52,80 @@ class Outcome:
 class Child:
     """A running child process."""
 
-    def __init__(self, work: Callable[[], Any], log: Path) -> None:
-        """Fork, and call `work` in the child, with its output going to `log`; it returns None or JSON data."""
+    def __init__(self, work: Callable[[], Any], log: Path, scratch: Path | None = None) -> None:
+        """Fork, and call `work` in the child, with its output going to `log`; it returns None or JSON data.
+
+        `scratch`: where its temporary files go; made if it is new, and removed when the child has ended.
+        """
         self.log = log
-        read_end, write_end = os.pipe()
+        self._scratch = scratch
+        self._report, self._told = b"", False
+        if scratch is not None:
+            scratch.mkdir(parents=True, exist_ok=True)
+        self._pipe, write_end = os.pipe()
         parent = os.getpid()
         with signals_held():
             self.pid = os.fork()
             if self.pid == 0:
-                os.close(read_end)
-                _run(work, log, write_end, parent)
+                os.close(self._pipe)
+                _run(work, log, scratch, write_end, parent)
             os.close(write_end)
-            self._pipe = read_end
+        os.set_blocking(self._pipe, False)
+        self._process = os.pidfd_open(self.pid) if hasattr(os, "pidfd_open") else None
 
     def wait(self, timeout_s: float) -> Outcome | None:
-        """The outcome, or None if the child still runs after `timeout_s`."""
-        ready, _, _ = select.select([self._pipe], [], [], timeout_s)
-        if not ready:
-            return None
-        # End of file or a report: either way the child is at its end, or soon will be.
-        with os.fdopen(self._pipe, "rb") as pipe:
-            report = pipe.read()
-        _, status = os.waitpid(self.pid, 0)
-        code = os.waitstatus_to_exitcode(status)
+        """The outcome, or None if the child still runs after `timeout_s`.
+
+        It is the process that is waited for: its pipe can be held open by a process that it started.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            status = self._ended(max(end - time.monotonic(), 0.0))
+            if status is not None:
+                return self._outcome(os.waitstatus_to_exitcode(status))
+            if time.monotonic() >= end:
+                return None
+
+    def _ended(self, timeout_s: float) -> int | None:
+        """The wait status, or None, then also before the time is over.
+
+        The report is read meanwhile: a child cannot end before there is room for it in the pipe.
+        """
+        watched = (
+            [] if self._process is None else [self._process]
+        )  # without it, somebody must look again and again
+        pause = timeout_s if watched else min(timeout_s, LOOK_S)
+        select.select([*watched, *([] if self._told else [self._pipe])], [], [], pause)
+        self._told = self._told or not self._read()  # at its end a pipe is always ready
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        return status if pid else None
+
+    def _read(self) -> bool:
+        """Take in what the child has written; False at the end of the pipe."""
+        try:
+            while piece := os.read(self._pipe, PIECE):
+                self._report += piece
+        except BlockingIOError:
+            return True
+        return False
+
+    def _outcome(self, code: int) -> Outcome:
+        self._read()
+        os.close(self._pipe)
+        if self._process is not None:
+            os.close(self._process)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)  # what it started and left behind
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
         if code < 0:
             name = signal.Signals(-code).name
             return Outcome(False, f"killed by signal {-code} ({name})", -code)
-        if report:
-            told = json.loads(report)
-            return Outcome(True, str(told["error"]), value=told["value"])
-        return Outcome(False, f"exited with code {code} without ending its run")
+        try:
+            told = json.loads(self._report)
+        except ValueError:
+            return Outcome(False, f"exited with code {code} without ending its run")
+        return Outcome(True, str(told["error"]), told["signal"], told["value"])
 
     def kill(self, number: signal.Signals) -> None:
         """Send a signal; a child that is already gone is no error."""
@@ -79,25 +133,38 @@ class Child:
             os.kill(self.pid, number)
 
 
-def _run(work: Callable[[], Any], log: Path, report: int, parent: int) -> NoReturn:
-    error, code, value = "", 0, None
+def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, parent: int) -> NoReturn:
+    error, code, value, number = "", 0, None, None
     try:
+        os.setpgid(0, 0)  # Ctrl-C in the terminal is for the workers, who pass it on
         die_with(parent)
-        for number in STOPPING:
-            signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        for stopping in STOPPING:
+            signal.signal(stopping, _interrupt)
         _redirect(log)
+        if scratch is not None:
+            os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         value = work()
+    except Interrupted as caught:
+        error, code, number = str(caught), 128 + caught.number, caught.number
     except BaseException as caught:
         traceback.print_exc()
         error = f"{type(caught).__name__}: {caught}" if str(caught) else type(caught).__name__
         code = 1
     finally:
+        for stopping in STOPPING:
+            signal.signal(stopping, signal.SIG_IGN)  # it is at its end already
         sys.stdout.flush()
         sys.stderr.flush()
-        os.write(report, json.dumps({"error": error, "value": value}).encode())
+        os.write(report, json.dumps({"error": error, "value": value, "signal": number}).encode())
         # No exit handlers: they would tear down what the parent shares with its other children.
         os._exit(code)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    for stopping in STOPPING:
+        signal.signal(stopping, signal.SIG_IGN)  # once is enough: the second would interrupt the clean-up
+    raise Interrupted(number)
 
 
 def _redirect(log: Path) -> None:

@@ -52,8 +52,8 @@ def plan(
 ) -> None:
     """Print the exact runs of a sweep file and start nothing; an invalid file gets every error and exit code 2."""
     from experiments import manager_of
-    from framework import manager
     from framework.definition import read_file
+    from framework.plan import plan as plan_of
     from launch import drawn
 
     definition = read_file(file)
@@ -62,7 +62,7 @@ def plan(
         drawn.check(definition, experiment)
         typer.echo(drawn.count(definition) if count else f"{drawn.extent(definition)}; of {definition.experiment}")
         return
-    points = manager.plan(experiment, definition)
+    points = plan_of(experiment, definition)
     if count:
         lines = [str(len(points))]
     elif as_json:
@@ -145,8 +145,8 @@ def sweep(
 ) -> None:
     """Make the sweep of a file and work it. An equal sweep is gone on with: what is finished is not run again."""
     from experiments import manager_of
-    from framework import manager
     from framework.definition import read_file
+    from framework.plan import plan as plan_of
     from framework.tracking import sweeps
     from launch import drawn
     from launch import tracker as choice
@@ -154,7 +154,7 @@ def sweep(
     definition = read_file(file)
     experiment = manager_of(definition.experiment).config
     if definition.is_grid:
-        extent = counted(len(manager.plan(experiment, definition)), "run")
+        extent = counted(len(plan_of(experiment, definition)), "run")
     else:
         drawn.check(definition, experiment)
         extent = drawn.extent(definition)

@@ -28,7 +28,8 @@ from typing import Any, NoReturn
 from experiments import manager_of
 from framework.definition import Definition, raw_config
 from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerError
-from framework.manager import Manager, Point, name_of, plan
+from framework.manager import Manager
+from framework.plan import RUN, Point, name_of, plan
 from framework.tracking import sweeps
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker, configured
@@ -109,7 +110,7 @@ class Worker:
     def _make_required(self) -> None:
         required = {}
         for point in self._job.points.values():
-            for requirement in self._job.manager.requires(point.config):
+            for requirement in self._job.manager.requires(RUN, point.config):
                 name = f"{requirement.kind}-{requirement.config.config_id}"
                 required[name] = requirement
         from framework.tracking import lease

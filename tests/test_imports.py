@@ -23,7 +23,19 @@ HEAVY = (
     "matplotlib",
 )
 SPINE = (
-    *("errors", "config", "fields", "problems", "dialect", "layers", "grid", "definition", "manager", "tasks"),
+    *(
+        "errors",
+        "config",
+        "fields",
+        "problems",
+        "dialect",
+        "layers",
+        "grid",
+        "definition",
+        "plan",
+        "manager",
+        "tasks",
+    ),
     "search",
 )
 SERVER_MAY = ("framework.grid", "framework.definition", "framework.errors", "framework.search")

@@ -7,7 +7,7 @@ import pytest
 from experiments import EXPERIMENTS, manager_of
 from experiments.__main__ import sweep_text
 from framework.fields import leaf_fields
-from framework.manager import plan
+from framework.plan import plan
 
 SWEEPS = Path(__file__).parent.parent / "sweeps"
 GRIDS = [(experiment, name) for experiment in EXPERIMENTS for name in manager_of(experiment).grids]

@@ -7,7 +7,8 @@ from experiments.alignment.config import AlignmentConfig
 from experiments.alignment.grids import GRIDS
 from framework.config import Config
 from framework.errors import ArtifactError
-from framework.manager import Manager, Requirement
+from framework.manager import Manager
+from framework.plan import RUN, Work
 from framework.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ class AlignmentManager(Manager[AlignmentConfig]):
         "torchvision.datasets",
     )
 
-    def requires(self, config: AlignmentConfig) -> Iterable[Requirement]:
-        """The finished reference."""
-        return [Requirement("model", config.reference)]
+    def requires(self, kind: str, config: Config) -> Iterable[Work]:
+        """Of a run: the finished reference."""
+        if kind != RUN or not isinstance(config, AlignmentConfig):
+            return []
+        return [Work("model", config.reference)]
 
     def make(self, kind: str, config: Config, run: "Run") -> None:
         """Train a reference.

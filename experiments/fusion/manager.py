@@ -7,7 +7,8 @@ from experiments.fusion.config import FusionConfig
 from experiments.fusion.grids import GRIDS
 from framework.config import Config
 from framework.errors import ArtifactError
-from framework.manager import Manager, Requirement
+from framework.manager import Manager
+from framework.plan import RUN, Work
 from framework.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ class FusionManager(Manager[FusionConfig]):
         "torchvision.datasets",
     )
 
-    def requires(self, config: FusionConfig) -> Iterable[Requirement]:
-        """The trained parents, each once; none where files hold them."""
-        if config.parents is not None:
+    def requires(self, kind: str, config: Config) -> Iterable[Work]:
+        """Of a run: the trained parents, each once; none where files hold them."""
+        if kind != RUN or not isinstance(config, FusionConfig) or config.parents is not None:
             return []
-        return [Requirement("model", parent) for parent in {p.config_id: p for p in config.trained}.values()]
+        return [Work("model", parent) for parent in {p.config_id: p for p in config.trained}.values()]
 
     def make(self, kind: str, config: Config, run: "Run") -> None:
         """Train a parent.

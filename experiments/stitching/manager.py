@@ -7,7 +7,8 @@ from experiments.stitching.config import LatentsConfig, StitchingConfig
 from experiments.stitching.grids import GRIDS
 from framework.config import Config
 from framework.errors import ArtifactError
-from framework.manager import Manager, Requirement
+from framework.manager import Manager
+from framework.plan import RUN, Work
 from framework.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -28,8 +29,12 @@ class StitchingManager(Manager[StitchingConfig]):
         "torchvision.datasets",
     )
 
-    def requires(self, config: StitchingConfig) -> Iterable[Requirement]:
-        """The two trained models (one, if it is stitched to itself), and their latents at hidden layers."""
+    def requires(self, kind: str, config: Config) -> Iterable[Work]:
+        """Of a run: the two models (one, if it is stitched to itself), and their latents at hidden layers."""
+        if kind == "latents" and isinstance(config, LatentsConfig):
+            return [Work("model", config.model)]
+        if kind != RUN or not isinstance(config, StitchingConfig):
+            return []
         models = {model.config_id: model for model in (config.source, config.target)}
         sides = ((config.source, config.source_layer), (config.target, config.target_layer))
         latents = {
@@ -37,8 +42,8 @@ class StitchingManager(Manager[StitchingConfig]):
             for wanted in (LatentsConfig(model=model, layer=layer) for model, layer in sides if layer is not None)
         }
         return [
-            *(Requirement("model", model) for model in models.values()),
-            *(Requirement("latents", wanted) for wanted in latents.values()),
+            *(Work("model", model) for model in models.values()),
+            *(Work("latents", wanted) for wanted in latents.values()),
         ]
 
     def make(self, kind: str, config: Config, run: "Run") -> None:

@@ -107,7 +107,7 @@ def take(tracker: Tracker, project_path: str, run_id: str, kind: str) -> bool:
 
 def make(maker: Maker, kind: str, config: Config, run_id: str) -> None:
     """Make the artifact in a run of its own; an exception ends that run as failed."""
-    from framework.manager import name_of
+    from framework.plan import name_of
     from framework.tracking.run import Identity, Run
 
     entity, project = maker.project_path.split("/")

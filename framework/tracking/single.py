@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from framework.config import Config
-from framework.manager import Manager, Point, name_of
+from framework.manager import Manager
+from framework.plan import Point, name_of
 from framework.tracking.run import Identity, Run
 from framework.tracking.tracker import DEFAULT_PROJECT
 

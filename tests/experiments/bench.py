@@ -13,7 +13,7 @@ class Bench:
         self.store, self.counter, self.made = {}, itertools.count(), 0
 
     def run(self, config):
-        for kind, required in self.manager.requires(config):
+        for kind, required in self.manager.requires("run", config):
             if (kind, required.config_id) not in self.store:
                 self.made += 1
                 self.manager.make(kind, required, self.new_run())

@@ -12,7 +12,8 @@ from pydantic import Field
 from framework.config import Config, canonical_json, replicate
 from framework.definition import raw_config, read
 from framework.errors import ConfigError, GridError
-from framework.grid import Axis, Grid, choice, replicates, same, typed_points, zipped
+from framework.grid import Axis, Grid, choice, replicates, same, zipped
+from framework.plan import typed_points
 
 
 class Linear(Config):

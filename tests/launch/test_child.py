@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,11 +39,93 @@ def test_an_exception_is_told_and_its_traceback_kept(tmp_path: Path):
     assert "in fail" in (tmp_path / "log").read_text()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGUSR1])
 def test_a_signal_is_told_by_name(tmp_path: Path, number: signal.Signals):
     outcome = ended(lambda: os.kill(os.getpid(), number), tmp_path / "log")
     assert outcome.error == f"killed by signal {number.value} ({number.name})"
     assert (outcome.closed, outcome.exit_code) == (False, 128 + number)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_child_that_is_asked_to_end_closes_what_it_holds(tmp_path: Path, number: signal.Signals):
+    def work() -> None:
+        try:
+            (tmp_path / "ready").touch()
+            time.sleep(60)
+        finally:
+            (tmp_path / "closed").touch()
+
+    child = Child(work, tmp_path / "log")
+    wait_for((tmp_path / "ready").exists)
+    child.kill(number)
+    child.kill(number)  # a second one does not cut the closing short
+    outcome = child.wait(20)
+    assert outcome is not None
+    assert (outcome.closed, outcome.exit_code, outcome.signal) == (True, 128 + number, number)
+    assert outcome.error == f"interrupted by signal {number.value} ({number.name})"
+    assert (tmp_path / "closed").exists()
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_grandchild_that_lives_on_keeps_nobody_waiting(tmp_path: Path, dies: bool):
+    """It has inherited the pipe. The child is seen to be gone at once, and the grandchild ends with it."""
+
+    def work() -> None:
+        grandchild = subprocess.Popen(["sleep", "60"], close_fds=False)
+        (tmp_path / "pid").write_text(str(grandchild.pid))
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    began = time.monotonic()
+    # A descriptor that a plain fork inherits as well.
+    outcome = Child(lambda: (fork_a_sleeper(tmp_path), work()), tmp_path / "log").wait(20)
+    assert time.monotonic() - began < 10
+    assert outcome is not None
+    assert outcome.exit_code == (128 + signal.SIGKILL if dies else 0)
+    for name in ("pid", "forked"):
+        pid = int((tmp_path / name).read_text())
+        wait_for(lambda pid=pid: not alive(pid))  # type: ignore[misc]
+
+
+def fork_a_sleeper(folder: Path) -> None:
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    (folder / "forked").write_text(str(pid))
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_temporary_files_go_with_the_child(tmp_path: Path, dies: bool):
+    def work() -> None:
+        folder = tempfile.mkdtemp()
+        Path(folder, "large").write_bytes(b"x" * 1000)
+        assert Path(folder).is_relative_to(tmp_path)
+        if dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    outcome = Child(work, tmp_path / "log", tmp_path / "scratch").wait(20)
+    assert outcome is not None
+    assert bool(outcome.error) == dies
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_a_report_larger_than_a_pipe_arrives_whole(tmp_path: Path):
+    assert ended(lambda: "x" * 1_000_000, tmp_path / "log").value == "x" * 1_000_000
 
 
 def test_a_hard_exit_is_told(tmp_path: Path):

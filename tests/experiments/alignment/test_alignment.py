@@ -24,7 +24,7 @@ def aligned(tmp_path_factory):
     """A finished run of three epochs, its config, and the store with both models."""
     folder, config, store = tmp_path_factory.mktemp("alignment"), alignment(), {}
     manager = AlignmentManager()
-    for kind, required in manager.requires(config):
+    for kind, required in manager.requires("run", config):
         manager.make(kind, required, FakeRun(folder / "reference", store))
     run = FakeRun(folder / "run", store)
     manager.run(config, run)
@@ -127,7 +127,7 @@ def classifier(seed, **changes):
 def test_classifiers_are_fused_with_the_reference_too(tmp_path):
     config = alignment(model=classifier(1), reference=classifier(0), fusion={"kind": "ot"})
     manager, store = AlignmentManager(), {}
-    for kind, required in manager.requires(config):
+    for kind, required in manager.requires("run", config):
         manager.make(kind, required, FakeRun(tmp_path / "reference", store))
     run = FakeRun(tmp_path / "run", store)
     manager.run(config, run)
@@ -141,7 +141,7 @@ def test_only_classifiers_of_one_architecture_are_fused(tmp_path):
         alignment(model=classifier(1), fusion={"kind": "ot"})
     config = alignment(fusion={"kind": "average"})
     store = {}
-    for kind, required in AlignmentManager().requires(config):
+    for kind, required in AlignmentManager().requires("run", config):
         AlignmentManager().make(kind, required, FakeRun(tmp_path / "reference", store))
     with pytest.raises(ConfigError, match=r"fuses classifiers, and reference\.model\.kind is mlp_autoencoder"):
         AlignmentManager().run(config, FakeRun(tmp_path / "run", store))

@@ -18,8 +18,8 @@ def test_the_defaults_fuse_two_seeds_of_the_papers_mlp():
 def test_a_run_requires_each_parent_once_and_none_where_files_hold_them():
     manager = manager_of("fusion")
     config = fusion(more=[parent(1), parent(2)])
-    assert [required.config.seed for required in manager.requires(config)] == [0, 1, 2]
-    assert list(manager.requires(fusion(parents=["a.pt", "b.pt"], model="mlp"))) == []
+    assert [required.config.seed for required in manager.requires("run", config)] == [0, 1, 2]
+    assert list(manager.requires("run", fusion(parents=["a.pt", "b.pt"], model="mlp"))) == []
     with pytest.raises(ArtifactError, match="fusion makes models"):
         manager.make("latents", TrainingConfig(), None)
 

@@ -62,10 +62,10 @@ def test_every_strategy_can_be_configured():
 
 def test_hidden_layers_are_required_as_latents_beside_their_models():
     layers = {"source_layer": "encoder.1", "target_layer": "encoder.1"}
-    required = list(StitchingManager().requires(StitchingConfig.parse(layers)))
+    required = list(StitchingManager().requires("run", StitchingConfig.parse(layers)))
     assert [kind for kind, _ in required] == ["model", "model", "latents", "latents"]
     same_model = StitchingConfig.parse({"source": model(), "target": model(), **layers})
-    assert [kind for kind, _ in StitchingManager().requires(same_model)] == ["model", "latents"]
+    assert [kind for kind, _ in StitchingManager().requires("run", same_model)] == ["model", "latents"]
 
 
 def test_every_field_says_what_it_means():
@@ -82,7 +82,7 @@ def test_the_device_does_not_change_the_identity_and_the_axes_do():
 def test_planning_needs_neither_torch_nor_numpy():
     code = (
         "import experiments.stitching.manager as m, sys;"
-        "m.StitchingManager().requires(m.StitchingConfig());"
+        "m.StitchingManager().requires('run', m.StitchingConfig());"
         "heavy = {'torch', 'numpy', 'pandas', 'wandb', 'pytorch_lightning', 'sklearn'} & set(sys.modules);"
         "assert not heavy, heavy"
     )

@@ -185,7 +185,7 @@ def test_the_summary_and_the_picture(stitched_run):
 
 def test_a_model_stitched_to_itself_is_required_once_and_nearly_perfect(bench):
     config = stitching(0, 0)
-    assert len(list(bench.manager.requires(config))) == 1
+    assert len(list(bench.manager.requires("run", config))) == 1
     results = bench.run(config).tables["results"]
     exact = results[results["ridge"] == 0]
     np.testing.assert_allclose(exact["mse_stitched"], exact["mse_source"], rtol=1e-3)
@@ -241,7 +241,7 @@ def test_all_pairs_mappings_strategies_samples_and_ridges_encode_each_image_once
     for pair in itertools.permutations(range(3), 2):
         for kind, sampling in itertools.product(("linear", "affine"), ("equally", "random")):
             config = stitching(*pair, mapping={"kind": kind, "ridges": [0, 0.1]}, sampling=sampling)
-            for required_kind, required in fresh.manager.requires(config):
+            for required_kind, required in fresh.manager.requires("run", config):
                 if (required_kind, required.config_id) not in fresh.store:
                     fresh.made += 1
                     fresh.manager.make(required_kind, required, fresh.new_run())

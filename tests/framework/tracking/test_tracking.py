@@ -19,7 +19,8 @@ MAKER = """
 import os, signal, time
 import numpy as np, pandas as pd
 from framework.config import Config, replicate
-from framework.manager import Manager, Requirement
+from framework.manager import Manager
+from framework.plan import RUN, Work
 
 
 class Thing(Config):
@@ -36,8 +37,8 @@ class MakerConfig(Config):
 class Maker(Manager[MakerConfig]):
     config = MakerConfig
 
-    def requires(self, config):
-        return [Requirement("thing", config.thing)]
+    def requires(self, kind, config):
+        return [Work("thing", config.thing)] if kind == RUN else []
 
     def make(self, kind, config, run):
         marker = os.environ["MARKERS"] + f"/{os.getpid()}-{time.time()}"

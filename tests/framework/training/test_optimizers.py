@@ -8,7 +8,7 @@ from torch import nn
 from framework.errors import ConfigError
 from framework.grid import Grid, choice
 from framework.layers import resolve
-from framework.manager import plan
+from framework.plan import plan
 from framework.training.config import TrainingConfig
 from framework.training.module import build_optimizer
 from framework.training.optimizers import LARS, SGD, Adam

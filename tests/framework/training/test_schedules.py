@@ -6,7 +6,7 @@ import pytest
 from framework.errors import ConfigError
 from framework.grid import Grid, choice, zipped
 from framework.layers import resolve
-from framework.manager import plan
+from framework.plan import plan
 from framework.training.callbacks.patience import Patience, is_last
 from framework.training.config import TrainingConfig
 from framework.training.optimizers import rate_factor

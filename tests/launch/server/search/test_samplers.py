@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from launch.server.search.samplers import STARTUP_TRIALS, Trial, draw, seed_of
 from framework.search.space import Space, read_space
+from launch.server.search.samplers import STARTUP_TRIALS, Trial, draw, seed_of
 
 
 def space_of(**parameters: Any) -> Space:

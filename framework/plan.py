@@ -1,0 +1,247 @@
+"""The plan: a sweep's definition as typed, named pieces of work, what they require, and how two plans differ.
+
+A point of a sweep and an artifact that it requires are the same thing: a piece of work with a kind, a config and
+the identity `kind-config_id`. This module imports neither torch nor wandb, so that planning ten thousand points
+takes less than a second; it knows no tracker, and not what has been done: `framework.tracking.ledger` does.
+"""
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from framework.config import Config, canonical_json
+from framework.definition import Definition, raw_config
+from framework.errors import ConfigError, GridError, Problem
+
+RUN = "run"
+"""The kind of a piece of work that is a run of the experiment itself, not an artifact that one requires."""
+LONGEST_VALUE = 32
+SHOWN = 10
+
+
+class Work(NamedTuple):
+    """A piece of work: its kind (`run`, or that of the artifact it makes), and the config that says everything."""
+
+    kind: str
+    config: Config
+
+    @property
+    def identity(self) -> str:
+        """`<kind>-<config_id>`: equal wherever and whenever it is planned; also the name of what it makes."""
+        return f"{self.kind}-{self.config.config_id}"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One planned run of a sweep: its place in the grid, its config, and a name made from what differs."""
+
+    index: int
+    name: str
+    batch: str
+    config: Config
+    raw: Mapping[str, Any] = field(repr=False)
+
+    @functools.cached_property
+    def config_id(self) -> str:
+        """The identity of the config."""
+        return self.config.config_id
+
+    @property
+    def work(self) -> Work:
+        """The point as a piece of work."""
+        return Work(RUN, self.config)
+
+    @property
+    def label(self) -> str:
+        """`<batch>_config<index>`: the run's place in its batch."""
+        return f"{self.batch}_config{self.index}"
+
+
+def plan(config: type[Config], definition: Definition) -> list[Point]:
+    """Every point of a sweep, validated and named, in the order in which it is handed out.
+
+    Raises:
+        DefinitionError: the definition is no grid.
+        ConfigError: with the problems of all points together; no run may start then.
+        GridError: two points are the same piece of work.
+    """
+    raws = [raw_config(point) for point in definition.points()]
+    configs = typed_points(config, raws, definition.where)
+    batch = str(definition.data.get("name") or definition.where or "sweep")
+    names = names_of(raws)
+    points = [
+        Point(index, name, batch, typed, raw)
+        for index, (name, typed, raw) in enumerate(zip(names, configs, raws, strict=True))
+    ]
+    twice = list(_repeated(points))
+    if twice:
+        raise GridError(twice, definition.where)
+    return points
+
+
+def _repeated(points: Sequence[Point]) -> Iterable[Problem]:
+    """A problem for every point that is the same work as an earlier one; the first few, and how many more."""
+    first: dict[str, Point] = {}
+    found = []
+    for point in points:
+        other = first.setdefault(point.config_id, point)
+        if other is not point:
+            found.append((other, point))
+    for other, point in found[:SHOWN]:
+        apart = [
+            key for key, text in dict(_leaves(point.raw)).items() if dict(_leaves(other.raw)).get(key) != text
+        ]
+        reason = (
+            f"they differ only in {', '.join(apart)}, which changes nothing there"
+            if apart
+            else "its values are listed twice"
+        )
+        yield Problem(f"point {point.index}", f"is the same work as point {other.index} ({other.name}): {reason}")
+    if len(found) > SHOWN:
+        yield Problem("", f"and {len(found) - SHOWN} more points that repeat others")
+
+
+def typed_points(config: type[Config], raws: Sequence[Mapping[str, Any]], where: str = "") -> list[Any]:
+    """Every point as a config.
+
+    Raises:
+        ConfigError: with the problems of all points; equal ones are told once, with the first point and a count.
+    """
+    configs: list[Config] = []
+    found: dict[Problem, list[int]] = {}
+    for index, raw in enumerate(raws):
+        try:
+            configs.append(config.parse(raw))
+        except ConfigError as error:
+            for problem in error.problems:
+                found.setdefault(problem, []).append(index)
+    if found:
+        problems = [Problem(problem.key, f"{problem.message} ({_where(at)})") for problem, at in found.items()]
+        raise ConfigError(problems, where)
+    return configs
+
+
+def _where(indices: list[int]) -> str:
+    others = f" and {len(indices) - 1} more" if len(indices) > 1 else ""
+    return f"point {indices[0]}{others}"
+
+
+def point_at(points: Sequence[Point], index: int) -> Point:
+    """The point with an index.
+
+    Raises:
+        GridError: the index is out of range.
+    """
+    if not 0 <= index < len(points):
+        message = f"is {index}; allowed: 0 to {len(points) - 1} ({len(points)} points)"
+        raise GridError([Problem("index", message)])
+    return points[index]
+
+
+def required(requires: Callable[[str, Config], Iterable[Work]], wanted: Iterable[Work]) -> list[Work]:
+    """Everything that pieces of work require, directly or through what is required itself, makers' needs first.
+
+    Args:
+        requires: `Manager.requires`.
+        wanted: The pieces of work; not part of the answer.
+
+    Raises:
+        GridError: something requires itself.
+    """
+    found: dict[str, Work] = {}
+    path: list[str] = []
+
+    def visit(work: Work) -> None:
+        for need in requires(work.kind, work.config):
+            name = need.identity
+            if name in path:
+                circle = " → ".join([*path[path.index(name) :], name])
+                raise GridError([Problem(name, f"requires itself: {circle}")])
+            if name not in found:
+                path.append(name)
+                visit(need)
+                path.pop()
+                found[name] = need
+
+    for work in wanted:
+        visit(work)
+    return list(found.values())
+
+
+class Difference(NamedTuple):
+    """How a plan differs from what there was: identities that are new, unchanged, gone."""
+
+    new: frozenset[str]
+    unchanged: frozenset[str]
+    gone: frozenset[str]
+
+    @property
+    def is_none(self) -> bool:
+        """Whether both are equal."""
+        return not self.new and not self.gone
+
+    def __str__(self) -> str:
+        return f"{len(self.new)} new, {len(self.unchanged)} unchanged, {len(self.gone)} gone"
+
+
+def difference(before: Iterable[str], after: Iterable[str]) -> Difference:
+    """The difference of two sets of identities."""
+    old, new = frozenset(before), frozenset(after)
+    return Difference(new - old, new & old, old - new)
+
+
+# --- names ---------------------------------------------------------------------------------------------------
+
+
+def names_of(raws: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A name for each point made from the values that differ, with keys as short as is unambiguous."""
+    flat = [dict(_leaves(raw)) for raw in raws]
+    values: dict[str, set[str]] = {}
+    for leaves in flat:
+        for key, text in leaves.items():
+            values.setdefault(key, set()).add(text)
+    present = Counter(key for leaves in flat for key in leaves)
+    differing = [key for key, texts in values.items() if len(texts) > 1 or present[key] < len(flat)]
+    short = _short_keys(differing)
+    return [
+        ",".join(f"{short[key]}={leaves[key]}" for key in differing if key in leaves) or "only" for leaves in flat
+    ]
+
+
+def name_of(config: Config) -> str:
+    """A name for a config by itself: the values that differ from the defaults of its class."""
+    given = dict(_leaves(config.model_dump()))
+    defaults = {
+        name: info.get_default(call_default_factory=True, validated_data={})
+        for name, info in type(config).model_fields.items()
+        if not info.is_required()
+    }
+    usual = dict(_leaves(type(config).model_construct(**defaults).model_dump()))
+    differing = [key for key, text in given.items() if usual.get(key) != text]
+    short = _short_keys(differing)
+    return ",".join(f"{short[key]}={given[key]}" for key in differing) or "defaults"
+
+
+def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            text = value if isinstance(value, str) else canonical_json(value)
+            yield prefix + key, text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
+
+
+def _short_keys(keys: Sequence[str]) -> dict[str, str]:
+    """Each key by its last parts, as few as tell it from the others; `mapping.kind` reads as `mapping`."""
+    plain = {key: key.removesuffix(".kind") for key in keys}
+    short: dict[str, str] = {}
+    for key, whole in plain.items():
+        parts = whole.split(".")
+        tails = [".".join(parts[-depth:]) for depth in range(1, len(parts) + 1)]
+        others = [other for name, other in plain.items() if name != key]
+        short[key] = next(
+            tail for tail in tails if tail == whole or not any(f".{o}".endswith(f".{tail}") for o in others)
+        )
+    return short
