@@ -23,6 +23,8 @@ from framework.fields import (
     overlay_field,
     retype,
     retyped_fields,
+    section_of,
+    short_fields,
 )
 from framework.problems import problems_of
 
@@ -52,13 +54,17 @@ class Config(BaseModel):
     def _as_the_fields_type_it(cls, data: Any) -> Any:
         """Undo what text formats do to values: lists for tuples, and `1e-3`, which YAML 1.1 reads as text.
 
-        A section that is given in part keeps the rest of the field's own default.
+        The name of a branch stands for its section. A section that is given in part keeps the rest of the field's
+        own default.
         """
         if not isinstance(data, dict):
             return data
-        annotations, sections = retyped_fields(cls), default_sections(cls)
+        annotations, sections, short = retyped_fields(cls), default_sections(cls), short_fields(cls)
         changed = {}
-        for key, value in data.items():
+        for key, given in data.items():
+            value = given
+            if key in short and isinstance(given, str):
+                value = changed[key] = section_of(cls.model_fields[key], given)
             if key in sections and isinstance(value, dict):
                 changed[key] = _section(cls, key, sections[key], value)
             elif key in annotations:

@@ -78,7 +78,7 @@ def is_replicate(info: FieldInfo) -> bool:
 
 @functools.cache
 def retyped_fields(model: type[BaseModel]) -> dict[str, Any]:
-    """The fields for which `_retype` can do anything, so that the others cost nothing."""
+    """The fields for which `retype` can do anything, so that the others cost nothing."""
     return {
         name: info.annotation
         for name, info in model.model_fields.items()
@@ -96,29 +96,88 @@ def default_sections(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
     }
 
 
-def overlay(model: type[BaseModel], base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` laid on `base`, section by section; lists and plain mappings are replaced whole.
+class Entries(dict[str, Any]):
+    """Values that were given one by one, by dotted key: laid on a plain mapping, they leave its others alone."""
 
-    Where `over` selects another branch of a discriminated union, nothing of the base's branch remains.
+
+def section_of(info: FieldInfo, value: Any) -> Any:
+    """A short form, the name of a branch by itself (`vgg`), as the section it stands for; others as they are."""
+    tag = discriminator_of(info) if isinstance(value, str) else None
+    return {tag: value} if tag else value
+
+
+def written_out(info: FieldInfo, value: Any) -> Any:
+    """The value of a field with every short form in it written out."""
+    section = section_of(info, value)
+    return overlay_field(info, {}, section) if isinstance(section, Mapping) and models_of(info) else section
+
+
+@functools.cache
+def short_fields(model: type[BaseModel]) -> frozenset[str]:
+    """The fields that take a short form."""
+    return frozenset(name for name, info in model.model_fields.items() if discriminator_of(info))
+
+
+def overlay(model: type[BaseModel], base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, section by section, short forms written out; lists and plain mappings replaced whole.
+
+    Where `over` selects another branch of a discriminated union than `base` names, nothing of the base's branch
+    remains. A base that names none goes with whatever is selected.
     """
-    merged = dict(base)
-    for key, value in over.items():
-        info = model.model_fields.get(key)
-        below = base.get(key)
-        if info is not None and isinstance(value, Mapping) and isinstance(below, Mapping):
-            merged[key] = overlay_field(info, below, value)
-        else:
-            merged[key] = value
-    return merged
+    return _laid(model.model_fields, base, over)
 
 
 def overlay_field(info: FieldInfo, base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`overlay` for the value of one field."""
-    tag = discriminator_of(info)
-    if tag and over.get(tag, base.get(tag)) != base.get(tag):
+    if not models_of(info):
+        return _with_entries(base, over)
+    tag = discriminator_of(info) or ""
+    if tag in base and over.get(tag, base[tag]) != base[tag]:
+        base = {}
+    return _laid(_fields_of(info, over.get(tag, base.get(tag))), base, over)
+
+
+def _laid(fields: Mapping[str, FieldInfo], base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, given in over.items():
+        info = fields.get(key)
+        if info is None:
+            merged[key] = given
+            continue
+        value, below = section_of(info, given), section_of(info, base.get(key))
+        if isinstance(value, Mapping):
+            value = overlay_field(info, below if isinstance(below, Mapping) else {}, value)
+        merged[key] = value
+    return merged
+
+
+def _with_entries(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(over, Entries):
         return dict(over)
-    branch = branch_of(info, base.get(tag)) if tag else next(iter(models_of(info)), None)
-    return overlay(branch, base, over) if branch else dict(over)
+    merged = dict(base)
+    for key, value in over.items():
+        below = base.get(key)
+        inside = isinstance(value, Mapping)
+        merged[key] = _with_entries(below if isinstance(below, Mapping) else {}, value) if inside else value
+    return merged
+
+
+def _fields_of(info: FieldInfo, tag: Any) -> Mapping[str, FieldInfo]:
+    """The fields of the selected branch; of all of them, where none is."""
+    branch = branch_of(info, tag)
+    if branch is not None:
+        return branch.model_fields
+    return {name: field for model in reversed(models_of(info)) for name, field in model.model_fields.items()}
+
+
+def defaults_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The defaults as plain data; required fields are left out."""
+    found = {
+        name: info.get_default(call_default_factory=True, validated_data={})
+        for name, info in model.model_fields.items()
+        if not info.is_required()
+    }
+    return {name: value.model_dump() if isinstance(value, BaseModel) else value for name, value in found.items()}
 
 
 def _leaves(annotation: Any) -> Iterator[Any]:
@@ -128,17 +187,40 @@ def _leaves(annotation: Any) -> Iterator[Any]:
 
 
 def retype(value: Any, annotation: Any) -> Any:
+    """`value` as `annotation` means it where text formats cannot say so: tuples, and numbers such as `1e-3`."""
     if isinstance(value, str):
         arms = [get_origin(arm) or arm for arm in union_arms(annotation)]
         return float(value) if float in arms and str not in arms and EXPONENT.fullmatch(value) else value
     if isinstance(value, list | tuple):
-        for arm in union_arms(annotation):
-            if get_origin(arm) is tuple:
-                arguments = get_args(arm)
-                item = arguments[0] if len(arguments) == 2 and arguments[1] is Ellipsis else None
-                each = [item] * len(value) if item is not None else [*arguments, *([Any] * len(value))]
-                return tuple(retype(part, kind) for part, kind in zip(value, each, strict=False))
+        kinds = item_types(annotation, len(value))
+        return (
+            value if kinds is None else tuple(retype(part, kind) for part, kind in zip(value, kinds, strict=True))
+        )
+    if isinstance(value, Mapping):
+        kind = _entry_type(annotation)
+        return value if kind is None else {key: retype(part, kind) for key, part in value.items()}
     return value
+
+
+def item_types(annotation: Any, count: int) -> list[Any] | None:
+    """The type of each of so many items of a list; None for what takes no list."""
+    for arm in union_arms(annotation):
+        if get_origin(arm) is tuple:
+            arguments = get_args(arm)
+            repeated = len(arguments) == 2 and arguments[1] is Ellipsis
+            return [arguments[0]] * count if repeated else [*arguments, *([Any] * count)][:count]
+    return None
+
+
+def takes_only_lists(annotation: Any) -> bool:
+    """Whether nothing but lists (and null) can be meant."""
+    arms = [arm for arm in union_arms(annotation) if arm is not type(None)]
+    return bool(arms) and all(get_origin(arm) is tuple for arm in arms)
+
+
+def _entry_type(annotation: Any) -> Any:
+    """The type of the values of a plain mapping; None for what is none."""
+    return next((get_args(arm)[1] for arm in union_arms(annotation) if get_origin(arm) is dict), None)
 
 
 def union_arms(annotation: Any) -> list[Any]:
@@ -179,6 +261,22 @@ def field_at(model: type[BaseModel], path: str, data: Mapping[str, Any] | None =
     inner = below if isinstance(below, Mapping) else None
     found = (field_at(branch, rest, inner if data is not None else None) for branch in branches)
     return next((field for field in found if field is not None), None)
+
+
+def type_at(model: type[BaseModel], path: str, data: Mapping[str, Any] | None = None) -> Any:
+    """The type of the value at a dotted path, in a plain mapping too; Any where it is not known."""
+    info = field_at(model, path, data) or field_at(model, path)
+    if info is None:
+        return Any
+    parts = path.split(".")
+    for depth in range(1, len(parts)):
+        above = field_at(model, ".".join(parts[:depth]), data)
+        if above is not None and not models_of(above):
+            kind: Any = above.annotation
+            for _ in parts[depth:]:
+                kind = _entry_type(kind) or Any
+            return kind
+    return info.annotation
 
 
 def unions_on(model: type[BaseModel], path: str) -> list[str]:

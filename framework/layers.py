@@ -1,10 +1,13 @@
 """Layers: defaults < files < command line, strictly, and where each value came from.
 
-Files are TOML, YAML or JSON; a key that stands twice in a file is refused. An explicit command-line value
-wins also where it equals the default. Knows files and `key=value` texts; knows no experiment.
+Files are TOML, YAML or JSON; a key that stands twice in a file is refused. What one layer says is put together
+first, short forms (`--model vgg`) written out, so that the order within a layer means nothing; what contradicts
+itself there is refused. An explicit command-line value wins also where it equals the default. Knows files and
+`--key value` words; knows no experiment.
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +21,28 @@ from pydantic.fields import FieldInfo
 from framework.config import Config
 from framework.dialect import load
 from framework.errors import ConfigError, Problem
-from framework.fields import field_at, models_of, overlay, union_arms
+from framework.fields import (
+    Entries,
+    branch_of,
+    defaults_of,
+    discriminator_of,
+    field_at,
+    item_types,
+    models_of,
+    overlay,
+    related,
+    takes_only_lists,
+    type_at,
+    union_arms,
+    written_out,
+)
 
 DEFAULT = "default"
 COMMAND_LINE = "command line"
+DECIMAL = re.compile(r"[-+]?\d+")
+
+Words = str | tuple[str, ...]
+"""What follows an option: one word, or several."""
 
 C = TypeVar("C", bound=Config)
 
@@ -34,8 +55,10 @@ class Resolved(Generic[C]):
     origins: Mapping[str, str]
 
 
-def resolve(config: type[C], files: Sequence[Path] = (), overrides: Sequence[tuple[str, str]] = ()) -> Resolved[C]:
-    """Put the layers together; later files win over earlier ones, `overrides` (key, text) over all.
+def resolve(
+    config: type[C], files: Sequence[Path] = (), overrides: Sequence[tuple[str, Words]] = ()
+) -> Resolved[C]:
+    """Put the layers together; later files win over earlier ones, `overrides` (key, words) over all.
 
     Raises:
         ConfigError: with the problems of all layers together.
@@ -50,15 +73,12 @@ def resolve(config: type[C], files: Sequence[Path] = (), overrides: Sequence[tup
             problems += [Problem(problem.key, f"{problem.message} ({path})") for problem in error.problems]
             continue
         data = overlay(config, data, layer)
-        set_by.update(dict.fromkeys(leaves(layer, config), str(path)))
-    given: set[str] = set()
-    for key, text in overrides:
-        if key in given:
-            problems.append(Problem(key, "is given twice on the command line; keep one of them"))
-        given.add(key)
-        data = overlay(config, data, _nested(key, value_of(config, key, text)))
-        set_by[key] = COMMAND_LINE
-    return _validated(config, data, set_by, problems)
+        set_by.update(dict.fromkeys(leaves(overlay(config, {}, layer), config), str(path)))
+    given = _command_line(config, data, overrides, problems)
+    data = overlay(config, data, given)
+    set_by.update(dict.fromkeys(leaves(overlay(config, {}, given), config), COMMAND_LINE))
+    there = set(leaves(data, config))
+    return _validated(config, data, {key: origin for key, origin in set_by.items() if key in there}, problems)
 
 
 def _validated(
@@ -67,7 +87,10 @@ def _validated(
     try:
         resolved = config.parse(data)
     except ConfigError as error:
-        found = [Problem(p.key, f"{p.message} ({_origin(p.key, set_by)})") for p in error.problems]
+        found = [
+            Problem(p.key, f"{p.message} ({_origin(p.key, set_by)})" if p.key else p.message)
+            for p in error.problems
+        ]
         raise ConfigError([*problems, *found], config.__name__) from None
     if problems:
         raise ConfigError(problems, config.__name__)
@@ -76,10 +99,8 @@ def _validated(
 
 
 def _origin(key: str, set_by: Mapping[str, str]) -> str:
-    """The last layer that set the key or a section around it."""
-    parts = key.split(".")
-    around = {".".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
-    hits = [origin for name, origin in set_by.items() if name in around]
+    """The last layer that set the key, a section around it, or something inside it."""
+    hits = [origin for name, origin in set_by.items() if related(name, key)]
     if COMMAND_LINE in hits:
         return COMMAND_LINE
     return hits[-1] if hits else DEFAULT
@@ -102,7 +123,9 @@ def _branch(info: FieldInfo, value: Any) -> type[BaseModel] | None:
     models = models_of(info)
     if len(models) <= 1 or not isinstance(value, Mapping):
         return models[0] if models else None
-    return max(models, key=lambda model: len(set(model.model_fields) & set(value)))
+    tag = discriminator_of(info)
+    named = branch_of(info, value[tag]) if tag in value else None
+    return named or max(models, key=lambda model: len(set(model.model_fields) & set(value)))
 
 
 # --- files -------------------------------------------------------------------------------------------------
@@ -153,13 +176,13 @@ def _read_json(text: str) -> Any:
 # --- command line ------------------------------------------------------------------------------------------
 
 
-def split_overrides(words: Sequence[str]) -> list[tuple[str, str]]:
-    """`--source.seed 2 --ridge=0.1` as pairs of key and text; several words, `--parents A.pt B.pt`, as a list.
+def split_overrides(words: Sequence[str]) -> list[tuple[str, Words]]:
+    """`--source.seed 2 --ridge=0.1 --parents A.pt B.pt` as pairs of a key and the word, or words, that follow it.
 
     Raises:
         ConfigError: a word that is no option, or an option without a value.
     """
-    pairs: list[tuple[str, str]] = []
+    pairs: list[tuple[str, Words]] = []
     problems: list[Problem] = []
     rest = list(words)
     while rest:
@@ -173,7 +196,7 @@ def split_overrides(words: Sequence[str]) -> list[tuple[str, str]]:
             values = [rest.pop(0)]
             while rest and not rest[0].startswith("--"):
                 values.append(rest.pop(0))
-            pairs.append((key.replace("-", "_"), values[0] if len(values) == 1 else json.dumps(values)))
+            pairs.append((key.replace("-", "_"), values[0] if len(values) == 1 else tuple(values)))
         else:
             problems.append(Problem(key, f"has no value; write `--{key} VALUE`"))
     if problems:
@@ -181,15 +204,91 @@ def split_overrides(words: Sequence[str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def value_of(config: type[Config], key: str, text: str) -> Any:
-    """A command-line text as the field types it: text where it takes text, else a YAML value (`[8, 8]`)."""
+def _command_line(
+    config: type[Config],
+    below: Mapping[str, Any],
+    overrides: Sequence[tuple[str, Words]],
+    problems: list[Problem],
+) -> Mapping[str, Any]:
+    """All options as one layer. What contradicts itself is added to `problems`."""
+    keys = [key for key, _ in overrides]
+    for key in sorted({key for key in keys if keys.count(key) > 1}):
+        problems.append(Problem(key, "is given twice on the command line; keep one of them"))
+    options = dict(overrides)
+    values = {key: value_of(config, key, words) for key, words in options.items()}
+    # Which branches are selected is known only now, and with it what the others mean.
+    data = overlay(config, overlay(config, defaults_of(config), below), _together(config, values)[0])
+    values = {key: value_of(config, key, words, data) for key, words in options.items()}
+    layer, clashes = _together(config, values)
+    for clash in dict.fromkeys(clashes):
+        involved = " and ".join(f"`--{key} {_shown(options[key])}`" for key in options if related(key, clash))
+        problems.append(Problem(clash, f"cannot be all of {involved}; keep what you mean"))
+    return layer
+
+
+def _together(config: type[Config], values: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[str]]:
+    """Values by dotted key as one tree, and the keys at which they contradict one another."""
+    tree: Mapping[str, Any] = Entries()
+    clashes: list[str] = []
+    for key, value in values.items():
+        info = field_at(config, key)
+        nested: Any = written_out(info, value) if info is not None else value
+        for part in reversed(key.split(".")):
+            nested = Entries({part: nested})
+        tree = _joined(tree, nested, "", clashes)
+    return tree, clashes
+
+
+def _joined(
+    first: Mapping[str, Any], second: Mapping[str, Any], prefix: str, clashes: list[str]
+) -> Mapping[str, Any]:
+    one_by_one = isinstance(first, Entries) and isinstance(second, Entries)
+    joined = Entries(first) if one_by_one else dict(first)
+    for key, value in second.items():
+        before = first.get(key)
+        if key not in first:
+            joined[key] = value
+        elif isinstance(before, Mapping) and isinstance(value, Mapping):
+            joined[key] = _joined(before, value, f"{prefix}{key}.", clashes)
+        elif before != value:
+            clashes.append(f"{prefix}{key}")
+    return joined
+
+
+def _shown(words: Words) -> str:
+    return words if isinstance(words, str) else " ".join(words)
+
+
+def value_of(config: type[Config], key: str, words: Words, data: Mapping[str, Any] | None = None) -> Any:
+    """What follows an option as its field means it: a text, a YAML value (`[8, 8]`), or a list of them.
+
+    With `data`, the field is looked up in the branches that the data select.
+    """
     info = field_at(config, key)
-    if info is not None and _takes_text(info.annotation):
-        return None if text == "null" and type(None) in union_arms(info.annotation) else text
+    kind = type_at(config, key, data)
+    given = (words,) if isinstance(words, str) else words
+    if len(given) > 1 and given[0][:1] in ("[", "{"):  # a shell takes `[8, 8]` apart
+        given = (" ".join(given),)
+    if len(given) > 1:
+        kinds = item_types(kind, len(given)) or [Any] * len(given)
+        return [_typed(word, item) for word, item in zip(given, kinds, strict=True)]
+    (word,) = given
+    value = _typed(word, kind)
+    if takes_only_lists(kind) and not isinstance(value, list | Mapping | None):
+        return [_typed(word, item) for item in item_types(kind, 1) or [Any]]
+    named = info is not None and discriminator_of(info) is not None
+    return word if named and not isinstance(value, Mapping | None) else value
+
+
+def _typed(word: str, kind: Any) -> Any:
+    if _takes_text(kind):
+        return None if word == "null" and type(None) in union_arms(kind) else word
+    if DECIMAL.fullmatch(word):
+        return int(word)  # 010 is no octal number
     try:
-        return load(text)
+        return load(word)
     except yaml.YAMLError:
-        return text
+        return word
 
 
 def _takes_text(annotation: Any) -> bool:
@@ -197,9 +296,3 @@ def _takes_text(annotation: Any) -> bool:
         arm is str or (get_origin(arm) is Literal and all(isinstance(a, str) for a in get_args(arm)))
         for arm in union_arms(annotation)
     ) and not any(arm in (int, float, bool) for arm in union_arms(annotation))
-
-
-def _nested(key: str, value: Any) -> dict[str, Any]:
-    for part in reversed(key.split(".")):
-        value = {part: value}
-    return dict(value)

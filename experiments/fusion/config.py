@@ -116,14 +116,9 @@ class FusionConfig(Config):
         changed = {**values, "data": None}
         for key, default in (("first", _parent(0)), ("second", _parent(1))):
             changed[key] = _with_data(values.get(key, default), name)
-        if "more" in values:
+        if isinstance(values.get("more"), list | tuple):
             changed["more"] = [_with_data(parent, name) for parent in values["more"]]
         return changed
-
-    @field_validator("model", mode="before")
-    @classmethod
-    def _a_kind_by_itself(cls, value: Any) -> Any:
-        return {"kind": value} if isinstance(value, str) else value
 
     @field_validator("curve_places")
     @classmethod
@@ -175,7 +170,8 @@ class FusionConfig(Config):
 
 
 def _with_data(parent: Any, name: str) -> Any:
-    values = parent.model_dump() if isinstance(parent, TrainingConfig) else dict(parent)
-    data = values.get("data") or {}
-    data = data.model_dump() if isinstance(data, DataConfig) else dict(data)
-    return {**values, "data": {**data, "name": name}}
+    """The parent on another data set; what is no section stays, to be refused where it stands."""
+    values = parent.model_dump() if isinstance(parent, TrainingConfig) else parent
+    data = values.get("data", {}) if isinstance(values, Mapping) else None
+    data = data.model_dump() if isinstance(data, DataConfig) else data
+    return {**values, "data": {**data, "name": name}} if isinstance(data, Mapping) else values

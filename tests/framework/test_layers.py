@@ -1,10 +1,11 @@
 """Layers: precedence, origins, file formats, and what is refused."""
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from framework.config import Config
 from framework.errors import ConfigError
@@ -28,6 +29,11 @@ class Mlp(Config):
     ridge: float = 1.0
 
 
+class Inner(Config):
+    seed: int = 0
+    mapping: Annotated[Linear | Mlp, Field(discriminator="kind")] = Mlp(hidden=(3,))
+
+
 class Study(Config):
     batch_size: int = 64
     rate: float = 0.5
@@ -35,7 +41,14 @@ class Study(Config):
     flag: bool = False
     mode: Literal["fast", "slow"] = "slow"
     options: dict[str, int] = {}
+    anything: dict[str, JsonValue] = {}
+    rates: float | dict[str, float] = 0.5
+    counts: tuple[int, ...] | None = (1, 2)
+    names: tuple[str, ...] = ()
+    clip: tuple[float, str] | None = None
     mapping: Annotated[Linear | Mlp, Field(discriminator="kind")] = Linear()
+    second: Annotated[Linear | Mlp, Field(discriminator="kind")] | None = None
+    inner: Inner = Inner()
 
 
 def write(folder: Path, name: str, text: str) -> Path:
@@ -105,7 +118,7 @@ def test_problems_of_all_layers_come_together_and_name_their_layer(tmp_path: Pat
 
 def test_several_words_after_a_key_are_a_list():
     assert split_overrides(["--parents", "A.pt", "my B.pt", "--x", "1"]) == [
-        ("parents", '["A.pt", "my B.pt"]'),
+        ("parents", ("A.pt", "my B.pt")),
         ("x", "1"),
     ]
 
@@ -131,3 +144,150 @@ def test_plain_mappings_are_values_and_replaced_whole(tmp_path: Path):
     resolved = resolve(Study, [path, other])
     assert resolved.config.options == {"b": 2}
     assert resolved.origins["options"] == str(other)
+
+
+def given(*options: str, files: tuple[Path, ...] = ()) -> Study:
+    return resolve(Study, files, split_overrides(options)).config
+
+
+@pytest.mark.parametrize("key", ["mapping", "second", "inner.mapping"])
+@pytest.mark.parametrize(
+    "form", ["{key}=mlp", "{key}.kind=mlp", "{key}={{kind: mlp}}", "{key}={{ridge: 5, kind: mlp}}"]
+)
+def test_a_branch_and_its_fields_on_one_line_mean_the_same_in_every_order(key: str, form: str):
+    options = [form.format(key=key), f"{key}.hidden=[16, 4]", f"{key}.ridge=5"]
+    expected = Mlp(hidden=(16, 4), ridge=5.0)
+    for order in itertools.permutations(options):
+        config = given(*(f"--{option}" for option in order))
+        assert (config.inner if "." in key else config).__dict__[key.removeprefix("inner.")] == expected, order
+
+
+def test_short_forms_stand_in_every_layer(tmp_path: Path):
+    short = write(tmp_path, "short.yaml", "mapping: mlp\ninner: {mapping: linear}\n")
+    part = write(
+        tmp_path, "part.toml", "[mapping]\nhidden = [4]\n[second]\nridge = 7\n[inner.mapping]\nridge = 2\n"
+    )
+    for files in ((short, part), (part, short)):
+        config = given("--second", "linear", files=files)
+        assert config.mapping == Mlp(hidden=(4,))
+        assert config.second == Linear(ridge=7.0)
+        assert config.inner == Inner(mapping=Linear(ridge=2.0))
+    whole = write(tmp_path, "whole.json", '{"inner": {"mapping": "mlp"}, "second": "mlp"}')
+    assert given(files=(whole,)).inner.mapping == Mlp(hidden=(3,)), "the default of the field goes on"
+    assert given("--second.hidden", "5", files=(whole,)).second == Mlp(hidden=(5,))
+    assert Study.parse({"mapping": "mlp", "second": "linear"}).mapping == Mlp()
+
+
+def test_a_layer_that_names_another_branch_than_one_below_drops_that_ones_fields(tmp_path: Path):
+    path = write(tmp_path, "c.yaml", "mapping: {kind: mlp, hidden: [4], ridge: 9}\n")
+    resolved = resolve(Study, [path], [("mapping", "linear")])
+    assert resolved.config.mapping == Linear()
+    assert (resolved.origins["mapping.kind"], resolved.origins["mapping.ridge"]) == ("command line", "default")
+
+
+def test_the_fields_of_no_named_branch_are_refused_where_they_do_not_fit(tmp_path: Path):
+    path = write(tmp_path, "c.yaml", "mapping: {hidden: [4]}\n")
+    with pytest.raises(ConfigError, match=r"mapping\.hidden: unknown key.*c\.yaml"):
+        given("--mapping", "linear", files=(path,))
+    assert given("--mapping", "mlp", files=(path,)).mapping == Mlp(hidden=(4,))
+
+
+def test_origins_of_short_forms_and_their_fields(tmp_path: Path):
+    path = write(tmp_path, "c.yaml", "mapping: {hidden: [4]}\n")
+    origins = resolve(Study, [path], split_overrides(["--mapping", "mlp"])).origins
+    assert origins["mapping.kind"] == "command line"
+    assert origins["mapping.hidden"] == str(path)
+    assert origins["mapping.ridge"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        (["--inner=7", "--inner.seed=3"], "inner"),
+        (["--mapping=mlp", "--mapping.kind=linear"], "mapping.kind"),
+        (["--inner={mapping: mlp}", "--inner.mapping=linear"], "inner.mapping.kind"),
+        (["--second=null", "--second.ridge=3"], "second"),
+        (["--inner={seed: 1}", "--inner.seed=2"], "inner.seed"),
+        (["--options={a: 1}", "--options.a=2"], "options.a"),
+        (["--options.a=1", "--options.a.b=2"], "options.a"),
+    ],
+)
+def test_what_contradicts_itself_on_the_command_line_is_refused_in_both_orders(options: list[str], key: str):
+    for order in (options, options[::-1]):
+        with pytest.raises(ConfigError) as caught:
+            given(*order)
+        named = " and ".join(f"`{option.replace('=', ' ', 1)}`" for option in order)
+        assert f"{key}: cannot be all of {named}; keep what you mean" in str(caught.value)
+
+
+def test_what_is_said_twice_and_agrees_is_no_contradiction():
+    assert given("--mapping", "mlp", "--mapping.kind", "mlp").mapping == Mlp()
+    assert given("--inner", "{seed: 2}", "--inner.seed", "2").inner.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--mapping", "mpl"], "mapping.kind: is 'mpl'; allowed: 'linear', 'mlp'"),
+        (["--second", "7"], "second.kind: is '7'; allowed: 'linear', 'mlp'"),
+        (["--inner", "mlp"], "inner: is 'mlp' (str); allowed: a mapping of keys"),
+        (["--inner", "7"], "inner: is 7 (int); allowed: a mapping of keys"),
+        (["--second.ridge", "7"], "second.kind: is not given; allowed: 'linear', 'mlp'"),
+        (["--name", "a", "b"], "name: is ['a', 'b'] (list); allowed: a string"),
+        (["--batch_size", "1", "2"], "batch_size: is [1, 2] (list); allowed: an integer"),
+        (["--counts", "1", "two"], "counts.1: is 'two' (str); allowed: an integer"),
+        (["--counts.x", "1"], "counts: is {'x': 1} (dict)"),
+    ],
+)
+def test_what_a_field_does_not_take_is_told_as_it_was_meant(options: list[str], message: str):
+    with pytest.raises(ConfigError) as caught:
+        given(*options)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "key", "expected"),
+    [
+        (["--counts", "50", "100"], "counts", (50, 100)),
+        (["--counts", "[50, 100]"], "counts", (50, 100)),
+        (["--counts", "[50,", "100]"], "counts", (50, 100)),
+        (["--counts", "50"], "counts", (50,)),
+        (["--counts", "010", "-3"], "counts", (10, -3)),
+        (["--counts", "null"], "counts", None),
+        (["--names", "1", "true", "1e-3"], "names", ("1", "true", "1e-3")),
+        (["--names", "1e-3"], "names", ("1e-3",)),
+        (["--names", "[a, b]"], "names", ("a", "b")),
+        (["--clip", "1e-3", "5"], "clip", (0.001, "5")),
+        (["--rates", "1e-3"], "rates", 0.001),
+        (["--rates.task_0", "1e-3", "--rates.task_1", "2"], "rates", {"task_0": 0.001, "task_1": 2.0}),
+        (["--anything.a", "1", "2", "--anything.b.c", "x"], "anything", {"a": [1, 2], "b": {"c": "x"}}),
+        (["--mapping.hidden", "16", "8", "--mapping", "mlp"], "mapping", Mlp(hidden=(16, 8))),
+        (["--inner.mapping.hidden", "16"], "inner", Inner(mapping=Mlp(hidden=(16,)))),
+    ],
+)
+def test_words_are_typed_once_the_field_is_known(options: list[str], key: str, expected: object):
+    assert getattr(given(*options), key) == expected
+
+
+def test_entries_of_a_plain_mapping_are_set_one_by_one_and_leave_the_others(tmp_path: Path):
+    path = write(tmp_path, "c.toml", "[options]\na = 1\nb = 2\n")
+    assert given("--options.b", "3", "--options.c", "4", files=(path,)).options == {"a": 1, "b": 3, "c": 4}
+    assert given("--options", "{b: 3}", "--options.c", "4", files=(path,)).options == {"b": 3, "c": 4}
+    assert type(given("--options.b", "3").options) is dict
+
+
+def test_a_field_of_two_branches_has_the_type_of_the_one_that_is_selected():
+    class Narrow(Config):
+        kind: Literal["narrow"] = "narrow"
+        width: tuple[int, ...] = (1,)
+
+    class Wide(Config):
+        kind: Literal["wide"] = "wide"
+        width: str = "9"
+
+    class Model(Config):
+        shape: Annotated[Narrow | Wide, Field(discriminator="kind")] = Narrow()
+
+    assert resolve(Model, [], split_overrides(["--shape.width", "8"])).config.shape == Narrow(width=(8,))
+    words = ["--shape.width", "8", "--shape", "wide"]
+    assert resolve(Model, [], split_overrides(words)).config.shape == Wide(width="8")
