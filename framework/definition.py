@@ -342,14 +342,27 @@ def _spread(spec: Mapping[str, Any], key: str, problems: list[Problem]) -> list[
 
 
 def raw_config(point: Mapping[str, Any]) -> dict[str, Any]:
-    """The config data of a point: coupled parameters (`a+b`) are taken apart, the others stand."""
+    """The config data of a point: coupled parameters (`a+b`) are taken apart, the others stand.
+
+    Raises:
+        DefinitionError: two parameters give one key different values.
+    """
     raw: dict[str, Any] = {}
     for name, value in point.items():
-        if COUPLED in name and isinstance(value, Mapping):
-            raw.update(value)
-        else:
-            raw[name] = value
+        parts = value if COUPLED in name and isinstance(value, Mapping) else {name: value}
+        for key, item in parts.items():
+            raw[key] = _together(raw[key], item, str(key)) if key in raw else item
     return raw
+
+
+def _together(first: Any, second: Any, path: str) -> Any:
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        shared = {key: _together(first[key], second[key], f"{path}.{key}") for key in first if key in second}
+        return {**first, **second, **shared}
+    if first != second:
+        message = f"is {first!r} and {second!r} in one point, by two parameters; keep one of them"
+        raise DefinitionError([Problem(path, message)])
+    return first
 
 
 class _Flow(dict[str, Any]):

@@ -19,7 +19,7 @@ parameter whose values are mappings, because W&B itself only knows products.
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -28,6 +28,8 @@ from framework.config import Config, canonical, canonical_json
 from framework.definition import COUPLED, Definition
 from framework.errors import GridError, Problem
 from framework.fields import (
+    defaults_of,
+    discriminator_of,
     field_at,
     is_replicate,
     models_of,
@@ -35,6 +37,7 @@ from framework.fields import (
     overlay,
     related,
     unions_on,
+    written_out,
 )
 
 Row = dict[str, Any]
@@ -109,12 +112,12 @@ class Grid:
         """
         constants = tuple(choice(key, [value]) for key, value in (base or {}).items())
         self.config = config
-        self.axes = constants + axes
-        self.exclude = tuple(exclude)
+        self.axes = tuple(_written_out(config, axis) for axis in constants + axes)
+        self.exclude = tuple(item if isinstance(item, Same) else _by_branch(config, item) for item in exclude)
         problems = list(self._problems())
         if problems:
             raise GridError(problems, f"grid over {config.__name__}")
-        self._defaults = _defaults(config)
+        self._defaults = defaults_of(config)
 
     def parameters(self) -> dict[str, Any]:
         """The tree of W&B parameters."""
@@ -152,9 +155,23 @@ class Grid:
                         canonical(_plain(value))
                     except ValueError as error:
                         yield Problem(key, str(error))
+        yield from self._clashes()
         for condition in [*(axis.when for axis in self.axes), *self.exclude]:
             for key in _keys_of(condition):
                 yield from self._key_problems(key)
+
+    def _clashes(self) -> Iterator[Problem]:
+        """Values that are no section, where another key lies inside it. Null on another axis closes it."""
+        keys = [(key, axis) for axis in self.axes for key in axis.keys]
+        for axis in self.axes:
+            for (inner, other), key in itertools.product(keys, axis.keys):
+                if not inner.startswith(f"{key}."):
+                    continue
+                stops = [stop for row in axis.rows if (stop := _stop(_plain(row[key]), inner[len(key) + 1 :]))]
+                wrong = [value for (value,) in stops if value is not None or other is axis]
+                if wrong:
+                    message = f"is {wrong[0]!r} there, and `{inner}` lies inside it; give a section, or drop one"
+                    yield Problem(key, message)
 
     def _key_problems(self, key: str) -> Iterator[Problem]:
         parts = key.split(".")
@@ -225,7 +242,8 @@ class Grid:
     def _applicable(self, axes: list[Axis], combination: tuple[Mapping[str, Any], ...]) -> Row:
         """The keys of those axes whose conditions hold and whose branch is selected."""
         conditional = any(axis.when for axis in axes) or bool(self._needs(axes))
-        active = list(range(len(axes)))
+        whole = {key: value for row in combination for key, value in row.items()}
+        active = [i for i in range(len(axes)) if not any(_closed(whole, key) for key in axes[i].keys)]
         while True:
             row = {key: canonical(_plain(value)) for i in active for key, value in combination[i].items()}
             if not conditional:
@@ -257,6 +275,48 @@ class Grid:
 # --- small parts -------------------------------------------------------------------------------
 
 
+def _written_out(config: type[Config], axis: Axis) -> Axis:
+    """The axis with the names of branches, as in `choice("mapping", ["linear", "mlp"])`, written out."""
+    infos = {key: field_at(config, key) for key in {key for row in axis.rows for key in row}}
+    rows = tuple(
+        {key: value if (info := infos[key]) is None else written_out(info, value) for key, value in row.items()}
+        for row in axis.rows
+    )
+    return replace(axis, rows=rows, when=_by_branch(config, axis.when))
+
+
+def _by_branch(config: type[Config], condition: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The condition with the names of branches asked for under the key that selects them, `mapping.kind`."""
+    found = {}
+    for key, wanted in condition.items():
+        info = field_at(config, key)
+        tag = discriminator_of(info) if info is not None else None
+        named = tag is not None and all(isinstance(option, str) for option in _options(wanted))
+        found[f"{key}.{tag}" if named else key] = wanted
+    return found
+
+
+def _closed(row: Mapping[str, Any], key: str) -> bool:
+    """Whether a section around the key is null."""
+    around = (name for name in row if key.startswith(f"{name}."))
+    return any(_stop(_plain(row[name]), key[len(name) + 1 :]) for name in around)
+
+
+def _stop(value: Any, path: str) -> tuple[Any, ...]:
+    """What stands in a value where `path` needs a section on its way; nothing if there is none, or nothing."""
+    for part in path.split("."):
+        if not isinstance(value, Mapping):
+            return (value,)
+        if part not in value:
+            return ()
+        value = value[part]
+    return ()
+
+
+def _options(wanted: Any) -> list[Any]:
+    return list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
+
+
 def _keys_of(condition: Mapping[str, Any] | Same) -> tuple[str, ...]:
     return (condition.first, condition.second) if isinstance(condition, Same) else tuple(condition)
 
@@ -267,8 +327,7 @@ def _plain(value: Any) -> Any:
 
 
 def _matches(value: Any, wanted: Any) -> bool:
-    options = list(wanted) if isinstance(wanted, list | tuple | set | frozenset) else [wanted]
-    return any(canonical_json(value) == canonical_json(option) for option in options)
+    return any(canonical_json(value) == canonical_json(option) for option in _options(wanted))
 
 
 def _lookup(data: Any, key: str) -> Any:
@@ -286,19 +345,11 @@ def _nested(row: Mapping[str, Any]) -> dict[str, Any]:
         *parents, last = key.split(".")
         level = nested
         for parent in parents:
-            level[parent] = dict(level.get(parent) or {})
+            below = level.get(parent)
+            level[parent] = dict(below) if isinstance(below, Mapping) else {}
             level = level[parent]
         level[last] = row[key]
     return nested
-
-
-def _defaults(config: type[BaseModel]) -> dict[str, Any]:
-    fields = config.model_fields.items()
-    return {
-        name: _plain(info.get_default(call_default_factory=True, validated_data={}))
-        for name, info in fields
-        if not info.is_required()
-    }
 
 
 def _territory(keys: list[str]) -> list[str]:
@@ -319,7 +370,10 @@ def _emitted(keys: list[str], rows: list[Row]) -> list[tuple[str, list[Any]]]:
         return [(keys[0], [row[keys[0]] for row in rows])]
     nested = [_nested(row) for row in rows]
     if len(territory) == 1:
-        return [(territory[0], [_lookup(data, territory[0]) or {} for data in nested])]
+        (path,) = territory
+        whole = [_lookup(data, path) for data in nested]
+        null = [path in row and row[path] is None for row in rows]
+        return [(path, [None if empty else value or {} for value, empty in zip(whole, null, strict=True)])]
     return [(COUPLED.join(territory), nested)]
 
 

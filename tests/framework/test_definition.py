@@ -46,6 +46,15 @@ def test_coupled_parameters_are_taken_apart():
     assert raw_config({"s+t": {"s": 1, "t": {"u": 2}}, "x": 3}) == {"s": 1, "t": {"u": 2}, "x": 3}
 
 
+def test_parameters_that_share_a_key_go_together_unless_they_contradict_each_other():
+    coupled = {"s+t": {"s": {"a": 1}, "t": 2}, "s": {"b": 3, "a": 1}}
+    assert raw_config(coupled) == raw_config(dict(reversed(coupled.items()))) == {"s": {"a": 1, "b": 3}, "t": 2}
+    with pytest.raises(DefinitionError, match=r"s\.a: is 1 and 4 in one point, by two parameters"):
+        raw_config({"s+t": {"s": {"a": 1}}, "s": {"a": 4}})
+    with pytest.raises(DefinitionError, match=r"s: is \{'a': 1\} and 7 in one point"):
+        raw_config({"s+t": {"s": {"a": 1}}, "s": 7})
+
+
 def test_experiment_of_the_command():
     assert definition(a={"value": 1}).experiment == "stitching"
     with pytest.raises(DefinitionError, match=r'"-m", "experiments", "stitching"'):

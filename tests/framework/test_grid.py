@@ -32,10 +32,17 @@ class Model(Config):
     seed: int = replicate(0, description="seed")
 
 
+class Part(Config):
+    mapping: Annotated[Linear | Mlp, Field(discriminator="kind")] = Mlp(hidden=(3,))
+    model: Model | None = Model()
+
+
 class Study(Config):
     source: Model = Model()
     target: Model = Model(seed=1)
     mapping: Annotated[Linear | Mlp, Field(discriminator="kind")] = Linear()
+    maybe: Annotated[Linear | Mlp, Field(discriminator="kind")] | None = None
+    part: Part = Part()
     optimizer: str = "adam"
     momentum: float = 0.0
     batch_size: int = 1
@@ -209,3 +216,66 @@ def test_points_are_the_grid_value_for_value(made: list[Axis]):
     for point in found:
         for value, field in ((point.batch_size, int), (point.rate, float), (point.flag, bool)):
             assert type(value) is field
+
+
+def test_branches_by_name_meet_their_fields_wherever_they_stand():
+    axes = [choice("mapping", ["linear", "mlp"]), choice("mapping.hidden", [(8,), (16,)])]
+    for order in (axes, axes[::-1]):
+        found = {point.mapping for point in points(Grid(Study, *order))}
+        assert found == {Linear(), Mlp(hidden=(8,)), Mlp(hidden=(16,))}
+    (only,) = points(Grid(Study, base={"mapping.hidden": (5,), "mapping": "mlp"}))
+    assert only.mapping == Mlp(hidden=(5,))
+    found = points(Grid(Study, choice("maybe.ridge", [1.0, 2.0]), base={"maybe": "linear"}))
+    assert [point.maybe for point in found] == [Linear(ridge=1.0), Linear(ridge=2.0)]
+
+
+def test_branches_by_name_inside_a_section_and_on_the_default_of_one():
+    found = points(
+        Grid(
+            Study, choice("part", [{"mapping": "mlp"}, {"mapping": "linear"}]), choice("part.mapping.ridge", [7.0])
+        )
+    )
+    assert [point.part.mapping for point in found] == [Mlp(hidden=(3,), ridge=7.0), Linear(ridge=7.0)]
+
+
+def test_branches_by_name_in_conditions():
+    grid = Grid(
+        Study,
+        choice("mapping", ["linear", "mlp"]),
+        choice("batch_size", [1, 2], when={"mapping": "mlp"}),
+        choice("optimizer", ["adam", "sgd"]),
+        exclude=[{"mapping": ["linear"], "optimizer": "sgd"}],
+    )
+    found = [(point.mapping.kind, point.batch_size, point.optimizer) for point in points(grid)]
+    assert sorted(found) == [("linear", 1, "adam"), *(("mlp", n, o) for n in (1, 2) for o in ("adam", "sgd"))]
+
+
+def test_a_section_that_is_null_has_no_fields():
+    grid = Grid(Study, choice("maybe", [None, "linear"]), choice("maybe.ridge", [1.0, 2.0]))
+    assert [point.maybe for point in points(grid)] == [None, Linear(ridge=1.0), Linear(ridge=2.0)]
+    nested = Grid(Study, choice("part", [{"model": None}, {}]), choice("part.model.width", [5, 6]))
+    assert [point.part.model and point.part.model.width for point in points(nested)] == [None, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        (
+            [choice("source", [7]), choice("source.seed", [1])],
+            "source: is 7 there, and `source.seed` lies inside it",
+        ),
+        ([choice("source.seed", [1]), choice("source", [{}, "x"])], "source: is 'x' there"),
+        (
+            [choice("part", [{"model": 3}]), choice("part.model.seed", [1])],
+            "part: is 3 there, and `part.model.seed`",
+        ),
+        (
+            [zipped({"maybe": [None], "maybe.ridge": [1.0]})],
+            "maybe: is None there, and `maybe.ridge` lies inside it",
+        ),
+    ],
+)
+def test_a_value_that_is_no_section_with_keys_inside_it_is_refused(axes: list[Axis], message: str):
+    with pytest.raises(GridError) as caught:
+        Grid(Study, *axes)
+    assert message in str(caught.value)
