@@ -12,6 +12,7 @@
     │   └── TrackerRefused          a wrong key, or no right to do what was asked
     ├── ArtifactError               an artifact that is missing, broken or cannot be made
     ├── TrainingDiverged            a loss that became NaN or infinite
+    ├── SweepClosed                 a sweep that hands out nothing while points are open
     └── RunsFailed                  some runs of a sweep failed; the others are finished
 
     Interrupted                     no error but a signal, so that nothing that handles errors takes it for one
@@ -115,6 +116,10 @@ class ArtifactError(SashikoError):
 
 class TrainingDiverged(SashikoError):
     """A loss that became NaN or infinite; the message names the step."""
+
+
+class SweepClosed(SashikoError):
+    """A paused, stopped or cancelled sweep: it hands out nothing, and points are open."""
 
 
 class RunsFailed(SashikoError):

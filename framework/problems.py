@@ -1,5 +1,6 @@
 """pydantic's validation errors in the user's words: the key, the value, what is allowed."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -21,11 +22,41 @@ _ALLOWED = {
 }
 
 
+class Conflicts(ValueError):
+    """What contradicts itself in one section, as `refuse` found it; keys are relative to the section."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """For validators of whole sections: refuse the section if there are any problems, with all of them.
+
+    Raises:
+        Conflicts: there are some; pydantic takes it as a validator's ValueError.
+    """
+    found = tuple(problems)
+    if found:
+        raise Conflicts(found)
+
+
+def within(section: str, problems: Iterable[Problem]) -> Iterator[Problem]:
+    """Problems of a section as those of what holds it."""
+    for problem in problems:
+        yield Problem(".".join(part for part in (section, problem.key) if part), problem.message)
+
+
 def problems_of(model: type[BaseModel], error: ValidationError) -> list[Problem]:
     """Every error of a pydantic validation, in the user's words."""
     found: dict[tuple[str, str], list[str]] = {}
     for details in error.errors(include_url=False):
         key, message, allowed = _problem(model, details)
+        conflicts = (details.get("ctx") or {}).get("error")
+        if isinstance(conflicts, Conflicts):
+            for problem in within(key, conflicts.problems):
+                found.setdefault((problem.key, problem.message), []).append("")
+            continue
         found.setdefault((key, message), []).append(allowed)
     return [
         Problem(key, f"{message}; allowed: {' or '.join(dict.fromkeys(allowed))}" if allowed[0] else message)

@@ -74,6 +74,8 @@ def plan(
         ]
         lines = ["[", ",\n".join(lines), "]"]
     else:
+        from launch.words import counted
+
         width = len(str(len(points)))
         lines = [f"{point.index:>{width}}  {point.config_id}  {point.name}" for point in points]
         batch = points[0].batch if points else "-"
@@ -147,26 +149,20 @@ def sweep(
     from experiments import manager_of
     from framework.definition import read_file
     from framework.plan import plan as plan_of
-    from framework.tracking import sweeps
-    from launch import drawn
+    from launch import drawn, sweeping
     from launch import tracker as choice
+    from launch.words import counted
 
     definition = read_file(file)
     experiment = manager_of(definition.experiment).config
-    if definition.is_grid:
-        extent = counted(len(plan_of(experiment, definition)), "run")
-    else:
+    points = plan_of(experiment, definition) if definition.is_grid else []
+    if not definition.is_grid:
         drawn.check(definition, experiment)
-        extent = drawn.extent(definition)
+    extent = counted(len(points), "run") if definition.is_grid else drawn.extent(definition)
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    entity, project = sweeps.home_of(tracker, definition, project)
-    path = None if new else sweeps.find_equal(tracker, definition, entity, project)
-    verb = "going on with"
-    if path is None:
-        path, verb = sweeps.create(tracker, definition, entity, project), "made"
-    page = f"{tracker.url}/{entity}/{path.project}/sweeps/{path.id}"
-    typer.echo(f"{verb} sweep {path} ({extent}): {page}")
+    path, told = sweeping.choose(tracker, definition, points, project, new=new)
+    typer.echo(f"{told} ({extent}): {tracker.url}/{path.entity}/{path.project}/sweeps/{path.id}")
     _work(tracker, path, workers)
 
 
@@ -178,42 +174,22 @@ def agents(
     embedded: EmbeddedOption = False,
 ) -> None:
     """Work a sweep that exists already, for example one that `wandb sweep` made."""
-    from framework.tracking import sweeps
+    from launch import sweeping
     from launch import tracker as choice
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    path = sweeps.locate(tracker, sweep)
+    path = sweeping.locate(tracker, sweep)
+    sweeping.must_hand_out(tracker, path)
     _work(tracker, path, workers)
 
 
-def counted(count: int, noun: str) -> str:
-    """`1 run`, `2 runs`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def _work(tracker: "Tracker", path: "SweepPath", workers: int) -> None:
-    from rich.console import Console
+    from launch import sweeping
 
-    from launch import local
-    from launch.status import counts
-
-    total, ended, failed = counts(tracker, path)
-    if ended == total:
-        typer.echo(f"nothing to run: {total} of {total} runs have ended, {failed} of them failed")
-        if failed:
-            raise RunsFailed(f"{failed} of {total} runs failed; see: sashiko status {path}")
-        return
-    tally = local.work(str(path), workers, total=total, done=ended, console=Console(stderr=True))
-    stopped = f"{tally.stopped} stopped early, " if tally.stopped else ""
-    typer.echo(
-        f"{counted(tally.finished, 'run')} finished, {stopped}{len(tally.failed)} failed, "
-        f"{counted(tally.made, 'required artifact')} made"
-    )
-    if tally.failed:
-        raise RunsFailed(f"{counted(len(tally.failed), 'run')} failed; see: sashiko status {path}")
-    if tally.exit_code:
-        raise typer.Exit(tally.exit_code)
+    code = sweeping.work(tracker, path, workers)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -223,13 +199,13 @@ def status(
     embedded: EmbeddedOption = False,
 ) -> None:
     """How far a sweep is, and why runs failed. The exit code is 1 if any run failed."""
-    from framework.tracking import sweeps
+    from launch import sweeping
     from launch import tracker as choice
     from launch.status import print_status
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    failed = print_status(tracker, sweeps.locate(tracker, sweep))
+    failed = print_status(tracker, sweeping.locate(tracker, sweep))
     if failed:
         raise typer.Exit(RunsFailed.exit_code)
 
@@ -250,13 +226,13 @@ def compare(
     embedded: EmbeddedOption = False,
 ) -> None:
     """Compare the runs of a sweep: the experiment's own tables and figures."""
-    from framework.tracking import sweeps
+    from launch import sweeping
     from launch import tracker as choice
     from launch.compare import compare_sweep
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    compare_sweep(tracker, sweeps.locate(tracker, sweep), csv, latex, figures)
+    compare_sweep(tracker, sweeping.locate(tracker, sweep), csv, latex, figures)
 
 
 @app.command()
@@ -275,13 +251,13 @@ def pull(
     embedded: EmbeddedOption = False,
 ) -> None:
     """Bring a sweep to this machine: its runs and tables as parquet and CSV, its artifacts as folders."""
-    from framework.tracking import sweeps
+    from launch import sweeping
     from launch import tracker as choice
     from launch.pull import pull_sweep
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    pull_sweep(tracker, sweeps.locate(tracker, sweep), to, table or [], artifact or [], format or [])
+    pull_sweep(tracker, sweeping.locate(tracker, sweep), to, table or [], artifact or [], format or [])
 
 
 @app.command()

@@ -27,8 +27,14 @@ class Tally:
     finished: int = 0
     stopped: int = 0
     made: int = 0
+    given_back: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
     exit_code: int = 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a signal ended the workers."""
+        return self.exit_code > 128
 
 
 def work(
@@ -63,7 +69,7 @@ def _passed_on(pid: int) -> Iterator[list[int]]:
 
     def stop(number: int, frame: object) -> None:
         if not stopped:
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, number)
         stopped.append(number)
 
     before = {number: signal.signal(number, stop) for number in STOPPING}
@@ -140,6 +146,8 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
         tally.made += 1
     elif event["event"] == "error":
         console.print(f"[red]error[/] {escape(str(event['message']))}", highlight=False, soft_wrap=True)
+    elif event["event"] == "idle":
+        console.print(f"[yellow]waiting[/] {escape(str(event['reason']))}", highlight=False, soft_wrap=True)
     elif event["event"] == "away":
         console.print(f"[yellow]waiting[/] {escape(str(event['error']))}", highlight=False, soft_wrap=True)
     elif event["event"] == "back":

@@ -4,65 +4,60 @@ from collections import Counter
 
 import typer
 
-from framework.definition import Definition
+from experiments import manager_of
 from framework.tracking import sweeps
-from framework.tracking.sweeps import RunState, SweepPath
+from framework.tracking.ledger import Entry, Ledger, Standing, read_ledger
+from framework.tracking.states import BEST_FIRST
+from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
-
-FAILED = ("failed", "crashed", "killed")
-ENDED = ("finished", *FAILED)
-LOST = ("crashed", "preempted")
-# A point that was handed out again is as far as its best run.
-BEST_FIRST = ("finished", "running", "pending", "preempting", "preempted", *FAILED)
-
-
-def counts(tracker: Tracker, path: SweepPath) -> tuple[int | None, int, int]:
-    """Points in all (None without an end), points that have ended, and how many of those failed."""
-    definition = sweeps.definition_of(tracker, path)
-    states = Counter(_state(runs) for runs in _by_point(tracker, path, definition))
-    ended, failed = (sum(states[state] for state in which) for which in (ENDED, _failures(definition)))
-    return definition.size(), ended, failed
 
 
 def print_status(tracker: Tracker, path: SweepPath) -> int:
     """Print the counts by state and every failure with its reason; returns how many points failed."""
-    definition = sweeps.definition_of(tracker, path)
-    by_point = _by_point(tracker, path, definition)
-    states = Counter(_state(runs) for runs in by_point)
-    shown = [f"{states[state]} {state}" for state in BEST_FIRST if states[state]]
-    total = definition.size()
-    if total is None:
-        extent = f"{sum(states.values())} points so far, no end"
-    else:
-        waiting = total - sum(states.values())
-        extent = f"{total} points"
-        shown += [f"{waiting} {'waiting' if definition.is_grid else 'to draw'}"] if waiting else []
-    typer.echo(f"{path}: {extent}: " + ", ".join(shown))
-    failed = [runs[-1] for runs in by_point if _state(runs) in _failures(definition)]
-    for run in failed:
-        reason = run.error or "no reason recorded: it stopped without ending its run"
-        typer.echo(f"  {run.state} {run.name}: {reason}")
-        typer.echo(f"    {tracker.url}/{path.entity}/{path.project}/runs/{run.id}")
-    return len(failed)
+    sweep = sweeps.find(tracker, path)
+    definition = sweep.definition
+    ledger = read_ledger(tracker, path, definition, manager_of(definition.experiment).config)
+    typer.echo(f"{path}: {_extent(ledger)}: {', '.join(_counts(ledger))}")
+    if sweep.state not in sweeps.HANDS_OUT and (ledger.open or not definition.is_grid):
+        typer.echo(f"  the sweep is {sweep.state.lower()}; go on with it: wandb sweep --resume {path}")
+    if ledger.strangers:
+        typer.echo(
+            f"  {len(ledger.strangers)} runs have configs that are in no point today: the config has changed"
+        )
+    for entry in ledger.failed:
+        _print_failure(tracker, path, entry)
+    return len(ledger.failed)
 
 
-def _by_point(tracker: Tracker, path: SweepPath, definition: Definition) -> list[list[RunState]]:
-    """The runs of each point, told by config id; a run that never got so far stands for itself.
-
-    Drawn points can be equal. So there only lost runs go with a later one of the same config.
-    """
-    found: dict[str, list[RunState]] = {}
-    for run in sweeps.run_states(tracker, path):
-        key = run.config_id or run.id
-        lost_before = all(other.state in LOST for other in found.get(key, []))
-        found.setdefault(key if definition.is_grid or lost_before else run.id, []).append(run)
-    return list(found.values())
+def _extent(ledger: Ledger) -> str:
+    if ledger.definition.is_grid:
+        return f"{ledger.total} points"
+    return f"{len(ledger.entries)} points so far, no end" if ledger.total is None else f"{ledger.total} points"
 
 
-def _failures(definition: Definition) -> tuple[str, ...]:
-    """The states of runs that failed. Where runs are stopped early, one that was killed did its part."""
-    return tuple(state for state in FAILED if state != "killed" or "early_terminate" not in definition.data)
+def _counts(ledger: Ledger) -> list[str]:
+    """Every point once, by the state of the run that speaks for it; then those that wait."""
+    states = Counter(_state(entry) for entry in ledger.entries if entry.attempts)
+    known = [state for state in BEST_FIRST if states[state]]
+    shown = [f"{states[state]} {state}" for state in [*known, *sorted(states.keys() - set(known))]]
+    waiting = 0 if ledger.total is None else ledger.total - sum(states.values())
+    if waiting:
+        shown.append(f"{waiting} {'waiting' if ledger.definition.is_grid else 'to draw'}")
+    return shown
 
 
-def _state(runs: list[RunState]) -> str:
-    return min((run.state for run in runs), key=lambda s: BEST_FIRST.index(s) if s in BEST_FIRST else 99)
+def _state(entry: Entry) -> str:
+    """The state of the run that speaks for a point. One that goes on after an interruption is no failure."""
+    if entry.standing is Standing.OPEN and entry.last is not None:
+        return f"{entry.last.cause} and open"
+    states = [attempt.state for attempt in entry.attempts]
+    return min(states, key=lambda state: BEST_FIRST.index(state) if state in BEST_FIRST else len(BEST_FIRST))
+
+
+def _print_failure(tracker: Tracker, path: SweepPath, entry: Entry) -> None:
+    run = entry.last
+    if run is None:
+        return
+    times = f" ({len(entry.attempts)} runs)" if len(entry.attempts) > 1 else ""
+    typer.echo(f"  {run.state} {entry.name}: {run.reason}{times}")
+    typer.echo(f"    {tracker.url}/{path.entity}/{path.project}/runs/{run.run_id}")

@@ -1,11 +1,11 @@
-"""Workers: claim the points of a sweep and run each in a child forked from a warm parent.
+"""Workers: claim pieces of work and run each in a child forked from a warm parent.
 
     python -m launch.worker ENTITY/PROJECT/SWEEP --workers 2
 
 The first process imports what the experiment needs, once, and forks the workers; it touches no GPU. Each worker
 has a wandb service of its own, so that a child that dies takes nothing of its neighbours with it. First the
-workers make what the points require, then they claim points until the tracker sends them home. Events go to
-standard output, one JSON object a line.
+workers make what the points require, then they claim points until the tracker sends them home. A signal makes a
+worker give back what it holds, as interrupted. Events go to standard output, one JSON object a line.
 """
 
 import argparse
@@ -16,7 +16,6 @@ import os
 import signal
 import socket
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Mapping
@@ -26,29 +25,33 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from experiments import manager_of
+from framework.config import Config, canonical_json
 from framework.definition import Definition, raw_config
 from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerError
 from framework.manager import Manager
-from framework.plan import RUN, Point, name_of, plan
-from framework.tracking import sweeps
+from framework.plan import Point, Work, name_of, plan, required
+from framework.tracking import making, sweeps
+from framework.tracking.states import INTERRUPTED_CODE
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker, configured
-from launch import service
+from launch import scratch, service
 from launch.child import STOPPING, Child, Outcome, die_with, signals_held
+from launch.console import Console
 
 HEARTBEAT_S = 5.0
-IDLE_S = (0.1, 2.0)
+CONSOLE_S = 2.0
+IDLE_S = (0.1, 15.0)
+SAY_WHY_S = 10.0
 STOP_GRACE_S = 10.0
-SERVER_AWAY_S = 3600.0
 FAILED_RUNS = 1
-LOG_MOST = 1_000_000
 
 
 @dataclass(frozen=True)
 class Job:
     """What the workers of one sweep share: all of it was read before the first fork.
 
-    `points` are those of a grid. The tracker draws the points of other methods; each is checked when it comes.
+    `points` are those of a grid, by their values. The tracker draws the points of other methods; each is checked
+    when it comes. `required` is what the points require, in the order in which it can be made.
     """
 
     path: SweepPath
@@ -56,15 +59,25 @@ class Job:
     definition: Definition
     manager: Manager[Any]
     points: Mapping[str, Point]
+    required: tuple[Work, ...] = ()
 
     @property
     def project_path(self) -> str:
         """entity/project."""
         return f"{self.path.entity}/{self.path.project}"
 
+    @property
+    def maker(self) -> making.Maker:
+        """Who makes what is required."""
+        return making.Maker(self.manager, self.definition.experiment, self.project_path)
+
 
 class Stop(Exception):
     """A signal asked the worker to end."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(number)
 
 
 def emit(kind: str, **facts: Any) -> None:
@@ -74,65 +87,91 @@ def emit(kind: str, **facts: Any) -> None:
 
 
 class Worker:
-    """One worker process: a claimant of points, with at most one child at a time."""
+    """One worker process: a claimant of work, with at most one child at a time."""
 
     def __init__(self, job: Job, index: int, folder: Path) -> None:
-        """Logs of children go to `folder`."""
+        """Logs and temporary files of children go to `folder`."""
         self._job = job
         self._index = index
         self._folder = folder
         self._failed = 0
         self._away_since: float | None = None
+        self._agent: sweeps.Agent | None = None
+        self._held: str | None = None
+        # A short patience, so that a server that is away is told of and the child is still watched.
+        self._impatient = replace(job.tracker, patience_s=HEARTBEAT_S / 2)
 
     def work(self) -> int:
         """Make what is required, then work points until the tracker sends `exit`; returns how many failed."""
         service.warm_up()
-        self._make_required()
-        gc.collect()
-        gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
-        # A short patience, so that a server that is away is told of and the child is still watched.
-        impatient = replace(self._job.tracker, patience_s=HEARTBEAT_S / 2)
-        agent = sweeps.Agent(self._job.tracker, impatient, self._job.path, socket.gethostname())
-        idle = IDLE_S[0]
-        while True:
-            commands = self._beat(agent, None)
-            runs = [command for command in commands if command["type"] in ("run", "resume")]
-            if any(command["type"] == "exit" for command in commands):
-                return self._failed
-            for command in runs:
-                self._work_point(agent, command)
-            idle = IDLE_S[0] if runs else min(2 * idle, IDLE_S[1])
-            if not runs:
-                time.sleep(idle)
+        try:
+            self._make_required()
+            gc.collect()
+            gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
+            self._work_points()
+        except Stop:
+            self._give_back()
+            raise
+        return self._failed
 
     # --- the artifacts that points require -----------------------------------------------------------------
 
     def _make_required(self) -> None:
-        required = {}
-        for point in self._job.points.values():
-            for requirement in self._job.manager.requires(RUN, point.config):
-                name = f"{requirement.kind}-{requirement.config.config_id}"
-                required[name] = requirement
-        from framework.tracking import lease
-
-        names = list(required)
-        for name in names[self._index :] + names[: self._index]:
-            if lease.exists(self._job.tracker, self._job.project_path, name):
+        wanted = self._job.required
+        for work in wanted[self._index :] + wanted[: self._index]:
+            if making.exists(self._job.tracker, self._job.project_path, work.identity):
                 continue
-            log = self._folder / f"{name}.log"
-            requirement = required[name]
-            emit("making", name=name)
-            child = Child(lambda r=requirement: _make(self._job, r.kind, r.config), log)  # type: ignore[misc]
-            outcome = self._attend(child, None, name)
-            if outcome.value or outcome.error:
-                emit("made", name=name, error=outcome.error, log=_tail(log))
+            try:
+                run_id = making.claim(self._job.tracker, self._job.maker, work)
+            except SashikoError as error:
+                emit("made", name=work.identity, error=str(error), log="")
+                continue
+            if run_id is not None:
+                self._make(work, run_id)
 
-    # --- one point -----------------------------------------------------------------------------------------
+    def _make(self, work: Work, run_id: str) -> None:
+        self._held = run_id
+        emit("making", name=work.identity)
+        log = self._folder / f"{run_id}.log"
+        outcome = self._run_child(lambda: making.make(self._job.maker, work, run_id), run_id, log, 0)
+        self._held = None
+        emit("made", name=work.identity, error=outcome.error, log=_tail(log))
+        log.unlink(missing_ok=True)
 
-    def _work_point(self, agent: sweeps.Agent, command: Mapping[str, Any]) -> None:
+    # --- points --------------------------------------------------------------------------------------------
+
+    def _work_points(self) -> None:
+        self._agent = sweeps.Agent(self._job.tracker, self._impatient, self._job.path, socket.gethostname())
+        idle, idle_since, told = IDLE_S[0], time.monotonic(), False
+        while True:
+            commands = self._beat(None)
+            runs = [command for command in commands if command["type"] in ("run", "resume")]
+            if any(command["type"] == "exit" for command in commands):
+                return
+            for command in runs:
+                self._work_point(command)
+            if runs:
+                idle, idle_since, told = IDLE_S[0], time.monotonic(), False
+                continue
+            if not told and time.monotonic() - idle_since > SAY_WHY_S:
+                told = True
+                self._say_why_idle()
+            time.sleep(idle)
+            idle = min(1.5 * idle, IDLE_S[1])
+
+    def _say_why_idle(self) -> None:
+        with contextlib.suppress(TrackerAway):
+            sweep = sweeps.find(self._impatient, self._job.path)
+            if sweep.state not in sweeps.HANDS_OUT:
+                emit(
+                    "idle", reason=f"the sweep is {sweep.state.lower()}; wandb sweep --resume {sweep.path} goes on"
+                )
+
+    def _work_point(self, command: Mapping[str, Any]) -> None:
         run_id, swept = str(command["run_id"]), sweeps.point_of(command)
-        job, log = self._job, self._folder / f"{run_id}.log"
-        point = job.points.get(_key(swept))
+        self._held = run_id
+        job, log, resume = self._job, self._folder / f"{run_id}.log", command["type"] == "resume"
+        point = job.points.get(canonical_json(swept))
         try:
             config = point.config if point else job.manager.config.parse(raw_config(swept), str(job.path))
         except ConfigError as error:
@@ -140,58 +179,79 @@ class Worker:
             return
         name = point.name if point else name_of(config)
         emit("started", run=run_id, name=name)
-        child = Child(lambda: _run_point(job, config, point, swept, run_id), log)
-        outcome = self._attend(child, agent, run_id)
-        text = log.read_text(errors="replace")
-        if not outcome.closed:
-            text += f"\n{outcome.error}\n"
-            service.restart(outcome.exit_code)
-        if text.strip():
-            self._ship(run_id, text, outcome)
-        stopped = bool(outcome.error) and self._was_told_to_stop(agent, run_id)
+        first = sweeps.console_lines(job.tracker, job.path, run_id) if resume else 0
+        outcome = self._run_child(
+            lambda: _run_point(job, config, point, swept, run_id, resume=resume), run_id, log, first
+        )
+        stopped = bool(outcome.error) and self._was_told_to_stop(run_id)
+        self._held = None
         self._failed += bool(outcome.error) and not stopped
         emit("ended", run=run_id, name=name, error=outcome.error, log=_tail(log), stopped=stopped)
         log.unlink(missing_ok=True)
 
-    def _was_told_to_stop(self, agent: sweeps.Agent, run_id: str) -> bool:
+    def _was_told_to_stop(self, run_id: str) -> bool:
         """Whether the tracker wanted a run to end: its client may have heard of that before this worker did."""
-        return any(command["type"] == "stop" for command in self._beat(agent, run_id))
+        return any(command["type"] == "stop" for command in self._beat(run_id))
 
     def _refuse(self, run_id: str, error: str) -> None:
         """Fail the run of a point that the tracker drew and that is no valid config; the sweep goes on."""
-        self._ship(run_id, error, Outcome(closed=False, error=error))
+        log = self._folder / f"{run_id}.log"
+        log.write_text(error)
+        self._close(Console(log, f"{self._job.project_path}/{run_id}"), run_id, Outcome(closed=False, error=error))
+        self._held = None
         self._failed += 1
         emit("ended", run=run_id, name=run_id, error=error, log="")
 
-    def _attend(self, child: Child, agent: sweeps.Agent | None, run_id: str) -> Outcome:
-        """Wait for a child, with heartbeats that keep its point, and obey `stop`."""
-        kill_at = float("inf")
+    # --- a child -------------------------------------------------------------------------------------------
+
+    def _run_child(self, work: Any, run_id: str, log: Path, first: int) -> Outcome:
+        """Fork, attend to the child until it has ended, and see its run closed; `first`: its next console line."""
+        console = Console(log, f"{self._job.project_path}/{run_id}", first)
+        child = Child(work, log, self._folder / f"{run_id}.tmp")
         try:
-            while True:
-                outcome = child.wait(HEARTBEAT_S)
-                if outcome is not None:
-                    return outcome
-                commands = self._beat(agent, run_id) if agent else []
-                if any(command["type"] in ("stop", "exit") for command in commands):
+            outcome = self._attend(child, console, run_id)
+        except Stop:
+            child.kill(signal.SIGINT)
+            ended = child.wait(STOP_GRACE_S)
+            if ended is None:
+                child.kill(signal.SIGKILL)
+                child.wait(STOP_GRACE_S)
+            elif ended.closed:
+                self._held = None  # its own client has given it back
+            with contextlib.suppress(TrackerError):
+                console.finish(self._impatient)
+            raise
+        self._close(console, run_id, outcome)
+        return outcome
+
+    def _attend(self, child: Child, console: Console, run_id: str) -> Outcome:
+        """Wait for a child, with heartbeats that keep its point, and obey `stop`."""
+        kill_at, beat_at = float("inf"), time.monotonic() + HEARTBEAT_S
+        while True:
+            outcome = child.wait(CONSOLE_S)
+            if outcome is not None:
+                return outcome
+            with contextlib.suppress(TrackerAway):
+                console.send(self._impatient)
+            if self._agent is not None and time.monotonic() > beat_at:
+                beat_at = time.monotonic() + HEARTBEAT_S
+                if any(command["type"] in ("stop", "exit") for command in self._beat(run_id)):
                     child.kill(signal.SIGTERM)
                     kill_at = min(kill_at, time.monotonic() + STOP_GRACE_S)
-                if time.monotonic() > kill_at:
-                    child.kill(signal.SIGKILL)
-        except Stop:
-            child.kill(signal.SIGTERM)
-            if child.wait(STOP_GRACE_S) is None:
+            if time.monotonic() > kill_at:
                 child.kill(signal.SIGKILL)
-            raise
 
-    def _beat(self, agent: sweeps.Agent, run_id: str | None) -> list[dict[str, Any]]:
+    def _beat(self, run_id: str | None) -> list[dict[str, Any]]:
         """A heartbeat. While the server is away the child works on: its rows wait in its own client."""
+        if self._agent is None:
+            return []
         try:
-            commands = agent.heartbeat(run_id)
+            commands = self._agent.heartbeat(run_id)
         except TrackerAway as error:
             if self._away_since is None:
                 self._away_since = time.monotonic()
                 emit("away", error=str(error))
-            if time.monotonic() - self._away_since > SERVER_AWAY_S:
+            if time.monotonic() - self._away_since > making.PATIENCE_S:
                 raise
             return []
         if self._away_since is not None:
@@ -199,27 +259,40 @@ class Worker:
             self._away_since = None
         return commands
 
-    def _ship(self, run_id: str, text: str, outcome: Outcome) -> None:
-        """Put the child's output, and how it died, into the run's log."""
-        if len(text) > LOG_MOST:
-            text = f"({len(text) - LOG_MOST:,} characters of the beginning are left out)\n{text[-LOG_MOST:]}"
-        payload = {
-            "files": {"output.log": {"offset": 0, "content": [line + "\n" for line in text.splitlines()]}},
-            "complete": True,
-            "exitcode": outcome.exit_code,
-        }
+    def _close(self, console: Console, run_id: str, outcome: Outcome) -> None:
+        """Send what the child printed; end the run of one that could not, with the reason of its death."""
+        job = self._job
+        if not outcome.closed:
+            service.restart(outcome.exit_code)  # first: what the old one still sends is older than the reason
         try:
-            self._job.tracker.file_stream(f"{self._job.project_path}/{run_id}", payload)
+            console.finish(job.tracker, "" if outcome.closed else outcome.error)
             if not outcome.closed:
-                sweeps.note_error(self._job.tracker, self._job.path, run_id, outcome.error)
+                end = {"complete": True, "exitcode": outcome.exit_code}
+                job.tracker.file_stream(f"{job.project_path}/{run_id}", end)
+                sweeps.note_error(job.tracker, job.path, run_id, outcome.error)
         except TrackerError as error:
-            emit("error", message=f"the log of run {run_id} could not be sent: {error}")
+            emit("error", message=f"the end of run {run_id} could not be told: {error}")
+
+    def _give_back(self) -> None:
+        """Hand back what this worker still holds, as interrupted: somebody goes on with it at once."""
+        tracker = self._impatient
+        try:
+            # The reply that told of a point may have been on its way: such a one is told again.
+            told = self._agent.heartbeat(None) if self._agent is not None and self._held is None else []
+            held = [self._held] if self._held is not None else [c["run_id"] for c in told if "run_id" in c]
+            for run_id in held:
+                end = {"preempting": True, "complete": True, "exitcode": INTERRUPTED_CODE}
+                tracker.file_stream(f"{self._job.project_path}/{run_id}", end)
+        except TrackerError as error:
+            emit("error", message=f"a run could not be given back, its lease will run out: {error}")
 
 
 # --- in the child --------------------------------------------------------------------------------------------
 
 
-def _run_point(job: Job, config: Any, point: Point | None, swept: Mapping[str, Any], run_id: str) -> None:
+def _run_point(
+    job: Job, config: Config, point: Point | None, swept: Mapping[str, Any], run_id: str, *, resume: bool
+) -> None:
     from framework.tracking.run import Identity, Run
 
     experiment = job.definition.experiment
@@ -234,24 +307,11 @@ def _run_point(job: Job, config: Any, point: Point | None, swept: Mapping[str, A
         sweep_id=job.path.id,
         swept=swept,
     )
-    with Run(config, identity, job.manager, light=True) as run:
+    with Run(config, identity, job.manager, light=True, resume=resume) as run:
         job.manager.run(config, run)
 
 
-def _make(job: Job, kind: str, config: Any) -> bool:
-    from framework.tracking import lease
-
-    maker = lease.Maker(job.manager, job.definition.experiment, job.project_path)
-    return lease.made_if_free(maker, kind, config)
-
-
 # --- the first process -----------------------------------------------------------------------------------------
-
-
-def _key(swept: Mapping[str, Any]) -> str:
-    from framework.config import canonical_json
-
-    return canonical_json(swept)
 
 
 def _tail(log: Path, lines: int = 20) -> str:
@@ -271,8 +331,9 @@ def read_job(path_text: str, tracker: Tracker) -> Job:
     if not definition.is_grid:
         return Job(path, tracker, definition, manager, {})
     points = plan(manager.config, definition)
-    keys = [_key(point) for point in definition.points()]
-    return Job(path, tracker, definition, manager, dict(zip(keys, points, strict=True)))
+    keys = [canonical_json(point) for point in definition.points()]
+    needs = required(manager.requires, (point.work for point in points))
+    return Job(path, tracker, definition, manager, dict(zip(keys, points, strict=True)), tuple(needs))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -281,37 +342,38 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("sweep", help="ENTITY/PROJECT/SWEEP")
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
-    os.environ.update(service.LIGHT_CLIENT)
-    service.forget_inherited(os.environ)
-    tracker = configured(os.environ)
-    try:
-        if tracker is None:
-            raise TrackerError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
-        job = read_job(options.sweep, Tracker(tracker.url, tracker.key, SERVER_AWAY_S))
-        job.manager.warm()
-        import framework.tracking.run  # noqa: F401 (forked children must find it imported)
-    except SashikoError as error:
-        emit("error", message=str(error))
-        return error.exit_code
-    emit("warm", workers=options.workers)
-    return _fork_workers(job, options.workers)
+    with scratch.folder() as folder:
+        os.environ.update(service.LIGHT_CLIENT)
+        making.invocation()
+        service.forget_inherited(os.environ)
+        tracker = configured(os.environ)
+        try:
+            if tracker is None:
+                raise TrackerError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
+            job = read_job(options.sweep, Tracker(tracker.url, tracker.key, making.PATIENCE_S))
+            job.manager.warm()
+            import framework.tracking.run  # noqa: F401 (forked children must find it imported)
+        except SashikoError as error:
+            emit("error", message=str(error))
+            return error.exit_code
+        emit("warm", workers=options.workers)
+        return _fork_workers(job, options.workers, folder)
 
 
-def _fork_workers(job: Job, count: int) -> int:
-    with tempfile.TemporaryDirectory(prefix="sashiko-logs-", ignore_cleanup_errors=True) as folder:
-        pids = [_fork_worker(job, index, Path(folder)) for index in range(count)]
+def _fork_workers(job: Job, count: int, folder: Path) -> int:
+    pids = [_fork_worker(job, index, folder) for index in range(count)]
 
-        def pass_on(number: int, _frame: FrameType | None) -> None:
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
-
-        for number in STOPPING:
-            signal.signal(number, pass_on)
-        codes = []
+    def pass_on(number: int, _frame: FrameType | None) -> None:
         for pid in pids:
-            _, status = os.waitpid(pid, 0)
-            codes.append(abs(os.waitstatus_to_exitcode(status)))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    for number in STOPPING:
+        signal.signal(number, pass_on)
+    codes = []
+    for pid in pids:
+        _, status = os.waitpid(pid, 0)
+        codes.append(abs(os.waitstatus_to_exitcode(status)))
     return max(codes)
 
 
@@ -334,9 +396,10 @@ def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
         failed = worker.work()
         code = FAILED_RUNS if failed else 0
         service.end()
-    except Stop:
-        # No orderly end: that would call the interrupted run finished. Its lease runs out, and its point goes on.
-        code = 128 + signal.SIGTERM
+    except Stop as stop:
+        code = 128 + stop.number
+        with contextlib.suppress(Exception):  # the work is given back: whatever the client says now is no news
+            service.end()
     except SashikoError as error:
         emit("error", message=str(error))
         code = error.exit_code
@@ -347,10 +410,10 @@ def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
         os._exit(code)
 
 
-def _stop(_number: int, _frame: FrameType | None) -> None:
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_IGN)  # once is enough: the second would interrupt the clean-up
-    raise Stop
+def _stop(number: int, _frame: FrameType | None) -> None:
+    for other in STOPPING:
+        signal.signal(other, signal.SIG_IGN)  # once is enough: the second would interrupt the clean-up
+    raise Stop(number)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,22 @@
 """One alignment run: a model that is trained, a reference that is finished, and a mapping between them."""
 
+import itertools
+from collections.abc import Iterator
 from typing import Self
 
 from pydantic import Field, model_validator
 
 from framework.config import Config, replicate
+from framework.data.facts import facts_of, train_images
+from framework.errors import Problem
+from framework.fusion.config import EQUAL_WIDTHS, inputs_needed
 from framework.fusion.config import AlignmentConfig as FusionMethod
-from framework.mappings.config import Affine, MappingConfig
+from framework.mappings.config import Affine, MappingConfig, size_problem
+from framework.models.facts import differences, is_classifier, latent_dim
+from framework.problems import refuse
 from framework.training.config import TrainingConfig
+
+FUSION_INPUTS = 1000  # images of the train split that fusion may look at
 
 
 class AlignmentConfig(Config):
@@ -30,25 +39,44 @@ class AlignmentConfig(Config):
     every_epochs: int = Field(1, ge=1, description="Epochs between two fits; the last epoch is always fitted.")
 
     @model_validator(mode="after")
-    def _both_see_the_same_images(self) -> Self:
+    def _nothing_contradicts(self) -> Self:
+        refuse(itertools.chain(self._mapping_problems(), self._fusion_problems(self.fusion)))
+        return self
+
+    def _mapping_problems(self) -> Iterator[Problem]:
         model, reference = self.model.data, self.reference.data
         if model.config_id != reference.config_id:
-            raise ValueError(
-                f"model.data ({model}) and reference.data ({reference}) differ: anchors are images of both"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _fused_are_of_one_kind(self) -> Self:
-        model, reference = self.model.model.kind, self.reference.model.kind
-        if self.fusion is not None and model != reference:
-            raise ValueError(f"fusion fuses one architecture; model is {model}, reference {reference}")
-        return self
-
-    @model_validator(mode="after")
-    def _one_ridge(self) -> Self:
+            message = f"model.data ({model}) and reference.data ({reference}) differ: anchors are images of both"
+            yield Problem("", message)
         if len(self.mapping.ridge_values) != 1:
-            raise ValueError(
-                f"mapping.ridges is {self.mapping.ridge_values}: one value, because one mapping is followed"
-            )
-        return self
+            message = f"mapping.ridges is {self.mapping.ridge_values}: one value, because one mapping is followed"
+            yield Problem("", message)
+        sizes = [latent_dim(side.model, facts_of(model).shape) for side in (self.model, self.reference)]
+        problem = size_problem(self.mapping.kind, *sizes)
+        if problem is not None:
+            yield Problem("mapping.kind", f"{problem} (model → reference); use linear or affine")
+        images = train_images(model)
+        if self.num_samples > images:
+            message = f"is {self.num_samples}, and the train split of {model.name} has {images} images"
+            yield Problem("num_samples", message)
+
+    def _fusion_problems(self, method: FusionMethod | None) -> Iterator[Problem]:
+        model, reference = self.model.model, self.reference.model
+        if method is None:
+            return
+        if model.kind != reference.kind:
+            message = f"fusion fuses one architecture; model is {model.kind}, reference {reference.kind}"
+            yield Problem("", message)
+            return
+        if not is_classifier(reference):
+            yield Problem("fusion", f"fuses classifiers, and reference.model.kind is {reference.kind}")
+        widths, layers = differences(model, reference)
+        if layers:
+            message = f"fuses one architecture; model.model and reference.model differ in {', '.join(layers)}"
+            yield Problem("fusion", message)
+        elif widths and method.kind in EQUAL_WIDTHS:
+            message = f"is {method.kind}, which needs equal widths, and {', '.join(widths)} differs; use ot"
+            yield Problem("fusion.kind", message)
+        needed, available = inputs_needed(method), min(FUSION_INPUTS, train_images(self.model.data))
+        if needed > available:
+            yield Problem("fusion.num_samples", f"is {needed}, and fusion sees {available} images here")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from pytorch_lightning import Callback
 
-from experiments.alignment.config import AlignmentConfig
+from experiments.alignment.config import FUSION_INPUTS, AlignmentConfig
 from framework.config import Config
 from framework.data.sampling import STRATEGIES, Candidates
 from framework.data.vision import Splits, load_splits
@@ -21,8 +21,6 @@ from framework.training.train import train_model
 
 if TYPE_CHECKING:
     from framework.tracking.run import Run
-
-FUSION_INPUTS = 1000  # images of the train split that fusion may look at
 
 
 def alignment_study(config: AlignmentConfig, run: "Run") -> None:

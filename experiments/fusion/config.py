@@ -1,21 +1,35 @@
 """One fusion run: parents, the recipes that make one network of them, and what is measured of all."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from framework.config import Config, no_effect, replicate
 from framework.data.config import DataConfig
+from framework.data.facts import facts_of, train_images
 from framework.data.places import lies_here
-from framework.fusion.config import OT, ActivationMatching, AlignmentConfig, Average, WeightMatching
+from framework.errors import Problem
+from framework.fusion.config import (
+    EQUAL_WIDTHS,
+    OT,
+    ActivationMatching,
+    AlignmentConfig,
+    Average,
+    WeightMatching,
+    inputs_needed,
+)
 from framework.metrics.spaces_config import MetricsConfig
 from framework.models.config import MLP, ModelConfig
+from framework.models.facts import differences, image_problems, is_classifier
+from framework.problems import refuse, within
 from framework.training.config import TrainingConfig
 from framework.training.optimizers import SGD
 from framework.training.refine_config import RefineConfig
 
 RESERVED = ("ensemble", "parent_")
+ALIKE = "parents are of one architecture, and may differ in widths alone"
 
 
 class Recipe(Config):
@@ -128,40 +142,82 @@ class FusionConfig(Config):
         return places
 
     @model_validator(mode="after")
-    def _recipes_are_told_apart(self) -> Self:
+    def _nothing_contradicts(self) -> Self:
+        found = (self._recipe_problems(), self._parent_problems(), self._weight_problems(), self._input_problems())
+        refuse(itertools.chain(*found))
+        return self
+
+    def _recipe_problems(self) -> Iterator[Problem]:
         names = [recipe.name for recipe in self.recipes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"recipes: {', '.join(twice)} stands twice; give each recipe a name of its own")
+            yield Problem("", f"recipes: {', '.join(twice)} stands twice; give each recipe a name of its own")
         taken = [name for name in names if name.startswith(RESERVED)]
         if taken:
-            raise ValueError(f"recipes: {', '.join(taken)} is a name that the parents or the ensemble have")
+            yield Problem("", f"recipes: {', '.join(taken)} is a name that the parents or the ensemble have")
         for field in ("refined", "measured"):
             wanted = getattr(self, field)
             unknown = [name for name in wanted if name not in names]
             needed = self.metrics if field == "measured" else self.fine_tune or self.distil
             if unknown and needed is not None:
-                raise ValueError(f"{field} names {', '.join(unknown)}; the recipes are: {', '.join(names)}")
-        return self
+                yield Problem("", f"{field} names {', '.join(unknown)}; the recipes are: {', '.join(names)}")
 
-    @model_validator(mode="after")
-    def _parents_fit(self) -> Self:
-        trained = self.trained
-        first = trained[0]
-        for place, other in enumerate(trained[1:], start=2):
-            if other.data.config_id != first.data.config_id:
-                raise ValueError(f"parent {place} sees other data ({other.data}) than the first ({first.data})")
-            if other.model.kind != first.model.kind:
-                raise ValueError(
-                    f"parent {place} is {other.model.kind}, the first {first.model.kind}: parents are of one "
-                    "architecture"
+    def _parent_problems(self) -> Iterator[Problem]:
+        if not is_classifier(self.architecture):
+            message = f"is {self.architecture.kind}, which is no classifier: it has no accuracy to compare"
+            yield Problem("model.kind" if self.model else "first.model.kind", message)
+        if self.parents is not None:
+            yield from within("model" if self.model else "first.model", self._image_problems())
+            return
+        if self.model is not None:
+            yield Problem("", "model is for `parents`, which are not given; set first.model instead")
+        for place, other in enumerate(self.trained[1:], start=2):
+            if other.data.config_id != self.first.data.config_id:
+                message = f"parent {place} sees other data ({other.data}) than the first ({self.first.data})"
+                yield Problem("", message)
+            if other.model.kind == self.first.model.kind:
+                yield from self._width_problems(place, *differences(self.first.model, other.model))
+            else:
+                yield Problem(
+                    "", f"parent {place} is {other.model.kind}, the first {self.first.model.kind}: {ALIKE}"
                 )
-        number = len(self.parents or trained)
+
+    def _image_problems(self) -> Iterator[Problem]:
+        return image_problems(self.architecture, facts_of(self.first.data).shape)
+
+    def _width_problems(self, place: int, widths: list[str], layers: list[str]) -> Iterator[Problem]:
+        if layers:
+            yield Problem("", f"parent {place} differs from the first in {', '.join(layers)}: {ALIKE}")
+        for number, recipe in enumerate(self.recipes):
+            if widths and not layers and recipe.method.kind in EQUAL_WIDTHS:
+                message = (
+                    f"is {recipe.method.kind} in the recipe {recipe.name}, and parent {place} differs from the "
+                    f"first in {', '.join(widths)}; permutations need equal widths: use ot, or leave it out"
+                )
+                yield Problem(f"recipes.{number}.method", message)
+
+    def _weight_problems(self) -> Iterator[Problem]:
+        number = len(self.parents or self.trained)
         if self.weights is not None and (len(self.weights) != number or abs(sum(self.weights) - 1) > 1e-6):
-            raise ValueError(f"weights is {list(self.weights)}: {number} shares that sum to 1 are needed")
-        if self.model is not None and self.parents is None:
-            raise ValueError("model is for `parents`, which are not given; set first.model instead")
-        return self
+            yield Problem("", f"weights is {list(self.weights)}: {number} shares that sum to 1 are needed")
+
+    def _input_problems(self) -> Iterator[Problem]:
+        """Recipes that look at more images than they get."""
+        images = train_images(self.first.data)
+        available = min(self.num_inputs, images)
+        for number, recipe in enumerate(self.recipes):
+            needed = inputs_needed(recipe.method)
+            if needed > available:
+                message = f"is {needed} in the recipe {recipe.name}, and there are {available} inputs; allowed: "
+                message += f"{available} or less, "
+                why = f"of {images} images in the train split of {self.first.data.name}"
+                message += f"or set num_inputs to {needed}" if needed <= images else why
+                yield Problem(f"recipes.{number}.method.num_samples", message)
+
+    @property
+    def architecture(self) -> ModelConfig:
+        """What all parents are."""
+        return self.model or self.first.model
 
     @property
     def trained(self) -> tuple[TrainingConfig, ...]:

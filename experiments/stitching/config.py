@@ -1,11 +1,17 @@
 """One stitching run: a source, a target, a mapping, and the axes inside the run. This module knows no tensor."""
 
+import itertools
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from framework.config import Config, no_effect, replicate
-from framework.mappings.config import Affine, MappingConfig
+from framework.data.facts import facts_of, train_images
+from framework.errors import Problem
+from framework.mappings.config import Affine, MappingConfig, size_problem
+from framework.models.facts import latent_dim
+from framework.problems import refuse
 from framework.training.config import TrainingConfig
 
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
@@ -84,17 +90,20 @@ class StitchingConfig(Config):
     )
 
     @model_validator(mode="after")
-    def _both_see_the_same_images(self) -> Self:
+    def _nothing_contradicts(self) -> Self:
+        refuse(itertools.chain(self._data_problems(), self._sampling_problems(), self._mapping_problems()))
+        return self
+
+    def _data_problems(self) -> Iterator[Problem]:
         source, target = self.source.data, self.target.data
         if source != target and source.config_id != target.config_id:
-            raise ValueError(
+            message = (
                 f"source.data ({self.source.data}) and target.data ({self.target.data}) differ: anchors must be "
                 "images that both models take, from one train split"
             )
-        return self
+            yield Problem("", message)
 
-    @model_validator(mode="after")
-    def _axes_hold_each_value_once(self) -> Self:
+    def _sampling_problems(self) -> Iterator[Problem]:
         axes = {
             "num_samples": self.num_samples,
             "mapping.ridges": self.mapping.ridge_values,
@@ -102,11 +111,24 @@ class StitchingConfig(Config):
         }
         for name, values in axes.items():
             if len(set(values)) != len(values):
-                raise ValueError(f"{name} names a value twice: {values}")
-        return self
-
-    @model_validator(mode="after")
-    def _a_class_list_has_classes(self) -> Self:
+                yield Problem("", f"{name} names a value twice: {values}")
+        images, classes = train_images(self.source.data), facts_of(self.source.data).classes
+        for number in self.num_samples:
+            if number > images:
+                needed = f"for which sampling={self.sampling} needs {number} candidates"
+                yield Problem("num_samples", f"is {number}, {needed}; there are {images}")
+        absent = [label for label in self.sampling_classes or () if label >= classes]
+        if absent:
+            message = f"names the classes {absent}, which have no image here; there are 0 to {classes - 1}"
+            yield Problem("sampling_classes", message)
         if self.sampling == "class_list" and self.sampling_classes is None:
-            raise ValueError("sampling is class_list: list the classes in sampling_classes")
-        return self
+            yield Problem("", "sampling is class_list: list the classes in sampling_classes")
+
+    def _mapping_problems(self) -> Iterator[Problem]:
+        """Sizes of latent spaces that the mapping cannot take; those of hidden layers are not known here."""
+        if self.source_layer is None and self.target_layer is None:
+            shape = facts_of(self.source.data).shape
+            sizes = [latent_dim(side.model, shape) for side in (self.source, self.target)]
+            problem = size_problem(self.mapping.kind, *sizes)
+            if problem is not None:
+                yield Problem("mapping.kind", f"{problem} (source.model → target.model); use linear or affine")

@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.stitching.config import StitchingConfig
 from framework.grid import Axis, Grid, choice, zipped
+from framework.mappings.config import AS_MANY
 
 Model = Mapping[str, Any]
 
@@ -84,6 +85,12 @@ GRIDS = {
     ),
     # Heads that classify: accuracy of the target's head on the source's latents.
     "stitching_classifiers": Grid(
-        StitchingConfig, pairs(itertools.permutations(classifiers(), 2)), mappings((0, 0.01, 1))
+        StitchingConfig,
+        pairs(itertools.permutations(classifiers(), 2)),
+        mappings((0, 0.01, 1)),
+        exclude=[
+            {"source.model": "resnet18", "target.model": "vit", "mapping": ["orthogonal", *AS_MANY]},  # 512 → 64
+            {"source.model": "vit", "target.model": "resnet18", "mapping": AS_MANY},
+        ],
     ),
 }

@@ -133,6 +133,8 @@ class SinkhornMatching(Config):
 AlignmentConfig = Annotated[
     Average | OT | GW | WeightMatching | ActivationMatching | SinkhornMatching, Field(discriminator="kind")
 ]
+EQUAL_WIDTHS = ("average", "weight_matching", "activation_matching", "sinkhorn_matching")
+"""Kinds of methods that need models of equal widths."""
 CONFIGS: dict[str, type[Config]] = {
     "average": Average,
     "ot": OT,
@@ -141,3 +143,10 @@ CONFIGS: dict[str, type[Config]] = {
     "activation_matching": ActivationMatching,
     "sinkhorn_matching": SinkhornMatching,
 }
+
+
+def inputs_needed(method: Config) -> int:
+    """The number of inputs whose activations a method looks at; fewer are refused."""
+    if isinstance(method, ActivationMatching):
+        return method.num_samples
+    return method.num_samples if isinstance(method, _Coupled) and method.source == "activations" else 0

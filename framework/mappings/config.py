@@ -153,3 +153,15 @@ MappingConfig = Annotated[
     | Identity,
     Field(discriminator="kind"),
 ]
+
+AS_MANY = ("permutation", "identity")
+NO_FEWER = ("orthogonal",)
+
+
+def size_problem(kind: str, source_dim: int, target_dim: int) -> str | None:
+    """Why a method cannot map a space of one size into one of another, if it cannot."""
+    if kind in AS_MANY and source_dim != target_dim:
+        return f"is {kind}, which needs as many target as source dimensions, not {source_dim} → {target_dim}"
+    if kind in NO_FEWER and source_dim > target_dim:
+        return f"is {kind}, which cannot map into fewer dimensions, {source_dim} → {target_dim}"
+    return None

@@ -59,7 +59,7 @@ def log(
     artifact = wandb.Artifact(
         name_of(kind, config), type=kind, metadata={"config_id": config.config_id, "config": data, **metadata}
     )
-    artifact.add_dir(str(folder), policy="immutable")
+    artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
     return run.log_artifact(artifact)
 
 
@@ -76,7 +76,7 @@ def wait(artifact: "wandb.Artifact") -> None:
 
 
 def find_one(project_path: str, kind: str, config: Config) -> "wandb.Artifact | None":
-    """The artifact that `config` makes, or None where the project has none."""
+    """The newest artifact that `config` makes, or None where the project has none."""
     api = wandb.Api(overrides={})
     path = f"{project_path}/{name_of(kind, config)}:latest"
     return api.artifact(path, type=kind) if api.artifact_exists(path) else None

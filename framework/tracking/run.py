@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 import wandb
 
 from framework.config import Config
-from framework.errors import ArtifactError
-from framework.tracking import artifacts, lease
+from framework.errors import ArtifactError, Interrupted
+from framework.tracking import artifacts, making
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +32,8 @@ RESULTS_KIND = "results"
 APART = "apart"  # metadata of the results: the tables that have artifacts of their own
 TABLE_ROWS, TABLE_CELLS = 10_000, 30_000
 TYPED_ROWS = 20
+RETRY_S = 15
+RETRIES = int(making.PATIENCE_S / RETRY_S)
 COPIES = ("config.yaml", "wandb-summary.json", "wandb-metadata.json")
 
 
@@ -61,8 +63,9 @@ class Run:
         manager: "Manager[Any] | None" = None,
         *,
         light: bool = False,
+        resume: bool = False,
     ) -> None:
-        """Start the run.
+        """Start the run, or go on with one that was interrupted (`resume`): its steps are counted on.
 
         `light` leaves out what short runs cannot afford: package lists, machine facts (both are in the provenance
         of artifacts), and files that only repeat the run's config and summary.
@@ -77,7 +80,8 @@ class Run:
         self._results: Path | None = None
         self._apart: list[str] = []
         self._wandb = wandb.init(
-            config={**_record(config, identity), **identity.swept}, settings=settings_of(identity, light)
+            config={**_record(config, identity), **identity.swept},
+            settings=settings_of(identity, light, resume=resume),
         )
         self._online = self._wandb.settings.mode in ONLINE
         self.folder = Path(tempfile.mkdtemp(prefix="sashiko-run-"))
@@ -180,14 +184,14 @@ class Run:
             if self.manager is None:
                 message = f"{kind}-{config.config_id} is missing, and no Manager is here to make it"
                 raise ArtifactError(message)
-            maker = lease.Maker(self.manager, self.identity.experiment, self.project_path)
-            found = lease.made(maker, kind, config)
+            maker = making.Maker(self.manager, self.identity.experiment, self.project_path)
+            found = making.made(maker, kind, config)
         self.inputs[f"{kind}-{config.config_id}"] = str(found.digest)
         self._wandb.use_artifact(found)
         return artifacts.download(found)
 
     def finish(self, exit_code: int = 0) -> None:
-        """End the run: finished with 0, failed with anything else."""
+        """End the run: finished with 0, failed with anything else. Its local copy goes once the tracker has it."""
         try:
             if exit_code == 0 and self._results is not None:
                 for name in self._apart:
@@ -195,11 +199,17 @@ class Run:
                 self.log_artifact(RESULTS_KIND, self.config, self._results, metadata={APART: self._apart})
         except Exception as error:
             self.summarise({"error": f"{type(error).__name__}: {error}"})
-            self._wandb.finish(exit_code=1)
+            self._end(1)
             raise
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+        self._end(exit_code)
+
+    def _end(self, exit_code: int) -> None:
+        copy = Path(self._wandb.settings.sync_dir)
         self._wandb.finish(exit_code=exit_code)
+        if self._online:
+            shutil.rmtree(copy, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -207,6 +217,11 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, Interrupted):
+            if error.gives_back:
+                self._wandb.mark_preempting()
+            self.finish(error.exit_code)
+            return
         if error is not None:
             self.summarise({"error": f"{type(error).__name__}: {error}"})
         self.finish(1 if error is not None else 0)
@@ -224,12 +239,17 @@ def _record(config: Config, identity: Identity) -> dict[str, Any]:
     """The W&B config: the typed values for people to filter by, and the whole truth under `sashiko`."""
     data = config.model_dump(mode="json")
     swept = {key for name in identity.swept for key in name.split("+")}
-    truth = {"experiment": identity.experiment, "config_id": config.config_id, "config": data}
+    truth = {
+        "experiment": identity.experiment,
+        "config_id": config.config_id,
+        "config": data,
+        "invocation": making.invocation(),
+    }
     return {**{key: value for key, value in data.items() if key not in swept}, "sashiko": truth}
 
 
-def settings_of(identity: Identity, light: bool) -> wandb.Settings:
-    """The client's settings for a run of this identity; `light` as in `Run`."""
+def settings_of(identity: Identity, light: bool, *, resume: bool = False) -> wandb.Settings:
+    """The client's settings for a run of this identity; `light` and `resume` as in `Run`."""
     # All in one object: the client validates its settings anew for each argument that it is given by itself.
     settings: dict[str, Any] = {
         "entity": identity.entity,
@@ -245,6 +265,16 @@ def settings_of(identity: Identity, light: bool) -> wandb.Settings:
         "disable_code": True,
         "x_save_requirements": not light,
         "silent": True,
+        "symlink": False,
+        "resume": "must" if resume else None,
+        # A tracker that is away for minutes is waited for: the work of hours hangs on it.
+        "init_timeout": making.PATIENCE_S,
+        "x_graphql_retry_max": RETRIES,
+        "x_graphql_retry_wait_max_seconds": RETRY_S,
+        "x_file_stream_retry_max": RETRIES,
+        "x_file_stream_retry_wait_max_seconds": RETRY_S,
+        "x_file_transfer_retry_max": RETRIES,
+        "x_file_transfer_retry_wait_max_seconds": RETRY_S,
     }
     if light:
         settings |= {"x_disable_meta": True, "x_disable_machine_info": True, "ignore_globs": COPIES}

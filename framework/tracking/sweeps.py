@@ -5,12 +5,11 @@ Knows neither what a point means nor how it is run.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from framework.definition import Definition, read, read_file
+from framework.definition import Definition, read
 from framework.errors import DefinitionError, TrackerError
 from framework.tracking.tracker import DEFAULT_PROJECT, Tracker
 
@@ -28,7 +27,7 @@ _LIST = """
 query ProjectSweeps($entity: String, $project: String, $perPage: Int, $cursor: String) {
   project(entityName: $entity, name: $project) {
     sweeps(first: $perPage, after: $cursor) {
-      edges { node { name state config } cursor } pageInfo { endCursor hasNextPage }
+      edges { node { id name state config } cursor } pageInfo { endCursor hasNextPage }
     }
   }
 }"""
@@ -46,20 +45,22 @@ _SUMMARY = """
 query RunSummary($entity: String, $project: String, $name: String!) {
   project(entityName: $entity, name: $project) { run(name: $name) { id summaryMetrics } }
 }"""
-_RUNS = """
-query Runs($entity: String, $project: String, $filters: JSONString, $perPage: Int, $cursor: String) {
-  project(entityName: $entity, name: $project) {
-    runs(filters: $filters, after: $cursor, first: $perPage, order: "+created_at") {
-      edges { node { name displayName state config summaryMetrics } cursor } pageInfo { endCursor hasNextPage }
-    }
-  }
+_LOG_LINES = """
+query RunLogLines($entity: String, $project: String, $name: String!) {
+  project(entityName: $entity, name: $project) { run(name: $name) { id logLineCount } }
 }"""
 _UPDATE = """
 mutation UpsertBucket($id: String, $summaryMetrics: JSONString) {
   upsertBucket(input: {id: $id, summaryMetrics: $summaryMetrics}) { bucket { id } }
 }"""
+_STATE = """
+mutation UpsertSweep($id: ID, $state: String) {
+  upsertSweep(input: {id: $id, state: $state}) { sweep { name } }
+}"""
 PAGE = 100
-RUNS_PAGE = 500
+RUNNING, PAUSED, CANCELED = "RUNNING", "PAUSED", "CANCELED"
+HANDS_OUT = (RUNNING, "PENDING")
+"""States of sweeps whose points are handed out."""
 
 
 @dataclass(frozen=True)
@@ -93,23 +94,6 @@ def home_of(tracker: Tracker, definition: Definition, project: str = "") -> tupl
     return entity, project or str(definition.data.get("project") or DEFAULT_PROJECT)
 
 
-def locate(tracker: Tracker, text: str) -> SweepPath:
-    """The sweep that `text` means: a path of the tracker, or a sweep file that has a sweep there.
-
-    Raises:
-        TrackerError: no sweep was made of the file yet.
-        DefinitionError: the file is invalid, or `text` is no path.
-    """
-    if not Path(text).is_file():
-        return parse_path(text, tracker.check())
-    definition = read_file(Path(text))
-    entity, project = home_of(tracker, definition)
-    path = find_equal(tracker, definition, entity, project)
-    if path is None:
-        raise TrackerError(f"{entity}/{project} has no sweep of {text} yet; make it with: sashiko sweep {text}")
-    return path
-
-
 def create(tracker: Tracker, definition: Definition, entity: str, project: str) -> SweepPath:
     """Make a sweep of a definition."""
     variables = {"entityName": entity, "projectName": project, "config": definition.text()}
@@ -117,25 +101,48 @@ def create(tracker: Tracker, definition: Definition, entity: str, project: str) 
     return SweepPath(sweep["project"]["entity"]["name"], sweep["project"]["name"], sweep["name"])
 
 
-def find_equal(tracker: Tracker, definition: Definition, entity: str, project: str) -> SweepPath | None:
-    """The newest sweep of the project that has the same points, stopping rule and command, or None."""
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep of the tracker. `key` is the tracker's own id of it."""
+
+    path: SweepPath
+    key: str
+    state: str
+    config: str
+
+    @property
+    def definition(self) -> Definition:
+        """Its definition.
+
+        Raises:
+            DefinitionError: the tracker holds one that this version cannot read.
+        """
+        return read(self.config, str(self.path))
+
+
+def listed(tracker: Tracker, entity: str, project: str) -> Iterator[Sweep]:
+    """The sweeps of a project, newest first; none where there is no such project."""
     variables = {"entity": entity, "project": project, "perPage": PAGE}
     for node in tracker.pages(_LIST, variables, "project", "sweeps") or ():
-        if node["state"] not in ("CANCELED", "STOPPED") and _same(definition, node["config"]):
-            return SweepPath(entity, project, node["name"])
-    return None
+        yield Sweep(SweepPath(entity, project, node["name"]), node["id"], node["state"], node["config"])
 
 
-def _same(definition: Definition, text: str) -> bool:
-    try:
-        other = read(text)
-    except DefinitionError:
-        return False
-    drawn = () if definition.is_grid else ("metric",)
-    keys = ("method", "command", "program", "run_cap", "early_terminate", *drawn)
-    return other.parameters == definition.parameters and all(
-        other.data.get(key) == definition.data.get(key) for key in keys
-    )
+def find(tracker: Tracker, path: SweepPath) -> Sweep:
+    """A sweep by its path.
+
+    Raises:
+        TrackerError: there is no such sweep.
+    """
+    variables = {"entity": path.entity, "project": path.project, "name": path.id}
+    node = (tracker.execute(_SWEEP, variables).get("project") or {}).get("sweep")
+    if not node:
+        raise TrackerError(f"{tracker.url} has no sweep {path}")
+    return Sweep(path, node["id"], node["state"], node["config"])
+
+
+def resume(tracker: Tracker, sweep: Sweep) -> None:
+    """Let the tracker hand out points of a sweep again."""
+    tracker.execute(_STATE, {"id": sweep.key, "state": RUNNING})
 
 
 def definition_of(tracker: Tracker, path: SweepPath) -> Definition:
@@ -144,11 +151,7 @@ def definition_of(tracker: Tracker, path: SweepPath) -> Definition:
     Raises:
         TrackerError: there is no such sweep.
     """
-    variables = {"entity": path.entity, "project": path.project, "name": path.id}
-    sweep = (tracker.execute(_SWEEP, variables).get("project") or {}).get("sweep")
-    if not sweep:
-        raise TrackerError(f"{tracker.url} has no sweep {path}; `sashiko status` lists those of a project")
-    return read(sweep["config"], str(path))
+    return find(tracker, path).definition
 
 
 class Agent:
@@ -173,41 +176,19 @@ class Agent:
         return received
 
 
-@dataclass(frozen=True)
-class RunState:
-    """What a sweep's overview needs to know of a run."""
-
-    id: str
-    name: str
-    state: str
-    config_id: str
-    error: str
-
-
-def run_states(tracker: Tracker, path: SweepPath) -> list[RunState]:
-    """Every run of a sweep, oldest first."""
-    variables = {
-        "entity": path.entity, "project": path.project, "filters": json.dumps({"sweep": path.id}),
-        "perPage": RUNS_PAGE,
-    }  # fmt: skip
-    return [_run_state(node) for node in tracker.pages(_RUNS, variables, "project", "runs") or ()]
-
-
-def _run_state(node: Mapping[str, Any]) -> RunState:
-    config = json.loads(node["config"] or "{}")
-    summary = json.loads(node["summaryMetrics"] or "{}")
-    truth = (config.get("sashiko") or {}).get("value") or {}
-    return RunState(
-        node["name"], node["displayName"], node["state"], truth.get("config_id", ""), str(summary.get("error", ""))
-    )
-
-
 def note_error(tracker: Tracker, path: SweepPath, run_id: str, error: str) -> None:
     """Put the reason of a death into the run's summary, which the dead run could not do itself."""
     variables = {"entity": path.entity, "project": path.project, "name": run_id}
     run = (tracker.execute(_SUMMARY, variables).get("project") or {}).get("run")
     if run:
         set_summary(tracker, run["id"], {**json.loads(run["summaryMetrics"] or "{}"), "error": error})
+
+
+def console_lines(tracker: Tracker, path: SweepPath, run_id: str) -> int:
+    """How many lines of console output a run has."""
+    variables = {"entity": path.entity, "project": path.project, "name": run_id}
+    run = (tracker.execute(_LOG_LINES, variables).get("project") or {}).get("run") or {}
+    return int(run.get("logLineCount") or 0)
 
 
 def set_summary(tracker: Tracker, key: str, summary: Mapping[str, Any]) -> None:

@@ -1,12 +1,17 @@
 """What it takes to train one model. This module knows no tensor."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator
 
 from framework.config import no_effect, replicate
 from framework.data.config import DataConfig
+from framework.data.facts import facts_of, split_problems
+from framework.errors import Problem
 from framework.models.config import PCKTAE, ModelConfig
+from framework.models.facts import image_problems
+from framework.problems import within
 from framework.training.optimizers import Optimisation
 
 
@@ -74,18 +79,51 @@ class TrainingConfig(Optimisation):
             raise ValueError(f"{list(classes)} must name each class once, in ascending order")
         return classes
 
-    @model_validator(mode="after")
-    def _decoder_can_reach_the_images(self) -> Self:
+    def conflicts(self) -> Iterator[Problem]:
+        """What cannot be done as it is said, all of it; keys are those of this section."""
+        yield from super().conflicts()
+        yield from self._decoder_problems()
+        data = facts_of(self.data)
+        yield from within("data", split_problems(self.data))
+        yield from within("model", image_problems(self.model, data.shape))
+        absent = [label for label in self.classes or () if label >= data.classes]
+        if absent:
+            names, there = (", ".join(map(str, labels)) for labels in (absent, range(data.classes)))
+            message = (
+                f"names {names}, of which the train split of {self.data.name} has no image; there are: {there}"
+            )
+            yield Problem("classes", message)
+        yield from owned_problems(self.trainer)
+
+    def _decoder_problems(self) -> Iterator[Problem]:
         if self.data.normalise != "standard":
-            return self
+            return
         if self.model.kind == "pcktae":
-            raise ValueError(
+            message = (
                 "a PCKTAE's decoder ends in ReLU and cannot give the negative pixels of "
                 "data.normalise=standard; use data.normalise=unit or model.kind=mlp_autoencoder"
             )
+            yield Problem("", message)
         if getattr(self.model, "output", None) == "sigmoid":
-            raise ValueError(
+            message = (
                 f"the decoder of {self.model.kind} ends in a sigmoid and cannot give the pixels outside [0, 1] of "
                 "data.normalise=standard; use data.normalise=unit or model.output=linear"
             )
-        return self
+            yield Problem("", message)
+
+
+# Trainer arguments that another field sets, or that no config can hold.
+OWNED = {
+    "max_epochs": "set max_epochs beside it",
+    "accelerator": "set device",
+    "devices": "a run trains on one device; set device",
+    "callbacks": "the run's callbacks are fixed",
+    "logger": "the run itself logs",
+    "plugins": "a config cannot hold one",
+    "strategy": "a run trains on one device",
+}
+
+
+def owned_problems(options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Arguments of Lightning's Trainer that are not for a config to set."""
+    yield from (Problem(f"trainer.{name}", hint) for name, hint in OWNED.items() if name in options)

@@ -13,11 +13,14 @@ Linear and cosine come to zero when the last epoch is over, not in it. The cosin
 """
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from framework.config import Config
+from framework.errors import Problem
+from framework.problems import refuse
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Schedule = Literal["constant", "linear", "cosine", "multistep"]
@@ -103,35 +106,41 @@ class Optimisation(Config):
         return int(getattr(self, self.EPOCHS))
 
     @model_validator(mode="after")
-    def _the_schedule_reads_all_of_it(self) -> Self:
+    def _nothing_contradicts(self) -> Self:
+        refuse(self.conflicts())
+        return self
+
+    def conflicts(self) -> Iterator[Problem]:
+        """What cannot be done as it is said, all of it; keys are those of this section."""
+        yield from self._schedule_problems()
+        if self.optimizer.kind == "lars" and not self.weight_decay:
+            message = (
+                "weight_decay is 0, with which optimizer.kind=lars would scale no layer; allowed: above 0, "
+                "1e-6 for instance"
+            )
+            yield Problem("", message)
+
+    def _schedule_problems(self) -> Iterator[Problem]:
         total = f"{self.EPOCHS} ({self.total_epochs})"
         if self.warmup_epochs >= self.total_epochs:
-            raise ValueError(f"warmup_epochs is {self.warmup_epochs}; allowed: below {total}")
+            yield Problem("", f"warmup_epochs is {self.warmup_epochs}; allowed: below {total}")
         if self.schedule != "multistep":
             unread = {"milestones": bool(self.milestones), "gamma": self.gamma != GAMMA}
             given = [f"{name} ({getattr(self, name)})" for name, there in unread.items() if there]
             if given:
-                raise ValueError(
+                message = (
                     f"{' and '.join(given)} would not be read by schedule={self.schedule}; leave it out, or set "
                     "schedule=multistep"
                 )
-            return self
+                yield Problem("", message)
+            return
         ascending = list(self.milestones) == sorted(set(self.milestones))
         if not self.milestones or not ascending or not self._inside(self.milestones):
-            raise ValueError(
+            message = (
                 f"milestones is {list(self.milestones)}; allowed with schedule=multistep: numbers of epochs in "
                 f"ascending order, above warmup_epochs ({self.warmup_epochs}) and below {total}"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _lars_scales_something(self) -> Self:
-        if self.optimizer.kind == "lars" and not self.weight_decay:
-            raise ValueError(
-                "weight_decay is 0, with which optimizer.kind=lars would scale no layer; allowed: above 0, "
-                "1e-6 for instance"
-            )
-        return self
+            yield Problem("", message)
 
     def _inside(self, milestones: tuple[int, ...]) -> bool:
         return self.warmup_epochs < milestones[0] and milestones[-1] < self.total_epochs

@@ -13,17 +13,7 @@ from pytorch_lightning import Callback, Trainer
 
 from framework.errors import ConfigError, Problem
 from framework.fields import nearest
-
-# Trainer arguments that another field of the training config sets, or that no config can hold.
-OWNED = {
-    "max_epochs": "set max_epochs beside it",
-    "accelerator": "set device",
-    "devices": "a run trains on one device; set device",
-    "callbacks": "the run's callbacks are fixed",
-    "logger": "the run itself logs",
-    "plugins": "a config cannot hold one",
-    "strategy": "a run trains on one device",
-}
+from framework.training.config import owned_problems
 
 NOISE = (
     r".*The '\w+' does not have many workers.*",
@@ -59,7 +49,7 @@ def check_trainer_options(options: Mapping[str, Any]) -> None:
         for name in options
         if name not in known
     ]
-    problems += [Problem(f"trainer.{name}", hint) for name, hint in OWNED.items() if name in options]
+    problems += owned_problems(options)
     if problems:
         raise ConfigError(problems)
 

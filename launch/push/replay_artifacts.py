@@ -16,7 +16,8 @@ from wandb.sdk.artifacts._internal_artifact import InternalArtifact
 from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 
 from framework.errors import ArtifactError
-from framework.tracking.lease import current_tracker
+from framework.tracking.making import current_tracker
+from framework.tracking.tracker import PATIENCE_S
 from launch.push.versions import collection_of, is_users, number_of
 
 BY_CLIENT, BY_SERVER = "wandb-client-artifact://", "wandb-artifact://"
@@ -119,7 +120,7 @@ def _inside(path: str) -> str:
 
 
 def _resolved(client_id: str) -> str:
-    found = current_tracker().execute(_MAPPING, {"id": client_id}).get("clientIDMapping") or {}
+    found = current_tracker(PATIENCE_S).execute(_MAPPING, {"id": client_id}).get("clientIDMapping") or {}
     return str(found.get("serverID", ""))
 
 

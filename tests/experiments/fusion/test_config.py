@@ -52,6 +52,10 @@ def test_the_architecture_of_files_is_a_kind_or_a_section():
     [
         ({"second": parent(1, data={"normalise": "unit"})}, "parent 2 sees other data"),
         ({"second": parent(1, model={"kind": "vgg"})}, "parent 2 is vgg, the first mlp"),
+        (
+            {"first": parent(0, model="mlp_autoencoder"), "second": parent(1, model="mlp_autoencoder")},
+            r"first\.model\.kind: is mlp_autoencoder, which is no classifier",
+        ),
         ({"weights": [0.5, 0.6]}, "2 shares that sum to 1 are needed"),
         ({"weights": [1.0]}, "2 shares that sum to 1 are needed"),
         ({"model": "mlp"}, "model is for `parents`, which are not given"),

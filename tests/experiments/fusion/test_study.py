@@ -5,10 +5,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from experiments.fusion.parents import load_parents
 from experiments.fusion.scoring import scores
 from framework.data.vision import load_splits
-from framework.errors import ArtifactError, ConfigError, InvalidInput
+from framework.errors import ArtifactError, InvalidInput
 from framework.fusion import align, fuse
 from framework.models.registry import build
 from framework.training.checkpoints import load_model
@@ -174,14 +173,6 @@ def test_foreign_parents_that_do_not_fit_are_refused_together_and_nothing_is_wri
         assert part in text
     assert not run.tables
     assert not run.artifacts
-
-
-def test_an_autoencoder_has_no_accuracy(bench):
-    config = fusion(
-        first=parent(0, model={"kind": "mlp_autoencoder"}), second=parent(1, model={"kind": "mlp_autoencoder"})
-    )
-    with pytest.raises(ConfigError, match=r"first\.model\.kind: is mlp_autoencoder, which is no classifier"):
-        load_parents(config, load_splits(config.first.data), bench.new_run())
 
 
 def test_a_missing_file_is_told(bench, tmp_path):

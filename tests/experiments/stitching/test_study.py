@@ -383,14 +383,6 @@ def test_latents_that_cannot_be_mapped_name_the_pair_and_the_mapping(bench, monk
         bench.run(stitching())
 
 
-def test_sizes_that_a_mapping_cannot_take_name_the_pair(bench):
-    wide = model(3, model={"kind": "pcktae", "latent_dim": 7}, max_epochs=1)
-    with pytest.raises(
-        InvalidInput, match=r"digits_mlp_autoencoder_5_0 > digits_pcktae_7_3, mapping\.kind=permutation"
-    ):
-        bench.run(stitching(target=wide, mapping={"kind": "permutation"}))
-
-
 def test_a_cycle_that_cannot_close_is_said_in_the_summary(bench):
     wide = model(3, model={"kind": "pcktae", "latent_dim": 7}, max_epochs=1)
     narrow = {"source": wide, "target": model(1), "num_samples": [20], "device": "cpu"}

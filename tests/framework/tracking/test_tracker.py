@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from framework.definition import read
 from framework.errors import TrackerError, TrackerRefused
 from framework.tracking.keys import CLOUD
-from framework.tracking.sweeps import SweepPath, find_equal, parse_path, run_states
+from framework.tracking.sweeps import Sweep, SweepPath, listed, parse_path
 from framework.tracking.tracker import Tracker, configured
 
 
@@ -89,19 +88,15 @@ def test_an_empty_list_is_not_an_absent_one(url: str):
     assert tracker.pages(QUERY, {}, "project", "runs") is None
 
 
-def test_an_equal_sweep_is_looked_for_no_further_than_needed(url: str):
-    text = "method: grid\nparameters: {x: {values: [1, 2]}}\n"
-    canceled, other, same = ("CANCELED", text), ("RUNNING", text.replace("2", "3")), ("FINISHED", text)
-    nodes = [
-        {"node": {"name": str(i), "state": s, "config": c}} for i, (s, c) in enumerate([canceled, other, same])
-    ]
+def test_sweeps_are_listed_no_further_than_they_are_asked_for(url: str):
+    nodes = [{"node": {"id": f"k{i}", "name": str(i), "state": "RUNNING", "config": "c"}} for i in range(3)]
     sweeps = {"edges": nodes, "pageInfo": {"endCursor": "1", "hasNextPage": True}}
     Script.answers = [(200, {"data": {"project": {"sweeps": sweeps}}})]
-    assert find_equal(Tracker(url, "key"), read(text), "e", "p") == SweepPath("e", "p", "2")
+    found = listed(Tracker(url, "key"), "e", "p")
+    assert next(found) == Sweep(SweepPath("e", "p", "0"), "k0", "RUNNING", "c")
     assert len(Script.seen) == 1
     Script.answers = [(200, {"data": {"project": None}})]
-    assert find_equal(Tracker(url, "key"), read(text), "e", "p") is None
-    assert run_states(Tracker(url, "key"), SweepPath("e", "p", "2")) == []
+    assert list(listed(Tracker(url, "key"), "e", "p")) == []
 
 
 def test_a_server_that_comes_back_is_waited_for(url: str):

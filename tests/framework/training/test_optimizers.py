@@ -101,7 +101,8 @@ def test_every_optimiser_lets_the_loss_fall(optimizer, changes, tmp_path):
             {"optimizer": {"kind": "lars"}},
             r"weight_decay is 0, with which optimizer\.kind=lars .*allowed: above 0",
         ),
-        ({"optimizer": "sgd"}, "optimizer: "),
+        ({"optimizer": "sdg"}, r"optimizer\.kind: is 'sdg'; allowed: 'adam', 'sgd', 'lars'"),
+        ({"optimizer": 3}, "optimizer: "),
     ],
 )
 def test_what_cannot_be_meant_is_refused(changes, message):

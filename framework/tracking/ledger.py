@@ -1,0 +1,214 @@
+"""The ledger of work: what is open, held, done or failed, by which runs, and for what cause.
+
+A piece of work (a point of a sweep, or an artifact that one requires) has attempts; each is a run of the tracker,
+and ended by one of the causes in `states`. Everything else follows: what "go on" has to do, what `status` tells,
+whether an artifact may be tried again. The tracker keeps the book, this module reads it; it knows not how work
+is done.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from framework.config import Config, canonical_json
+from framework.definition import Definition
+from framework.errors import InvalidInput
+from framework.plan import Point, plan
+from framework.tracking.states import Cause, cause_of
+from framework.tracking.sweeps import SweepPath
+from framework.tracking.tracker import Tracker
+
+MOST_LOST = 3
+"""How many of its runs may be lost before a piece of work counts as failed: it kills whoever takes it."""
+PAGE = 500
+_RUNS = """
+query Runs($entity: String, $project: String, $filters: JSONString, $perPage: Int, $cursor: String) {
+  project(entityName: $entity, name: $project) {
+    runs(filters: $filters, after: $cursor, first: $perPage, order: "+created_at") {
+      edges { node { name displayName state exitcode config summaryMetrics } cursor }
+      pageInfo { endCursor hasNextPage }
+    }
+  }
+}"""
+
+
+class Standing(StrEnum):
+    """How far a piece of work is."""
+
+    DONE = "done"
+    HELD = "held"
+    OPEN = "open"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run that worked, or works, on a piece of work. `cause` is None while it is at work."""
+
+    run_id: str
+    name: str
+    state: str
+    cause: Cause | None
+    config_id: str = ""
+    error: str = ""
+    invocation: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why it did not finish, in words."""
+        if self.error:
+            return self.error
+        return {
+            Cause.LOST: "no sign of life came from it: it died, or its machine or network did",
+            Cause.FAILED: "no reason recorded: it ended with an exit code above 0",
+            Cause.STOPPED: "it was stopped",
+        }.get(self.cause or Cause.FINISHED, str(self.cause or self.state))
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A piece of work with its attempts, oldest first. `stops_early`: one that the tracker stops is done."""
+
+    name: str
+    attempts: Sequence[Attempt] = ()
+    point: Point | None = None
+    stops_early: bool = False
+
+    @property
+    def standing(self) -> Standing:
+        """How far it is. Only the last attempt and the number of lost ones decide whether it failed."""
+        causes = [attempt.cause for attempt in self.attempts]
+        if Cause.FINISHED in causes or (self.stops_early and Cause.STOPPED in causes):
+            return Standing.DONE
+        if None in causes:
+            return Standing.HELD
+        if causes and causes[-1] in (Cause.FAILED, Cause.STOPPED):
+            return Standing.FAILED
+        return Standing.FAILED if causes.count(Cause.LOST) >= MOST_LOST else Standing.OPEN
+
+    @property
+    def last(self) -> Attempt | None:
+        """The newest attempt."""
+        return self.attempts[-1] if self.attempts else None
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The pieces of work of one sweep. `strangers`: runs of the sweep whose config is in no point of the plan."""
+
+    definition: Definition
+    entries: Sequence[Entry]
+    strangers: Sequence[Attempt] = ()
+    size: int | None = field(default=None)
+
+    @property
+    def total(self) -> int | None:
+        """How many pieces of work there are; None if they are drawn without an end."""
+        return self.size if self.size is not None or not self.definition.is_grid else len(self.entries)
+
+    def count(self, standing: Standing) -> int:
+        """How many pieces of work stand so."""
+        if standing is Standing.OPEN and self.size is not None:
+            return self.size - sum(self.count(other) for other in Standing if other is not Standing.OPEN)
+        return sum(entry.standing is standing for entry in self.entries)
+
+    @property
+    def failed(self) -> list[Entry]:
+        """Those that failed."""
+        return [entry for entry in self.entries if entry.standing is Standing.FAILED]
+
+    @property
+    def open(self) -> list[Entry]:
+        """Those of a grid that nobody holds and nobody has done."""
+        return [entry for entry in self.entries if entry.standing is Standing.OPEN]
+
+
+def attempts_of(
+    tracker: Tracker, entity: str, project: str, filters: Mapping[str, Any]
+) -> list[tuple[Attempt, Any]]:
+    """Runs of a project by a filter, oldest first, each with the config that the tracker shows.
+
+    Raises:
+        TrackerError: the tracker does not answer, or answers with an error.
+    """
+    variables = {"entity": entity, "project": project, "filters": json.dumps(filters), "perPage": PAGE}
+    return [_attempt(node) for node in tracker.pages(_RUNS, variables, "project", "runs") or ()]
+
+
+def _attempt(node: Mapping[str, Any]) -> tuple[Attempt, Any]:
+    config = json.loads(node["config"] or "{}")
+    summary = json.loads(node["summaryMetrics"] or "{}")
+    truth = (config.get("sashiko") or {}).get("value") or {}
+    attempt = Attempt(
+        node["name"],
+        node["displayName"] or node["name"],
+        node["state"],
+        cause_of(node["state"], node.get("exitcode")),
+        str(truth.get("config_id") or ""),
+        str(summary.get("error") or ""),
+        str(truth.get("invocation") or ""),
+    )
+    return attempt, config
+
+
+def read_ledger(tracker: Tracker, path: SweepPath, definition: Definition, config: type[Config]) -> Ledger:
+    """The ledger of a sweep, from the tracker alone.
+
+    A grid that the experiment's config no longer admits is told by the configs of its runs.
+
+    Raises:
+        TrackerError: the tracker does not answer, or answers with an error.
+    """
+    try:
+        points = plan(config, definition) if definition.is_grid else []
+    except InvalidInput:
+        points = []
+    runs = attempts_of(tracker, path.entity, path.project, {"sweep": path.id})
+    return ledger_of(definition, points, runs)
+
+
+def ledger_of(
+    definition: Definition, points: Sequence[Point], runs: Iterable[tuple[Attempt, Mapping[str, Any]]]
+) -> Ledger:
+    """The ledger that runs amount to: each goes to the point whose config it has, or whose values it was given."""
+    early = "early_terminate" in definition.data
+    if not points:
+        grouped = _drawn(runs, is_grid=definition.is_grid)
+        entries = [Entry(group[0].name, group, stops_early=early) for group in grouped]
+        return Ledger(definition, entries, size=definition.size())
+    by_id = {point.config_id: point for point in points}
+    by_values = dict(zip(map(canonical_json, definition.points()), points, strict=True))
+    names = list(definition.parameters)
+    found: dict[int, list[Attempt]] = {}
+    strangers = []
+    for attempt, config in runs:
+        point = by_id.get(attempt.config_id)
+        if point is None and not attempt.config_id:  # it never got so far as to tell its config
+            point = by_values.get(_values(config, names))
+        if point is None:
+            strangers.append(attempt)
+        else:
+            found.setdefault(point.index, []).append(attempt)
+    entries = [Entry(point.name, found.get(point.index, []), point, early) for point in points]
+    return Ledger(definition, entries, strangers)
+
+
+def _values(config: Mapping[str, Any], names: Iterable[str]) -> str:
+    given = {name: (config.get(name) or {}).get("value") for name in names if name in config}
+    return canonical_json(given)
+
+
+def _drawn(runs: Iterable[tuple[Attempt, Any]], *, is_grid: bool) -> list[list[Attempt]]:
+    """The runs of each piece of work, told by config id; a run that never got so far stands for itself.
+
+    Drawn points can be equal, so there only runs that ended undone go with a later one of the same config.
+    """
+    found: dict[str, list[Attempt]] = {}
+    undone = (Cause.LOST, Cause.PREEMPTED, Cause.INTERRUPTED)
+    for attempt, _ in runs:
+        key = attempt.config_id or attempt.run_id
+        goes_on = all(other.cause in undone for other in found.get(key, []))
+        found.setdefault(key if is_grid or goes_on else attempt.run_id, []).append(attempt)
+    return list(found.values())

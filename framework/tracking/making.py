@@ -1,0 +1,198 @@
+"""Required artifacts: each is made once, by one worker, however many ask for it.
+
+The claim is the making run itself. Its id derives from the config, and the tracker creates a run id once, in one
+transaction, and tells one caller only that it `inserted` it. That caller makes the artifact; the others watch.
+If the run ends without the artifact, the next id in line (`…-1`, `…-2`) is the next attempt. Whether a silent one
+still lives is for the tracker to say, whose clock is the only one: it marks the run as crashed. What has failed
+counts within one invocation of a command: when data has come, or code has changed, the same command tries anew.
+"""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import wandb
+
+from framework.config import Config
+from framework.errors import ArtifactError
+from framework.plan import Work, name_of
+from framework.tracking import artifacts
+from framework.tracking.ledger import Attempt, attempts_of
+from framework.tracking.states import Cause
+from framework.tracking.tracker import Tracker, configured
+
+if TYPE_CHECKING:
+    from framework.manager import Manager
+
+PATIENCE_S = 3600.0
+"""How long a run that is under way waits for a tracker that is away."""
+POLL_S = (0.25, 15.0)
+FAILURES = 3
+"""How many attempts of one invocation may fail or be lost before it gives up."""
+LOOKED_AT = 16
+INVOCATION = "SASHIKO_INVOCATION"
+
+_TAKE = """
+mutation UpsertBucket($entity: String, $project: String, $name: String, $jobType: String, $displayName: String,
+                      $config: JSONString) {
+  upsertBucket(input: {entityName: $entity, modelName: $project, name: $name, jobType: $jobType,
+                       displayName: $displayName, config: $config}) { bucket { id } inserted }
+}"""
+_EXISTS = """
+query ArtifactExists($entity: String, $project: String, $name: String!) {
+  project(entityName: $entity, name: $project) { artifact(name: $name) { id } }
+}"""
+
+
+def invocation() -> str:
+    """The invocation that this process is part of: `SASHIKO_INVOCATION`, made up and passed on where not set."""
+    return os.environ.setdefault(INVOCATION, uuid.uuid4().hex[:12])
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Who makes artifacts, and where: the experiment's Manager, and the project (entity/project)."""
+
+    manager: "Manager[Any]"
+    experiment: str
+    project_path: str
+
+
+def made(maker: Maker, kind: str, config: Config) -> "wandb.Artifact":
+    """The artifact, made by this caller or by whoever has claimed it.
+
+    Raises:
+        ArtifactError: it could not be made, in this process or in the runs that the message names.
+    """
+    tracker = current_tracker()
+    work = Work(kind, config)
+    while True:
+        found = artifacts.find_one(maker.project_path, kind, config)
+        if found is not None:
+            return found
+        run_id = claim(tracker, maker, work)
+        if run_id is not None:
+            make(maker, work, run_id)
+        else:
+            wait(tracker, maker.project_path, work)
+
+
+def claim(tracker: Tracker, maker: Maker, work: Work) -> str | None:
+    """The id of a new run that is this caller's to make the artifact in; None while somebody else makes it.
+
+    Raises:
+        ArtifactError: attempts of this invocation have failed too often.
+    """
+    attempts = attempts_at(tracker, maker.project_path, work)
+    if any(attempt.cause is None for attempt in attempts):
+        return None
+    if any(attempt.cause is Cause.FINISHED for attempt in attempts) and exists(
+        tracker, maker.project_path, work.identity
+    ):
+        return None  # it came meanwhile
+    _refuse_hopeless(work, attempts)
+    run_id = _next_id(work, attempts)
+    return run_id if _take(tracker, maker, work, run_id) else None
+
+
+def _refuse_hopeless(work: Work, attempts: Sequence[Attempt]) -> None:
+    failed = [
+        attempt
+        for attempt in attempts
+        if attempt.invocation == invocation() and attempt.cause not in (Cause.PREEMPTED, Cause.INTERRUPTED)
+    ]
+    if len(failed) >= FAILURES or any(attempt.cause is Cause.STOPPED for attempt in failed):
+        last = failed[-1]
+        message = (
+            f"{work.identity} could not be made in {len(failed)} run{'s' * (len(failed) != 1)}; the last one, "
+            f"{last.run_id}: {last.reason if last.cause is not Cause.FINISHED else 'it logged no such artifact'}. "
+            "The same command tries again"
+        )
+        raise ArtifactError(message)
+
+
+def attempts_at(tracker: Tracker, project_path: str, work: Work) -> list[Attempt]:
+    """The runs that have tried to make an artifact, oldest first."""
+    entity, project = project_path.split("/")
+    first = 0
+    found: list[Attempt] = []
+    while True:
+        names = [_numbered(work, number) for number in range(first, first + LOOKED_AT)]
+        known = {a.run_id: a for a, _ in attempts_of(tracker, entity, project, {"name": {"$in": names}})}
+        found += [known[name] for name in names if name in known]
+        if not known:
+            return found
+        first += LOOKED_AT
+
+
+def _numbered(work: Work, number: int) -> str:
+    return work.identity + (f"-{number}" if number else "")
+
+
+def _next_id(work: Work, attempts: Sequence[Attempt]) -> str:
+    """The id after that of the last attempt. Gaps of deleted ones are not filled: the order is that of time."""
+    last = attempts[-1].run_id.removeprefix(work.identity).removeprefix("-") if attempts else None
+    return _numbered(work, 0 if last is None else int(last or 0) + 1)
+
+
+def _take(tracker: Tracker, maker: Maker, work: Work, run_id: str) -> bool:
+    """Whether this caller, and no other, has created the run."""
+    entity, project = maker.project_path.split("/")
+    truth = {"config_id": work.config.config_id, "experiment": maker.experiment, "invocation": invocation()}
+    variables = {
+        "entity": entity, "project": project, "name": run_id, "jobType": work.kind,
+        "displayName": f"{work.kind} {name_of(work.config)}", "config": json.dumps({"sashiko": {"value": truth}}),
+    }  # fmt: skip
+    return bool(tracker.execute(_TAKE, variables)["upsertBucket"]["inserted"])
+
+
+def make(maker: Maker, work: Work, run_id: str) -> None:
+    """Make an artifact in a run of its own, which the caller has claimed; an exception ends that run as failed."""
+    from framework.tracking.run import Identity, Run
+
+    entity, project = maker.project_path.split("/")
+    identity = Identity(
+        maker.experiment,
+        project,
+        entity,
+        run_id,
+        name=f"{work.kind} {name_of(work.config)}",
+        group=work.kind,
+        job_type=work.kind,
+        tags=[work.kind],
+    )
+    with Run(work.config, identity, maker.manager, light=True) as run:
+        maker.manager.make(work.kind, work.config, run)
+
+
+def wait(tracker: Tracker, project_path: str, work: Work) -> None:
+    """Wait until nobody is making an artifact any more, or it is there. Asks less often the longer it takes."""
+    pause = POLL_S[0]
+    while not exists(tracker, project_path, work.identity):
+        if all(attempt.cause is not None for attempt in attempts_at(tracker, project_path, work)):
+            return
+        time.sleep(pause)
+        pause = min(1.5 * pause, POLL_S[1])
+
+
+def exists(tracker: Tracker, project_path: str, name: str) -> bool:
+    """Whether the project has an artifact of this name; asked without the client, for a parent that forks."""
+    entity, project = project_path.split("/")
+    variables = {"entity": entity, "project": project, "name": f"{name}:latest"}
+    return bool((tracker.execute(_EXISTS, variables).get("project") or {}).get("artifact"))
+
+
+def current_tracker(patience_s: float = PATIENCE_S) -> Tracker:
+    """The tracker that this process' client speaks to; by default with the patience of a run that is under way.
+
+    Raises:
+        ArtifactError: none is configured.
+    """
+    tracker = configured(os.environ, wandb.setup().settings.base_url)
+    if tracker is None:
+        raise ArtifactError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
+    return replace(tracker, patience_s=patience_s)
