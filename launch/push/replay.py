@@ -94,9 +94,9 @@ def _fetch_files(source: Any, folder: Path) -> list[Path]:
 
 
 def _write_rows(run: Any, source: Any, artifacts: Artifacts, order: Mapping[str, Any]) -> int:
-    """Write the rows that the destination lacks; how many rows the run has in all.
+    """Write the rows; how many there are. Rows of one step become one, as in any run.
 
-    Rows of one step become one, as in any run.
+    All of them, also where the destination has some: a run that is initialised anew starts its history anew.
     """
     count = 0
     history = source.scan_history(page_size=PAGE, use_cache=False)
@@ -104,9 +104,8 @@ def _write_rows(run: Any, source: Any, artifacts: Artifacts, order: Mapping[str,
         count += 1
         if count == order["rows_there"] and step != order["step_there"]:
             raise ValueError(f"the destination has other rows of it: row {count} is of step {order['step_there']}")
-        if count > order["rows_there"]:
-            values = {key: value for part in rows for key, value in part.items()}
-            run._interface._publish_history(_record(artifacts.renamed(values), step))
+        values = {key: value for part in rows for key, value in part.items()}
+        run._interface._publish_history(_record(artifacts.renamed(values), step))
     if count < order["rows_there"]:
         raise ValueError(f"the destination has {order['rows_there']} rows of it, and here it has {count}")
     return count

@@ -46,8 +46,8 @@ def send_runs(
 ) -> Sent:
     """Write runs offline and send them.
 
-    `there` holds the runs of the destination: `wandb sync` adds rows to those that a run has already, so only the
-    other ones are written. `placed` tells which sweep at the destination a sweep of the source is.
+    `there` holds the runs of the destination, whose rows must be the first of those here. `placed` tells which
+    sweep at the destination a sweep of the source is.
 
     Raises:
         TrackerError: the destination does not answer any more; what was sent until then stays sent.
@@ -107,7 +107,7 @@ def _send(target: End, batch: Sequence[dict[str, Any]], workers: int, done: Sent
             continue
         set_summary(target.tracker, run.key, order["summary"])
         done.runs += 1
-        done.rows += order["rows"] - order["rows_there"]
+        done.rows += order["rows"]
         done.files += order["files"]
         done.size += order["bytes"]
         done.artifacts += order["artifacts"]
