@@ -7,16 +7,22 @@ python -m experiments --write-sweeps sweeps
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments import EXPERIMENTS, manager_of
+from framework.config import Config
 from framework.definition import raw_config, read_file
 from framework.errors import ConfigError, Problem, SashikoError
 from framework.grid import Grid
-from framework.layers import DEFAULT, Resolved, resolve, split_overrides
+from framework.layers import DEFAULT, resolve, split_overrides
+from framework.manager import Manager
 from framework.plan import Point, plan, point_at
+
+if TYPE_CHECKING:
+    from framework.tracking.run import Identity
 
 PROJECT = "sashiko"
 WRITTEN = "Written from the grids by `make sweeps`. Use: sashiko sweep FILE --workers 2, or: wandb sweep FILE"
@@ -32,11 +38,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+@dataclass(frozen=True)
+class Task:
+    """One run that is asked for, once nothing is wrong with it: by a point, by an agent, or by words and files."""
+
+    experiment: str
+    manager: Manager[Any]
+    config: Config
+    origins: Mapping[str, str] = field(default_factory=dict)
+    point: Point | None = None
+    agent: "Identity | None" = None
+
+
 def run(arguments: list[str]) -> None:
     """Parse, resolve and run.
 
     Raises:
         SashikoError: whatever is wrong with the experiment, the config, or the run.
+    """
+    task = prepare(arguments)
+    if task is not None:
+        work(task)
+
+
+def work(task: Task) -> None:
+    """Do the run of a task, and say where it is."""
+    from framework.tracking import single
+
+    for key, origin in task.origins.items():
+        print(f"  {key} from {origin}")
+    identity = single.identity_of(task.experiment, task.config, task.point, task.agent)
+    run_id, url = single.work(task.manager, task.config, identity)
+    print(f"run {run_id} finished{f': {url}' if url else ''}")
+
+
+def prepare(arguments: list[str]) -> Task | None:
+    """The run that the words ask for, or None where they ask for sweep files, which are then written.
+
+    Raises:
+        SashikoError: whatever is wrong with the experiment, the config, or what it names; nothing is started.
     """
     parser = argparse.ArgumentParser(prog="python -m experiments", allow_abbrev=False)
     parser.add_argument("experiment", nargs="?", help=", ".join(EXPERIMENTS))
@@ -47,31 +87,41 @@ def run(arguments: list[str]) -> None:
     options, words = parser.parse_known_args(arguments)
     if options.write_sweeps is not None:
         write_sweeps(options.write_sweeps)
-        return
-    manager = manager_of(options.experiment or "")
+        return None
+    name = options.experiment or ""
+    manager, agent = manager_of(name), _agent()
+    if options.sweep or options.index is not None:
+        point = _point(name, options.sweep, options.index, words)
+        manager.check(point.config)
+        return Task(name, manager, point.config, point=point, agent=agent)
+    if agent is not None:
+        config = manager.config.parse(raw_config(agent.swept), f"sweep {agent.sweep_id}")
+        manager.check(config)
+        return Task(name, manager, config, agent=agent)
+    resolved = resolve(manager.config, options.config, split_overrides(words), manager.check)
+    given = {key: origin for key, origin in resolved.origins.items() if origin != DEFAULT}
+    return Task(name, manager, resolved.config, given)
+
+
+def _agent() -> "Identity | None":
+    """The identity that `wandb agent` gave this process."""
+    if "WANDB_SWEEP_ID" not in os.environ:
+        return None
     from framework.tracking import single
 
-    agent = single.take_from_agent(os.environ)
-    point = _point(options.sweep, options.index, words) if options.sweep or options.index is not None else None
-    if point is not None:
-        config = point.config
-    elif agent is not None:
-        config = manager.config.parse(raw_config(agent.swept), f"sweep {agent.sweep_id}")
-    else:
-        resolved = resolve(manager.config, options.config, split_overrides(words))
-        config = resolved.config
-        _print_origins(resolved)
-    run_id, url = single.work(manager, config, single.identity_of(options.experiment, config, point, agent))
-    print(f"run {run_id} finished{f': {url}' if url else ''}")
+    return single.take_from_agent(os.environ)
 
 
-def _point(path: Path | None, index: int | None, words: list[str]) -> Point:
+def _point(experiment: str, path: Path | None, index: int | None, words: list[str]) -> Point:
     if path is None or index is None:
         raise ConfigError([Problem("--sweep/--index", "go together: a sweep file and the index of a point")])
     if words:
         raise ConfigError([Problem(words[0], "cannot be combined with --index: a point has all its values")])
     definition = read_file(path)
-    return point_at(plan(manager_of(definition.experiment).config, definition), index)
+    if definition.experiment != experiment:
+        message = f"{path} is a sweep of the experiment {definition.experiment}, not of {experiment}"
+        raise ConfigError([Problem("--sweep", f"{message}; write `{definition.experiment}` instead")])
+    return point_at(plan(manager_of(experiment).config, definition), index)
 
 
 def write_sweeps(folder: Path) -> None:
@@ -84,12 +134,6 @@ def write_sweeps(folder: Path) -> None:
 def sweep_text(experiment: str, name: str, grid: Grid) -> str:
     """A grid as the text of a sweep file."""
     return f"# {WRITTEN}\n" + grid.definition(name, experiment, project=PROJECT).text()
-
-
-def _print_origins(resolved: Resolved[Any]) -> None:
-    given = {key: origin for key, origin in resolved.origins.items() if origin != DEFAULT}
-    for key, origin in given.items():
-        print(f"  {key} from {origin}")
 
 
 if __name__ == "__main__":

@@ -7,18 +7,20 @@ Layers (defaults, files, command line) are put together in `framework.layers`; t
 
 import functools
 import hashlib
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from framework.errors import ConfigError
+from framework.errors import ConfigError, Problem
 from framework.fields import (
     branch_of,
     default_sections,
     discriminator_of,
+    fields_with_sections,
     marked,
     overlay_field,
     retype,
@@ -26,7 +28,7 @@ from framework.fields import (
     section_of,
     short_fields,
 )
-from framework.problems import problems_of
+from framework.problems import problems_of, refuse, told_together, within
 
 ID_LENGTH = 12
 LARGEST_EXACT_INTEGER = 2**53
@@ -71,17 +73,49 @@ class Config(BaseModel):
                 changed[key] = retype(value, annotations[key])
         return {**data, **changed} if changed else data
 
+    @model_validator(mode="after")
+    def _nothing_contradicts(self) -> Self:
+        refuse(self.conflicts())
+        return self
+
+    def conflicts(self) -> Iterable[Problem]:
+        """What cannot be done as it is said though each field by itself is right; keys are those of this section.
+
+        Subclasses say what contradicts itself in them. Default: nothing.
+        """
+        return ()
+
+    @functools.cached_property
+    def contradictions(self) -> tuple[Problem, ...]:
+        """The conflicts of this config and of all sections in it."""
+        inner = (within(key, section.contradictions) for key, section in _sections_in(self))
+        return (*itertools.chain.from_iterable(inner), *self.conflicts())
+
+    @classmethod
+    def typed(cls, data: Mapping[str, Any], where: str = "") -> Self:
+        """The config that `data` describes, which may contradict itself.
+
+        Raises:
+            ConfigError: with every key that is unknown or missing, and every value that its field does not take.
+        """
+        try:
+            with told_together():
+                return cls.model_validate(dict(data))
+        except ValidationError as error:
+            raise ConfigError(problems_of(cls, error), where) from None
+
     @classmethod
     def parse(cls, data: Mapping[str, Any], where: str = "") -> Self:
         """The config that `data` describes.
 
         Raises:
-            ConfigError: with every problem found, each with its key, its value and what is allowed.
+            ConfigError: with every problem found, each with its key, its value and what is allowed. What
+                contradicts itself is told once all keys and values by themselves are right.
         """
-        try:
-            return cls.model_validate(dict(data))
-        except ValidationError as error:
-            raise ConfigError(problems_of(cls, error), where) from None
+        config = cls.typed(data, where)
+        if config.contradictions:
+            raise ConfigError(config.contradictions, where)
+        return config
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
         """Itself: a frozen config needs no copies, and pydantic would make one of each default for each point."""
@@ -101,8 +135,20 @@ class Config(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy, changed where `update` says; what was derived from the old values stays behind."""
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("canonical_text", None)
+        for name in ("canonical_text", "contradictions"):
+            copied.__dict__.pop(name, None)
         return copied
+
+
+def _sections_in(config: Config) -> Iterator[tuple[str, Config]]:
+    """The sections that a config holds, lists of them too, by key."""
+    for name in fields_with_sections(type(config)):
+        value = getattr(config, name)
+        if isinstance(value, Config):
+            yield name, value
+        elif isinstance(value, tuple | dict):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            yield from ((f"{name}.{key}", item) for key, item in items if isinstance(item, Config))
 
 
 _SECTIONS: dict[tuple[type, str, str], BaseModel] = {}
@@ -121,7 +167,7 @@ def _section(model: type[BaseModel], name: str, default: Mapping[str, Any], valu
             section = branch.model_validate(merged) if branch else None
         except ValidationError:
             section = None
-        if section is None:
+        if section is None or (isinstance(section, Config) and section.contradictions):
             return merged  # validated again where it stands, so that its errors get their whole keys
         if len(_SECTIONS) >= SECTIONS_KEPT:
             _SECTIONS.clear()

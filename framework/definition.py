@@ -17,6 +17,7 @@ import yaml
 from framework.dialect import load
 from framework.errors import DefinitionError, Problem
 from framework.fields import EXPONENT, nearest
+from framework.search.carried import home_problems, value_problems
 from framework.search.exponents import with_numbers
 from framework.search.rules import early_problems, metric_problems
 from framework.search.space import Space, read_space
@@ -214,6 +215,9 @@ def problems_of(data: Mapping[str, Any]) -> list[Problem]:
         space = read_space(parameters, problems)
         if data["method"] == "bayes" and not space.axes and len(problems) == before:
             problems.append(Problem("parameters", "nothing varies; bayes needs at least one parameter to search"))
+    if isinstance(parameters, dict):
+        problems += value_problems(parameters)
+    problems += home_problems(data)
     problems += metric_problems(data)
     problems += early_problems(data)
     size = None if problems else Definition(data).size()

@@ -82,8 +82,18 @@ def retyped_fields(model: type[BaseModel]) -> dict[str, Any]:
     return {
         name: info.annotation
         for name, info in model.model_fields.items()
-        if any(leaf in (float, tuple) for leaf in _leaves(info.annotation))
+        if any(leaf in (int, float, tuple) for leaf in _leaves(info.annotation))
     }
+
+
+@functools.cache
+def fields_with_sections(model: type[BaseModel]) -> tuple[str, ...]:
+    """The fields that can hold sections: by themselves, or in a list or a mapping."""
+    return tuple(
+        name
+        for name, info in model.model_fields.items()
+        if any(isinstance(leaf, type) and issubclass(leaf, BaseModel) for leaf in _leaves(info.annotation))
+    )
 
 
 @functools.cache
@@ -189,8 +199,7 @@ def _leaves(annotation: Any) -> Iterator[Any]:
 def retype(value: Any, annotation: Any) -> Any:
     """`value` as `annotation` means it where text formats cannot say so: tuples, and numbers such as `1e-3`."""
     if isinstance(value, str):
-        arms = [get_origin(arm) or arm for arm in union_arms(annotation)]
-        return float(value) if float in arms and str not in arms and EXPONENT.fullmatch(value) else value
+        return _number(value, [get_origin(arm) or arm for arm in union_arms(annotation)])
     if isinstance(value, list | tuple):
         kinds = item_types(annotation, len(value))
         return (
@@ -202,6 +211,16 @@ def retype(value: Any, annotation: Any) -> Any:
     return value
 
 
+def _number(text: str, kinds: list[Any]) -> Any:
+    """The number that a text with an exponent means where no text can be meant; 1e3 is an integer, 1e-3 is not."""
+    if str in kinds or not EXPONENT.fullmatch(text):
+        return text
+    number = float(text)
+    if int in kinds and number.is_integer():
+        return int(number)
+    return number if float in kinds else text
+
+
 def item_types(annotation: Any, count: int) -> list[Any] | None:
     """The type of each of so many items of a list; None for what takes no list."""
     for arm in union_arms(annotation):
@@ -210,6 +229,11 @@ def item_types(annotation: Any, count: int) -> list[Any] | None:
             repeated = len(arguments) == 2 and arguments[1] is Ellipsis
             return [arguments[0]] * count if repeated else [*arguments, *([Any] * count)][:count]
     return None
+
+
+def takes_null(info: FieldInfo) -> bool:
+    """Whether a field may be null."""
+    return type(None) in union_arms(info.annotation)
 
 
 def takes_only_lists(annotation: Any) -> bool:

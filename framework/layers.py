@@ -9,7 +9,7 @@ itself there is refused. An explicit command-line value wins also where it equal
 import json
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, get_args, get_origin
@@ -20,8 +20,9 @@ from pydantic.fields import FieldInfo
 
 from framework.config import Config
 from framework.dialect import load
-from framework.errors import ConfigError, Problem
+from framework.errors import ConfigError, InvalidInput, Problem
 from framework.fields import (
+    EXPONENT,
     Entries,
     branch_of,
     defaults_of,
@@ -31,6 +32,8 @@ from framework.fields import (
     models_of,
     overlay,
     related,
+    section_of,
+    takes_null,
     takes_only_lists,
     type_at,
     union_arms,
@@ -56,12 +59,17 @@ class Resolved(Generic[C]):
 
 
 def resolve(
-    config: type[C], files: Sequence[Path] = (), overrides: Sequence[tuple[str, Words]] = ()
+    config: type[C],
+    files: Sequence[Path] = (),
+    overrides: Sequence[tuple[str, Words]] = (),
+    check: Callable[[C], None] | None = None,
 ) -> Resolved[C]:
     """Put the layers together; later files win over earlier ones, `overrides` (key, words) over all.
 
+    `check` may refuse the config for what it finds around it, with an InvalidInput (`Manager.check`).
+
     Raises:
-        ConfigError: with the problems of all layers together.
+        ConfigError: with the problems of all layers together, and those of `check`.
     """
     data: dict[str, Any] = {}
     set_by: dict[str, str] = {}
@@ -72,30 +80,60 @@ def resolve(
         except ConfigError as error:
             problems += [Problem(problem.key, f"{problem.message} ({path})") for problem in error.problems]
             continue
+        problems += _covered(config, data, layer, set_by)
         data = overlay(config, data, layer)
         set_by.update(dict.fromkeys(leaves(overlay(config, {}, layer), config), str(path)))
     given = _command_line(config, data, overrides, problems)
+    problems += _covered(config, data, given, set_by)
     data = overlay(config, data, given)
     set_by.update(dict.fromkeys(leaves(overlay(config, {}, given), config), COMMAND_LINE))
     there = set(leaves(data, config))
-    return _validated(config, data, {key: origin for key, origin in set_by.items() if key in there}, problems)
-
-
-def _validated(
-    config: type[C], data: Mapping[str, Any], set_by: Mapping[str, str], problems: list[Problem]
-) -> Resolved[C]:
-    try:
-        resolved = config.parse(data)
-    except ConfigError as error:
-        found = [
-            Problem(p.key, f"{p.message} ({_origin(p.key, set_by)})" if p.key else p.message)
-            for p in error.problems
-        ]
-        raise ConfigError([*problems, *found], config.__name__) from None
-    if problems:
+    set_by = {key: origin for key, origin in set_by.items() if key in there}
+    resolved, found = _typed(config, data, check)
+    problems += [Problem(p.key, f"{p.message} ({_origin(p.key, set_by)})" if p.key else p.message) for p in found]
+    if problems or resolved is None:
         raise ConfigError(problems, config.__name__)
     names = leaves(resolved.model_dump(), config)
     return Resolved(resolved, {name: _origin(name, set_by) for name in names})
+
+
+def _typed(
+    config: type[C], data: Mapping[str, Any], check: Callable[[C], None] | None
+) -> tuple[C | None, Sequence[Problem]]:
+    """The config, where all keys and values are right by themselves, and everything that is wrong."""
+    try:
+        typed = config.typed(data)
+    except ConfigError as error:
+        return None, error.problems
+    problems = list(typed.contradictions)
+    try:
+        if check is not None:
+            check(typed)
+    except InvalidInput as error:
+        problems += error.problems
+    return typed, problems
+
+
+def _covered(
+    model: type[BaseModel],
+    below: Mapping[str, Any],
+    over: Mapping[str, Any],
+    set_by: Mapping[str, str],
+    prefix: str = "",
+) -> Iterator[Problem]:
+    """Values below that are no sections, where the layer above gives parts of one: they would be lost."""
+    for key, value in over.items():
+        info = model.model_fields.get(key)
+        before = below.get(key)
+        if info is None or key not in below or not isinstance(section_of(info, value), Mapping):
+            continue
+        where = f"{prefix}{key}"
+        if isinstance(before, Mapping):
+            inner = _branch(info, before)
+            yield from _covered(inner, before, section_of(info, value), set_by, f"{where}.") if inner else ()
+        elif (models_of(info) or isinstance(value, Entries)) and not (before is None and takes_null(info)):
+            message = f"is {before!r} ({type(before).__name__}); allowed: a mapping of keys"
+            yield Problem(where, f"{message} ({_origin(where, set_by)})")
 
 
 def _origin(key: str, set_by: Mapping[str, str]) -> str:
@@ -271,20 +309,22 @@ def value_of(config: type[Config], key: str, words: Words, data: Mapping[str, An
         given = (" ".join(given),)
     if len(given) > 1:
         kinds = item_types(kind, len(given)) or [Any] * len(given)
-        return [_typed(word, item) for word, item in zip(given, kinds, strict=True)]
+        return [_read_word(word, item) for word, item in zip(given, kinds, strict=True)]
     (word,) = given
-    value = _typed(word, kind)
+    value = _read_word(word, kind)
     if takes_only_lists(kind) and not isinstance(value, list | Mapping | None):
-        return [_typed(word, item) for item in item_types(kind, 1) or [Any]]
+        return [_read_word(word, item) for item in item_types(kind, 1) or [Any]]
     named = info is not None and discriminator_of(info) is not None
     return word if named and not isinstance(value, Mapping | None) else value
 
 
-def _typed(word: str, kind: Any) -> Any:
+def _read_word(word: str, kind: Any) -> Any:
     if _takes_text(kind):
         return None if word == "null" and type(None) in union_arms(kind) else word
     if DECIMAL.fullmatch(word):
         return int(word)  # 010 is no octal number
+    if EXPONENT.fullmatch(word) and not {int, float} & set(union_arms(kind)):
+        return float(word)  # nobody writes an argument of a Trainer as text; numbers are typed by their field
     try:
         return load(word)
     except yaml.YAMLError:

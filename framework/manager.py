@@ -31,6 +31,15 @@ class Manager(Generic[C]):
     grids: ClassVar[Mapping[str, Grid]] = {}
     heavy: ClassVar[tuple[str, ...]] = ()
 
+    def check(self, config: C) -> None:
+        """Refuse a config for what it names in the world: files that are missing or do not fit.
+
+        Called before anything starts, also for a config that contradicts itself. Default: nothing is looked at.
+
+        Raises:
+            InvalidInput: with every problem found.
+        """
+
     def requires(self, kind: str, config: Config) -> Iterable[Work]:
         """What a piece of work asks for, so that it can be made first: `kind` is `run`, or that of an artifact.
 

@@ -1,12 +1,14 @@
 """pydantic's validation errors in the user's words: the key, the value, what is allowed."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from framework.errors import Problem
-from framework.fields import branch_of, discriminator_of, models_of, nearest
+from framework.fields import branch_of, discriminator_of, marked, models_of, nearest
 
 _ALLOWED = {
     "int_type": "an integer",
@@ -17,28 +19,36 @@ _ALLOWED = {
     "list_type": "a list",
     "dict_type": "a mapping",
     "model_type": "a mapping of keys",
+    "model_attributes_type": "a mapping of keys",
     "none_required": "null",
     "finite_number": "a finite number",
 }
 
 
-class Conflicts(ValueError):
-    """What contradicts itself in one section, as `refuse` found it; keys are relative to the section."""
+_TOLD_LATER: ContextVar[bool] = ContextVar("_TOLD_LATER", default=False)
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(problems)
-        super().__init__("; ".join(map(str, self.problems)))
+
+@contextmanager
+def told_together() -> Iterator[None]:
+    """Let sections that contradict themselves pass inside: who validates a whole config asks all of them then."""
+    token = _TOLD_LATER.set(True)
+    try:
+        yield
+    finally:
+        _TOLD_LATER.reset(token)
 
 
 def refuse(problems: Iterable[Problem]) -> None:
-    """For validators of whole sections: refuse the section if there are any problems, with all of them.
+    """Refuse a section by itself if it has any problems, with all of them; not within `told_together`.
 
     Raises:
-        Conflicts: there are some; pydantic takes it as a validator's ValueError.
+        ValueError: there are some; pydantic takes it as a validator's.
     """
-    found = tuple(problems)
+    if _TOLD_LATER.get():
+        return
+    found = "; ".join(map(str, problems))
     if found:
-        raise Conflicts(found)
+        raise ValueError(found)
 
 
 def within(section: str, problems: Iterable[Problem]) -> Iterator[Problem]:
@@ -47,16 +57,23 @@ def within(section: str, problems: Iterable[Problem]) -> Iterator[Problem]:
         yield Problem(".".join(part for part in (section, problem.key) if part), problem.message)
 
 
+def differing(one: BaseModel, other: BaseModel) -> str:
+    """The fields that can change a result in which two configs of one type differ, with both values."""
+    fields = [name for name, info in type(one).model_fields.items() if not marked(info, "no_effect")]
+    pairs = [(name, getattr(one, name), getattr(other, name)) for name in fields]
+    return ", ".join(f"{name} ({first} and {second})" for name, first, second in pairs if first != second)
+
+
 def problems_of(model: type[BaseModel], error: ValidationError) -> list[Problem]:
     """Every error of a pydantic validation, in the user's words."""
     found: dict[tuple[str, str], list[str]] = {}
-    for details in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    places = [details["loc"] for details in errors]
+    for details in errors:
+        place = details["loc"]
+        if details["type"] == "too_short" and any(p[: len(place)] == place != p for p in places):
+            continue  # pydantic counts the items that are right, and the others are told themselves
         key, message, allowed = _problem(model, details)
-        conflicts = (details.get("ctx") or {}).get("error")
-        if isinstance(conflicts, Conflicts):
-            for problem in within(key, conflicts.problems):
-                found.setdefault((problem.key, problem.message), []).append("")
-            continue
         found.setdefault((key, message), []).append(allowed)
     return [
         Problem(key, f"{message}; allowed: {' or '.join(dict.fromkeys(allowed))}" if allowed[0] else message)
@@ -80,6 +97,10 @@ def _problem(model: type[BaseModel], details: Any) -> tuple[str, str, str]:
         return f"{key}.{tag}", given, allowed
     if kind == "value_error":
         return key, str(context.get("error", details["msg"])), ""
+    if kind in ("too_short", "too_long"):
+        bound, more = ("min_length", "or more") if kind == "too_short" else ("max_length", "or fewer")
+        count = context["actual_length"]
+        return key, f"has {count} item{'' if count == 1 else 's'}", f"{context[bound]} {more}"
     allowed = context["expected"] if kind == "literal_error" else _ALLOWED.get(kind)
     allowed = allowed or details["msg"].removeprefix("Input should be ")
     given = f"is {value!r}" if isinstance(value, str) and kind == "literal_error" else _shown(value)

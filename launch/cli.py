@@ -42,6 +42,14 @@ SweepArgument = Annotated[
     str, typer.Argument(metavar="SWEEP", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
 ]
 DEFAULT_DIRECTORY = serving.DEFAULT_DIRECTORY
+StaleOption = Annotated[
+    str,
+    typer.Option(
+        "--stale",
+        metavar="POLICY",
+        help="Required artifacts that other code made: use them, remake them, or refuse. [default: use]",
+    ),
+]
 
 
 @app.command()
@@ -142,22 +150,23 @@ def sweep(
     workers: WorkersOption = 1,
     project: Annotated[str, typer.Option(help="Project of the sweep; default: that of the file.")] = "",
     new: Annotated[bool, typer.Option("--new", help="Make a new sweep even if an equal one exists.")] = False,
+    stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
 ) -> None:
     """Make the sweep of a file and work it. An equal sweep is gone on with: what is finished is not run again."""
+    _set_stale(stale)
     from experiments import manager_of
     from framework.definition import read_file
-    from framework.plan import plan as plan_of
-    from launch import drawn, sweeping
+    from launch import checking, drawn, sweeping
     from launch import tracker as choice
     from launch.words import counted
 
     definition = read_file(file)
-    experiment = manager_of(definition.experiment).config
-    points = plan_of(experiment, definition) if definition.is_grid else []
-    if not definition.is_grid:
-        drawn.check(definition, experiment)
+    manager = manager_of(definition.experiment)
+    checking.check_name(project)
+    points = checking.planned(definition, manager)
+    checking.check(manager, points, str(file))
     extent = counted(len(points), "run") if definition.is_grid else drawn.extent(definition)
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
@@ -170,10 +179,12 @@ def sweep(
 def agents(
     sweep: SweepArgument,
     workers: WorkersOption = 1,
+    stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
 ) -> None:
     """Work a sweep that exists already, for example one that `wandb sweep` made."""
+    _set_stale(stale)
     from launch import sweeping
     from launch import tracker as choice
 
@@ -182,6 +193,15 @@ def agents(
     path = sweeping.locate(tracker, sweep)
     sweeping.must_hand_out(tracker, path)
     _work(tracker, path, workers)
+
+
+def _set_stale(policy: str) -> None:
+    """Tell the policy to the workers, after a look at whether it is one."""
+    from framework.tracking import stale
+
+    if policy:
+        os.environ[stale.VARIABLE] = policy
+    stale.policy()
 
 
 def _work(tracker: "Tracker", path: "SweepPath", workers: int) -> None:
@@ -323,22 +343,23 @@ def _conditions(words: list[str]) -> dict[str, object]:
 def run(
     context: typer.Context,
     experiment: Annotated[str, typer.Argument(help="Name of an experiment.")],
+    stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
 ) -> None:
     """Run one config: `sashiko run stitching --config my.toml --source.seed 2`, or `--sweep FILE --index K`."""
-    from experiments import manager_of
-    from experiments.__main__ import run as run_one
+    from experiments.__main__ import prepare, work
     from launch import local
     from launch import tracker as choice
 
-    manager_of(experiment)
+    task = prepare([experiment, *context.args])
     os.environ.setdefault("OMP_NUM_THREADS", local.THREADS)
     if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
         typer.echo(f"tracker: none (WANDB_MODE={os.environ['WANDB_MODE']})")
     else:
         typer.echo(choice.choose(directory, embedded=embedded)[1])
-    run_one([experiment, *context.args])
+    if task is not None:
+        work(task)
 
 
 def main() -> None:

@@ -1,10 +1,8 @@
 """One alignment run: a model that is trained, a reference that is finished, and a mapping between them."""
 
-import itertools
 from collections.abc import Iterator
-from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from framework.config import Config, replicate
 from framework.data.facts import facts_of, train_images
@@ -13,7 +11,7 @@ from framework.fusion.config import EQUAL_WIDTHS, inputs_needed
 from framework.fusion.config import AlignmentConfig as FusionMethod
 from framework.mappings.config import Affine, MappingConfig, size_problem
 from framework.models.facts import differences, is_classifier, latent_dim
-from framework.problems import refuse
+from framework.problems import differing
 from framework.training.config import TrainingConfig
 
 FUSION_INPUTS = 1000  # images of the train split that fusion may look at
@@ -38,19 +36,19 @@ class AlignmentConfig(Config):
     )
     every_epochs: int = Field(1, ge=1, description="Epochs between two fits; the last epoch is always fitted.")
 
-    @model_validator(mode="after")
-    def _nothing_contradicts(self) -> Self:
-        refuse(itertools.chain(self._mapping_problems(), self._fusion_problems(self.fusion)))
-        return self
+    def conflicts(self) -> Iterator[Problem]:
+        """What the mapping and the fusion cannot do with the two models."""
+        yield from self._mapping_problems()
+        yield from self._fusion_problems(self.fusion)
 
     def _mapping_problems(self) -> Iterator[Problem]:
         model, reference = self.model.data, self.reference.data
         if model.config_id != reference.config_id:
-            message = f"model.data ({model}) and reference.data ({reference}) differ: anchors are images of both"
-            yield Problem("", message)
+            message = f"and model.data differ in {differing(reference, model)}: anchors are images of both"
+            yield Problem("reference.data", message)
         if len(self.mapping.ridge_values) != 1:
-            message = f"mapping.ridges is {self.mapping.ridge_values}: one value, because one mapping is followed"
-            yield Problem("", message)
+            message = f"is {list(self.mapping.ridge_values)}; allowed: one value, because one mapping is followed"
+            yield Problem("mapping.ridges", message)
         sizes = [latent_dim(side.model, facts_of(model).shape) for side in (self.model, self.reference)]
         problem = size_problem(self.mapping.kind, *sizes)
         if problem is not None:

@@ -1,10 +1,9 @@
 """One fusion run: parents, the recipes that make one network of them, and what is measured of all."""
 
-import itertools
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from framework.config import Config, no_effect, replicate
 from framework.data.config import DataConfig
@@ -23,7 +22,7 @@ from framework.fusion.config import (
 from framework.metrics.spaces_config import MetricsConfig
 from framework.models.config import MLP, ModelConfig
 from framework.models.facts import differences, image_problems, is_classifier
-from framework.problems import refuse, within
+from framework.problems import differing, within
 from framework.training.config import TrainingConfig
 from framework.training.optimizers import SGD
 from framework.training.refine_config import RefineConfig
@@ -134,33 +133,29 @@ class FusionConfig(Config):
             changed["more"] = [_with_data(parent, name) for parent in values["more"]]
         return changed
 
-    @field_validator("curve_places")
-    @classmethod
-    def _a_line_has_a_middle(cls, places: int) -> int:
-        if places and places < 3:
-            raise ValueError(f"is {places}; allowed: 0, or 3 and more")
-        return places
-
-    @model_validator(mode="after")
-    def _nothing_contradicts(self) -> Self:
-        found = (self._recipe_problems(), self._parent_problems(), self._weight_problems(), self._input_problems())
-        refuse(itertools.chain(*found))
-        return self
+    def conflicts(self) -> Iterator[Problem]:
+        """What the recipes cannot do with the parents and the inputs."""
+        yield from self._recipe_problems()
+        yield from self._parent_problems()
+        yield from self._weight_problems()
+        yield from self._input_problems()
+        if self.curve_places and self.curve_places < 3:
+            yield Problem("curve_places", f"is {self.curve_places}; allowed: 0, or 3 and more")
 
     def _recipe_problems(self) -> Iterator[Problem]:
         names = [recipe.name for recipe in self.recipes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            yield Problem("", f"recipes: {', '.join(twice)} stands twice; give each recipe a name of its own")
+            yield Problem("recipes", f"{', '.join(twice)} stands twice; give each recipe a name of its own")
         taken = [name for name in names if name.startswith(RESERVED)]
         if taken:
-            yield Problem("", f"recipes: {', '.join(taken)} is a name that the parents or the ensemble have")
+            yield Problem("recipes", f"{', '.join(taken)} is a name that the parents or the ensemble have")
         for field in ("refined", "measured"):
             wanted = getattr(self, field)
             unknown = [name for name in wanted if name not in names]
             needed = self.metrics if field == "measured" else self.fine_tune or self.distil
             if unknown and needed is not None:
-                yield Problem("", f"{field} names {', '.join(unknown)}; the recipes are: {', '.join(names)}")
+                yield Problem(field, f"names {', '.join(unknown)}; the recipes are: {', '.join(names)}")
 
     def _parent_problems(self) -> Iterator[Problem]:
         if not is_classifier(self.architecture):
@@ -170,11 +165,11 @@ class FusionConfig(Config):
             yield from within("model" if self.model else "first.model", self._image_problems())
             return
         if self.model is not None:
-            yield Problem("", "model is for `parents`, which are not given; set first.model instead")
+            yield Problem("model", "is for `parents`, which are not given; set first.model instead")
         for place, other in enumerate(self.trained[1:], start=2):
             if other.data.config_id != self.first.data.config_id:
-                message = f"parent {place} sees other data ({other.data}) than the first ({self.first.data})"
-                yield Problem("", message)
+                apart = differing(other.data, self.first.data)
+                yield Problem("", f"parent {place} sees other data than the first: {apart}")
             if other.model.kind == self.first.model.kind:
                 yield from self._width_problems(place, *differences(self.first.model, other.model))
             else:
@@ -199,7 +194,7 @@ class FusionConfig(Config):
     def _weight_problems(self) -> Iterator[Problem]:
         number = len(self.parents or self.trained)
         if self.weights is not None and (len(self.weights) != number or abs(sum(self.weights) - 1) > 1e-6):
-            yield Problem("", f"weights is {list(self.weights)}: {number} shares that sum to 1 are needed")
+            yield Problem("weights", f"is {list(self.weights)}; {number} shares that sum to 1 are needed")
 
     def _input_problems(self) -> Iterator[Problem]:
         """Recipes that look at more images than they get."""

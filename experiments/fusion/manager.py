@@ -1,12 +1,13 @@
 """The fusion experiment: what a run needs, makes and does. Heavy imports stand inside the methods."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.fusion.config import FusionConfig
 from experiments.fusion.grids import GRIDS
 from framework.config import Config
-from framework.errors import ArtifactError
+from framework.errors import ArtifactError, InvalidInput, Problem
 from framework.manager import Manager
 from framework.plan import RUN, Work
 from framework.training.config import TrainingConfig
@@ -28,6 +29,21 @@ class FusionManager(Manager[FusionConfig]):
         "sklearn.datasets",
         "torchvision.datasets",
     )
+
+    def check(self, config: FusionConfig) -> None:
+        """Look at the files of parents.
+
+        Raises:
+            InvalidInput: files that are missing, hold no weights, or do not fit the architecture; all of them.
+        """
+        names = tuple(dict.fromkeys(config.parents or ()))
+        problems = [Problem("parents", f"{name} does not exist") for name in names if not Path(name).is_file()]
+        if len(problems) < len(names) and not config.contradictions:
+            from experiments.fusion.parents import misfits
+
+            problems += misfits(config)
+        if problems:
+            raise InvalidInput(problems)
 
     def requires(self, kind: str, config: Config) -> Iterable[Work]:
         """Of a run: the trained parents, each once; none where files hold them."""

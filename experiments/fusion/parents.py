@@ -1,5 +1,6 @@
 """The parents of a fusion run: trained once and fetched by their configs, or read from files."""
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ import torch
 from torch import Tensor
 
 from experiments.fusion.config import FusionConfig
+from framework.data.facts import Facts, facts_of
 from framework.data.vision import Splits
-from framework.errors import ConfigError, InvalidInput, Problem
+from framework.errors import ArtifactError, ConfigError, InvalidInput, Problem
 from framework.models.base import Model
+from framework.models.config import ModelConfig
 from framework.models.foreign import load_foreign
 from framework.models.registry import build
 from framework.training.checkpoints import load_model
@@ -52,6 +55,31 @@ def load_parents(config: FusionConfig, splits: Splits, run: "Run") -> list[Paren
         initial = load_model(folder, trained, "initial").state_dict()
         parents.append(Parent(f"parent_{number}", load_model(folder, trained), initial))
     return parents
+
+
+def misfits(config: FusionConfig) -> list[Problem]:
+    """What is wrong with the files of parents that are there, found without reading an image."""
+    data = facts_of(config.first.data)
+    problems: list[Problem] = []
+    for name in dict.fromkeys(config.parents or ()):
+        if Path(name).is_file():
+            stat = Path(name).stat()
+            problems += _misfits(name, stat.st_mtime_ns, stat.st_size, config.architecture, data)
+    return problems
+
+
+@functools.lru_cache(maxsize=64)
+def _misfits(name: str, changed: int, size: int, architecture: ModelConfig, data: Facts) -> tuple[Problem, ...]:
+    """Kept by the file's state: the points of a sweep name the same files."""
+    with torch.random.fork_rng(devices=[]):
+        model = build(architecture, data.shape, data.classes)
+    try:
+        load_foreign(Path(name), model)
+    except InvalidInput as error:
+        return tuple(Problem("parents", f"{name}: {problem}") for problem in error.problems)
+    except ArtifactError as error:
+        return (Problem("parents", str(error)),)
+    return ()
 
 
 def _foreign(config: FusionConfig, splits: Splits, run: "Run") -> list[Parent]:

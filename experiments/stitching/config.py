@@ -1,17 +1,16 @@
 """One stitching run: a source, a target, a mapping, and the axes inside the run. This module knows no tensor."""
 
-import itertools
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from framework.config import Config, no_effect, replicate
 from framework.data.facts import facts_of, train_images
 from framework.errors import Problem
 from framework.mappings.config import Affine, MappingConfig, size_problem
 from framework.models.facts import latent_dim
-from framework.problems import refuse
+from framework.problems import differing
 from framework.training.config import TrainingConfig
 
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
@@ -89,19 +88,20 @@ class StitchingConfig(Config):
         "auto", description="Where to decode; auto takes a GPU where there is one."
     )
 
-    @model_validator(mode="after")
-    def _nothing_contradicts(self) -> Self:
-        refuse(itertools.chain(self._data_problems(), self._sampling_problems(), self._mapping_problems()))
-        return self
+    def conflicts(self) -> Iterator[Problem]:
+        """What the data, the sampling and the mapping cannot do with the two models."""
+        yield from self._data_problems()
+        yield from self._sampling_problems()
+        yield from self._mapping_problems()
 
     def _data_problems(self) -> Iterator[Problem]:
         source, target = self.source.data, self.target.data
         if source != target and source.config_id != target.config_id:
             message = (
-                f"source.data ({self.source.data}) and target.data ({self.target.data}) differ: anchors must be "
-                "images that both models take, from one train split"
+                f"and source.data differ in {differing(target, source)}: anchors must be images that both models "
+                "take, from one train split"
             )
-            yield Problem("", message)
+            yield Problem("target.data", message)
 
     def _sampling_problems(self) -> Iterator[Problem]:
         axes = {
@@ -111,7 +111,7 @@ class StitchingConfig(Config):
         }
         for name, values in axes.items():
             if len(set(values)) != len(values):
-                yield Problem("", f"{name} names a value twice: {values}")
+                yield Problem(name, f"names a value twice: {list(values)}")
         images, classes = train_images(self.source.data), facts_of(self.source.data).classes
         for number in self.num_samples:
             if number > images:
@@ -122,7 +122,7 @@ class StitchingConfig(Config):
             message = f"names the classes {absent}, which have no image here; there are 0 to {classes - 1}"
             yield Problem("sampling_classes", message)
         if self.sampling == "class_list" and self.sampling_classes is None:
-            yield Problem("", "sampling is class_list: list the classes in sampling_classes")
+            yield Problem("sampling", "is class_list: list the classes in sampling_classes")
 
     def _mapping_problems(self) -> Iterator[Problem]:
         """Sizes of latent spaces that the mapping cannot take; those of hidden layers are not known here."""

@@ -1,10 +1,12 @@
 """How models are brought into one basis, as data: one config a method, told apart by `kind`. Knows no tensor."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from framework.config import Config
+from framework.errors import Problem
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -79,13 +81,11 @@ class OT(_Coupled):
         "until no plan changes.",
     )
 
-    @model_validator(mode="after")
-    def _an_assignment_is_uniform(self) -> Self:
+    def conflicts(self) -> Iterator[Problem]:
+        """An assignment of units that have not the same mass."""
         if self.solver == "assignment" and self.marginals != "uniform":
-            raise ValueError(
-                f"solver=assignment takes marginals=uniform, not {self.marginals}; use solver=exact or emd"
-            )
-        return self
+            message = f"is assignment, which takes marginals=uniform, not {self.marginals}; use exact or emd"
+            yield Problem("solver", message)
 
 
 class GW(_Coupled):

@@ -1,10 +1,12 @@
 """What is measured of a classifier in input, parameter and prediction space, at which cost. Knows no tensor."""
 
-from typing import Annotated, Self
+from collections.abc import Iterator
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from framework.config import Config, replicate
+from framework.errors import Problem
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -71,11 +73,10 @@ class SigmaConfig(Config):
     low: float = Field(0.0, ge=0, description="Lower end " + RANGE)
     high: float = Field(description="Upper end " + RANGE)
 
-    @model_validator(mode="after")
-    def _low_is_below_high(self) -> Self:
+    def conflicts(self) -> Iterator[Problem]:
+        """A range without an inside."""
         if self.low >= self.high:
-            raise ValueError(f"low ({self.low:g}) must be below high ({self.high:g})")
-        return self
+            yield Problem("low", f"is {self.low:g}; allowed: below high ({self.high:g})")
 
 
 class SharpnessConfig(Config):

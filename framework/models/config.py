@@ -1,10 +1,12 @@
 """Architectures as data: one config a kind, told apart by `kind`. This module knows no tensor."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from framework.config import Config
+from framework.errors import Problem
 
 Width = Annotated[int, Field(ge=1)]
 Output = Literal["sigmoid", "linear"]
@@ -96,14 +98,11 @@ class ViT(Config):
     num_heads: Width = Field(4, description="Number of attention heads a layer.")
     mlp_dim: Width = Field(128, description="Width of the hidden layer that follows attention, in neurons.")
 
-    @model_validator(mode="after")
-    def _heads_share_the_width(self) -> Self:
+    def conflicts(self) -> Iterator[Problem]:
+        """Heads that cannot share the width."""
         if self.hidden_dim % self.num_heads:
-            raise ValueError(
-                f"hidden_dim ({self.hidden_dim}) is no multiple of num_heads ({self.num_heads}): each head takes "
-                "an equal share"
-            )
-        return self
+            message = f"is {self.hidden_dim}, no multiple of num_heads ({self.num_heads}): each head takes "
+            yield Problem("hidden_dim", f"{message}an equal share")
 
 
 class MLP(Config):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue
 
 from framework.config import no_effect, replicate
 from framework.data.config import DataConfig
@@ -72,20 +72,16 @@ class TrainingConfig(Optimisation):
         "logs none. Classifiers have none.",
     )
 
-    @field_validator("classes")
-    @classmethod
-    def _each_class_once_in_order(cls, classes: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if classes is not None and classes != tuple(sorted(set(classes))):
-            raise ValueError(f"{list(classes)} must name each class once, in ascending order")
-        return classes
-
     def conflicts(self) -> Iterator[Problem]:
-        """What cannot be done as it is said, all of it; keys are those of this section."""
+        """What the data, the model and the Trainer cannot do."""
         yield from super().conflicts()
         yield from self._decoder_problems()
         data = facts_of(self.data)
         yield from within("data", split_problems(self.data))
         yield from within("model", image_problems(self.model, data.shape))
+        if self.classes is not None and self.classes != tuple(sorted(set(self.classes))):
+            message = f"is {list(self.classes)}; allowed: each class once, in ascending order"
+            yield Problem("classes", message)
         absent = [label for label in self.classes or () if label >= data.classes]
         if absent:
             names, there = (", ".join(map(str, labels)) for labels in (absent, range(data.classes)))

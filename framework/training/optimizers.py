@@ -14,13 +14,12 @@ Linear and cosine come to zero when the last epoch is over, not in it. The cosin
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from framework.config import Config
 from framework.errors import Problem
-from framework.problems import refuse
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Schedule = Literal["constant", "linear", "cosine", "multistep"]
@@ -44,11 +43,10 @@ class SGD(Config):
         False, description="Whether the gradient is taken where the momentum leads (true or false)."
     )
 
-    @model_validator(mode="after")
-    def _looks_ahead_along_a_momentum(self) -> Self:
+    def conflicts(self) -> Iterator[Problem]:
+        """A step that looks ahead along no momentum."""
         if self.nesterov and not self.momentum:
-            raise ValueError("nesterov is true, which needs a momentum above 0, not 0")
-        return self
+            yield Problem("nesterov", "is true, which needs a momentum above 0, not 0")
 
 
 class LARS(Config):
@@ -104,11 +102,6 @@ class Optimisation(Config):
     def total_epochs(self) -> int:
         """The number of epochs."""
         return int(getattr(self, self.EPOCHS))
-
-    @model_validator(mode="after")
-    def _nothing_contradicts(self) -> Self:
-        refuse(self.conflicts())
-        return self
 
     def conflicts(self) -> Iterator[Problem]:
         """What cannot be done as it is said, all of it; keys are those of this section."""

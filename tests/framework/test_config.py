@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
 from framework.config import Config, canonical, canonical_json, no_effect, replicate
-from framework.errors import ConfigError, InvalidInput
+from framework.errors import ConfigError, InvalidInput, Problem
 
 
 class Linear(Config):
@@ -166,3 +166,84 @@ def test_equal_numbers_look_equal():
 
 def test_invalid_input_exits_with_2():
     assert ConfigError([]).exit_code == InvalidInput([]).exit_code == 2
+
+
+class Range(Config):
+    low: float = 0.0
+    high: float = 1.0
+
+    def conflicts(self):
+        if self.low >= self.high:
+            yield Problem("low", f"is {self.low:g}; allowed: below high ({self.high:g})")
+
+
+class Search(Config):
+    first: Range = Range()
+    named: dict[str, Range] = {}
+    listed: tuple[Range, ...] = ()
+    other: Range | None = None
+    points: int = 10
+
+    def conflicts(self):
+        if self.points < 2 * (1 + len(self.listed)):
+            yield Problem("points", f"is {self.points}, too few")
+
+
+WRONG = {"low": 2}
+CONFLICTS = [
+    ({"first": WRONG}, ["first.low"]),
+    ({"other": {"low": 1, "high": 1}}, ["other.low"]),
+    ({"listed": [{}, WRONG]}, ["listed.1.low"]),
+    ({"named": {"a": {}, "b": WRONG}}, ["named.b.low"]),
+    (
+        {"first": WRONG, "other": WRONG, "listed": [WRONG, {}], "named": {"x": WRONG}, "points": 1},
+        ["first.low", "named.x.low", "listed.0.low", "other.low", "points"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("data", "keys"), CONFLICTS)
+def test_what_contradicts_itself_in_any_section_is_told_with_the_rest(data: dict[str, Any], keys: list[str]):
+    with pytest.raises(ConfigError) as caught:
+        Search.parse(data)
+    assert [problem.key for problem in caught.value.problems] == keys
+    assert [problem.key for problem in Search.typed(data).contradictions] == keys
+    with pytest.raises(ValidationError):
+        Search(**data)
+
+
+def test_conflicts_wait_for_values_that_are_right_by_themselves():
+    with pytest.raises(ConfigError) as caught:
+        Search.parse({"first": WRONG, "points": "many"})
+    assert [problem.key for problem in caught.value.problems] == ["points"]
+
+
+def test_a_section_that_contradicted_itself_once_is_refused_again():
+    for _ in range(2):
+        assert Search.typed({"first": WRONG}).contradictions
+        with pytest.raises(ValidationError, match="low: is 2; allowed: below high"):
+            Search(first=WRONG)
+        with pytest.raises(ValidationError, match="low: is 2"):
+            Range(low=2)
+
+
+def test_a_copy_finds_its_own_contradictions():
+    right = Range()
+    assert right.contradictions == ()
+    assert [problem.key for problem in right.model_copy(update={"low": 5.0}).contradictions] == ["low"]
+    assert Search(first=right) == Search()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("1e3", 1000), ("1E+2", 100), ("1.5e1", 15), ("10e-1", 1), ("2e15", 2 * 10**15)]
+)
+def test_a_whole_number_with_an_exponent_is_an_integer_where_one_is_wanted(text: str, expected: int):
+    found = Study.parse({"batch_size": text, "sizes": [[text]]})
+    assert (found.batch_size, found.sizes) == (expected, ((expected,),))
+    assert type(found.batch_size) is int
+    assert Study.parse({"either": text, "label": text}).either == text
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1.5e0", "1e", "e3", "1e3 ", "0x1e3", "1000.0"])
+def test_what_is_no_integer_is_still_refused(text: str):
+    assert problems({"batch_size": text}) == [f"batch_size: is {text!r} (str); allowed: an integer"]

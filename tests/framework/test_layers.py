@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, JsonValue
 
 from framework.config import Config
-from framework.errors import ConfigError
+from framework.errors import ConfigError, InvalidInput, Problem
 from framework.layers import resolve, split_overrides
 
 SAME = {
@@ -263,6 +263,10 @@ def test_what_a_field_does_not_take_is_told_as_it_was_meant(options: list[str], 
         (["--anything.a", "1", "2", "--anything.b.c", "x"], "anything", {"a": [1, 2], "b": {"c": "x"}}),
         (["--mapping.hidden", "16", "8", "--mapping", "mlp"], "mapping", Mlp(hidden=(16, 8))),
         (["--inner.mapping.hidden", "16"], "inner", Inner(mapping=Mlp(hidden=(16,)))),
+        (["--batch_size", "1e3"], "batch_size", 1000),
+        (["--counts", "1e1", "20"], "counts", (10, 20)),
+        (["--rate", "1e-3"], "rate", 0.001),
+        (["--anything.a", "1e-1", "--anything.b", "'1e-1'"], "anything", {"a": 0.1, "b": "1e-1"}),
     ],
 )
 def test_words_are_typed_once_the_field_is_known(options: list[str], key: str, expected: object):
@@ -291,3 +295,63 @@ def test_a_field_of_two_branches_has_the_type_of_the_one_that_is_selected():
     assert resolve(Model, [], split_overrides(["--shape.width", "8"])).config.shape == Narrow(width=(8,))
     words = ["--shape.width", "8", "--shape", "wide"]
     assert resolve(Model, [], split_overrides(words)).config.shape == Wide(width="8")
+
+
+@pytest.mark.parametrize(
+    ("below", "options", "key", "shown"),
+    [
+        ("inner: 7", ["--inner.seed=3"], "inner", "7 (int)"),
+        ("inner: [1]", ["--inner={seed: 3}"], "inner", "[1] (list)"),
+        ("inner: text", ["--inner.mapping=mlp"], "inner", "'text' (str)"),
+        ("inner: null", ["--inner.seed=3"], "inner", "None (NoneType)"),
+        ("inner: {mapping: 7}", ["--inner.mapping.ridge=3"], "inner.mapping", "7 (int)"),
+        ("mapping: false", ["--mapping=mlp"], "mapping", "False (bool)"),
+        ("second: 7", ["--second={kind: mlp}"], "second", "7 (int)"),
+        ("options: 7", ["--options.a=3"], "options", "7 (int)"),
+    ],
+)
+def test_what_is_no_section_is_refused_though_a_layer_above_gives_parts_of_it(
+    tmp_path: Path, below: str, options: list[str], key: str, shown: str
+):
+    file = write(tmp_path, "below.yaml", below)
+    with pytest.raises(ConfigError) as caught:
+        given(*options, files=(file,))
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"{key}: is {shown}; allowed: a mapping of keys ({file})"
+    ]
+    with pytest.raises(ConfigError, match=key):
+        given(files=(file,))
+
+
+def test_a_file_may_not_cover_what_is_no_section_either(tmp_path: Path):
+    below, above = write(tmp_path, "a.yaml", "inner: 7"), write(tmp_path, "b.yaml", "inner: {seed: 3}")
+    with pytest.raises(ConfigError, match=r"inner: is 7 \(int\); allowed: a mapping of keys \(.*a\.yaml\)"):
+        given("--inner.seed", "4", files=(below, above))
+
+
+@pytest.mark.parametrize("below", ["second: null", "second: {ridge: 2}", "second: linear", "options: {}"])
+def test_nothing_is_covered_where_null_or_a_section_lies_below(tmp_path: Path, below: str):
+    file = write(tmp_path, "below.yaml", below)
+    assert given("--second", "mlp", "--options", "{a: 1}", files=(file,)).options == {"a": 1}
+
+
+def test_a_check_refuses_what_the_config_names_beside_all_other_problems(tmp_path: Path):
+    asked = []
+
+    def check(study: Study) -> None:
+        asked.append(study.names)
+        raise InvalidInput([Problem("names", f"{name} is not there") for name in study.names])
+
+    file = write(tmp_path, "c.yaml", "names: [a, b]\nrate: 0.25")
+    with pytest.raises(ConfigError) as caught:
+        resolve(Study, [file], split_overrides(["--names", "c", "d", "--flag", "true", "--flag", "false"]), check)
+    assert [str(problem) for problem in caught.value.problems] == [
+        "flag: is given twice on the command line; keep one of them",
+        "names: c is not there (command line)",
+        "names: d is not there (command line)",
+    ]
+    assert asked == [("c", "d")]
+    with pytest.raises(ConfigError, match="rate"):
+        resolve(Study, [file], split_overrides(["--rate", "x"]), check)
+    assert len(asked) == 1, "a config that is none is not asked about"
+    assert resolve(Study, [file], (), lambda study: None).config.rate == 0.25

@@ -107,7 +107,35 @@ def test_weights_from_files_are_fused_without_a_tracker(lab: Lab):
     assert done.returncode == 0, done.stderr
     assert "parents from command line" in done.stdout
     words[words.index("1.pt")] = "2.pt"
-    assert "2.pt does not exist" in refused(lab, 1, *words, **offline)
+    assert "2.pt does not exist" in refused(lab, 2, *words, **offline)
+
+
+def test_what_a_config_contradicts_and_files_that_do_not_fit_start_nothing(tmp_path: Path):
+    lab = Lab.make(tmp_path)
+    torch.save(build(MLP(hidden=(12,)), (1, 8, 8), 10).state_dict(), lab.folder / "narrow.pt")
+    words = ["run", "fusion", "--parents", "narrow.pt", "gone.pt", "--model", "mlp", "--model.hidden", "16"]
+    told = refused(lab, 2, *words, "--num_inputs", "200")
+    assert "3 problems" in told
+    for recipe in ("ot_activations", "activation_matching"):
+        assert f"in the recipe {recipe}, and there are 200 inputs" in told
+    assert "parents: gone.pt does not exist (command line)" in told
+    told = refused(lab, 2, *words)
+    assert "parents: narrow.pt: encoder.1.weight: has the shape (12, 64); allowed: (16, 64) (command line)" in told
+    assert "gone.pt does not exist" in told
+    told = refused(lab, 2, "run", "quick", "--x", "1")
+    assert "there is no experiment `quick`" in told
+    file = lab.folder / "files.yaml"
+    file.write_text(
+        "name: files\nmethod: grid\ncommand: [python, -m, experiments, fusion]\n"
+        "parameters: {model: {value: mlp}, parents: {value: [gone.pt, lost.pt]}, inputs_seed: {values: [0, 1]}}\n"
+    )
+    told = refused(lab, 2, "sweep", str(file))
+    assert "parents: gone.pt does not exist (point 0 and 1 more)" in told
+    assert "lost.pt" in told
+    assert "is a sweep of the experiment fusion" in refused(
+        lab, 2, "run", "stitching", "--sweep", str(file), "--index", "0"
+    )
+    assert not (lab.folder / ".sashiko").exists(), "no tracker was started, so nothing is on it"
 
 
 @pytest.mark.parametrize("mode", ["offline", "disabled"])

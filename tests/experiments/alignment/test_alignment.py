@@ -85,7 +85,9 @@ def test_latents_that_cannot_be_mapped_give_nan_and_training_goes_on(aligned, tm
 def test_one_ridge_and_the_same_images_are_required():
     with pytest.raises(ConfigError, match="one value, because one mapping is followed"):
         alignment(mapping={"kind": "affine", "ridges": [0, 1]})
-    with pytest.raises(ConfigError, match="differ: anchors are images of both"):
+    with pytest.raises(
+        ConfigError, match=r"reference\.data: and model\.data differ in .*: anchors are images of both"
+    ):
         alignment(model=model(1, data={"split_seed": 4}))
     with pytest.raises(ArtifactError, match="alignment makes models"):
         AlignmentManager().make("mapping", alignment(), None)
@@ -141,3 +143,56 @@ def test_only_classifiers_of_one_architecture_are_fused():
         alignment(model=classifier(1), fusion={"kind": "ot"})
     with pytest.raises(ConfigError, match=r"fuses classifiers, and reference\.model\.kind is mlp_autoencoder"):
         alignment(fusion={"kind": "average"})
+
+
+def problems(**changes):
+    with pytest.raises(ConfigError) as caught:
+        alignment(**changes)
+    return [str(problem) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"num_samples": 1294}, ["num_samples: is 1294, and the train split of digits has 1293 images"]),
+        (
+            {"model": model(1, model={"kind": "mlp_autoencoder", "hidden": [24], "latent_dim": 6}),
+             "mapping": {"kind": "orthogonal"}},
+            ["mapping.kind: is orthogonal, which cannot map into fewer dimensions, 6 → 5"],
+        ),
+        (
+            {"model": classifier(1), "reference": model(0, model={"kind": "mlp", "hidden": [16]}),
+             "fusion": {"kind": "ot"}},
+            ["fusion: fuses one architecture; model.model and reference.model differ in hidden"],
+        ),
+        (
+            {"model": classifier(1), "reference": model(0, model={"kind": "mlp", "hidden": [8, 12]}),
+             "fusion": {"kind": "weight_matching"}},
+            ["fusion.kind: is weight_matching, which needs equal widths, and hidden differs"],
+        ),
+        (
+            {"model": classifier(1), "reference": classifier(0),
+             "fusion": {"kind": "activation_matching", "num_samples": 1001}},
+            ["fusion.num_samples: is 1001, and fusion sees 1000 images"],
+        ),
+        (
+            {"model": classifier(1, data={"split_seed": 4, "val_fraction": 0.5}, warmup_epochs=7),
+             "reference": classifier(0), "mapping": {"kind": "permutation"}, "num_samples": 800,
+             "fusion": {"kind": "ot", "source": "activations", "num_samples": 900}},
+            ["model: warmup_epochs is 7",
+             "reference.data: and model.data differ in split_seed (0 and 4), val_fraction (0.1 and 0.5)",
+             "num_samples: is 800, and the train split of digits has 718 images",
+             "fusion.num_samples: is 900, and fusion sees 718 images"],
+        ),
+        (
+            {"mapping": {"kind": "affine", "ridges": [0.0, 1.0]}, "model": classifier(1),
+             "fusion": {"kind": "ot", "solver": "assignment", "marginals": "l2"}},
+            ["fusion.solver: is assignment", "mapping.ridges: is [0.0, 1.0]", "fusion fuses one architecture;"],
+        ),
+    ],
+)  # fmt: skip
+def test_what_contradicts_itself_is_told_whole(changes, expected):
+    found = problems(**changes)
+    assert len(found) == len(expected), found
+    for text, start in zip(found, expected, strict=True):
+        assert text.startswith(start)

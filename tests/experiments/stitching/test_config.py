@@ -27,7 +27,7 @@ def test_the_mapping_is_selected_by_its_kind():
 
 
 def test_source_and_target_must_see_the_same_images():
-    with pytest.raises(ConfigError, match=r"source\.data .* and target\.data .* differ"):
+    with pytest.raises(ConfigError, match=r"target\.data: and source\.data differ in split_seed \(0 and 1\)"):
         StitchingConfig.parse({"source": model(data={"split_seed": 1}), "target": model()})
     StitchingConfig.parse({"source": model(data={"download": True}), "target": model()})
 
@@ -53,6 +53,72 @@ def test_source_and_target_must_see_the_same_images():
 def test_values_that_mean_nothing_are_refused(wrong):
     with pytest.raises(ConfigError):
         StitchingConfig.parse(wrong)
+
+
+def problems(**changes):
+    with pytest.raises(ConfigError) as caught:
+        StitchingConfig.parse(changes)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def sized(source, target):
+    return {
+        "source": {"model": {"kind": "vae", "latent_dim": source}},
+        "target": {"model": {"kind": "ae", "latent_dim": target}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "sizes", "why"),
+    [
+        ("permutation", (8, 6), "as many target as source dimensions, not 8 → 6"),
+        ("identity", (6, 8), "as many target as source dimensions, not 6 → 8"),
+        ("orthogonal", (8, 6), "cannot map into fewer dimensions, 8 → 6"),
+    ],
+)
+def test_a_mapping_that_cannot_take_the_sizes_is_refused(kind, sizes, why):
+    (text,) = problems(**sized(*sizes), mapping=kind)
+    assert text.startswith("mapping.kind: is ")
+    assert why in text
+    assert "use linear or affine" in text
+    StitchingConfig.parse({**sized(*sizes), "mapping": "affine"})
+    StitchingConfig.parse({**sized(*sizes), "mapping": kind, "source_layer": "encoder.1"})
+
+
+def test_anchors_are_images_of_the_train_split():
+    assert problems(num_samples=[100, 1293, 1294, 5000]) == [
+        f"num_samples: is {count}, for which sampling=equally needs {count} candidates; there are 1293"
+        for count in (1294, 5000)
+    ]
+
+
+def test_classes_that_the_data_have_not():
+    (text,) = problems(sampling_classes=[3, 10, 11])
+    assert text == "sampling_classes: names the classes [10, 11], which have no image here; there are 0 to 9"
+
+
+def test_all_conflicts_of_all_sections_come_together():
+    found = problems(
+        source={"model": {"kind": "vit", "hidden_dim": 9, "patch_size": 3}, "schedule": "multistep"},
+        target={"data": {"normalise": "standard", "split_seed": 3}, "trainer": {"max_epochs": 3, "logger": False}},
+        mapping={"kind": "permutation"},
+        num_samples=[9000, 9000],
+        sampling="class_list",
+    )
+    assert [text.split(": ")[0] for text in found] == [
+        "source.model.hidden_dim",
+        "source",
+        "source.model.patch_size",
+        "target",
+        "target.trainer.max_epochs",
+        "target.trainer.logger",
+        "target.data",
+        "num_samples",
+        "num_samples",
+        "num_samples",
+        "sampling",
+        "mapping.kind",
+    ]
 
 
 def test_every_strategy_can_be_configured():

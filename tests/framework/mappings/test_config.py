@@ -1,10 +1,12 @@
 from dataclasses import fields
 from typing import get_args
 
+import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from framework.mappings.config import Affine, Kernel, MappingConfig, Orthogonal, Residual
+from framework.errors import InvalidInput
+from framework.mappings.config import Affine, Kernel, MappingConfig, Orthogonal, Residual, size_problem
 from framework.mappings.methods import METHODS
 
 CONFIGS = {config.model_fields["kind"].default: config for config in get_args(get_args(MappingConfig)[0])}
@@ -51,3 +53,20 @@ def test_kinds_select_and_other_fields_are_refused():
             adapter.validate_python(wrong)
     assert Orthogonal().options() == {}
     assert Residual.model_fields["seed"].json_schema_extra == {"replicate": True}
+
+
+@pytest.mark.filterwarnings("ignore::framework.mappings.MappingWarning")
+@pytest.mark.parametrize("sizes", [(3, 5), (5, 3), (4, 4), (1, 4), (4, 1), (1, 1)])
+@pytest.mark.parametrize("kind", METHODS)
+def test_sizes_are_refused_before_a_fit_where_the_method_refuses_them(kind, sizes):
+    rng = np.random.default_rng(0)
+    source, target = (rng.normal(size=(40, size)) for size in sizes)
+    quick = {"epochs": 5, "hidden": 4} if kind in ("mlp", "residual") else {}
+    problem = size_problem(kind, *sizes)
+    if problem is None:
+        assert METHODS[kind](**quick).fit(source, target).source_dim == sizes[0]
+        return
+    assert f"is {kind}" in problem
+    assert f"{sizes[0]} → {sizes[1]}" in problem
+    with pytest.raises(InvalidInput):
+        METHODS[kind](**quick).fit(source, target)

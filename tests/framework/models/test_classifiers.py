@@ -88,5 +88,5 @@ def test_images_that_a_classifier_cannot_take():
 
 
 def test_heads_that_cannot_share_the_width():
-    with pytest.raises(ValidationError, match=r"hidden_dim \(10\) is no multiple of num_heads \(4\)"):
+    with pytest.raises(ValidationError, match=r"hidden_dim: is 10, no multiple of num_heads \(4\)"):
         ViT(hidden_dim=10, num_heads=4)

@@ -38,7 +38,10 @@ def test_a_file_that_holds_code_is_not_loaded(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights at all"])
+GARBAGE = [b"", b"no weights at all", b"junk\n", b"PK\x03\x04", b"\x80\x02c", b"q" * 99, bytes(range(256))]
+
+
+@pytest.mark.parametrize("content", GARBAGE)
 @pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
 def test_a_broken_file_is_told(tmp_path, content, name):
     (tmp_path / name).write_bytes(content)

@@ -94,7 +94,7 @@ def test_every_optimiser_lets_the_loss_fall(optimizer, changes, tmp_path):
         ({"optimizer": {"kind": "sgd", "momentum": 1.0}}, r"optimizer\.momentum: is 1\.0 .*less than 1"),
         (
             {"optimizer": {"kind": "sgd", "momentum": 0.0, "nesterov": True}},
-            r"optimizer: nesterov is true, which needs a momentum above 0",
+            r"optimizer\.nesterov: is true, which needs a momentum above 0",
         ),
         ({"optimizer": {"momentum": 0.5}}, r"optimizer\.momentum: unknown key"),
         (
