@@ -8,6 +8,7 @@
     ├── UnknownExperiment           exit code 2
     ├── DataUnavailable             a data set that is not where it was looked for
     ├── TrackerError                exit code 3: the tracker cannot be reached or refuses
+    │   ├── TrackerGone             what was asked for was there, and has been deleted
     │   ├── TrackerAway             nothing answers at its address
     │   └── TrackerRefused          a wrong key, or no right to do what was asked
     ├── ArtifactError               an artifact that is missing, broken or cannot be made
@@ -104,6 +105,10 @@ class TrackerError(SashikoError):
 
 class TrackerAway(TrackerError):
     """Nothing answers at the tracker's address, or it is overloaded; it may come back."""
+
+
+class TrackerGone(TrackerError):
+    """What was asked for was there and has been deleted; the ids of deleted runs are not given again."""
 
 
 class TrackerRefused(TrackerError):

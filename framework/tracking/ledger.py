@@ -20,8 +20,6 @@ from framework.tracking.states import Cause, cause_of
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
 
-MOST_LOST = 3
-"""How many of its runs may be lost before a piece of work counts as failed: it kills whoever takes it."""
 PAGE = 500
 _RUNS = """
 query Runs($entity: String, $project: String, $filters: JSONString, $perPage: Int, $cursor: String) {
@@ -54,6 +52,8 @@ class Attempt:
     config_id: str = ""
     error: str = ""
     invocation: str = ""
+    given_up: bool = False
+    """Whether the tracker ended the piece of work with this lost run, and hands it out no more."""
 
     @property
     def reason(self) -> str:
@@ -78,15 +78,18 @@ class Entry:
 
     @property
     def standing(self) -> Standing:
-        """How far it is. Only the last attempt and the number of lost ones decide whether it failed."""
+        """How far it is. The last attempt alone decides whether it failed.
+
+        How many may be lost is for the tracker to say: it knows of deleted runs, and of such as came back.
+        """
         causes = [attempt.cause for attempt in self.attempts]
         if Cause.FINISHED in causes or (self.stops_early and Cause.STOPPED in causes):
             return Standing.DONE
         if None in causes:
             return Standing.HELD
-        if causes and causes[-1] in (Cause.FAILED, Cause.STOPPED):
-            return Standing.FAILED
-        return Standing.FAILED if causes.count(Cause.LOST) >= MOST_LOST else Standing.OPEN
+        last = self.last
+        failed = last is not None and (last.cause in (Cause.FAILED, Cause.STOPPED) or last.given_up)
+        return Standing.FAILED if failed else Standing.OPEN
 
     @property
     def last(self) -> Attempt | None:
@@ -141,14 +144,16 @@ def _attempt(node: Mapping[str, Any]) -> tuple[Attempt, Any]:
     config = json.loads(node["config"] or "{}")
     summary = json.loads(node["summaryMetrics"] or "{}")
     truth = (config.get("sashiko") or {}).get("value") or {}
+    cause = cause_of(node["state"], node.get("exitcode"))
     attempt = Attempt(
         node["name"],
         node["displayName"] or node["name"],
         node["state"],
-        cause_of(node["state"], node.get("exitcode")),
+        cause,
         str(truth.get("config_id") or ""),
         str(summary.get("error") or ""),
         str(truth.get("invocation") or ""),
+        given_up=cause is Cause.LOST and node.get("exitcode") is not None,
     )
     return attempt, config
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import wandb
 
 from framework.config import Config
-from framework.errors import ArtifactError
+from framework.errors import ArtifactError, TrackerGone
 from framework.plan import Work, name_of
 from framework.tracking import artifacts
 from framework.tracking.ledger import Attempt, attempts_of
@@ -95,8 +95,12 @@ def claim(tracker: Tracker, maker: Maker, work: Work) -> str | None:
     ):
         return None  # it came meanwhile
     _refuse_hopeless(work, attempts)
-    run_id = _next_id(work, attempts)
-    return run_id if _take(tracker, maker, work, run_id) else None
+    number = _next_number(work, attempts)
+    while True:
+        try:
+            return _numbered(work, number) if _take(tracker, maker, work, _numbered(work, number)) else None
+        except TrackerGone:  # a run of this id was deleted
+            number += 1
 
 
 def _refuse_hopeless(work: Work, attempts: Sequence[Attempt]) -> None:
@@ -133,10 +137,10 @@ def _numbered(work: Work, number: int) -> str:
     return work.identity + (f"-{number}" if number else "")
 
 
-def _next_id(work: Work, attempts: Sequence[Attempt]) -> str:
-    """The id after that of the last attempt. Gaps of deleted ones are not filled: the order is that of time."""
+def _next_number(work: Work, attempts: Sequence[Attempt]) -> int:
+    """The number after that of the last attempt. Gaps of deleted ones are not filled: their order is of time."""
     last = attempts[-1].run_id.removeprefix(work.identity).removeprefix("-") if attempts else None
-    return _numbered(work, 0 if last is None else int(last or 0) + 1)
+    return 0 if last is None else int(last or 0) + 1
 
 
 def _take(tracker: Tracker, maker: Maker, work: Work, run_id: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from framework.errors import TrackerAway, TrackerError, TrackerRefused
+from framework.errors import TrackerAway, TrackerError, TrackerGone, TrackerRefused
 from framework.tracking.keys import CLOUD, api_of, stored_key
 
 DEFAULT_PROJECT = "sashiko"
@@ -42,6 +42,7 @@ class Tracker:
         Raises:
             TrackerRefused: the key is wrong, or has no right to do this.
             TrackerAway: the server did not answer within `patience_s`.
+            TrackerGone: what is asked for was there, and has been deleted.
             TrackerError: it answered with an error.
         """
         body = {"query": query, "variables": dict(variables or {})}
@@ -107,7 +108,8 @@ class Tracker:
         if response.status_code in REFUSED:
             raise TrackerRefused(self._refusal())
         if response.status_code != requests.codes.ok:
-            raise TrackerError(f"{self.url}{path} answered {response.status_code}: {_reason(response)}")
+            kind = TrackerGone if response.status_code == requests.codes.gone else TrackerError
+            raise kind(f"{self.url}{path} answered {response.status_code}: {_reason(response)}")
         reply: dict[str, Any] = response.json() if response.content else {}
         return reply
 

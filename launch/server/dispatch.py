@@ -26,23 +26,28 @@ def heartbeat(
     now: float,
     options: ServeOptions,
     proposal: Proposal | None = None,
+    awake_since: float = 0.0,
 ) -> list[Command]:
     """Renew what the agent works on, free what was lost, and answer with at most one new run.
 
     `agent` is what `Agents.with_sweep` tells. `run_state` maps the name of each run that the agent has to whether
-    it is running. `proposal` is the point to hand out if none that is stored is free.
+    it is running. `proposal` is the point to hand out if none that is stored is free. Only silence after
+    `awake_since` counts.
     """
     agent_id = agent["id"]
     tables.agents.beat(agent_id, now)
     listed, gone = _listed(tables, agent["project_id"], run_state)
     stopped = set()
     for run in listed:
+        if run["agent_id"] != agent_id:  # somebody else goes on with it, or it was made anew after it was deleted
+            stopped.add(run["name"])
+            continue
         lifecycle.alive(tables, run, now, options)
         if watch.judge(tables, run) or lifecycle.should_stop(tables, run):
             stopped.add(run["name"])
     kept = [run["id"] for run in listed]
     tables.points.shorten(agent_id, kept, now + options.grace_seconds)
-    lifecycle.expire(tables, now, options)
+    lifecycle.expire(tables, now, options, awake_since)
     state = agent["state"]
     if state == sweeps.RUNNING and tables.sweeps.finish_if_done(agent["sweep_id"]):
         state = sweeps.FINISHED
@@ -107,8 +112,12 @@ def claim(
 
 
 def cancel(tables: Tables, sweep_id: int) -> None:
-    """Ask every living run of a sweep to stop; one that never starts counts as killed when its lease runs out."""
-    for run in tables.runs.listed(("runs.sweep_id = ? AND runs.state IN ('pending', 'running')", (sweep_id,))):
+    """Ask every run of a sweep to stop that lives, or was taken for lost and may come back.
+
+    One that never starts counts as killed when its lease runs out.
+    """
+    unended = "runs.sweep_id = ? AND runs.state IN ('pending', 'running', 'crashed')"
+    for run in tables.runs.listed((unended, (sweep_id,))):
         tables.runs.set(run["id"], stop_requested=1)
 
 
@@ -121,6 +130,6 @@ def _listed(tables: Tables, project_id: int, run_state: Mapping[str, Any]) -> tu
 
 def _free_name(tables: Tables, project_id: int) -> str:
     name = new_name()
-    while tables.runs.exists(project_id, name):
+    while tables.runs.exists(project_id, name) or tables.runs.was_deleted(project_id, name):
         name = new_name()
     return name

@@ -14,6 +14,8 @@ import sqlite3
 from launch.server.limits import ServeOptions
 from launch.server.storage import Tables, runs
 
+GIVEN_UP = 137
+"""The exit code of a lost run with which its point ended: that of a process that was killed."""
 ENDED = (runs.FINISHED, runs.FAILED, runs.KILLED)
 
 
@@ -57,6 +59,7 @@ def end(tables: Tables, run: sqlite3.Row, exit_code: int, now: float) -> None:
         return
     tables.runs.beat(run["id"], now)
     if run["preempting"] and exit_code != 0 and not run["stop_requested"]:
+        tables.points.renew(run["id"], now)  # it was not lost after all
         tables.runs.set(run["id"], state=runs.PREEMPTED, exit_code=exit_code)
         tables.points.release(run["id"], resume=True)
         return
@@ -71,14 +74,19 @@ def end(tables: Tables, run: sqlite3.Row, exit_code: int, now: float) -> None:
 def lose(tables: Tables, run_id: int, options: ServeOptions) -> None:
     """Neither the run nor its agent gave a sign of life in time: the point is free again.
 
-    A point whose runs were lost `options.attempts` times ends: it kills whoever takes it (out of memory, say).
+    A point whose runs were lost `options.attempts` times ends: it kills whoever takes it (out of memory, say). Its
+    last run has an exit code, which no other lost run has: so everybody can tell.
     """
     run = tables.runs.by_id(run_id)
     if run is None:
         return
-    spent = not run["preempting"] and tables.points.lose(run_id) >= options.attempts
+    counts = not run["preempting"] and not run["stop_requested"]
+    spent = counts and tables.points.lose(run_id) >= options.attempts
     if run["stop_requested"] or spent:
-        tables.runs.set(run_id, state=runs.KILLED if run["stop_requested"] else runs.CRASHED)
+        if run["stop_requested"]:
+            tables.runs.set(run_id, state=runs.KILLED)
+        else:
+            tables.runs.set(run_id, state=runs.CRASHED, exit_code=GIVEN_UP)
         sweep_id = tables.points.end(run_id)
         if sweep_id is not None:
             tables.sweeps.finish_if_done(sweep_id)

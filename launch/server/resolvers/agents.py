@@ -50,7 +50,9 @@ def agent_heartbeat(request: Request, args: Arguments) -> Node:
     now = clock.now()
     if clock.absences() is not None:
         lifecycle.forgive(request.tables, now, options)
-    commands = dispatch.heartbeat(request.tables, agent, run_state, now, options, proposal)
+    commands = dispatch.heartbeat(
+        request.tables, agent, run_state, now, options, proposal, awake_since=clock.awake_since
+    )
     return {"agent": {"id": given["id"]}, "commands": dumps(commands)}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from launch.server import lifecycle
-from launch.server.errors import CONFLICT, ApiError, NotFound
+from launch.server.errors import CONFLICT, GONE, ApiError, NotFound
 from launch.server.graphql import Arguments, Node
 from launch.server.resolvers import branches
 from launch.server.resolvers.runs import run_node
@@ -141,6 +141,8 @@ def _made(request: Request, given: Mapping[str, Any], columns: dict[str, Any]) -
     tables = request.tables
     project, _ = request.made_project(given.get("entityName"), given.get("modelName"))
     name = checked_name(given.get("name") or new_name(), "run")
+    if tables.runs.was_deleted(project["id"], name):  # its process may still write, and would write into this one
+        raise ApiError(f"run {name} was deleted, and an id is not given twice: use another one", GONE)
     sweep = tables.sweeps.by_name(project["id"], str(given["sweep"])) if given.get("sweep") else None
     number = tables.projects.next_number(project["id"])
     state = given.get("state") or runs.RUNNING

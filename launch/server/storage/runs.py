@@ -36,6 +36,8 @@ COLUMNS = frozenset(
         "heartbeat_at",
     }
 )
+NEXT_ID = "(SELECT 1 + MAX(COALESCE(MAX(id), 0), (SELECT COALESCE(MAX(id), 0) FROM deleted_runs)) FROM runs)"
+"""The id of the next run. Those of deleted runs are not given again: somebody may still hold them."""
 Filter = tuple[str, Sequence[object]]
 """A condition in SQL, and its values."""
 
@@ -72,6 +74,14 @@ class Runs:
         CREATE INDEX runs_alive ON runs(heartbeat_at) WHERE state IN ('pending', 'running');
         """,
         4: "CREATE INDEX runs_by_project ON runs(project_id, id);",
+        6: """
+        CREATE TABLE deleted_runs (
+            id INTEGER PRIMARY KEY,
+            project_id INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            UNIQUE (project_id, name)
+        );
+        """,
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -91,7 +101,7 @@ class Runs:
             "heartbeat_at": now,
             **_checked(columns),
         }
-        sql = f"INSERT INTO runs ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
+        sql = f"INSERT INTO runs (id, {', '.join(values)}) VALUES ({NEXT_ID}, {', '.join('?' * len(values))})"
         return int(self._db.execute(sql, tuple(values.values())).lastrowid or 0)
 
     def set(self, key: int, **columns: object) -> None:
@@ -112,6 +122,11 @@ class Runs:
     def exists(self, project_id: int, name: str) -> bool:
         """Whether a project has a run of this name."""
         sql = "SELECT 1 FROM runs WHERE project_id = ? AND name = ?"
+        return self._db.execute(sql, (project_id, name)).fetchone() is not None
+
+    def was_deleted(self, project_id: int, name: str) -> bool:
+        """Whether a project had a run of this name that was deleted."""
+        sql = "SELECT 1 FROM deleted_runs WHERE project_id = ? AND name = ?"
         return self._db.execute(sql, (project_id, name)).fetchone() is not None
 
     def beat(self, key: int, now: float) -> None:
@@ -174,7 +189,11 @@ class Runs:
         return {row["state"]: row["n"] for row in rows}
 
     def delete(self, key: int) -> None:
-        """Forget a run, its rows and its files; its artifacts stay."""
+        """Forget a run, its rows and its files, but not that it was there; its artifacts stay."""
+        self._db.execute(
+            "INSERT INTO deleted_runs (id, project_id, name) SELECT id, project_id, name FROM runs WHERE id = ?",
+            (key,),
+        )
         self._db.execute("DELETE FROM runs WHERE id = ?", (key,))
 
     def _one(self, condition: str, values: tuple[object, ...]) -> sqlite3.Row | None:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from launch.server import lifecycle
+from launch.server import dispatch, lifecycle
 from launch.server.services import Services
 from tests.launch.server.test_sweeps import OPTIONS, begin, call, counts, end, state_of, sweep
 
@@ -91,3 +91,118 @@ def test_a_run_that_comes_back_was_not_lost(services: Services, sweep: tuple[int
             lifecycle.alive(tables, row, now, OPTIONS)
     assert state_of(services, command["run_id"]) == "running"
     assert counts(services, key) == (1, 1, 0)
+
+
+def test_a_heartbeat_after_an_absence_takes_no_run_without_a_point_for_lost(
+    make_sweep: Any, make_agent: Any, beat: Any, make_run: Any, services: Services
+) -> None:
+    """An artifact is being made; the server is started again after an hour, and the first call is an agent's."""
+    make_run("model-1")
+    agent = make_agent(make_sweep("1")["name"])
+    with services.store.write() as tables:
+        tables.runs._db.execute("UPDATE runs SET heartbeat_at = heartbeat_at - 3600 WHERE name = 'model-1'")
+    beat(agent)
+    assert state_of(services, "model-1") == "running"
+
+
+def test_a_run_that_is_given_back_late_goes_on_and_was_not_lost(
+    services: Services, sweep: tuple[int, int]
+) -> None:
+    key, agent = sweep
+    now = time.time()
+    [command] = call(services, agent, now=now)
+    begin(services, command["run_id"], now)
+    with services.store.write() as tables:
+        assert lifecycle.expire(tables, now + 61, OPTIONS) == 1
+        row = tables.runs.by_name(1, command["run_id"])
+        assert row is not None
+        tables.runs.set(row["id"], preempting=1)
+    end(services, command["run_id"], 130)
+    with services.store.read() as tables:
+        point = tables.points.of_run(row["id"])
+        assert point is not None
+        assert (point["state"], point["lost"]) == ("pending", 0)
+    [again] = call(services, agent, now=now + 62)
+    assert (again["type"], again["run_id"]) == ("resume", command["run_id"])
+    assert counts(services, key) == (1, 1, 0)
+
+
+def test_who_comes_back_to_a_run_that_somebody_goes_on_with_is_stopped(
+    services: Services, sweep: tuple[int, int]
+) -> None:
+    """Its machine slept while it was about to give its run back: the same run is at work elsewhere."""
+    key, agent = sweep
+    now = time.time()
+    [command] = call(services, agent, now=now)
+    name = command["run_id"]
+    begin(services, name, now)
+    with services.store.write() as tables:
+        row = tables.runs.by_name(1, name)
+        assert row is not None
+        tables.runs.set(row["id"], preempting=1)
+        other = tables.agents.add(key, "b")
+    [again] = call(services, other, now=now + 61)
+    assert again["run_id"] == name
+    assert call(services, agent, name, now=now + 62) == [{"type": "stop", "run_id": name}]
+    assert call(services, other, name, now=now + 63) == []
+
+
+def test_a_lost_run_that_comes_back_to_a_cancelled_sweep_is_stopped(
+    services: Services, sweep: tuple[int, int]
+) -> None:
+    key, agent = sweep
+    now = time.time()
+    [command] = call(services, agent, now=now)
+    begin(services, command["run_id"], now)
+    with services.store.write() as tables:
+        lifecycle.expire(tables, now + 61, OPTIONS)
+        tables.sweeps.set_state(key, "CANCELED")
+        dispatch.cancel(tables, key)
+    told = call(services, agent, command["run_id"], now=now + 62)
+    assert told == [{"type": "stop", "run_id": command["run_id"]}]
+
+
+def test_the_run_with_which_a_point_is_given_up_has_an_exit_code(
+    services: Services, sweep: tuple[int, int]
+) -> None:
+    _, agent = sweep
+    now = time.time()
+    names = []
+    for _ in range(OPTIONS.attempts):
+        [command] = call(services, agent, now=now)
+        names.append(command["run_id"])
+        begin(services, command["run_id"], now)
+        now += OPTIONS.lease_seconds + 1
+        with services.store.write() as tables:
+            lifecycle.expire(tables, now, OPTIONS)
+    with services.store.read() as tables:
+        found = [tables.runs.by_name(1, name) for name in names]
+        codes = [row["exit_code"] for row in found if row is not None]
+    assert codes == [None, None, lifecycle.GIVEN_UP]
+
+
+DELETE = "mutation D($id: ID!) { deleteRun(input: {id: $id}) { success } }"
+
+
+def test_the_id_of_a_deleted_run_is_not_given_again(ask: Any, make_run: Any, services: Services) -> None:
+    first = make_run("abc")["bucket"]["id"]
+    ask(DELETE, id=first)
+    query = 'mutation U { upsertBucket(input: {name: "abc", modelName: "p"}) { inserted } }'
+    assert "was deleted" in ask(query, 410)
+    second = make_run("other")["bucket"]["id"]
+    assert second != first
+    ask(DELETE, id=first)  # asked once more, because the first answer was lost
+    assert state_of(services, "other") == "running"
+
+
+def test_a_process_that_starts_after_its_run_was_deleted_does_not_work(
+    ask: Any, make_sweep: Any, make_agent: Any, beat: Any
+) -> None:
+    agent = make_agent(make_sweep("1")["name"])
+    [run] = beat(agent)
+    query = 'query R($n: String!) { project(name: "p") { run(name: $n) { id } } }'
+    ask(DELETE, id=ask(query, n=run["run_id"])["project"]["run"]["id"])
+    start = 'mutation U($n: String) { upsertBucket(input: {name: $n, modelName: "p"}) { inserted } }'
+    assert "was deleted" in ask(start, 410, n=run["run_id"])
+    [again] = beat(agent)
+    assert (again["args"], again["run_id"] != run["run_id"]) == (run["args"], True)

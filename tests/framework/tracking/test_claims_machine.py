@@ -1,0 +1,208 @@
+"""Whatever happens to those who make it, a required artifact is made by one at a time, and made in the end.
+
+A machine claims as workers do (`making.claim`), against the embedded server in process, and compares what it is
+told with a list of attempts of its own.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from framework.config import Config
+from framework.errors import ArtifactError
+from framework.plan import Work
+from framework.tracking import making
+from framework.tracking.states import INTERRUPTED_CODE, cause_of
+from tests.launch.server.expected import LEASE, Attempt, Expected
+from tests.launch.server.simulated import DELETE, STOP, TICK, House, machine_settings
+from tests.launch.server.test_transfer import Uploader
+
+pytestmark = pytest.mark.slow
+WHICH = st.integers(0, 7)
+
+
+class XConfig(Config):
+    x: int = 0
+
+
+WORKS = [Work("model", XConfig(x=x)) for x in range(2)]
+
+
+@dataclass(eq=False)
+class Making:
+    """A worker that makes an artifact: in which invocation, and in which run."""
+
+    work: int
+    invocation: str
+    run: Attempt
+
+
+class Claims(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.house = House()
+        self.maker = making.Maker(None, "quick", "local/p")  # type: ignore[arg-type]
+        self.runs = Expected(0, self.house.wall)
+        self.attempts: list[list[tuple[Attempt, str]]] = [[], []]
+        self.used = [0, 0]
+        self.there = [False, False]
+        self.at_work: list[Making] = []
+
+    def teardown(self) -> None:
+        try:
+            self.it_can_be_made()
+        finally:
+            self.house.close()
+
+    @rule(work=st.integers(0, 1), invocation=st.sampled_from("ab"))
+    def claim(self, work: int, invocation: str) -> None:
+        if self.there[work]:
+            return
+        if self.hopeless(work, invocation):
+            with pytest.raises(ArtifactError, match="could not be made"):
+                self._claim(work, invocation)
+            return
+        told = self._claim(work, invocation)
+        assert (told is None) == self.somebody_makes(work)
+        if told is None:
+            return
+        name = WORKS[work].identity + (f"-{self.used[work]}" if self.used[work] else "")
+        assert told == name
+        for attempt, _ in self.attempts[work]:
+            assert attempt.state not in ("pending", "running") or attempt.silence >= LEASE
+        self.used[work] += 1
+        run = Attempt(name, None, None, "running", started=True, heard=self.house.wall)
+        self.runs.runs[name] = run
+        self.attempts[work].append((run, invocation))
+        self.at_work.append(Making(work, invocation, run))
+
+    def _claim(self, work: int, invocation: str) -> str | None:
+        with mock.patch.dict(os.environ, {"SASHIKO_INVOCATION": invocation}):
+            return making.claim(self.house.tracker, self.maker, WORKS[work])
+
+    def hopeless(self, work: int, invocation: str) -> bool:
+        """Three of its own attempts came to nothing, or one was stopped; what was given back does not count."""
+        if self.somebody_makes(work):
+            return False
+        mine = [run.state for run, made_by in self.attempts[work] if made_by == invocation]
+        counted = [state for state in mine if state != "preempted"]
+        return len(counted) >= 3 or "killed" in counted
+
+    def somebody_makes(self, work: int) -> bool:
+        return any(run.state in ("pending", "running") for run, _ in self.attempts[work])
+
+    def one(self, which: int) -> Making | None:
+        here = [item for item in self.at_work if item.run.name in self.runs.runs]
+        return here[which % len(here)] if here else None
+
+    @rule(which=WHICH)
+    def log(self, which: int) -> None:
+        if (item := self.one(which)) is not None:
+            self.house.stream(item.run.name)
+            self.runs.sign(item.run, self.house.wall)
+
+    @rule(which=WHICH, code=st.sampled_from([0, 1, 143]), preempting=st.booleans())
+    def end(self, which: int, code: int, preempting: bool) -> None:
+        """It ends without the artifact: given back, failed, or finished in vain."""
+        if (item := self.one(which)) is not None:
+            more = {"preempting": True} if preempting else {}
+            item.run.preempting |= preempting
+            self.house.stream(item.run.name, complete=True, exitcode=code or 0, **more)
+            self.runs.end(item.run, code, self.house.wall)
+            self.at_work.remove(item)
+
+    @rule(which=WHICH)
+    def interrupt(self, which: int) -> None:
+        self.end(which, INTERRUPTED_CODE, True)
+
+    @rule(which=WHICH)
+    def finish(self, which: int) -> None:
+        if (item := self.one(which)) is not None:
+            self.upload(item.run.name, WORKS[item.work].identity)
+            self.there[item.work] = True
+            self.end(self.at_work_here(item), 0, False)
+
+    def at_work_here(self, item: Making) -> int:
+        return [one for one in self.at_work if one.run.name in self.runs.runs].index(item)
+
+    def upload(self, run: str, name: str) -> None:
+        def ask(query: str, **variables: Any) -> Any:
+            return self.house.tracker.execute(query, variables)
+
+        Uploader(ask, self.house.client).log({"a.txt": b"x"}, name=name, runName=run)
+
+    @rule(which=WHICH)
+    def vanish(self, which: int) -> None:
+        if (item := self.one(which)) is not None:
+            self.at_work.remove(item)
+
+    @precondition(lambda self: self.runs.runs)
+    @rule(which=WHICH)
+    def delete(self, which: int) -> None:
+        run = list(self.runs.runs.values())[which % len(self.runs.runs)]
+        self.house.by_id(DELETE, run.name)
+        self.runs.delete(run)
+        self.attempts = [[pair for pair in pairs if pair[0] is not run] for pairs in self.attempts]
+        self.at_work = [item for item in self.at_work if item.run is not run]
+
+    @precondition(lambda self: self.runs.runs)
+    @rule(which=WHICH)
+    def stop(self, which: int) -> None:
+        run = list(self.runs.runs.values())[which % len(self.runs.runs)]
+        self.house.by_id(STOP, run.name)
+        run.asked_to_stop |= run.state in ("pending", "running")
+
+    @rule(steps=st.sampled_from([1, 3, 11, 13]))
+    def pass_by(self, steps: int) -> None:
+        for _ in range(steps):
+            self.house.pass_by(TICK)
+            for run in self.runs.runs.values():
+                run.silence += TICK
+            self.tick()
+
+    def tick(self) -> None:
+        self.house.tick()
+        for run in self.runs.tick(self.house.wall):
+            assert run.silence >= LEASE, f"{run} was heard of in time"
+
+    @rule(seconds=st.sampled_from([25.0, 61.0, 3600.0]), restarts=st.booleans())
+    def sleep(self, seconds: float, restarts: bool) -> None:
+        if restarts:
+            self.house.restart(seconds)
+        else:
+            self.house.pass_by(seconds)
+        self.runs.was_away(self.house.wall)
+        self.tick()
+
+    @rule(seconds=st.sampled_from([-8 * 3600.0, -6.0, 6.0, 8 * 3600.0]))
+    def set_clock(self, seconds: float) -> None:
+        self.house.wall += seconds
+        self.runs.was_away(self.house.wall)
+        self.tick()
+
+    @invariant()
+    def attempts_are_told_as_they_are(self) -> None:
+        for work, pairs in zip(WORKS, self.attempts, strict=True):
+            told = making.attempts_at(self.house.tracker, "local/p", work)
+            states = [(run.name, cause_of(run.state)) for run, _ in pairs]
+            assert [(a.run_id, a.cause if a.cause != "interrupted" else "preempted") for a in told] == states
+
+    def it_can_be_made(self) -> None:
+        """Once those who are silent are lost, a new invocation makes what is missing."""
+        self.at_work.clear()
+        self.pass_by(14)
+        for work in range(2):
+            if not self.there[work]:
+                self.claim(work, "new")
+                assert self.at_work[-1].work == work
+                self.finish(len(self.at_work) - 1)
+                assert self.there[work]
+
+
+TestClaims = Claims.TestCase
+TestClaims.settings = machine_settings(examples=40, steps=25)
