@@ -10,7 +10,8 @@
     ├── TrackerError                exit code 3: the tracker cannot be reached or refuses
     │   ├── TrackerGone             what was asked for was there, and has been deleted
     │   ├── TrackerAway             nothing answers at its address
-    │   └── TrackerRefused          a wrong key, or no right to do what was asked
+    │   ├── TrackerRefused          a wrong key, or no right to do what was asked
+    │   └── NotStarted              a run that was not begun at the tracker
     ├── ArtifactError               an artifact that is missing, broken or cannot be made
     ├── TrainingDiverged            a loss that became NaN or infinite
     ├── SweepClosed                 a sweep that hands out nothing while points are open
@@ -113,6 +114,10 @@ class TrackerGone(TrackerError):
 
 class TrackerRefused(TrackerError):
     """The tracker refused the API key, or the key has no right to do what was asked."""
+
+
+class NotStarted(TrackerError):
+    """A run that was not begun at the tracker: it refused, or the process was interrupted. The cause tells."""
 
 
 class ArtifactError(SashikoError):

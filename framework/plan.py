@@ -18,6 +18,7 @@ from framework.errors import ConfigError, GridError, Problem
 RUN = "run"
 """The kind of a piece of work that is a run of the experiment itself, not an artifact that one requires."""
 LONGEST_VALUE = 32
+REPLACED = "\N{REPLACEMENT CHARACTER}"
 SHOWN = 10
 
 
@@ -206,7 +207,8 @@ def names_of(raws: Sequence[Mapping[str, Any]]) -> list[str]:
     differing = [key for key, texts in values.items() if len(texts) > 1 or present[key] < len(flat)]
     short = _short_keys(differing)
     return [
-        ",".join(f"{short[key]}={leaves[key]}" for key in differing if key in leaves) or "only" for leaves in flat
+        _printable(",".join(f"{short[key]}={leaves[key]}" for key in differing if key in leaves)) or "only"
+        for leaves in flat
     ]
 
 
@@ -221,7 +223,12 @@ def name_of(config: Config) -> str:
     usual = dict(_leaves(type(config).model_construct(**defaults).model_dump()))
     differing = [key for key, text in given.items() if usual.get(key) != text]
     short = _short_keys(differing)
-    return ",".join(f"{short[key]}={given[key]}" for key in differing) or "defaults"
+    return _printable(",".join(f"{short[key]}={given[key]}" for key in differing)) or "defaults"
+
+
+def _printable(name: str) -> str:
+    """A name that every terminal, page and server can take: nothing in it controls one."""
+    return "".join(letter if letter.isprintable() else REPLACED for letter in name)
 
 
 def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:

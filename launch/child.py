@@ -24,7 +24,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from framework.errors import Interrupted
+from framework.errors import Interrupted, NotStarted
 
 PR_SET_PDEATHSIG = 1
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -34,7 +34,7 @@ PIECE = 65536
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a child ended. `closed` tells whether it ended its own run; `error` is empty on success."""
+    """How a child ended. `closed` tells whether its run is begun and ended; `error` is empty on success."""
 
     closed: bool
     error: str
@@ -125,7 +125,7 @@ class Child:
             told = json.loads(self._report)
         except ValueError:
             return Outcome(False, f"exited with code {code} without ending its run")
-        return Outcome(True, str(told["error"]), told["signal"], told["value"])
+        return Outcome(told["closed"], str(told["error"]), told["signal"], told["value"])
 
     def kill(self, number: signal.Signals) -> None:
         """Send a signal; a child that is already gone is no error."""
@@ -134,7 +134,7 @@ class Child:
 
 
 def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, parent: int) -> NoReturn:
-    error, code, value, number = "", 0, None, None
+    error, code, value, number, closed = "", 0, None, None, True
     try:
         os.setpgid(0, 0)  # Ctrl-C in the terminal is for the workers, who pass it on
         die_with(parent)
@@ -147,6 +147,11 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
         value = work()
     except Interrupted as caught:
         error, code, number = str(caught), 128 + caught.number, caught.number
+    except NotStarted as caught:
+        traceback.print_exc()
+        error, code, closed = str(caught), 1, False
+        if isinstance(caught.__cause__, Interrupted):
+            number = caught.__cause__.number
     except BaseException as caught:
         traceback.print_exc()
         error = f"{type(caught).__name__}: {caught}" if str(caught) else type(caught).__name__
@@ -156,7 +161,8 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
             signal.signal(stopping, signal.SIG_IGN)  # it is at its end already
         sys.stdout.flush()
         sys.stderr.flush()
-        os.write(report, json.dumps({"error": error, "value": value, "signal": number}).encode())
+        told = {"error": error, "value": value, "signal": number, "closed": closed}
+        os.write(report, json.dumps(told).encode())
         # No exit handlers: they would tear down what the parent shares with its other children.
         os._exit(code)
 

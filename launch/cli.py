@@ -42,7 +42,14 @@ SweepArgument = Annotated[
     str, typer.Argument(metavar="SWEEP", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
 ]
 DEFAULT_DIRECTORY = serving.DEFAULT_DIRECTORY
-
+StaleOption = Annotated[
+    str,
+    typer.Option(
+        "--stale",
+        metavar="POLICY",
+        help="Required artifacts that other code made: use them, remake them, or refuse. [default: use]",
+    ),
+]
 
 
 @app.command()
@@ -143,10 +150,12 @@ def sweep(
     workers: WorkersOption = 1,
     project: Annotated[str, typer.Option(help="Project of the sweep; default: that of the file.")] = "",
     new: Annotated[bool, typer.Option("--new", help="Make a new sweep even if an equal one exists.")] = False,
+    stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
 ) -> None:
     """Make the sweep of a file and work it. An equal sweep is gone on with: what is finished is not run again."""
+    _set_stale(stale)
     from experiments import manager_of
     from framework.definition import read_file
     from launch import checking, drawn, sweeping
@@ -170,10 +179,12 @@ def sweep(
 def agents(
     sweep: SweepArgument,
     workers: WorkersOption = 1,
+    stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
 ) -> None:
     """Work a sweep that exists already, for example one that `wandb sweep` made."""
+    _set_stale(stale)
     from launch import sweeping
     from launch import tracker as choice
 
@@ -182,6 +193,15 @@ def agents(
     path = sweeping.locate(tracker, sweep)
     sweeping.must_hand_out(tracker, path)
     _work(tracker, path, workers)
+
+
+def _set_stale(policy: str) -> None:
+    """Tell the policy to the workers, after a look at whether it is one."""
+    from framework.tracking import stale
+
+    if policy:
+        os.environ[stale.VARIABLE] = policy
+    stale.policy()
 
 
 def _work(tracker: "Tracker", path: "SweepPath", workers: int) -> None:
@@ -323,6 +343,7 @@ def _conditions(words: list[str]) -> dict[str, object]:
 def run(
     context: typer.Context,
     experiment: Annotated[str, typer.Argument(help="Name of an experiment.")],
+    stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
 ) -> None:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TextIO
@@ -16,6 +16,7 @@ from rich.markup import escape
 from launch.child import STOPPING, die_with
 from launch.progress import runs_bar
 
+SHOWN = 3
 THREADS = "1"
 """One thread a child: a run's numbers must not depend on how many workers run beside it."""
 
@@ -146,6 +147,8 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
         tally.made += 1
     elif event["event"] == "error":
         console.print(f"[red]error[/] {escape(str(event['message']))}", highlight=False, soft_wrap=True)
+    elif event["event"] == "stale":
+        console.print(_stale(event["names"], event["reasons"]), highlight=False, soft_wrap=True)
     elif event["event"] == "idle":
         console.print(f"[yellow]waiting[/] {escape(str(event['reason']))}", highlight=False, soft_wrap=True)
     elif event["event"] == "away":
@@ -153,3 +156,13 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
     elif event["event"] == "back":
         console.print(f"[green]going on[/] after {event['seconds']:.0f} s", highlight=False)
     return {"making": f"making {name}", "started": name}.get(str(event["event"]), "")
+
+
+def _stale(names: Sequence[str], reasons: Sequence[str]) -> str:
+    shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    many = len(names) > 1
+    return escape(
+        f"stale: {shown} {'are' if many else 'is'} used, made by other code or of other inputs "
+        f"({'; '.join(reasons[:SHOWN])}{' …' if len(reasons) > SHOWN else ''}); to make "
+        f"{'them' if many else 'it'} anew: --stale remake"
+    )

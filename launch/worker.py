@@ -30,7 +30,8 @@ from framework.definition import Definition, raw_config
 from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerError
 from framework.manager import Manager
 from framework.plan import Point, Work, name_of, plan, required
-from framework.tracking import making, sweeps
+from framework.tracking import fingerprint, making, provenance, sweeps
+from framework.tracking.current import PATIENCE_S, invocation
 from framework.tracking.states import INTERRUPTED_CODE
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker, configured
@@ -43,6 +44,7 @@ CONSOLE_S = 2.0
 IDLE_S = (0.1, 15.0)
 SAY_WHY_S = 10.0
 STOP_GRACE_S = 10.0
+AGAIN_S = 0.5
 FAILED_RUNS = 1
 
 
@@ -51,7 +53,7 @@ class Job:
     """What the workers of one sweep share: all of it was read before the first fork.
 
     `points` are those of a grid, by their values. The tracker draws the points of other methods; each is checked
-    when it comes. `required` is what the points require, in the order in which it can be made.
+    when it comes. `required` is what the points require and is not there, in the order in which it can be made.
     """
 
     path: SweepPath
@@ -110,6 +112,7 @@ class Worker:
             gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
             self._work_points()
         except Stop:
+            _settle()
             self._give_back()
             raise
         return self._failed
@@ -119,9 +122,9 @@ class Worker:
     def _make_required(self) -> None:
         wanted = self._job.required
         for work in wanted[self._index :] + wanted[: self._index]:
-            if making.exists(self._job.tracker, self._job.project_path, work.identity):
-                continue
             try:
+                if making.there(self._job.tracker, self._job.project_path, work.identity)[0] is not None:
+                    continue
                 run_id = making.claim(self._job.tracker, self._job.maker, work)
             except SashikoError as error:
                 emit("made", name=work.identity, error=str(error), log="")
@@ -186,6 +189,10 @@ class Worker:
         stopped = bool(outcome.error) and self._was_told_to_stop(run_id)
         self._held = None
         self._failed += bool(outcome.error) and not stopped
+        if not outcome.error:
+            from framework.tracking.run import environment_is_stored
+
+            environment_is_stored()
         emit("ended", run=run_id, name=name, error=outcome.error, log=_tail(log), stopped=stopped)
         log.unlink(missing_ok=True)
 
@@ -211,6 +218,7 @@ class Worker:
         try:
             outcome = self._attend(child, console, run_id)
         except Stop:
+            _settle()
             child.kill(signal.SIGINT)
             ended = child.wait(STOP_GRACE_S)
             if ended is None:
@@ -251,7 +259,7 @@ class Worker:
             if self._away_since is None:
                 self._away_since = time.monotonic()
                 emit("away", error=str(error))
-            if time.monotonic() - self._away_since > making.PATIENCE_S:
+            if time.monotonic() - self._away_since > PATIENCE_S:
                 raise
             return []
         if self._away_since is not None:
@@ -336,6 +344,25 @@ def read_job(path_text: str, tracker: Tracker) -> Job:
     return Job(path, tracker, definition, manager, dict(zip(keys, points, strict=True)), tuple(needs))
 
 
+def _missing(job: Job) -> tuple[Work, ...]:
+    """What of the required has yet to be made. Stale artifacts are told of, once for all workers.
+
+    Raises:
+        ArtifactError: one is stale, and stale ones are refused.
+    """
+    missing, told = [], {}
+    for work in job.required:
+        found, why = making.there(job.tracker, job.project_path, work.identity)
+        if found is None:
+            missing.append(work)
+        elif why:
+            told[found.name] = why
+    if told:
+        reasons = dict.fromkeys(reason for why in told.values() for reason in why)
+        emit("stale", names=list(told), reasons=list(reasons))
+    return tuple(missing)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Work a sweep; the exit code is 0, or 1 if a run failed, or that of the error that stopped it."""
     parser = argparse.ArgumentParser(prog="python -m launch.worker")
@@ -344,15 +371,20 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with scratch.folder() as folder:
         os.environ.update(service.LIGHT_CLIENT)
-        making.invocation()
+        invocation()
         service.forget_inherited(os.environ)
         tracker = configured(os.environ)
         try:
             if tracker is None:
                 raise TrackerError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
-            job = read_job(options.sweep, Tracker(tracker.url, tracker.key, making.PATIENCE_S))
+            job = read_job(options.sweep, Tracker(tracker.url, tracker.key, PATIENCE_S))
             job.manager.warm()
             import framework.tracking.run  # noqa: F401 (forked children must find it imported)
+
+            # Found out once: the children inherit it.
+            provenance.of_process()
+            fingerprint.of_process()
+            job = replace(job, required=_missing(job))
         except SashikoError as error:
             emit("error", message=str(error))
             return error.exit_code
@@ -397,6 +429,7 @@ def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
         code = FAILED_RUNS if failed else 0
         service.end()
     except Stop as stop:
+        _settle()
         code = 128 + stop.number
         with contextlib.suppress(Exception):  # the work is given back: whatever the client says now is no news
             service.end()
@@ -411,9 +444,24 @@ def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
+    """Ask the worker to stop: again and again until it has heard.
+
+    An exception out of a handler is lost where it comes within a destructor or a hook.
+    """
     for other in STOPPING:
-        signal.signal(other, signal.SIG_IGN)  # once is enough: the second would interrupt the clean-up
+        signal.signal(other, signal.SIG_IGN)  # the second would interrupt the clean-up
+    signal.signal(signal.SIGALRM, lambda *_: _raise_stop(number))
+    _raise_stop(number)
+
+
+def _raise_stop(number: int) -> NoReturn:
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
     raise Stop(number)
+
+
+def _settle() -> None:
+    """The worker has heard."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 if __name__ == "__main__":

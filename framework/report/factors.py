@@ -13,28 +13,21 @@ from framework.report.report import Report
 if TYPE_CHECKING:
     from framework.tracking.results import Results
 
-IDENTITY = ("run_id", "name", "state", "config_id", "created_at", "url")
-
 
 def by_factors(results: "Results") -> Report:
     """Mean, standard deviation and n of every metric, by the factors that the sweep varies.
 
     Seeds that are declared as replicates are averaged over; only finished runs count.
     """
-    fields = dict(leaf_fields(results.config))
+    from framework.tracking.results import column_of
+
+    fields = {column_of(name): info for name, info in leaf_fields(results.config)}
     factors = [name for name in results.factors if name in results.runs and not _replicate(fields, name)]
     runs = results.runs
     if "state" in runs:
         runs = runs[runs["state"] == "finished"]
-    metrics = [
-        name
-        for name in runs.columns
-        if name not in fields
-        and name not in (*IDENTITY, *results.factors)
-        and is_numeric_dtype(runs[name])
-        and not is_bool_dtype(runs[name])
-    ]
-    return Report(aggregate(runs, factors, metrics))
+    numeric = [name for name in results.metrics if is_numeric_dtype(runs[name]) and not is_bool_dtype(runs[name])]
+    return Report(aggregate(runs, factors, numeric))
 
 
 def _replicate(fields: Mapping[str, FieldInfo], name: str) -> bool:

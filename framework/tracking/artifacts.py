@@ -8,22 +8,29 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import requests
 import wandb
 
 from framework.config import Config, canonical_json
 from framework.errors import ArtifactError
-from framework.tracking import provenance
+from framework.tracking import fingerprint, provenance
+from framework.tracking.current import current_tracker
+from framework.tracking.lineage import Version
+from framework.tracking.stale import CODE, INPUTS
 
 SAFE_FORMATS = (
-    ".csv", ".jpg", ".json", ".jsonl", ".md", ".npz", ".parquet", ".pdf", ".png", ".safetensors", ".svg", ".toml",
-    ".txt", ".yaml",
+    ".csv", ".jpg", ".json", ".jsonl", ".md", ".npz", ".parquet", ".patch", ".pdf", ".png", ".safetensors", ".svg",
+    ".toml", ".txt", ".yaml",
 )  # fmt: skip
 CONFIG_FILE = "config.json"
 PROVENANCE_FILE = "provenance.toml"
+TRIES = 3
+
+T = TypeVar("T")
 
 
 def name_of(kind: str, config: Config) -> str:
@@ -39,8 +46,12 @@ def log(
     *,
     inputs: Mapping[str, str],
     metadata: Mapping[str, Any],
+    required: bool,
 ) -> "wandb.Artifact":
     """Log the files of `folder` from `run`, with config and provenance beside them.
+
+    `inputs` is the digest of each artifact that was used, by name. What others may require (`required`) tells each
+    module of the code that made it; of other artifacts the fingerprint is enough.
 
     Raises:
         ArtifactError: a file is in an unsafe format.
@@ -52,15 +63,27 @@ def log(
         )
         raise ArtifactError(message)
     data = config.model_dump(mode="json")
+    code = fingerprint.of_process()
+    word = fingerprint.fingerprint(code)
     (folder / CONFIG_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     provenance.write(
-        folder / PROVENANCE_FILE, config=data, inputs=dict(inputs), config_id=config.config_id, run=run.id
+        folder / PROVENANCE_FILE, config=data, inputs=inputs, config_id=config.config_id, run=run.id, code=word
     )
-    artifact = wandb.Artifact(
-        name_of(kind, config), type=kind, metadata={"config_id": config.config_id, "config": data, **metadata}
-    )
+    told = {"config_id": config.config_id, "config": data, "fingerprint": word, INPUTS: dict(inputs)}
+    if required:
+        told[CODE] = code
+    artifact = wandb.Artifact(name_of(kind, config), type=kind, metadata={**told, **metadata})
     artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
     return run.log_artifact(artifact)
+
+
+def log_environment(run: "wandb.Run", folder: Path) -> None:
+    """Log the packages and the patch of this process, which all runs of one state of the code share."""
+    environment = provenance.of_process()
+    environment.write(folder)
+    artifact = wandb.Artifact(environment.name, type=provenance.KIND, metadata=environment.record["git"])
+    artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
+    run.log_artifact(artifact)
 
 
 def wait(artifact: "wandb.Artifact") -> None:
@@ -73,13 +96,6 @@ def wait(artifact: "wandb.Artifact") -> None:
         artifact.wait()
     except (ValueError, wandb.Error) as error:
         raise ArtifactError(f"{artifact.name} was not taken by the tracker: {error}") from error
-
-
-def find_one(project_path: str, kind: str, config: Config) -> "wandb.Artifact | None":
-    """The newest artifact that `config` makes, or None where the project has none."""
-    api = wandb.Api(overrides={})
-    path = f"{project_path}/{name_of(kind, config)}:latest"
-    return api.artifact(path, type=kind) if api.artifact_exists(path) else None
 
 
 def find(project_path: str, kind: str, where: Mapping[str, Any]) -> Iterator["wandb.Artifact"]:
@@ -105,13 +121,47 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SASHIKO_CACHE") or Path.home() / ".cache" / "sashiko")
 
 
+def fetch(project_path: str, version: Version) -> Path:
+    """The folder with the files of a version: as it was kept here, or downloaded; the tracker is waited for.
+
+    Raises:
+        ArtifactError: a file is missing or its bytes do not match their digest.
+        TrackerAway: the tracker is away for longer than a run's patience.
+    """
+    kept = _kept(version.collection, version.digest)
+    if kept.is_dir():
+        return kept
+    path = f"{project_path}/{version.name}"
+    return patiently(lambda: download(wandb.Api(overrides={}).artifact(path, type=version.kind)))
+
+
+def patiently(call: Callable[[], T], tries: int = TRIES) -> T:
+    """The result of a call of the client, which is made again after the tracker was away.
+
+    Raises:
+        ArtifactError: the tracker answers, and the call fails all the same.
+        TrackerAway: the tracker is away for longer than a run's patience.
+    """
+    try:
+        return call()
+    except (requests.RequestException, wandb.Error, ArtifactError) as error:
+        if tries == 1:
+            raise error if isinstance(error, ArtifactError) else ArtifactError(str(error)) from error
+        current_tracker().check()  # waits until it answers
+    return patiently(call, tries - 1)
+
+
+def _kept(collection: str, digest: str) -> Path:
+    return cache_folder() / "artifacts" / f"{collection}-{digest}"
+
+
 def download(artifact: "wandb.Artifact") -> Path:
     """The folder with the artifact's files, checked against their digests and kept by digest.
 
     Raises:
         ArtifactError: a file is missing or its bytes do not match its digest.
     """
-    target = cache_folder() / "artifacts" / f"{artifact.collection.name}-{artifact.digest}"
+    target = _kept(artifact.collection.name, artifact.digest)
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)

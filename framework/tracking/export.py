@@ -4,6 +4,7 @@ Tables are written run by run, so that one of many million rows needs the memory
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
-import wandb
 from pyarrow import csv
 
 from framework.config import canonical_json
-from framework.errors import ArtifactError, ConfigError, Problem
+from framework.errors import ConfigError, Problem
 from framework.fields import nearest
 from framework.tracking import artifacts
+from framework.tracking.current import current_tracker
+from framework.tracking.lineage import FIELDS, Version, of_runs
 from framework.tracking.results import Results
 
 Format = Literal["parquet", "csv"]
@@ -81,39 +83,41 @@ def export_table(results: Results, name: str, folder: Path, formats: Sequence[Fo
 def export_artifacts(results: Results, kind: str, folder: Path) -> list[Written]:
     """Copy every artifact of a kind that the sweep's runs made or used into `folder/kind/name`, each once.
 
+    Several versions of one name have their numbers in the names of the folders.
+
     Raises:
         ConfigError: the runs have none of this kind.
         ArtifactError: the bytes of an artifact do not match their digest.
     """
-    found: dict[str, wandb.Artifact] = {}
-    others: set[str] = set()
-    for artifact in _artifacts_of(results):
-        others.add(artifact.type)
-        if artifact.type == kind:
-            found.setdefault(f"{artifact.collection.name}-{artifact.digest}", artifact)
+    every = list(_versions_of(results))
+    found = dict.fromkeys((v.collection, v.number) for v in every if v.kind == kind)
     if not found:
-        message = f"is no kind of artifact that these runs made or used; {nearest(kind, sorted(others))}"
+        kinds = sorted({version.kind for version in every})
+        message = f"is no kind of artifact that these runs made or used; {nearest(kind, kinds)}"
         raise ConfigError([Problem(f"artifact {kind}", message)])
+    by_key = {(version.collection, version.number): version for version in every}
+    names = Counter(collection for collection, _ in found)
     written = []
-    for artifact in found.values():
-        target = folder / kind / artifact.collection.name
+    for collection, number in found:
+        target = folder / kind / (collection if names[collection] == 1 else f"{collection}-v{number}")
         if target.exists():
             shutil.rmtree(target)
-        shutil.copytree(artifacts.download(artifact), target)
+        shutil.copytree(artifacts.fetch(_project(results), by_key[collection, number]), target)
         written.append(Written(target, sum(path.is_file() for path in target.rglob("*"))))
     return written
 
 
-def _artifacts_of(results: Results) -> "Iterator[wandb.Artifact]":
-    project_path = results.path.rsplit("/", 1)[0]
-    api = wandb.Api()
-    for run_id in results.runs["run_id"]:
-        run = api.run(f"{project_path}/{run_id}")
-        try:
-            yield from run.logged_artifacts()
-            yield from run.used_artifacts()
-        except (ValueError, wandb.Error) as error:
-            raise ArtifactError(f"the artifacts of run {run_id} cannot be listed: {error}") from error
+def _project(results: Results) -> str:
+    return results.path.rsplit("/", 1)[0]
+
+
+def _versions_of(results: Results) -> Iterator[Version]:
+    """What the runs made, and then what they used, version by version."""
+    runs = set(results.runs["run_id"])
+    filters = {"sweep": results.path.rsplit("/", 1)[1]}
+    for side in FIELDS:
+        for run_id, versions in of_runs(current_tracker(), _project(results), filters, side):
+            yield from versions if run_id in runs else ()
 
 
 def _schema(paths: Sequence[Path]) -> pa.Schema:

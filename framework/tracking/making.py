@@ -8,33 +8,29 @@ counts within one invocation of a command: when data has come, or code has chang
 """
 
 import json
-import os
 import time
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import wandb
 
 from framework.config import Config
 from framework.errors import ArtifactError, TrackerGone
 from framework.plan import Work, name_of
-from framework.tracking import artifacts
+from framework.tracking import lineage, stale
+from framework.tracking.current import current_tracker, invocation
 from framework.tracking.ledger import Attempt, attempts_of
+from framework.tracking.lineage import Version
+from framework.tracking.stale import Policy
 from framework.tracking.states import Cause
-from framework.tracking.tracker import Tracker, configured
+from framework.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from framework.manager import Manager
 
-PATIENCE_S = 3600.0
-"""How long a run that is under way waits for a tracker that is away."""
 POLL_S = (0.25, 15.0)
 FAILURES = 3
 """How many attempts of one invocation may fail or be lost before it gives up."""
 LOOKED_AT = 16
-INVOCATION = "SASHIKO_INVOCATION"
 
 _TAKE = """
 mutation UpsertBucket($entity: String, $project: String, $name: String, $jobType: String, $displayName: String,
@@ -42,15 +38,6 @@ mutation UpsertBucket($entity: String, $project: String, $name: String, $jobType
   upsertBucket(input: {entityName: $entity, modelName: $project, name: $name, jobType: $jobType,
                        displayName: $displayName, config: $config}) { bucket { id } inserted }
 }"""
-_EXISTS = """
-query ArtifactExists($entity: String, $project: String, $name: String!) {
-  project(entityName: $entity, name: $project) { artifact(name: $name) { id } }
-}"""
-
-
-def invocation() -> str:
-    """The invocation that this process is part of: `SASHIKO_INVOCATION`, made up and passed on where not set."""
-    return os.environ.setdefault(INVOCATION, uuid.uuid4().hex[:12])
 
 
 @dataclass(frozen=True)
@@ -62,23 +49,47 @@ class Maker:
     project_path: str
 
 
-def made(maker: Maker, kind: str, config: Config) -> "wandb.Artifact":
-    """The artifact, made by this caller or by whoever has claimed it.
+def made(maker: Maker, kind: str, config: Config) -> tuple[Version, list[str]]:
+    """The artifact, made by this caller or by whoever has claimed it, and why it is stale, if it is.
 
     Raises:
-        ArtifactError: it could not be made, in this process or in the runs that the message names.
+        ArtifactError: it could not be made, in this process or in the runs that the message names, or what there
+            is is stale, and refused.
     """
     tracker = current_tracker()
     work = Work(kind, config)
     while True:
-        found = artifacts.find_one(maker.project_path, kind, config)
+        found, why = there(tracker, maker.project_path, work.identity)
         if found is not None:
-            return found
+            return found, why
         run_id = claim(tracker, maker, work)
         if run_id is not None:
             make(maker, work, run_id)
         else:
             wait(tracker, maker.project_path, work)
+
+
+def there(tracker: Tracker, project_path: str, identity: str) -> tuple[Version | None, list[str]]:
+    """The newest version of an artifact, if it may be used, and why it is stale, if it is.
+
+    Raises:
+        ArtifactError: it is stale, and stale ones are refused.
+    """
+    found = lineage.newest(tracker, project_path, identity)
+    if found is None:
+        return None, []
+
+    def digest_now(name: str) -> str | None:
+        other = lineage.newest(tracker, project_path, name)
+        return other.digest if other is not None else None
+
+    why = stale.reasons(found.metadata, digest_now)
+    policy = stale.policy()
+    if why and policy is Policy.REFUSE:
+        raise ArtifactError(
+            f"{found.name} is stale: {'; '.join(why)}; --stale remake makes it anew, --stale use takes it as it is"
+        )
+    return (None, []) if why and policy is Policy.REMAKE else (found, why)
 
 
 def claim(tracker: Tracker, maker: Maker, work: Work) -> str | None:
@@ -90,8 +101,8 @@ def claim(tracker: Tracker, maker: Maker, work: Work) -> str | None:
     attempts = attempts_at(tracker, maker.project_path, work)
     if any(attempt.cause is None for attempt in attempts):
         return None
-    if any(attempt.cause is Cause.FINISHED for attempt in attempts) and exists(
-        tracker, maker.project_path, work.identity
+    if any(attempt.cause is Cause.FINISHED for attempt in attempts) and (
+        there(tracker, maker.project_path, work.identity)[0] is not None
     ):
         return None  # it came meanwhile
     _refuse_hopeless(work, attempts)
@@ -176,27 +187,8 @@ def make(maker: Maker, work: Work, run_id: str) -> None:
 def wait(tracker: Tracker, project_path: str, work: Work) -> None:
     """Wait until nobody is making an artifact any more, or it is there. Asks less often the longer it takes."""
     pause = POLL_S[0]
-    while not exists(tracker, project_path, work.identity):
+    while there(tracker, project_path, work.identity)[0] is None:
         if all(attempt.cause is not None for attempt in attempts_at(tracker, project_path, work)):
             return
         time.sleep(pause)
         pause = min(1.5 * pause, POLL_S[1])
-
-
-def exists(tracker: Tracker, project_path: str, name: str) -> bool:
-    """Whether the project has an artifact of this name; asked without the client, for a parent that forks."""
-    entity, project = project_path.split("/")
-    variables = {"entity": entity, "project": project, "name": f"{name}:latest"}
-    return bool((tracker.execute(_EXISTS, variables).get("project") or {}).get("artifact"))
-
-
-def current_tracker(patience_s: float = PATIENCE_S) -> Tracker:
-    """The tracker that this process' client speaks to; by default with the patience of a run that is under way.
-
-    Raises:
-        ArtifactError: none is configured.
-    """
-    tracker = configured(os.environ, wandb.setup().settings.base_url)
-    if tracker is None:
-        raise ArtifactError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
-    return replace(tracker, patience_s=patience_s)

@@ -1,85 +1,186 @@
 """Provenance: what one needs to know about a run to do it again.
 
-Written as TOML beside every artifact's payload. Knows git, the interpreter and the machine; no tracker.
+What holds for the whole process (code, its difference from the commit, packages, machine) is found out once,
+before workers fork. Its long parts are an artifact that all runs of one state share, `provenance-<digest>`; each
+run has a record of the rest in its config, and every artifact a TOML file beside its payload. Knows git, the
+interpreter and the machine; no tracker.
 """
 
 import functools
+import hashlib
+import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import tomli_w
 
-PACKAGES = (
+KIND = "provenance"
+PACKAGES_FILE, PATCH_FILE = "packages.txt", "difference.patch"
+LARGEST_PATCH = 10_000_000
+MAIN = (
     "sashiko",
     "torch",
     "torchvision",
     "pytorch-lightning",
+    "lightly",
     "numpy",
     "pandas",
     "scikit-learn",
     "wandb",
 )
+SOURCE = ("*.py", "*.cfg", "*.toml", "*.yaml")
+"""Files that git does not know yet and that belong to the difference all the same."""
+
+
+class Environment(NamedTuple):
+    """What all processes share that run this code here: its record, all packages by version, and the patch."""
+
+    record: dict[str, Any]
+    packages: dict[str, str]
+    patch: bytes
+
+    @property
+    def name(self) -> str:
+        """The name of the artifact that holds packages and patch."""
+        text = "".join(f"{name}=={version}\n" for name, version in self.packages.items())
+        return f"{KIND}-{hashlib.sha256(text.encode() + self.patch).hexdigest()[:12]}"
+
+    def write(self, folder: Path) -> None:
+        """Write packages and patch into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        text = "".join(f"{name}=={version}\n" for name, version in self.packages.items())
+        (folder / PACKAGES_FILE).write_text(text, encoding="utf-8")
+        if self.patch:
+            (folder / PATCH_FILE).write_bytes(self.patch)
 
 
 @functools.cache
-def of_process() -> dict[str, Any]:
-    """What holds for the whole process: code, interpreter, packages and host."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return {
+def of_process() -> Environment:
+    """What holds for this whole process, and for those that it forks."""
+    packages = dict(sorted(_packages()))
+    git, patch = git_state(Path(__file__).parent)
+    record = {
         "command": sys.orig_argv,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "host": socket.gethostname(),
-        "git": git_state(Path(__file__).parent),
-        "packages": versions,
+        "device": _device(),
+        "git": git,
+        "packages": {name: packages[name] for name in MAIN if name in packages},
     }
+    found = Environment(record, packages, patch)
+    record["environment"] = found.name
+    return found
 
 
-def git_state(folder: Path) -> dict[str, Any]:
-    """Commit and dirtiness of the code in `folder`; empty outside a repository."""
-    commit = _git(folder, "rev-parse", "HEAD")
-    if not commit:
-        return {}
-    return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+def _packages() -> Iterator[tuple[str, str]]:
+    for distribution in metadata.distributions():
+        name = distribution.name
+        if name:
+            yield name.lower().replace("_", "-"), distribution.version
 
 
-def _git(folder: Path, *words: str) -> str:
+def _device() -> dict[str, Any]:
+    """Processor and accelerators, without starting any: a process that forks must not."""
+    found = {"cpu": _processor(), "cores": os.cpu_count(), "accelerators": _accelerators()}
+    return found | {"visible": os.environ.get("CUDA_VISIBLE_DEVICES")}
+
+
+def _processor() -> str:
     try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=False
-        )
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _accelerators() -> list[str]:
+    if shutil.which("nvidia-smi") is None:
+        return []
+    told = _run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"])
+    return told.decode(errors="replace").splitlines()
+
+
+def git_state(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """Commit, whether the code differs from it, and the difference as a patch; empty outside a repository.
+
+    The patch holds what git tracks, and new source files. One of more than 10 MB is left out, and said to be.
+    """
+    commit = _git(folder, "rev-parse", "HEAD").decode().strip()
+    if not commit:
+        return {}, b""
+    top = Path(_git(folder, "rev-parse", "--show-toplevel").decode().strip())
+    patch = _git(top, "diff", "HEAD", "--binary")
+    new = _git(top, "ls-files", "--others", "--exclude-standard", "-z", "--", *SOURCE).split(b"\0")
+    for file in filter(None, new):
+        patch += _git(top, "diff", "--no-index", "--binary", "--", os.devnull, os.fsdecode(file), differs=True)
+    state = {"commit": commit, "dirty": bool(patch), "patch_bytes": len(patch)}
+    return state, patch if len(patch) <= LARGEST_PATCH else b""
+
+
+def _git(folder: Path, *words: str, differs: bool = False) -> bytes:
+    """What git says; nothing where it fails. `differs`: its exit code 1 means that there is a difference."""
+    return _run(["git", "-C", str(folder), *words], (0, 1) if differs else (0,))
+
+
+def _run(command: list[str], good: tuple[int, ...] = (0,)) -> bytes:
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=20, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+        return b""
+    return done.stdout if done.returncode in good else b""
 
 
-def write(path: Path, *, config: dict[str, Any], inputs: dict[str, str], **facts: Any) -> None:
-    """Write `provenance.toml`: the resolved config, the digests of inputs, and the facts of the process."""
+def seeds_of(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The seeds in a config, by dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            found |= seeds_of(value, f"{prefix}{key}.")
+        elif key in ("seed", "seeds") or key.endswith(("_seed", "_seeds")):
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def record_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The record of one run with this config."""
+    return {**of_process().record, "seeds": seeds_of(config)}
+
+
+def write(path: Path, *, config: Mapping[str, Any], inputs: Mapping[str, Any], **facts: Any) -> None:
+    """Write `provenance.toml`: the facts of the run and of its process, what it used, and the resolved config.
+
+    TOML has no null; the dotted keys of nulls stand in the list `nulls`.
+    """
     record = {
         "created": datetime.now(UTC).replace(microsecond=0),
         **facts,
-        **of_process(),
-        "inputs": inputs,
-        "config": config,
+        **record_of(config),
+        "inputs": dict(inputs),
+        "config": dict(config),
     }
-    path.write_text(tomli_w.dumps(_without_none(record)), encoding="utf-8")
+    nulls: list[str] = []
+    whole = _without_nulls(record, "", nulls)
+    path.write_text(tomli_w.dumps({"nulls": nulls, **whole}), encoding="utf-8")
 
 
-def _without_none(value: Any) -> Any:
-    """TOML has no null: a missing key says the same."""
-    if isinstance(value, dict):
-        return {str(key): _without_none(item) for key, item in value.items() if item is not None}
+def _without_nulls(value: Any, key: str, nulls: list[str]) -> Any:
+    """The value without its nulls, whose dotted keys go to `nulls`."""
+    if isinstance(value, Mapping):
+        items = [(str(name), item, f"{key}.{name}" if key else str(name)) for name, item in value.items()]
+        nulls += [place for _, item, place in items if item is None]
+        return {name: _without_nulls(item, place, nulls) for name, item, place in items if item is not None}
     if isinstance(value, list | tuple):
-        return [_without_none(item) for item in value if item is not None]
+        nulls += [f"{key}.{place}" for place, item in enumerate(value) if item is None]
+        return [_without_nulls(item, f"{key}.{i}", nulls) for i, item in enumerate(value) if item is not None]
     return value

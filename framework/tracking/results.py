@@ -5,8 +5,8 @@ tables that the runs logged, joined, each row with the id of its run. Nothing is
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import pandas as pd
 import wandb
@@ -15,14 +15,22 @@ from framework.config import Config
 from framework.definition import Definition, raw_config, read
 from framework.errors import ConfigError, TrackerError
 from framework.layers import leaves
+from framework.tracking.run import INPUTS, SASHIKO
+from framework.tracking.states import BEST_FIRST, FINISHED
 from framework.tracking.tables import Tables, sources_of
 
-STATE_ORDER = ("finished", "running", "pending", "preempting", "failed", "crashed", "killed")
+IDENTITY = ("run_id", "name", "state", "config_id", "created_at", "url")
+"""Columns that say which run it is; not what was configured, and not what came out."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """A sweep as frames, with the names of the factors that it varies."""
+    """A sweep as frames, with the names of the factors that it varies.
+
+    `runs` has the columns `IDENTITY`, the fields of the config by dotted name, and the `metrics` of the summary. A
+    field that is called like a column of the identity is `config.<field>` there; a metric that is called like
+    either is `summary.<metric>`. `stale`: the stale artifacts that runs used, each with its reasons.
+    """
 
     path: str
     url: str
@@ -30,16 +38,24 @@ class Results:
     config: type[Config]
     runs: pd.DataFrame
     tables: Tables
+    metrics: tuple[str, ...] = ()
+    stale: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def factors(self) -> list[str]:
-        """The dotted fields whose values differ between the runs."""
-        names = [name for name in self.runs.columns if name in self._fields()]
-        return [name for name in names if self.runs[name].map(repr).nunique() > 1]
+        """The columns of the fields whose values differ between the runs."""
+        names = [column_of(name) for name in self._fields()]
+        swept = [name for name in self.runs.columns if name in names]
+        return [name for name in swept if self.runs[name].map(repr).nunique() > 1]
 
     def _fields(self) -> set[str]:
         raws = [raw_config(point) for point in self.definition.examples()]
         return {name for raw in raws for name in leaves(raw, self.config)}
+
+
+def column_of(field_name: str) -> str:
+    """The column of a field of the config."""
+    return f"config.{field_name}" if field_name in IDENTITY else field_name
 
 
 def sweep_results(path: str, config: type[Config], *, tables: bool = True) -> Results:
@@ -52,41 +68,70 @@ def sweep_results(path: str, config: type[Config], *, tables: bool = True) -> Re
         ArtifactError: a table's bytes do not match their digest.
     """
     api = wandb.Api()
+    project_path, sweep_id = path.rsplit("/", 1)
+    filters = {"sweep": sweep_id}
     try:
         sweep = api.sweep(path)  # type: ignore[no-untyped-call]
         definition = read(sweep._attrs["config"], path)
-        project_path, sweep_id = path.rsplit("/", 1)
-        found = list(
-            api.runs(project_path, filters={"sweep": sweep_id}, per_page=500, order="+created_at", lazy=False)
-        )
+        found = list(api.runs(project_path, filters=filters, per_page=500, order="+created_at", lazy=False))
     except (ValueError, wandb.Error) as error:
         raise TrackerError(f"the sweep {path} cannot be read: {error}") from error
-    runs = _one_per_point(pd.DataFrame([_row(run, config) for run in found]))
-    finished = _finished(runs, config, [run.config for run in found]) if tables else []
-    logged = Tables(project_path, sources_of(project_path, finished))
-    return Results(path, str(sweep.url), definition, config, runs, logged)
+    lines = [_line(run, config) for run in found]
+    whole, metrics = _frame(lines)
+    runs = _one_per_point(whole)
+    kept = set(runs["run_id"]) if not runs.empty else set()
+    finished = {line.identity["run_id"]: line.config for line in lines if line.config and line.is_finished}
+    wanted = {run_id: typed for run_id, typed in finished.items() if run_id in kept} if tables else {}
+    logged = Tables(project_path, sources_of(project_path, wanted, filters))
+    used = [run.config.get(SASHIKO, {}).get(INPUTS, {}) for run in found if run.id in kept]
+    stale = {use["version"]: use["stale"] for uses in used for use in uses.values() if use.get("stale")}
+    return Results(path, str(sweep.url), definition, config, runs, logged, metrics, stale)
 
 
-def _row(run: Any, config: type[Config]) -> dict[str, Any]:
-    truth = run.config.get("sashiko") or {}
-    row: dict[str, Any] = {
-        "run_id": run.id,
-        "name": run.name,
-        "state": run.state,
-        "config_id": truth.get("config_id"),
-        "created_at": run.created_at,
-        "url": run.url,
-    }
+class Line(NamedTuple):
+    """One run: who it is, what was configured (None if today's config does not admit it), what came out."""
+
+    identity: dict[str, Any]
+    config: Config | None
+    metrics: dict[str, Any]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it came to its end, with a config of today."""
+        return bool(self.identity["state"] == FINISHED)
+
+
+def _line(run: Any, config: type[Config]) -> Line:
+    truth = run.config.get(SASHIKO) or {}
+    values = (run.id, run.name, run.state, truth.get("config_id"), run.created_at, run.url)
+    identity = dict(zip(IDENTITY, values, strict=True))
+    typed = None
     try:
-        row |= factors_of(config.parse(truth["config"])) if "config" in truth else {}
+        typed = config.parse(truth["config"]) if "config" in truth else None
     except ConfigError:
-        row["state"] = f"{run.state} (another config)"  # made by a version with other fields
+        identity["state"] = f"{run.state} (another config)"  # made by a version with other fields
     metrics = {
         key: value
         for key, value in run.summary._json_dict.items()
         if not key.startswith("_") and isinstance(value, bool | int | float | str)
     }
-    return row | metrics
+    return Line(identity, typed, metrics)
+
+
+def _frame(lines: Sequence[Line]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The frame of the runs, and the columns of their metrics."""
+    factors = [{} if line.config is None else factors_of(line.config) for line in lines]
+    fields = {column_of(name): name for row in factors for name in row}
+    taken = {*IDENTITY, *fields}
+    names = dict.fromkeys(name for line in lines for name in line.metrics)
+    metrics = {f"summary.{name}" if name in taken else name: name for name in names}
+    rows = [
+        line.identity
+        | {column: row[name] for column, name in fields.items() if name in row}
+        | {column: line.metrics[name] for column, name in metrics.items() if name in line.metrics}
+        for line, row in zip(lines, factors, strict=True)
+    ]
+    return pd.DataFrame(rows), tuple(metrics)
 
 
 def factors_of(config: Config) -> dict[str, Any]:
@@ -104,20 +149,7 @@ def _at(data: Any, name: str) -> Any:
 def _one_per_point(runs: pd.DataFrame) -> pd.DataFrame:
     if runs.empty:
         return runs
-    rank = runs["state"].map({state: i for i, state in enumerate(STATE_ORDER)}).fillna(len(STATE_ORDER))
+    rank = runs["state"].map({state: i for i, state in enumerate(BEST_FIRST)}).fillna(len(BEST_FIRST))
     known = runs.assign(_rank=rank, _key=runs["config_id"].fillna(runs["run_id"]))
     best = known.sort_values("_rank", kind="stable").drop_duplicates("_key").sort_index()
     return best.drop(columns=["_rank", "_key"]).reset_index(drop=True)
-
-
-def _finished(
-    runs: pd.DataFrame, config: type[Config], configs: Sequence[Mapping[str, Any]]
-) -> list[tuple[str, Config]]:
-    if runs.empty:
-        return []
-    by_id = {c["sashiko"]["config_id"]: c["sashiko"]["config"] for c in configs if "sashiko" in c}
-    return [
-        (str(row.run_id), config.parse(by_id[row.config_id]))
-        for row in runs[runs["state"] == "finished"].itertuples()
-        if row.config_id in by_id
-    ]

@@ -7,6 +7,7 @@ typed config stands beside them under `sashiko`.
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from typing import TYPE_CHECKING, Any, Self
 import wandb
 
 from framework.config import Config
-from framework.errors import ArtifactError, Interrupted
-from framework.tracking import artifacts, making
+from framework.errors import ArtifactError, Interrupted, NotStarted
+from framework.tracking import artifacts, lineage, making, provenance
+from framework.tracking.current import PATIENCE_S, current_tracker, invocation
+from framework.tracking.lineage import Version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,8 +36,11 @@ APART = "apart"  # metadata of the results: the tables that have artifacts of th
 TABLE_ROWS, TABLE_CELLS = 10_000, 30_000
 TYPED_ROWS = 20
 RETRY_S = 15
-RETRIES = int(making.PATIENCE_S / RETRY_S)
+RETRIES = int(PATIENCE_S / RETRY_S)
+SASHIKO, INPUTS = "sashiko", "inputs"
 COPIES = ("config.yaml", "wandb-summary.json", "wandb-metadata.json")
+
+_STORED: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -67,11 +73,11 @@ class Run:
     ) -> None:
         """Start the run, or go on with one that was interrupted (`resume`): its steps are counted on.
 
-        `light` leaves out what short runs cannot afford: package lists, machine facts (both are in the provenance
-        of artifacts), and files that only repeat the run's config and summary.
+        `light` leaves out what short runs cannot afford: the client's own lists of packages and machine facts
+        (both are in the run's provenance), and files that only repeat the run's config and summary.
 
         Raises:
-            wandb.errors.CommError: the tracker cannot be reached.
+            NotStarted: the tracker did not take the run.
         """
         self.config = config
         self.identity = identity
@@ -79,12 +85,31 @@ class Run:
         self.inputs: dict[str, str] = {}
         self._results: Path | None = None
         self._apart: list[str] = []
-        self._wandb = wandb.init(
-            config={**_record(config, identity), **identity.swept},
-            settings=settings_of(identity, light, resume=resume),
-        )
-        self._online = self._wandb.settings.mode in ONLINE
+        self._truth = _truth(config, identity)
         self.folder = Path(tempfile.mkdtemp(prefix="sashiko-run-"))
+        try:
+            self._wandb = wandb.init(
+                config={**_shown(config, identity), SASHIKO: self._truth, **identity.swept},
+                settings=settings_of(identity, light, resume=resume),
+            )
+        except BaseException as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise NotStarted(f"{type(error).__name__}: {error}") from error
+        self._online = self._wandb.settings.mode in ONLINE
+        try:
+            self._store_environment()
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
+
+    def _store_environment(self) -> None:
+        """See to it that the tracker has what the provenance of the run refers to."""
+        name = provenance.of_process().name
+        if name in _STORED or (
+            self._online and lineage.newest(current_tracker(), self.project_path, name) is not None
+        ):
+            return
+        artifacts.log_environment(self._wandb, self.folder / provenance.KIND)
 
     @property
     def id(self) -> str:
@@ -163,15 +188,26 @@ class Run:
         Raises:
             ArtifactError: a file is in an unsafe format, or the tracker did not take the artifact.
         """
-        logged = artifacts.log(self._wandb, kind, config, folder, inputs=self.inputs, metadata=metadata or {})
+        self._log_artifact(kind, config, folder, metadata or {}, required=True)
+
+    def _log_artifact(
+        self, kind: str, config: Config, folder: Path, metadata: Mapping[str, Any], *, required: bool
+    ) -> None:
+        logged = artifacts.log(
+            self._wandb, kind, config, folder, inputs=self.inputs, metadata=metadata, required=required
+        )
         if self._online:
             artifacts.wait(logged)
 
     def require(self, kind: str, config: Config) -> Path:
         """The folder of the artifact that `config` makes: pulled if it exists, made once if it does not.
 
+        Its version is recorded in the run's config, and whether it is stale: made by other code, or of other
+        inputs. What becomes of a stale one is the policy's to say (`stale.Policy`).
+
         Raises:
-            ArtifactError: it cannot be made, or its bytes do not match their digest.
+            ArtifactError: it cannot be made, its bytes do not match their digest, or it is stale and refused.
+            TrackerAway: the tracker is away for longer than a run's patience.
         """
         if not self._online:
             message = (
@@ -179,24 +215,33 @@ class Run:
                 "account, `sashiko serve` starts a tracker on this machine"
             )
             raise ArtifactError(message)
-        found = artifacts.find_one(self.project_path, kind, config)
+        found, why = making.there(current_tracker(), self.project_path, artifacts.name_of(kind, config))
         if found is None:
             if self.manager is None:
                 message = f"{kind}-{config.config_id} is missing, and no Manager is here to make it"
                 raise ArtifactError(message)
             maker = making.Maker(self.manager, self.identity.experiment, self.project_path)
-            found = making.made(maker, kind, config)
-        self.inputs[f"{kind}-{config.config_id}"] = str(found.digest)
-        self._wandb.use_artifact(found)
-        return artifacts.download(found)
+            found, why = making.made(maker, kind, config)
+        self._record_use(found, why)
+        artifacts.patiently(lambda: self._wandb.use_artifact(f"{self.project_path}/{found.name}", type=found.kind))
+        return artifacts.fetch(self.project_path, found)
+
+    def _record_use(self, version: Version, why: Sequence[str]) -> None:
+        self.inputs[version.collection] = version.digest
+        used = {"version": version.name, "digest": version.digest, **({"stale": list(why)} if why else {})}
+        self._truth = {**self._truth, INPUTS: {**self._truth.get(INPUTS, {}), version.collection: used}}
+        self._wandb.config.update({SASHIKO: self._truth}, allow_val_change=True)  # type: ignore[no-untyped-call]
+        if why:
+            print(f"{version.name} is stale, and used as it is: {'; '.join(why)}", file=sys.stderr)
 
     def finish(self, exit_code: int = 0) -> None:
         """End the run: finished with 0, failed with anything else. Its local copy goes once the tracker has it."""
         try:
             if exit_code == 0 and self._results is not None:
                 for name in self._apart:
-                    self.log_artifact(name, self.config, self.folder / name)
-                self.log_artifact(RESULTS_KIND, self.config, self._results, metadata={APART: self._apart})
+                    self._log_artifact(name, self.config, self.folder / name, {}, required=False)
+                told = {APART: self._apart}
+                self._log_artifact(RESULTS_KIND, self.config, self._results, told, required=False)
         except Exception as error:
             self.summarise({"error": f"{type(error).__name__}: {error}"})
             self._end(1)
@@ -235,17 +280,27 @@ def wandb_table(frame: "pd.DataFrame") -> "wandb.Table":
     return table
 
 
-def _record(config: Config, identity: Identity) -> dict[str, Any]:
-    """The W&B config: the typed values for people to filter by, and the whole truth under `sashiko`."""
-    data = config.model_dump(mode="json")
+def environment_is_stored() -> None:
+    """Runs of this process and of those that it forks need not look whether the tracker has their environment."""
+    _STORED.add(provenance.of_process().name)
+
+
+def _shown(config: Config, identity: Identity) -> dict[str, Any]:
+    """The typed values for people to filter by; what a sweep set stays as the sweep gave it."""
     swept = {key for name in identity.swept for key in name.split("+")}
-    truth = {
+    return {key: value for key, value in config.model_dump(mode="json").items() if key not in swept}
+
+
+def _truth(config: Config, identity: Identity) -> dict[str, Any]:
+    """The whole truth, which stands in the W&B config under `sashiko`."""
+    data = config.model_dump(mode="json")
+    return {
         "experiment": identity.experiment,
         "config_id": config.config_id,
         "config": data,
-        "invocation": making.invocation(),
+        "invocation": invocation(),
+        "provenance": provenance.record_of(data),
     }
-    return {**{key: value for key, value in data.items() if key not in swept}, "sashiko": truth}
 
 
 def settings_of(identity: Identity, light: bool, *, resume: bool = False) -> wandb.Settings:
@@ -261,14 +316,14 @@ def settings_of(identity: Identity, light: bool, *, resume: bool = False) -> wan
         "run_tags": tuple(identity.tags),
         "sweep_id": identity.sweep_id,
         "reinit": "create_new",
-        "disable_git": True,  # provenance is recorded with every artifact
+        "disable_git": True,  # the run has its own provenance
         "disable_code": True,
         "x_save_requirements": not light,
         "silent": True,
         "symlink": False,
         "resume": "must" if resume else None,
         # A tracker that is away for minutes is waited for: the work of hours hangs on it.
-        "init_timeout": making.PATIENCE_S,
+        "init_timeout": PATIENCE_S,
         "x_graphql_retry_max": RETRIES,
         "x_graphql_retry_wait_max_seconds": RETRY_S,
         "x_file_stream_retry_max": RETRIES,

@@ -4,17 +4,19 @@ Every finished run has one artifact `results` with its tables and arrays. A tabl
 `Run.log_table`) has an artifact of its own kind; it is downloaded only when somebody asks for that table.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
 from framework.config import Config
 from framework.errors import ArtifactError
 from framework.tracking import artifacts
+from framework.tracking.current import current_tracker
+from framework.tracking.lineage import Version, of_runs
 from framework.tracking.run import APART, RESULTS_KIND
 
 if TYPE_CHECKING:
@@ -24,12 +26,12 @@ DOWNLOADS = 8
 
 
 class Source(NamedTuple):
-    """What one run logged: the folder of its results, and the kinds of the tables that stand apart."""
+    """What one run logged: the folder of its results, and the artifacts of tables that stand apart, by kind."""
 
     run_id: str
     config: Config
     folder: Path
-    apart: tuple[str, ...]
+    apart: Mapping[str, Version | None]
 
 
 class Tables(Mapping[str, pd.DataFrame]):
@@ -96,30 +98,39 @@ def _read(path: Path) -> pd.DataFrame:
         raise ArtifactError(f"{path} cannot be read as a table: {error}") from error
 
 
-def sources_of(project_path: str, runs: Sequence[tuple[str, Config]]) -> list[Source]:
-    """The results of each run (id and config) that has any, downloaded and verified.
+def sources_of(project_path: str, runs: Mapping[str, Config], filters: Mapping[str, Any]) -> list[Source]:
+    """The results of each of these runs (config by id) that has any, downloaded and verified.
+
+    They are those that the run itself logged, whatever has their name by now. `filters` are W&B's, and take in
+    all of these runs.
 
     Raises:
         ArtifactError: the bytes of an artifact do not match their digest.
+        TrackerError: the tracker does not answer, or answers with an error.
     """
+    logged = dict(of_runs(current_tracker(), project_path, filters, "made")) if runs else {}
+    whole = [(run_id, config, _newest(logged.get(run_id, ()))) for run_id, config in runs.items()]
+    having = [(run_id, config, kinds) for run_id, config, kinds in whole if RESULTS_KIND in kinds]
     with ThreadPoolExecutor(DOWNLOADS) as pool:
-        found = pool.map(lambda one: _source_of(project_path, *one), runs)
-    return [source for source in found if source is not None]
+        folders = pool.map(lambda one: artifacts.fetch(project_path, one[2][RESULTS_KIND]), having)
+        return [_source(*one, folder) for one, folder in zip(having, folders, strict=True)]
 
 
-def _source_of(project_path: str, run_id: str, config: Config) -> Source | None:
-    artifact = artifacts.find_one(project_path, RESULTS_KIND, config)
-    if artifact is None:
-        return None
-    apart = tuple(map(str, (artifact.metadata or {}).get(APART) or ()))
-    return Source(run_id, config, artifacts.download(artifact), apart)
+def _newest(versions: Iterable[Version]) -> dict[str, Version]:
+    """By kind, the newest version: a run that was initialised anew has logged more than one."""
+    return {version.kind: version for version in sorted(versions, key=lambda version: version.number)}
+
+
+def _source(run_id: str, config: Config, kinds: Mapping[str, Version], folder: Path) -> Source:
+    apart = map(str, kinds[RESULTS_KIND].metadata.get(APART) or ())
+    return Source(run_id, config, folder, {name: kinds.get(name) for name in apart})
 
 
 def _folder_of(project_path: str, kind: str, source: Source) -> Path:
-    artifact = artifacts.find_one(project_path, kind, source.config)
-    if artifact is None:
+    version = source.apart[kind]
+    if version is None:
         raise ArtifactError(
             f"the table {kind} of run {source.run_id} is gone from {project_path}: the run logged it as an "
             "artifact of its own; delete the run and work the sweep again"
         )
-    return artifacts.download(artifact)
+    return artifacts.fetch(project_path, version)

@@ -16,7 +16,7 @@ from wandb.sdk.artifacts._internal_artifact import InternalArtifact
 from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 
 from framework.errors import ArtifactError
-from framework.tracking.making import current_tracker
+from framework.tracking.current import current_tracker
 from framework.tracking.tracker import PATIENCE_S
 from launch.push.versions import collection_of, is_users, number_of
 

@@ -40,6 +40,12 @@ def test_long_values_are_cut():
     assert len(names_of([{"a": "x" * 100}, {"a": "y"}])[0]) < 40
 
 
+def test_a_name_controls_no_terminal_and_every_server_takes_it():
+    names = names_of([{"a": "\0"}, {"a": "\x1b[2J"}, {"a\n": "x"}, {"a": "\ud800"}, {"a": "ä 字"}])
+    assert all(name.isprintable() for name in names)
+    assert names[-1] == "a=ä 字"
+
+
 def test_plan_validates_names_and_numbers_every_point():
     definition = Grid(Study, choice("source.seed", [0, 1]), choice("rate", [0.1, 1.0])).definition("batch", "x")
     points = plan(Study, definition)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from framework.errors import Interrupted, NotStarted
 from launch.child import Child, Outcome
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -195,3 +196,16 @@ sys.exit(0)
 """
     done = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True, text=True, check=False)
     assert done.returncode == 7, done.stderr
+
+
+def test_a_run_that_was_not_begun_is_not_closed(tmp_path: Path):
+    def refused() -> None:
+        raise NotStarted("CommError: no")
+
+    def interrupted() -> None:
+        raise NotStarted("Interrupted") from Interrupted(signal.SIGINT)
+
+    outcome = ended(refused, tmp_path / "log")
+    assert (outcome.closed, outcome.error, outcome.exit_code) == (False, "CommError: no", 1)
+    outcome = ended(interrupted, tmp_path / "log")
+    assert (outcome.closed, outcome.exit_code) == (False, 130)

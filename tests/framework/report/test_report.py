@@ -33,7 +33,9 @@ def test_by_factors_averages_over_seeds_and_takes_finished_runs_only():
             "device": "cpu",
         }
     )
-    results = SimpleNamespace(runs=runs, factors=["width", "seed"], config=Toy, tables={})
+    results = SimpleNamespace(
+        runs=runs, factors=["width", "seed"], metrics=("acc", "device"), config=Toy, tables={}
+    )
     report = by_factors(results)
     assert report.table.columns.tolist() == ["width", "acc_mean", "acc_std", "n"]
     assert report.table["acc_mean"].tolist() == pytest.approx([0.6, 0.9])

@@ -1,38 +1,92 @@
-"""Provenance files: complete, readable TOML, without nulls."""
+"""Provenance: complete, readable, with its nulls, found out once."""
 
 import subprocess
 import tomllib
 from pathlib import Path
+
+import pytest
 
 from framework.tracking import provenance
 
 
 def test_a_provenance_file_says_how_to_do_it_again(tmp_path: Path):
     path = tmp_path / "provenance.toml"
-    provenance.write(path, config={"a": 1, "b": None, "c": [1, {"d": "x"}]}, inputs={"model-1": "abc"}, run="r")
+    config = {"a": 1, "b": None, "c": [1, {"d": None}, None], "e": {"f": None}, "seed": 3}
+    provenance.write(path, config=config, inputs={"model-1": "abc"}, run="r")
     record = tomllib.loads(path.read_text())
-    assert record["config"] == {"a": 1, "c": [1, {"d": "x"}]}
-    assert record["inputs"] == {"model-1": "abc"}
-    assert record["run"] == "r"
+    assert record["config"] == {"a": 1, "c": [1, {}], "e": {}, "seed": 3}
+    nulls = {key for key in record["nulls"] if key.startswith("config")}
+    assert nulls == {"config.b", "config.c.1.d", "config.c.2", "config.e.f"}
+    assert (record["inputs"], record["run"], record["seeds"]) == ({"model-1": "abc"}, "r", {"seed": 3})
     assert record["created"].tzinfo is not None
-    for key in ("command", "python", "platform", "host", "packages"):
+    for key in ("command", "python", "platform", "host", "device", "packages", "environment"):
         assert record[key]
     assert "torch" in record["packages"]
 
 
-def test_git_state_tells_commit_and_dirt(tmp_path: Path):
-    assert provenance.git_state(tmp_path) == {}
+def test_every_seed_of_a_config_is_found():
+    config = {"source": {"seed": 0, "model": {"kind": "mlp"}}, "sampling_seed": 7, "seeds": [1, 2], "speed": 3}
+    assert provenance.seeds_of(config) == {"source.seed": 0, "sampling_seed": 7, "seeds": [1, 2]}
 
-    def git(*words: str) -> None:
-        identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
-        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True, capture_output=True)
 
-    git("init")
-    (tmp_path / "a").write_text("1")
-    git("add", "a")
-    git("commit", "-m", "first")
-    clean = provenance.git_state(tmp_path)
-    assert len(clean["commit"]) == 40
-    assert clean["dirty"] is False
-    (tmp_path / "a").write_text("2")
-    assert provenance.git_state(tmp_path)["dirty"] is True
+def test_the_environment_holds_every_package_and_is_found_out_once(tmp_path: Path):
+    environment = provenance.of_process()
+    assert environment is provenance.of_process()
+    assert {"torch", "pydantic", "pytest", "pip"} <= set(environment.packages)
+    assert environment.record["device"]["cores"] >= 1
+    environment.write(tmp_path)
+    lines = (tmp_path / provenance.PACKAGES_FILE).read_text().splitlines()
+    assert f"torch=={environment.packages['torch']}" in lines
+    assert len(lines) == len(environment.packages)
+    other = environment._replace(patch=b"another")
+    assert other.name != environment.name
+    assert environment._replace(record={}).name == environment.name
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    git(tmp_path, "init")
+    (tmp_path / "a.py").write_text("a = 1\n")
+    (tmp_path / "data.bin").write_bytes(bytes(range(256)))
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    return tmp_path
+
+
+def git(folder: Path, *words: str) -> None:
+    identity = ["-c", "user.name=nobody", "-c", "user.email=nobody@localhost"]
+    subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True)
+
+
+def test_git_state_tells_commit_and_difference(repository: Path, tmp_path_factory: pytest.TempPathFactory):
+    assert provenance.git_state(tmp_path_factory.mktemp("none")) == ({}, b"")
+    state, patch = provenance.git_state(repository)
+    assert (len(state["commit"]), state["dirty"], patch) == (40, False, b"")
+
+
+def test_the_patch_makes_of_the_commit_what_was_there(repository: Path, tmp_path_factory: pytest.TempPathFactory):
+    (repository / "a.py").write_text("a = 2\n")
+    (repository / "data.bin").write_bytes(bytes(reversed(range(256))))
+    (repository / "package").mkdir()
+    (repository / "package" / "new file.py").write_text("b = 'ä'\n")
+    (repository / "notes.txt").write_text("no source")
+    state, patch = provenance.git_state(repository / "package")
+    assert state["dirty"]
+    assert state["patch_bytes"] == len(patch)
+    again = tmp_path_factory.mktemp("again")
+    git(again, "clone", str(repository), "copy")
+    (again / "patch").write_bytes(patch)
+    git(again / "copy", "apply", str(again / "patch"))
+    for file in ("a.py", "data.bin", "package/new file.py"):
+        assert (again / "copy" / file).read_bytes() == (repository / file).read_bytes(), file
+    assert not (again / "copy" / "notes.txt").exists()
+
+
+def test_a_difference_beyond_all_measure_is_left_out_and_said_to_be(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (repository / "a.py").write_text("a = 2\n" * 100)
+    monkeypatch.setattr(provenance, "LARGEST_PATCH", 100)
+    state, patch = provenance.git_state(repository)
+    assert patch == b""
+    assert state["patch_bytes"] > 100

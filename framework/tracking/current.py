@@ -1,0 +1,31 @@
+"""What this process is part of: the invocation of a command, and the tracker that its client speaks to."""
+
+import os
+import uuid
+from dataclasses import replace
+
+import wandb
+
+from framework.errors import ArtifactError
+from framework.tracking.tracker import Tracker, configured
+
+PATIENCE_S = 3600.0
+"""How long a run that is under way waits for a tracker that is away."""
+INVOCATION = "SASHIKO_INVOCATION"
+
+
+def invocation() -> str:
+    """The invocation that this process is part of: `SASHIKO_INVOCATION`, made up and passed on where not set."""
+    return os.environ.setdefault(INVOCATION, uuid.uuid4().hex[:12])
+
+
+def current_tracker(patience_s: float = PATIENCE_S) -> Tracker:
+    """The tracker that this process' client speaks to; by default with the patience of a run that is under way.
+
+    Raises:
+        ArtifactError: none is configured.
+    """
+    tracker = configured(os.environ, wandb.setup().settings.base_url)
+    if tracker is None:
+        raise ArtifactError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
+    return replace(tracker, patience_s=patience_s)
