@@ -51,7 +51,6 @@ StaleOption = Annotated[
     ),
 ]
 
-
 @app.command()
 def plan(
     file: FileArgument,
@@ -132,7 +131,7 @@ def env(directory: DirectoryOption = DEFAULT_DIRECTORY) -> None:
     """Print the exports that point a shell at the embedded server: eval "$(sashiko env)"."""
     import shlex
 
-    from launch.server import find_server
+    from launch.embedded import find_server
 
     info = find_server(directory)
     if info is None:

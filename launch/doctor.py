@@ -11,12 +11,12 @@ from pathlib import Path
 import requests
 
 from framework.errors import SashikoError
-from launch.server import find_server, mounts
-from launch.server.clients import NEWEST, OLDEST, TESTED, verdict
+from launch.embedded import find_server, is_here
 from launch.tracker import configured_tracker
 
 SHORT_OF_SPACE = 2e9
 REACH_S = 5.0
+NO_TRACKER = "none is configured: set WANDB_BASE_URL and WANDB_API_KEY, or run `wandb login`"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ def _versions() -> Iterator[Finding]:
         except importlib.metadata.PackageNotFoundError:
             yield Finding(name, "is not installed: pip install --editable .", good=False)
     client = importlib.metadata.version("wandb")
+    if not is_here():
+        yield Finding("wandb", client)
+        return
+    from launch.server.clients import NEWEST, OLDEST, TESTED, verdict
+
     yield Finding("wandb", verdict(client), good=client in TESTED)
     yield Finding("tested clients", f"{OLDEST} to {NEWEST}: {', '.join(TESTED)}")
 
@@ -59,31 +64,42 @@ def _device() -> Iterator[Finding]:
 
 def _folder(directory: Path) -> Iterator[Finding]:
     place = directory if directory.exists() else Path()
-    kind = mounts.kind_of(place)
-    if kind in mounts.NETWORK:
-        told = f"{kind}: the embedded server cannot live on a network file system; give --dir on a local disk"
-        yield Finding("file system", told, good=False)
-    else:
-        yield Finding("file system", kind or "unknown")
+    if is_here():
+        yield _file_system(place)
     free = shutil.disk_usage(place).free
     yield Finding("free space", f"{free / 1e9:.1f} GB in {place.resolve()}", good=free > SHORT_OF_SPACE)
 
 
-def _tracker(directory: Path, embedded: bool) -> Iterator[Finding]:
+def _file_system(place: Path) -> Finding:
+    from launch.server import mounts
+
+    kind = mounts.kind_of(place)
+    if kind in mounts.NETWORK:
+        told = f"{kind}: the embedded server cannot live on a network file system; give --dir on a local disk"
+        return Finding("file system", told, good=False)
+    return Finding("file system", kind or "unknown")
+
+
+def _embedded(directory: Path) -> Finding:
+    what = "embedded server"
+    if not is_here():
+        return Finding(what, "is no part of this installation: it needs another W&B server")
     info = find_server(directory)
     if info is None:
-        yield Finding(
-            "embedded server", f"none runs in {directory}; `sashiko sweep` starts one where it is needed"
-        )
-    else:
-        yield Finding("embedded server", f"{info.url} (pid {info.pid}), serving {directory}")
+        return Finding(what, f"none runs in {directory}; `sashiko sweep` starts one where it is needed")
+    return Finding(what, f"{info.url} (pid {info.pid}), serving {directory}")
+
+
+def _tracker(directory: Path, embedded: bool) -> Iterator[Finding]:
+    yield _embedded(directory)
     try:
         found = configured_tracker(embedded=embedded)
     except SashikoError as error:
         yield Finding("tracker", str(error), good=False)
         return
     if found is None:
-        yield Finding("tracker", "the embedded server of this folder: no other one is configured")
+        told = "the embedded server of this folder: no other one is configured"
+        yield Finding("tracker", told if is_here() else NO_TRACKER, good=is_here())
         return
     try:
         code = requests.get(found.url, timeout=REACH_S).status_code

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from framework.errors import ConfigError, Problem, RunsFailed, TrackerError
+from launch import embedded
 
 if TYPE_CHECKING:
     from launch.server.storage import Store, Tables
@@ -52,6 +53,7 @@ def serve(
     stop: Annotated[bool, typer.Option("--stop", help="Stop the server that runs in the folder.")] = False,
 ) -> None:
     """Run the embedded W&B server of a folder in the foreground; or look after the folder and its users."""
+    embedded.require()
     context.obj = directory
     if context.invoked_subcommand is not None:
         return

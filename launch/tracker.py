@@ -11,10 +11,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from framework.errors import TrackerError
 from framework.tracking.tracker import Tracker, configured
-from launch.server import ServerInfo, find_server
+from launch.embedded import find_server
+
+if TYPE_CHECKING:
+    from launch.server import ServerInfo
 
 DIRECTORY = Path(".sashiko")
 PORT = 8765
@@ -25,7 +29,7 @@ def choose(directory: Path = DIRECTORY, *, embedded: bool = False) -> tuple[Trac
     """The tracker, and a sentence that says which it is. The environment points at it afterwards.
 
     Raises:
-        TrackerError: the embedded server does not start.
+        TrackerError: the embedded server does not start, or this installation has none.
         TrackerRefused: an address is configured, but no key for it.
     """
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
@@ -67,7 +71,7 @@ def _client_base_url() -> str | None:
     return settings.get("default", "base_url", fallback=None)
 
 
-def start(directory: Path) -> ServerInfo:
+def start(directory: Path) -> "ServerInfo":
     """Start the embedded server of a folder in the background.
 
     Raises:

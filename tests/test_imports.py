@@ -86,6 +86,12 @@ def test_nothing_but_launch_and_tests_imports_the_server():
             assert not any(name.startswith("launch") for name in imports(path)), path
 
 
+def test_launch_imports_the_server_only_where_a_command_needs_it():
+    for path in sources("launch"):
+        if "server" not in path.relative_to(ROOT / "launch").parts[:-1]:
+            assert not any(n.startswith("launch.server") for n in imports(path, top_level_only=True)), path
+
+
 def loaded_by(code: str) -> set[str]:
     program = f"{code}\nimport sys\nprint('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -198,6 +198,13 @@ class Points(RuleBasedStateMachine):
             self.house.stream(run.name)
             self.expected.sign(run, self.house.wall)
 
+    @somebody(begun=True)
+    @rule(which=WHICH)
+    def give_back_late(self, which: int) -> None:
+        """Its network was away for longer than a lease."""
+        self.pass_by_long(13)
+        self.give_back(which, INTERRUPTED_CODE)
+
     @somebody(begun=False)
     @rule(which=WHICH)
     def drop(self, which: int) -> None:
