@@ -51,6 +51,7 @@ StaleOption = Annotated[
     ),
 ]
 
+
 @app.command()
 def plan(
     file: FileArgument,

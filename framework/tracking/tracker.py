@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -25,7 +26,12 @@ LONGEST_PAUSE_S = 5.0
 PATIENCE_S = 15.0
 REFUSED = (401, 403)
 LOCAL = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
+BUSY = (429, 503)
+LONGEST_TOLD_S = 3600.0
 FINAL = (400, 404, 409, 410, 413, 422, 501)
+
+_quiet_until: dict[str, float] = {}
+"""Until when, on the steady clock, servers have asked to be left alone."""
 
 
 @dataclass(frozen=True)
@@ -131,23 +137,63 @@ def _session(pid: int, local: bool) -> requests.Session:
 def patiently(attempt: Callable[[], requests.Response], patience_s: float, url: str) -> requests.Response:
     """Repeat `attempt` with growing pauses while the server is away or overloaded.
 
+    A server that says how long to wait (429, 503) is not asked before, by no call of this process.
+
     Raises:
-        TrackerAway: it is still away after `patience_s` seconds.
+        TrackerAway: it is still away after `patience_s` seconds, or wants to be left alone for longer.
     """
     end, pause = time.monotonic() + patience_s, FIRST_PAUSE_S
+    problem = "has asked for a pause"
     while True:
-        try:
-            response = attempt()
-            problem = f"answered {response.status_code}: {_reason(response)}"
-            if response.ok or response.status_code in REFUSED + FINAL:
+        wait = _quiet_until.get(url, 0.0) - time.monotonic()
+        if wait <= 0:
+            response, problem = _tried(attempt)
+            if response is not None and (response.ok or response.status_code in REFUSED + FINAL):
                 return response
-        except requests.RequestException as error:
-            problem = f"does not answer ({type(error).__name__})"
-        if time.monotonic() + pause > end:
-            message = f"the tracker {url} {problem}; is it running? `sashiko serve` starts the embedded one"
-            raise TrackerAway(message)
-        time.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE_S)
+            told = 0.0 if response is None else pause_told(response)
+            if told:
+                _quiet_until[url] = time.monotonic() + told
+            wait = max(told, pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+        if time.monotonic() + wait > end:
+            raise TrackerAway(f"the tracker {url} {problem}; {_advice(wait)}")
+        time.sleep(wait)
+
+
+def _tried(attempt: Callable[[], requests.Response]) -> tuple[requests.Response | None, str]:
+    """The response, if there is one, and what is wrong with it in words."""
+    try:
+        response = attempt()
+    except requests.RequestException as error:
+        return None, f"does not answer ({type(error).__name__})"
+    return response, f"answered {response.status_code}: {_reason(response)}"
+
+
+def _advice(wait: float) -> str:
+    if wait > LONGEST_PAUSE_S:
+        return f"it wants to be left alone for {wait:.0f} s: try again then, or with fewer workers"
+    return "is it running? `sashiko serve` starts the embedded one"
+
+
+def pause_told(response: requests.Response) -> float:
+    """The seconds that a server wants to be left alone for: `Retry-After`, in seconds or as a date, on its clock.
+
+    wandb.ai also tells when its limit begins anew (`RateLimit-Reset`). 0 where nothing is told.
+    """
+    if response.status_code not in BUSY:
+        return 0.0
+    told = response.headers.get("Retry-After") or response.headers.get("RateLimit-Reset") or ""
+    try:
+        return min(max(float(told), 0.0), LONGEST_TOLD_S)
+    except ValueError:
+        pass
+    try:
+        until = parsedate_to_datetime(told).timestamp()
+        date = response.headers.get("Date")
+        now = parsedate_to_datetime(date).timestamp() if date else time.time()
+    except (ValueError, TypeError):
+        return 0.0
+    return min(max(until - now, 0.0), LONGEST_TOLD_S)
 
 
 def _reason(response: requests.Response) -> str:

@@ -25,6 +25,8 @@ from tests.launch.server.simulated import DELETE, STOP, TICK, House, machine_set
 
 pytestmark = pytest.mark.slow
 WHICH = st.integers(0, 7)
+LONG = 26
+"""Ticks after which a silent run is lost, also if everyone was given a whole lease anew meanwhile."""
 AWAY = st.sampled_from([25.0, 59.0, 61.0, 3600.0])
 JUMPS = st.sampled_from([-8 * 3600.0, -61.0, -6.0, 6.0, 61.0, 8 * 3600.0])
 
@@ -199,10 +201,30 @@ class Points(RuleBasedStateMachine):
             self.expected.sign(run, self.house.wall)
 
     @somebody(begun=True)
+    @rule(which=WHICH, announces=st.booleans(), others=st.booleans(), cancelled=st.booleans())
+    def come_back(self, which: int, announces: bool, others: bool, cancelled: bool) -> None:
+        """Its machine sleeps for longer than a lease; the others go on meanwhile, or do not."""
+        worker, run = self.at_work(which) or (None, None)
+        if worker is None or run is None or not worker.begun:
+            return
+        if announces:
+            self.house.stream(run.name, preempting=True)
+            run.preempting = True
+            self.expected.sign(run, self.house.wall)
+        for _ in range(LONG):
+            self.pass_by(TICK)
+            for place, other in enumerate(self.workers):
+                if others and other is not worker:
+                    self.beat(place, False)
+        if cancelled:
+            self.set_state("CANCELED")
+        self.beat(self.workers.index(worker), False)
+
+    @somebody(begun=True)
     @rule(which=WHICH)
     def give_back_late(self, which: int) -> None:
         """Its network was away for longer than a lease."""
-        self.pass_by_long(13)
+        self.pass_by_long(LONG)
         self.give_back(which, INTERRUPTED_CODE)
 
     @somebody(begun=False)
@@ -336,4 +358,4 @@ class Points(RuleBasedStateMachine):
 
 
 TestPoints = Points.TestCase
-TestPoints.settings = machine_settings(examples=80, steps=40)
+TestPoints.settings = machine_settings(examples=60, steps=40)
