@@ -13,6 +13,7 @@
     │   ├── TrackerRefused          a wrong key, or no right to do what was asked
     │   └── NotStarted              a run that was not begun at the tracker
     ├── ArtifactError               an artifact that is missing, broken or cannot be made
+    │   └── RequirementFailed       a required one; the run that requires it is not to blame
     ├── TrainingDiverged            a loss that became NaN or infinite
     ├── SweepClosed                 a sweep that hands out nothing while points are open
     └── RunsFailed                  some runs of a sweep failed; the others are finished
@@ -122,6 +123,10 @@ class NotStarted(TrackerError):
 
 class ArtifactError(SashikoError):
     """An artifact that is missing, broken, or could not be made."""
+
+
+class RequirementFailed(ArtifactError):
+    """A required artifact that could not be made, or may not be used: the run that requires it is not to blame."""
 
 
 class TrainingDiverged(SashikoError):

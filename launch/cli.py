@@ -42,6 +42,9 @@ SweepArgument = Annotated[
     str, typer.Argument(metavar="SWEEP", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
 ]
 DEFAULT_DIRECTORY = serving.DEFAULT_DIRECTORY
+FailedOption = Annotated[
+    bool, typer.Option("--failed", help="Work failed points again, too: their runs are deleted and begun anew.")
+]
 StaleOption = Annotated[
     str,
     typer.Option(
@@ -150,6 +153,7 @@ def sweep(
     workers: WorkersOption = 1,
     project: Annotated[str, typer.Option(help="Project of the sweep; default: that of the file.")] = "",
     new: Annotated[bool, typer.Option("--new", help="Make a new sweep even if an equal one exists.")] = False,
+    failed: FailedOption = False,
     stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
@@ -170,7 +174,7 @@ def sweep(
     extent = counted(len(points), "run") if definition.is_grid else drawn.extent(definition)
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    path, told = sweeping.choose(tracker, definition, points, project, new=new)
+    path, told = sweeping.choose(tracker, definition, points, project, new=new, failed=failed)
     typer.echo(f"{told} ({extent}): {tracker.url}/{path.entity}/{path.project}/sweeps/{path.id}")
     _work(tracker, path, workers)
 
@@ -179,6 +183,7 @@ def sweep(
 def agents(
     sweep: SweepArgument,
     workers: WorkersOption = 1,
+    failed: FailedOption = False,
     stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
@@ -191,7 +196,7 @@ def agents(
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
     path = sweeping.locate(tracker, sweep)
-    sweeping.must_hand_out(tracker, path)
+    sweeping.must_hand_out(tracker, path, failed=failed)
     _work(tracker, path, workers)
 
 

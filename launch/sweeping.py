@@ -111,11 +111,18 @@ def _ledger(tracker: Tracker, sweep: Sweep, definition: Definition, points: Sequ
 
 
 def choose(
-    tracker: Tracker, definition: Definition, points: Sequence[Point], project: str, *, new: bool
+    tracker: Tracker,
+    definition: Definition,
+    points: Sequence[Point],
+    project: str,
+    *,
+    new: bool,
+    failed: bool = False,
 ) -> tuple[SweepPath, str]:
     """The sweep to work for a file, made if there is no equal one, and a sentence that says which it is.
 
-    A stopped or paused one is resumed where points are open.
+    Points that failed for want of a requirement are opened again, and all `failed` ones if so asked. A stopped or
+    paused sweep is resumed where points are open.
 
     Raises:
         SweepClosed: the equal sweep was cancelled while points were open.
@@ -127,16 +134,33 @@ def choose(
         path = sweeps.create(tracker, definition, entity, project)
         told = f"; {other.sweep.path} of the same name differs: {other.difference}" if other else ""
         return path, f"made sweep {path}{told}"
-    path = match.sweep.path
-    if not match.ledger.count(Standing.OPEN) or match.sweep.state in sweeps.HANDS_OUT:
-        return path, f"going on with sweep {path}"
-    count = match.ledger.count(Standing.OPEN)
-    _refuse_cancelled(match.sweep, count)
-    paused = match.sweep.state == sweeps.PAUSED
-    if not paused and not definition.is_grid:  # what ended it may have been its target
+    path, state = match.sweep.path, match.sweep.state
+    open_before = match.ledger.count(Standing.OPEN)
+    if open_before and state not in sweeps.HANDS_OUT:
+        _refuse_cancelled(match.sweep, open_before)
+    again = reopen(tracker, match.ledger, every=failed)
+    told = f", {counted(again, 'failed point')} anew" if again else ""
+    if not open_before + again or state in sweeps.HANDS_OUT:
+        return path, f"going on with sweep {path}{told}"
+    if state != sweeps.PAUSED and not definition.is_grid:  # what ended it may have been its target
         return path, f"going on with sweep {path}"
     sweeps.resume(tracker, match.sweep)
-    return path, f"resumed sweep {path}, which was {'paused' if paused else 'stopped'} with {points_open(count)}"
+    if not open_before:
+        return path, f"going on with sweep {path}{told}"
+    was = "paused" if state == sweeps.PAUSED else "stopped"
+    return path, f"resumed sweep {path}, which was {was} with {points_open(open_before)}{told}"
+
+
+def reopen(tracker: Tracker, ledger: Ledger, *, every: bool) -> int:
+    """Open points of a grid again that failed for want of a requirement, or `every` failed one; how many.
+
+    Their last runs are deleted, which is how W&B opens a point again. Artifacts stay.
+    """
+    last = [entry.last for entry in ledger.failed if entry.last is not None]
+    chosen = [run for run in last if every or run.lacked_requirement] if ledger.definition.is_grid else []
+    for run in chosen:
+        sweeps.delete_run(tracker, run.key)
+    return len(chosen)
 
 
 def _refuse_cancelled(sweep: Sweep, count: int) -> None:
@@ -147,22 +171,24 @@ def _refuse_cancelled(sweep: Sweep, count: int) -> None:
         )
 
 
-def must_hand_out(tracker: Tracker, path: SweepPath) -> None:
-    """Let pass a sweep whose points are handed out, or that has no open ones.
+def must_hand_out(tracker: Tracker, path: SweepPath, *, failed: bool = False) -> None:
+    """Let pass a sweep whose points are handed out, or that has no open ones; opens failed ones as `choose` does.
 
     Raises:
         SweepClosed: it is paused, stopped or cancelled, and points are open; the message has the command.
     """
     sweep = sweeps.find(tracker, path)
-    if sweep.state in sweeps.HANDS_OUT:
-        return
     definition = sweep.definition
-    count = read_ledger(tracker, path, definition, manager_of(definition.experiment).config).count(Standing.OPEN)
-    if count and (definition.is_grid or sweep.state in (sweeps.PAUSED, sweeps.CANCELED)):
+    ledger = read_ledger(tracker, path, definition, manager_of(definition.experiment).config)
+    count = ledger.count(Standing.OPEN)
+    hands_out = sweep.state in sweeps.HANDS_OUT
+    if not hands_out and count and (definition.is_grid or sweep.state in (sweeps.PAUSED, sweeps.CANCELED)):
         _refuse_cancelled(sweep, count)
         was = "paused" if sweep.state == sweeps.PAUSED else "stopped"
         message = f"sweep {path} is {was} with {points_open(count)}; go on with it: wandb sweep --resume {path}"
         raise SweepClosed(message)
+    if reopen(tracker, ledger, every=failed) and not hands_out:
+        sweeps.resume(tracker, sweep)
 
 
 def work(tracker: Tracker, path: SweepPath, workers: int) -> int:

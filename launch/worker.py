@@ -46,6 +46,7 @@ SAY_WHY_S = 10.0
 STOP_GRACE_S = 10.0
 AGAIN_S = 0.5
 FAILED_RUNS = 1
+ENVIRONMENT = "environment"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Worker:
         self._folder = folder
         self._failed = 0
         self._away_since: float | None = None
+        self._stores = False
         self._agent: sweeps.Agent | None = None
         self._held: str | None = None
         # A short patience, so that a server that is away is told of and the child is still watched.
@@ -189,10 +191,6 @@ class Worker:
         stopped = bool(outcome.error) and self._was_told_to_stop(run_id)
         self._held = None
         self._failed += bool(outcome.error) and not stopped
-        if not outcome.error:
-            from framework.tracking.run import environment_is_stored
-
-            environment_is_stored()
         emit("ended", run=run_id, name=name, error=outcome.error, log=_tail(log), stopped=stopped)
         log.unlink(missing_ok=True)
 
@@ -211,8 +209,17 @@ class Worker:
 
     # --- a child -------------------------------------------------------------------------------------------
 
+    def _choose_who_stores(self) -> None:
+        """One run of all on this machine stores the environment; the others need not look whether it is there."""
+        try:
+            (self._folder / ENVIRONMENT).touch(exist_ok=self._stores)
+            self._stores = True
+        except FileExistsError:
+            provenance.mark_stored()
+
     def _run_child(self, work: Any, run_id: str, log: Path, first: int) -> Outcome:
         """Fork, attend to the child until it has ended, and see its run closed; `first`: its next console line."""
+        self._choose_who_stores()
         console = Console(log, f"{self._job.project_path}/{run_id}", first)
         child = Child(work, log, self._folder / f"{run_id}.tmp")
         try:
@@ -230,6 +237,8 @@ class Worker:
                 console.finish(self._impatient)
             raise
         self._close(console, run_id, outcome)
+        if not outcome.error:
+            provenance.mark_stored()
         return outcome
 
     def _attend(self, child: Child, console: Console, run_id: str) -> Outcome:

@@ -4,8 +4,6 @@ import os
 import uuid
 from dataclasses import replace
 
-import wandb
-
 from framework.errors import ArtifactError
 from framework.tracking.tracker import Tracker, configured
 
@@ -25,6 +23,8 @@ def current_tracker(patience_s: float = PATIENCE_S) -> Tracker:
     Raises:
         ArtifactError: none is configured.
     """
+    import wandb  # here, because it leaves temporary folders where it is imported: workers choose the place first
+
     tracker = configured(os.environ, wandb.setup().settings.base_url)
     if tracker is None:
         raise ArtifactError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")

@@ -14,7 +14,7 @@ from typing import Any
 
 from framework.config import Config, canonical_json
 from framework.definition import Definition
-from framework.errors import InvalidInput
+from framework.errors import InvalidInput, RequirementFailed
 from framework.plan import Point, plan
 from framework.tracking.states import Cause, cause_of
 from framework.tracking.sweeps import SweepPath
@@ -25,7 +25,7 @@ _RUNS = """
 query Runs($entity: String, $project: String, $filters: JSONString, $perPage: Int, $cursor: String) {
   project(entityName: $entity, name: $project) {
     runs(filters: $filters, after: $cursor, first: $perPage, order: "+created_at") {
-      edges { node { name displayName state exitcode config summaryMetrics } cursor }
+      edges { node { id name displayName state exitcode config summaryMetrics } cursor }
       pageInfo { endCursor hasNextPage }
     }
   }
@@ -43,7 +43,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One run that worked, or works, on a piece of work. `cause` is None while it is at work."""
+    """One run that worked, or works, on a piece of work. `cause` is None while it is at work.
+
+    `key` is the tracker's own id of the run.
+    """
 
     run_id: str
     name: str
@@ -54,6 +57,13 @@ class Attempt:
     invocation: str = ""
     given_up: bool = False
     """Whether the tracker ended the piece of work with this lost run, and hands it out no more."""
+
+    key: str = ""
+
+    @property
+    def lacked_requirement(self) -> bool:
+        """Whether it failed only because something that it requires could not be made."""
+        return self.cause is Cause.FAILED and self.error.startswith(f"{RequirementFailed.__name__}:")
 
     @property
     def reason(self) -> str:
@@ -154,6 +164,7 @@ def _attempt(node: Mapping[str, Any]) -> tuple[Attempt, Any]:
         str(summary.get("error") or ""),
         str(truth.get("invocation") or ""),
         given_up=cause is Cause.LOST and node.get("exitcode") is not None,
+        key=str(node.get("id") or ""),
     )
     return attempt, config
 

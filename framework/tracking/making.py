@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from framework.config import Config
-from framework.errors import ArtifactError, TrackerGone
+from framework.errors import RequirementFailed, TrackerGone
 from framework.plan import Work, name_of
 from framework.tracking import lineage, stale
 from framework.tracking.current import current_tracker, invocation
@@ -53,8 +53,8 @@ def made(maker: Maker, kind: str, config: Config) -> tuple[Version, list[str]]:
     """The artifact, made by this caller or by whoever has claimed it, and why it is stale, if it is.
 
     Raises:
-        ArtifactError: it could not be made, in this process or in the runs that the message names, or what there
-            is is stale, and refused.
+        RequirementFailed: it could not be made, here or in the runs that the message names; or it is there, and
+            stale, and refused.
     """
     tracker = current_tracker()
     work = Work(kind, config)
@@ -64,16 +64,24 @@ def made(maker: Maker, kind: str, config: Config) -> tuple[Version, list[str]]:
             return found, why
         run_id = claim(tracker, maker, work)
         if run_id is not None:
-            make(maker, work, run_id)
+            _make_or_say_what(maker, work, run_id)
         else:
             wait(tracker, maker.project_path, work)
+
+
+def _make_or_say_what(maker: Maker, work: Work, run_id: str) -> None:
+    try:
+        make(maker, work, run_id)
+    except Exception as error:
+        message = f"{work.identity} could not be made in {run_id}: {type(error).__name__}: {error}"
+        raise RequirementFailed(message) from error
 
 
 def there(tracker: Tracker, project_path: str, identity: str) -> tuple[Version | None, list[str]]:
     """The newest version of an artifact, if it may be used, and why it is stale, if it is.
 
     Raises:
-        ArtifactError: it is stale, and stale ones are refused.
+        RequirementFailed: it is stale, and stale ones are refused.
     """
     found = lineage.newest(tracker, project_path, identity)
     if found is None:
@@ -86,7 +94,7 @@ def there(tracker: Tracker, project_path: str, identity: str) -> tuple[Version |
     why = stale.reasons(found.metadata, digest_now)
     policy = stale.policy()
     if why and policy is Policy.REFUSE:
-        raise ArtifactError(
+        raise RequirementFailed(
             f"{found.name} is stale: {'; '.join(why)}; --stale remake makes it anew, --stale use takes it as it is"
         )
     return (None, []) if why and policy is Policy.REMAKE else (found, why)
@@ -96,7 +104,7 @@ def claim(tracker: Tracker, maker: Maker, work: Work) -> str | None:
     """The id of a new run that is this caller's to make the artifact in; None while somebody else makes it.
 
     Raises:
-        ArtifactError: attempts of this invocation have failed too often.
+        RequirementFailed: attempts of this invocation have failed too often.
     """
     attempts = attempts_at(tracker, maker.project_path, work)
     if any(attempt.cause is None for attempt in attempts):
@@ -127,7 +135,7 @@ def _refuse_hopeless(work: Work, attempts: Sequence[Attempt]) -> None:
             f"{last.run_id}: {last.reason if last.cause is not Cause.FINISHED else 'it logged no such artifact'}. "
             "The same command tries again"
         )
-        raise ArtifactError(message)
+        raise RequirementFailed(message)
 
 
 def attempts_at(tracker: Tracker, project_path: str, work: Work) -> list[Attempt]:

@@ -81,6 +81,19 @@ def of_process() -> Environment:
     return found
 
 
+_stored: set[str] = set()
+
+
+def mark_stored() -> None:
+    """The tracker has the environment: runs of this process, and of those that it forks, need not look."""
+    _stored.add(of_process().name)
+
+
+def is_stored() -> bool:
+    """Whether the tracker is known to have the environment of this process."""
+    return of_process().name in _stored
+
+
 def _packages() -> Iterator[tuple[str, str]]:
     for distribution in metadata.distributions():
         name = distribution.name

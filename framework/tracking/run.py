@@ -40,8 +40,6 @@ RETRIES = int(PATIENCE_S / RETRY_S)
 SASHIKO, INPUTS = "sashiko", "inputs"
 COPIES = ("config.yaml", "wandb-summary.json", "wandb-metadata.json")
 
-_STORED: set[str] = set()
-
 
 @dataclass(frozen=True)
 class Identity:
@@ -104,10 +102,10 @@ class Run:
 
     def _store_environment(self) -> None:
         """See to it that the tracker has what the provenance of the run refers to."""
+        if provenance.is_stored():
+            return
         name = provenance.of_process().name
-        if name in _STORED or (
-            self._online and lineage.newest(current_tracker(), self.project_path, name) is not None
-        ):
+        if self._online and lineage.newest(current_tracker(), self.project_path, name) is not None:
             return
         artifacts.log_environment(self._wandb, self.folder / provenance.KIND)
 
@@ -278,11 +276,6 @@ def wandb_table(frame: "pd.DataFrame") -> "wandb.Table":
     table = wandb.Table(columns=[str(name) for name in frame], data=rows[:TYPED_ROWS])
     table.data = rows
     return table
-
-
-def environment_is_stored() -> None:
-    """Runs of this process and of those that it forks need not look whether the tracker has their environment."""
-    _STORED.add(provenance.of_process().name)
 
 
 def _shown(config: Config, identity: Identity) -> dict[str, Any]:

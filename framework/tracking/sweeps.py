@@ -57,6 +57,8 @@ _STATE = """
 mutation UpsertSweep($id: ID, $state: String) {
   upsertSweep(input: {id: $id, state: $state}) { sweep { name } }
 }"""
+_DELETE = """
+mutation DeleteRun($id: ID!) { deleteRun(input: {id: $id, deleteArtifacts: false}) { clientMutationId } }"""
 PAGE = 100
 RUNNING, PAUSED, CANCELED = "RUNNING", "PAUSED", "CANCELED"
 HANDS_OUT = (RUNNING, "PENDING")
@@ -143,6 +145,11 @@ def find(tracker: Tracker, path: SweepPath) -> Sweep:
 def resume(tracker: Tracker, sweep: Sweep) -> None:
     """Let the tracker hand out points of a sweep again."""
     tracker.execute(_STATE, {"id": sweep.key, "state": RUNNING})
+
+
+def delete_run(tracker: Tracker, key: str) -> None:
+    """Delete a run by the tracker's own id of it, which opens its point of a grid again; its artifacts stay."""
+    tracker.execute(_DELETE, {"id": key})
 
 
 def definition_of(tracker: Tracker, path: SweepPath) -> Definition:
