@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 2
+INSTALL := PYTHONWARNINGS=ignore $(BIN)/python launch/installing.py
 
 .PHONY: install demo test check bench sweeps clean
 
@@ -33,21 +34,24 @@ $(VENV)/bin/python:
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv >/dev/null; \
 	  else echo "$(PYTHON) has no venv module; install it first: sudo apt-get install python3-venv"; exit 1; fi; }
+	@echo "making the virtual environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --upgrade pip
 
 $(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
 	@echo "installing Sashiko and what it needs into $(VENV) (a few GB with CUDA builds of torch; some minutes)"
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(INSTALL) --editable .
 	@touch $@
 
 $(VENV)/.tested-with: $(VENV)/.installed
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@echo "installing what the checks and tests need into $(VENV), and the oldest supported client beside it"
+	@$(INSTALL) --editable '.[dev]'
 	@$(BIN)/python -m tests.protocol.clients
 	@touch $@
 
 $(VENV)/.benchmarked-with: $(VENV)/.tested-with
-	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,bench]'
+	@echo "installing what the benchmarks compare with into $(VENV)"
+	@$(INSTALL) --editable '.[dev,bench]'
 	@touch $@
 
 clean:

@@ -244,20 +244,26 @@ def compare(
     ] = None,
     latex: Annotated[
         Path | None,
-        typer.Option(help="Write the printed table here as LaTeX (booktabs), and further tables beside it."),
+        typer.Option(help="Write the whole table here as LaTeX (booktabs), and further tables beside it."),
     ] = None,
-    figures: Annotated[Path | None, typer.Option(help="Write the figures into this folder.")] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(help="Write the figures into this folder; what did not change is not drawn anew."),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Print the whole table, not its answer alone.")] = False,
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
 ) -> None:
     """Compare the runs of a sweep: the experiment's own tables and figures."""
     from launch import sweeping
     from launch import tracker as choice
-    from launch.compare import compare_sweep
+    from launch.compare import Wish, compare_sweep
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    compare_sweep(tracker, sweeping.locate(tracker, sweep), csv, latex, figures)
+    place = f" --dir {directory}" if directory != DEFAULT_DIRECTORY else ""
+    again = f"sashiko compare {sweep} --full{' --embedded' if embedded else ''}{place}"
+    compare_sweep(tracker, sweeping.locate(tracker, sweep), Wish(csv, latex, figures, full, again))
 
 
 @app.command()

@@ -1,8 +1,9 @@
 """The comparison of a sweep: the experiment's own report, on the terminal, as files, and in W&B."""
 
-from collections.abc import Iterator, Mapping
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -18,14 +19,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from framework.report import Report
+    from framework.report.drawing import Drawn
 
-DPI = 200
+WIDTH = 100
 
 
-def compare_sweep(
-    tracker: Tracker, path: SweepPath, csv: Path | None, latex: Path | None, figures: Path | None
-) -> None:
-    """Print the table of a sweep; write its tables, and draw its figures into a folder and W&B, where asked.
+class Wish(NamedTuple):
+    """What is asked for: files and folders to write, the whole table on the terminal; `again` would ask for it."""
+
+    csv: Path | None = None
+    latex: Path | None = None
+    figures: Path | None = None
+    full: bool = False
+    again: str = "sashiko compare SWEEP --full"
+
+
+def compare_sweep(tracker: Tracker, path: SweepPath, wish: Wish) -> None:
+    """Print the answer or the table of a sweep; write its tables and draw its figures where asked.
 
     Raises:
         TrackerError: there is no such sweep, or it has no finished run.
@@ -35,15 +45,23 @@ def compare_sweep(
     if results.runs.empty or not (results.runs["state"] == "finished").any():
         raise TrackerError(f"no run of {path} has finished; work it with: sashiko agents {path}")
     report = manager.report(results)
-    _print(report)
+    print_report(report, full=wish.full)
     typer.echo(f"sweep   {results.url}")
-    write_tables(report, csv, latex)
-    if figures is not None:
-        _draw(report, results, figures)
+    write_tables(report, wish.csv, wish.latex)
+    if wish.figures is not None:
+        _draw(report, results, wish.figures)
+    if report.answer is not None and not wish.full:
+        typer.echo(f"whole   {len(report.readable())} rows, here: {wish.again}")
 
 
-def _print(report: "Report") -> None:
-    print_frame(report.readable())
+def print_report(report: "Report", *, full: bool) -> None:
+    """The answer, where the experiment has one and not the whole table is asked for; else the table."""
+    if report.answer is not None and not full:
+        answer = report.answer()
+        print_frame(answer.table)
+        typer.echo("\n".join(answer.caption) + "\n")
+    else:
+        print_frame(report.readable())
     for note in report.notes:
         typer.echo(f"note    {note}")
     if report.more:
@@ -75,14 +93,31 @@ def _beside(
 
 
 def _draw(report: "Report", results: Results, folder: Path) -> None:
-    from framework.tracking.reports import log_report
+    from framework.report.digest import digest_of
+    from framework.report.drawing import draw_into
+    from framework.tracking import reports
 
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = {}
-    for name, draw in report.figures.items():
-        drawn[name] = folder / f"{name}.png"
-        draw().savefig(drawn[name], dpi=DPI)
-        typer.echo(f"figure  {drawn[name]}")
+    drawn = draw_into(folder, report.figures)
+    typer.echo(told(drawn, folder))
     project_path, sweep_id = results.path.rsplit("/", 1)
-    url = log_report(project_path, sweep_id, results.definition.experiment, report.table, drawn)
+    known = all(figure.digest for figure in drawn)
+    digest = digest_of(report.table, [(figure.name, figure.digest) for figure in drawn]) if known else None
+    url = reports.shown_report(project_path, sweep_id, digest) or reports.log_report(
+        project_path,
+        sweep_id,
+        results.definition.experiment,
+        report.table,
+        {figure.name: figure.path for figure in drawn},
+        digest,
+    )
     typer.echo(f"report  {url}")
+
+
+def told(drawn: Sequence["Drawn"], folder: Path) -> str:
+    """Which figures lie in the folder, and which of them were drawn just now."""
+    new = [figure for figure in drawn if figure.new]
+    kept = f"{len(drawn) - len(new)} as they were" if len(new) < len(drawn) else ""
+    counts = ", ".join(part for part in (f"{len(new)} drawn" if new else "", kept) if part) or "none"
+    names = f": {', '.join(figure.name for figure in new or drawn)}" if drawn else ""
+    indent = " " * 8
+    return textwrap.fill(f"figures {folder / '*.png'}: {counts}{names}", WIDTH, subsequent_indent=indent)

@@ -324,7 +324,7 @@ def _run_point(
         sweep_id=job.path.id,
         swept=swept,
     )
-    with Run(config, identity, job.manager, light=True, resume=resume) as run:
+    with Run(config, identity, job.manager, light=True, resume="must" if resume else None) as run:
         job.manager.run(config, run)
 
 

@@ -4,14 +4,16 @@ Every number is a mean over ordered pairs of models, with the standard deviation
 ridge and no number of samples is chosen by its score: all are in the table, and figures say which they show.
 """
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
+from functools import cache, partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from experiments.stitching.answer import answer
 from experiments.stitching.figures.boxes import boxes, shown_rows
 from experiments.stitching.figures.classes import classes
 from experiments.stitching.figures.latents import embeddings, latents
@@ -21,6 +23,7 @@ from experiments.stitching.figures.overview import ablation
 from experiments.stitching.figures.pictures import error_maps, stitched_images
 from framework.errors import SashikoError
 from framework.report.aggregate import aggregate, readable, varying
+from framework.report.digest import Later, digest_of, digest_of_files, with_loaded
 from framework.report.report import Draw, Report
 
 # What sets one comparison apart from another; those that do not vary are left out.
@@ -36,8 +39,11 @@ Galleries = Mapping[str, Mapping[str, npt.NDArray[Any]]]
 class Tables(Protocol):
     """The tables and arrays of a sweep (`framework.tracking.tables.Tables`)."""
 
-    def __contains__(self, name: object) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
     def __getitem__(self, name: str) -> pd.DataFrame: ...
+    def files(self, name: str) -> list[tuple[str, Path]]:
+        """The file of a table for each run, by the run's id."""
+
     def arrays(self, name: str) -> Any:
         """Pairs of a run's id and its arrays."""
 
@@ -48,7 +54,7 @@ def report(tables: Tables) -> Report:
     Raises:
         SashikoError: no run has logged the table `results`.
     """
-    if "results" not in tables or tables["results"].empty:
+    if "results" not in set(tables) or tables["results"].empty:
         raise SashikoError("no finished stitching run has logged the table `results`: run some points first")
     results = with_architectures(tables["results"])
     scores = [score for score in SCORES if f"{score.key}_stitched" in results]
@@ -62,7 +68,13 @@ def report(tables: Tables) -> Report:
     for score in scores:
         figures |= _score_figures(score, table, results, setting, tables)
     figures |= _gallery_figures(results, tables)
-    return Report(table, figures, brief=partial(brief, table, scores, setting))
+    split = ", ".join(map(str, results["split"].unique()))
+    return Report(
+        table,
+        figures,
+        brief=partial(brief, table, scores, setting),
+        answer=partial(answer, table, scores, setting, split),
+    )
 
 
 def with_architectures(results: pd.DataFrame) -> pd.DataFrame:
@@ -122,8 +134,10 @@ def _score_figures(
     }
     if not (table.groupby("mapping")["ridge"].nunique() > 1).any():
         del figures[f"{score.word}_by_ridge"]
-    if "results_class" in tables:
-        figures[f"{score.word}_by_class"] = lambda: classes(tables["results_class"], score)
+    if "results_class" in set(tables):  # to ask a mapping whether it has a table would read it
+        files = cache(lambda: digest_of_files(tables.files("results_class")))
+        by_class = Later(lambda: tables["results_class"], files)
+        figures[f"{score.word}_by_class"] = partial(with_loaded, classes, by_class, score)
     return figures
 
 
@@ -137,12 +151,12 @@ def _gallery_figures(results: pd.DataFrame, tables: Tables) -> dict[str, Draw]:
     def galleries() -> Galleries:
         return {runs[run_id]: arrays for run_id, arrays in tables.arrays("gallery") if run_id in runs}
 
-    figures: dict[str, Draw] = {f"latents_{name}": _of_gallery(latents, galleries, name) for name in embeddings()}
+    loaded = cache(galleries)
+    data = Later(loaded, cache(lambda: str(digest_of(loaded()))))
+    figures: dict[str, Draw] = {
+        f"latents_{name}": partial(with_loaded, latents, data, name) for name in embeddings()
+    }
     if "mse_stitched" in first and first["mse_stitched"].notna().any():
-        figures["stitched_images"] = _of_gallery(stitched_images, galleries)
-        figures["error_maps"] = _of_gallery(error_maps, galleries)
+        figures["stitched_images"] = partial(with_loaded, stitched_images, data)
+        figures["error_maps"] = partial(with_loaded, error_maps, data)
     return figures
-
-
-def _of_gallery(draw: Any, galleries: Any, *arguments: str) -> Draw:
-    return lambda: draw(galleries(), *arguments)

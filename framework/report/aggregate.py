@@ -48,13 +48,14 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
         if name.endswith("_mean") and f"{name.removesuffix('_mean')}_std" in table:
             stem = name.removesuffix("_mean")
             pairs = zip(table[name], table[f"{stem}_std"], strict=True)
-            columns[stem] = [_number(m) if np.isnan(s) else f"{_number(m)} ± {_number(s, 2)}" for m, s in pairs]
+            columns[stem] = [number(m) if np.isnan(s) else f"{number(m)} ± {number(s, 2)}" for m, s in pairs]
         elif not (name.endswith("_std") and f"{stem}_mean" in table):
-            columns[name] = [_number(value) for value in table[name]]
+            columns[name] = [number(value) for value in table[name]]
     return pd.DataFrame(columns)
 
 
-def _number(value: object, digits: int = 4) -> str:
+def number(value: object, digits: int = 4) -> str:
+    """A number to so many significant digits; others as they are."""
     if not isinstance(value, float | np.floating):
         return str(value)
     number = float(value)

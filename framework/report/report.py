@@ -3,13 +3,31 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from framework.report.aggregate import readable
 
-Draw = Callable[[], Figure]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Draw = Callable[[], "Figure"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reader wants to see first: a small table of text, and lines below it that say how to read it.
+
+    All of it has at most `LINES` lines of `COLUMNS` characters; the caption tells the metric, its direction, what
+    the mean and the spread are over, and how what is shown was chosen.
+    """
+
+    LINES: ClassVar[int] = 15
+    COLUMNS: ClassVar[int] = 100
+
+    table: pd.DataFrame
+    caption: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -17,9 +35,11 @@ class Report:
     """A view of a sweep's tables.
 
     `table` holds numbers, one column each (`x_mean`, `x_std`, `n`); `readable()` is for eyes. A figure is a
-    function that draws it, so that a report without figures costs no drawing. `brief` gives a narrower table
+    function that draws it, so that a report without figures costs no drawing; where it is a function with its data
+    (`functools.partial`), it is drawn anew only when one of them changes. `brief` gives a narrower table
     for the terminal, where the whole one is long. `more` holds further tables by name, which go into files of
-    their own, and `notes` sentences for the reader, such as why a table is missing.
+    their own, and `notes` sentences for the reader, such as why a table is missing. `answer` is what the terminal
+    shows first; there it stands for the table unless the whole is asked for.
 
     Raises:
         ValueError: a further table is called `table`, whose file is that of the first.
@@ -30,6 +50,7 @@ class Report:
     brief: Callable[[], pd.DataFrame] | None = None
     more: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    answer: Callable[[], Answer] | None = None
 
     def __post_init__(self) -> None:
         if "table" in self.more:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import wandb
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from framework.manager import Manager
 
+Resume = Literal["must", "allow"]
 ONLINE = ("online", "run", "shared")
 RESULTS_KIND = "results"
 APART = "apart"  # metadata of the results: the tables that have artifacts of their own
@@ -67,9 +68,11 @@ class Run:
         manager: "Manager[Any] | None" = None,
         *,
         light: bool = False,
-        resume: bool = False,
+        resume: Resume | None = None,
     ) -> None:
-        """Start the run, or go on with one that was interrupted (`resume`): its steps are counted on.
+        """Start the run, or go on with one that was interrupted: its steps are counted on.
+
+        `resume`: one that `must` be there, or one that may be (`allow`); without it a run begins its history anew.
 
         `light` leaves out what short runs cannot afford: the client's own lists of packages and machine facts
         (both are in the run's provenance), and files that only repeat the run's config and summary.
@@ -296,7 +299,7 @@ def _truth(config: Config, identity: Identity) -> dict[str, Any]:
     }
 
 
-def settings_of(identity: Identity, light: bool, *, resume: bool = False) -> wandb.Settings:
+def settings_of(identity: Identity, light: bool, *, resume: Resume | None = None) -> wandb.Settings:
     """The client's settings for a run of this identity; `light` and `resume` as in `Run`."""
     # All in one object: the client validates its settings anew for each argument that it is given by itself.
     settings: dict[str, Any] = {
@@ -314,7 +317,7 @@ def settings_of(identity: Identity, light: bool, *, resume: bool = False) -> wan
         "x_save_requirements": not light,
         "silent": True,
         "symlink": False,
-        "resume": "must" if resume else None,
+        "resume": resume,
         # A tracker that is away for minutes is waited for: the work of hours hangs on it.
         "init_timeout": PATIENCE_S,
         "x_graphql_retry_max": RETRIES,

@@ -59,8 +59,11 @@ def identity_of(experiment: str, config: Config, point: Point | None, agent: Ide
 
 
 def work(manager: Manager[Any], config: Config, identity: Identity) -> tuple[str, str]:
-    """Run one config in this process; returns the run's id and address."""
-    with Run(config, identity, manager) as run:
+    """Run one config in this process; returns the run's id and address.
+
+    A run that an agent was given may have been interrupted before: it goes on then.
+    """
+    with Run(config, identity, manager, resume="allow" if identity.sweep_id else None) as run:
         where = run.id, run.url
         manager.run(config, run)
     return where

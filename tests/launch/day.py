@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from launch.server import find_server
 from tests.lab import LEASE, Lab
 
 WAIT_S = 60.0
@@ -141,6 +142,20 @@ class Day:
         os.killpg(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=WAIT_S)
         return said
+
+    def kill_server(self) -> None:
+        """End the embedded server as a power cut does."""
+        info = find_server(self.lab.folder / ".sashiko")
+        if info is None:
+            raise RuntimeError("no server runs")
+        self._port = info.url.rsplit(":", 1)[1]
+        os.kill(info.pid, signal.SIGKILL)
+        until(lambda: find_server(self.lab.folder / ".sashiko") is None, "the server is gone")
+
+    def start_server(self) -> None:
+        """Start the server that was killed, at the same address."""
+        self.lab.start("launch.cli", "serve", "--port", self._port)
+        until(lambda: find_server(self.lab.folder / ".sashiko") is not None, "the server is back")
 
     def client(self, code: str) -> Any:
         """What `code`, run with the real client, prints last, as JSON."""

@@ -1,10 +1,14 @@
-"""What `sashiko compare` writes of a report; the command with its tracker is run in `test_pull.py`."""
+"""What `sashiko compare` prints and writes of a report; the command with its tracker is run in `test_pull.py`."""
+
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from framework.report import Report
-from launch.compare import write_tables
+from framework.report.drawing import Drawn
+from framework.report.report import Answer
+from launch.compare import print_report, told, write_tables
 
 
 @pytest.fixture
@@ -35,3 +39,55 @@ def test_latex_is_that_of_the_brief_table(report, tmp_path):
     brief = Report(report.table, brief=lambda: pd.DataFrame({"short": ["0.50 ± 0.25"]}))
     write_tables(brief, None, tmp_path / "paper.tex")
     assert r"$0.50 \pm 0.25$" in (tmp_path / "paper.tex").read_text()
+
+
+def answered() -> Report:
+    table = pd.DataFrame({"x": range(30), "score_mean": [0.5] * 30, "score_std": [0.1] * 30, "n": [3] * 30})
+    short = Answer(
+        pd.DataFrame({"best": ["a"], "score": ["0.5 ± 0.1"]}), ["score: higher is better", "best of 30"]
+    )
+    return Report(table, more={"layers": table}, notes=["a note"], answer=lambda: short)
+
+
+def test_the_answer_stands_for_the_table_unless_the_whole_is_asked_for(capsys):
+    print_report(answered(), full=False)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in said[:2]] == [["best", "score"], ["a", "0.5", "±", "0.1"]]
+    assert said[2:4] == ["score: higher is better", "best of 30"]
+    assert "note    a note" in said
+    print_report(answered(), full=True)
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].split() == ["x", "score", "n"]
+    assert len([line for line in said if "±" in line]) == 30
+    assert "higher is better" not in "\n".join(said)
+
+
+def test_a_report_without_an_answer_is_printed_whole(report, capsys):
+    print_report(report, full=False)
+    plain = capsys.readouterr().out
+    print_report(report, full=True)
+    assert capsys.readouterr().out == plain
+    assert "a_b" in plain
+
+
+def figure(name: str, new: bool) -> Drawn:
+    return Drawn(name, Path("results") / f"{name}.png", "digest", new)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        ([], "figures results/*.png: none"),
+        ([figure("a", True)], "figures results/*.png: 1 drawn: a"),
+        ([figure("a", False), figure("b", False)], "figures results/*.png: 2 as they were: a, b"),
+        ([figure("a", False), figure("b", True)], "figures results/*.png: 1 drawn, 1 as they were: b"),
+    ],
+)
+def test_which_figures_were_drawn_is_told(drawn, expected):
+    assert told(drawn, Path("results")) == expected
+
+
+def test_many_figures_are_told_in_lines_of_a_hundred():
+    lines = told([figure("f" * 30, True)] * 9, Path("results")).splitlines()
+    assert max(map(len, lines)) <= 100
+    assert all(line.startswith("        f") for line in lines[1:])

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,8 @@ import json, wandb
 api = wandb.Api()
 (run,) = api.runs("local/pulled", filters={"jobType": "report"})
 print(json.dumps(dict(files=sorted(f.name.split("/")[-1].split("_")[0] for f in run.files() if "media" in f.name),
-    keys=sorted(k for k in run.summary.keys() if not k.startswith("_")), state=run.state, tags=sorted(run.tags))))
+    keys=sorted(k for k in run.summary.keys() if not k.startswith("_")), state=run.state, tags=sorted(run.tags),
+    at=run.summary["_timestamp"])))
 """
 
 
@@ -140,22 +142,40 @@ def test_a_long_table_shows_ten_thousand_rows_in_wandb_and_tells_how_many_there_
     assert runs["large_rows"].tolist() == [25000, 25000]
 
 
-def test_compare_draws_into_the_folder_and_into_wandb_and_again_replaces_it(lab: Lab):
-    for _ in range(2):
+def look(lab: Lab) -> dict[str, Any]:
+    """The run that shows the report."""
+    exports = dict(re.findall(r"export (\w+)=(\S+)", lab.sashiko("env").stdout))
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK], cwd=lab.folder, capture_output=True, text=True, check=True, timeout=120,
+        env=lab.environment | exports | {"WANDB_SILENT": "true"},
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_compare_draws_and_logs_what_changed_and_nothing_else(lab: Lab):
+    def compare(told: str) -> dict[str, Any]:
         files = ["--csv", "drawn/table.csv", "--latex", "drawn/table.tex"]
         done = lab.sashiko("compare", "writer.yaml", "--figures", "drawn", *files)
         assert done.returncode == 0, done.stderr
         assert sorted(path.name for path in (lab.folder / "drawn").iterdir()) == [
             "line.png", "table.csv", "table.tex",
         ]  # fmt: skip
+        assert f"figures drawn/*.png: {told}" in done.stdout
         assert re.search(r"report  http://127.0.0.1:\d+/local/pulled/runs/report-\w+", done.stdout)
-    exports = dict(re.findall(r"export (\w+)=(\S+)", lab.sashiko("env").stdout))
-    look = subprocess.run(
-        [sys.executable, "-c", LOOK], cwd=lab.folder, capture_output=True, text=True, check=True, timeout=120,
-        env=lab.environment | exports | {"WANDB_SILENT": "true"},
-    )  # fmt: skip
-    found = json.loads(look.stdout.splitlines()[-1])
+        return look(lab)
+
+    found = compare("1 drawn: line")
     assert found["state"] == "finished"
     assert found["keys"] == ["line", "table"]
     assert {"line", "table"} <= set(found["files"])
     assert found["tags"] == ["report", "writer"]
+    assert compare("1 as they were: line") == found, "it was not logged again"
+    (lab.folder / "drawn" / "line.png").unlink()
+    assert compare("1 drawn: line") == found, "the same figure again"
+    module = lab.folder / "experiments" / "writer" / "manager.py"
+    module.write_text(module.read_text().replace("plot([1, 2])", "plot([2, 1])"))
+    changed = compare("1 drawn: line")
+    assert changed["at"] > found["at"]
+    assert changed | {"at": 0, "files": 0} == found | {"at": 0, "files": 0}
+    assert compare("1 as they were: line") == changed

@@ -3,11 +3,13 @@
 import csv
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.lab import LEASE
 from tests.launch.day import Day, sweep_of, until
 
 pytestmark = pytest.mark.slow
@@ -239,3 +241,36 @@ def test_every_run_has_provenance_and_its_long_parts_are_stored_once(day: Day):
     assert "packages.txt" in stored[1]
     assert stored[2] == 1
     assert [path for path in (day.lab.folder / ".sashiko" / "client").rglob("*") if path.is_file()] == []
+
+
+def test_a_tracker_that_is_away_for_longer_than_every_lease_costs_nobody_a_point_or_a_row(day: Day):
+    """One run holds a point, one waits for what another makes, and the server is killed for three leases."""
+    file = day.file("{x: {values: [1]}, thing: {values: [{size: 0}, {size: 2}]}}")
+    day.touch("hold-1", "hold-making")
+    command = day.start("sweep", file, "--workers", "2")
+    until(lambda: day.told("held hold-making") == 1, "a requirement is being made")
+    until(lambda: day.told("held hold-1") == 1, "a point is at work")
+    day.kill_server()
+    time.sleep(3.5 * float(LEASE))
+    day.start_server()
+    time.sleep(float(LEASE) / 2)
+    day.free("hold-1", "hold-making")
+    said, _ = command.communicate(timeout=120)
+    assert command.returncode == 0, said
+    assert "2 runs finished, 0 failed, 1 required artifact made" in said
+    assert "going on after" in said
+    runs = day.runs()
+    assert [(run["state"], run["steps"]) for run in runs] == [("finished", [0, 1, 2, 3])] * 2
+    assert (day.told("ran 1"), day.told("making")) == (2, 1)
+
+
+def test_what_runs_print_is_seen_while_they_run_and_outlives_their_worker(day: Day):
+    file = day.file("{x: {values: [1]}, thing: {value: {size: 0}}}")
+    day.touch("hold-1")
+    command = day.start("sweep", file)
+    until(lambda: day.told("held hold-1") == 1, "the point is at work")
+    lines = "(r,) = api.runs('local/day'); print(json.dumps([l.content for l in r.console_logs()]))"
+    until(lambda: "a line of 1.0" in "".join(day.client(lines)), "the line has come")
+    os.killpg(command.pid, signal.SIGKILL)
+    command.communicate(timeout=30)
+    assert "a line of 1.0" in "".join(day.client(lines))

@@ -32,7 +32,10 @@ def stitched_images(galleries: Galleries) -> Figure:
     with styled():
         figure, (axes,) = panel_grid(1, 1, row_height=0.235 * len(rows), extra_height=0.1)
         axes.imshow(grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
-        axes.set_yticks([height * (row + 0.5) for row in range(len(rows))], list(rows))
+        axes.set_anchor(
+            "W"
+        )  # the layout leaves room for the labels of where the axes begin, not of where they are
+        axes.set_yticks([height * row + height / 2 - 1 for row in range(len(rows))], list(rows))
         axes.set_xticks([])
         axes.tick_params(length=0)
         axes.grid(visible=False)

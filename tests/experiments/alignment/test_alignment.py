@@ -9,6 +9,7 @@ from experiments.alignment.report import report
 from framework.data import load_splits
 from framework.errors import ArtifactError, ConfigError, SashikoError
 from framework.mappings import Mapping
+from framework.report.digest import digest_of
 from framework.training.checkpoints import load_model
 from tests.experiments.stitching.conftest import model
 from tests.framework.fakes import FakeRun
@@ -117,6 +118,7 @@ def test_the_report_has_a_line_a_pair_of_architectures():
     assert made.table.query("model == 'pcktae' and epoch == 1")["error_mean"].tolist() == [2.0]
     assert made.readable()["epoch"].tolist() == ["1", "3", "1", "3"]
     lines = made.figures["error_by_epoch"]().axes[0].lines
+    assert digest_of(made.figures["error_by_epoch"]) is not None
     assert [line.get_label() for line in lines] == ["pcktae → vae", "vae → vae"]
     with pytest.raises(SashikoError, match="no finished alignment run"):
         report(Results({}, runs))

@@ -11,6 +11,7 @@ from experiments.fusion.manager import FusionManager
 from experiments.fusion.report import report
 from experiments.fusion.settings import Settings
 from framework.errors import SashikoError
+from framework.report.digest import digest_of
 from framework.tracking.results import factors_of
 
 # Test accuracy of each family in the first run; every further run has 0.01 more.
@@ -303,3 +304,17 @@ def test_without_models_it_says_so():
 
 def test_the_manager_reports_on_the_results():
     assert FusionManager().report(made(replicates=2, metrics=False)).figures
+
+
+@pytest.mark.parametrize("settings", [(MLP,), (MLP, VGG)])
+def test_every_figure_is_drawn_anew_only_for_other_data(settings):
+    digests = {name: digest_of(draw) for name, draw in report(made(settings)).figures.items()}
+    assert None not in digests.values()
+    assert len(set(digests.values())) == len(digests)
+    assert {name: digest_of(draw) for name, draw in report(made(settings)).figures.items()} == digests
+    changed = {name for name, draw in report(made(settings, spread=0.02)).figures.items()}
+    moved = {
+        n for n, draw in report(made(settings, spread=0.02)).figures.items() if digest_of(draw) != digests.get(n)
+    }
+    assert "accuracy_by_family" in moved
+    assert "plan_diagonal" in changed - moved, "what it shows did not change"

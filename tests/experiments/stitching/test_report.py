@@ -10,6 +10,7 @@ from experiments.stitching.manager import StitchingManager
 from experiments.stitching.report import report
 from framework.errors import SashikoError
 from framework.mappings import METHODS
+from framework.report.digest import digest_of
 
 RIGID = ("identity", "orthogonal")
 MODELS = (("pcktae", 0), ("pcktae", 1), ("vae", 0))
@@ -24,6 +25,11 @@ class Tables(dict):
     def arrays(self, name):
         assert name == "gallery"
         return iter(self.galleries.items())
+
+    def files(self, name):
+        """What stands for the file of each run: its rows as bytes."""
+        groups = super().__getitem__(name).groupby("run_id", sort=False)
+        return [(run_id, SimpleNamespace(read_bytes=rows.to_csv().encode)) for run_id, rows in groups]
 
 
 def made(
@@ -203,3 +209,44 @@ def test_without_results_it_says_so():
 def test_the_manager_reads_the_tables_of_the_results():
     drawn = StitchingManager().report(SimpleNamespace(tables=made()))
     assert len(drawn.figures) >= 9
+
+
+def test_every_figure_is_drawn_anew_only_for_other_data():
+    digests = {name: digest_of(draw) for name, draw in report(made()).figures.items()}
+    assert None not in digests.values()
+    assert {name: digest_of(draw) for name, draw in report(made()).figures.items()} == digests
+
+    def changed(**changes):
+        tables = made()
+        for name, change in changes.items():
+            tables[name] = change(tables[name])
+        return {name for name, draw in report(tables).figures.items() if digest_of(draw) != digests[name]}
+
+    assert changed(results_class=lambda rows: rows.assign(mse_stitched=0.5)) == {"error_by_class"}
+    assert changed(results=lambda rows: rows.assign(mse_stitched=rows["mse_stitched"] * 2)) == {
+        "error_by_num_samples", "error_by_ridge", "error_by_mapping", "error_ablation",
+    }  # fmt: skip
+    tables = made()
+    first = next(iter(report(tables).figures["latents_pca"].args[1].load()))
+    for arrays in tables.galleries.values():
+        arrays["z_mapped"] = arrays["z_mapped"] + 1
+    assert first in METHODS
+    assert {n for n, draw in report(tables).figures.items() if digest_of(draw) != digests[n]} == {
+        "latents_pca", "latents_tsne", "stitched_images", "error_maps",
+    }  # fmt: skip
+
+
+def test_a_table_of_classes_is_not_read_before_its_figure_is_drawn():
+    class Strict(Tables):
+        def __getitem__(self, name):
+            assert name == "results", f"{name} is read too early"
+            return super().__getitem__(name)
+
+    tables = made()
+    strict = Strict(tables)
+    strict.galleries = tables.galleries
+    drawn = report(strict)
+    drawn.readable()
+    drawn.answer()
+    with pytest.raises(AssertionError, match="results_class is read"):
+        drawn.figures["error_by_class"]()

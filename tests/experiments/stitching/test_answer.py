@@ -1,0 +1,105 @@
+"""The answer is short, says how it was chosen, and shows the best mapping beside its baselines."""
+
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from experiments.stitching.report import report
+from framework.report.report import Answer
+from launch.show import print_frame
+from tests.experiments.stitching.test_report import PAIRS, RIGID, made
+
+
+def printed(answer: Answer) -> list[str]:
+    out = io.StringIO()
+    print_frame(answer.table, Console(file=out, width=400))
+    return [line.rstrip() for line in out.getvalue().splitlines()] + list(answer.caption)
+
+
+def varied(architectures=2, samplings=1, dims=1, counts=3, mappings=("linear", "decouple_affine", "identity")):
+    """Results with so many settings and numbers of anchors."""
+    tables = made(
+        mappings=mappings,
+        samplings=("equally", "convex_hull", "worst_classes", "furthest_away")[:samplings],
+        dims=(8, 16, 32)[:dims],
+        pairs=PAIRS if architectures == 2 else (PAIRS[0], PAIRS[2]),
+    )
+    rows = tables["results"]
+    more = [rows[rows["num_samples"] == 50].assign(num_samples=300 + step) for step in range(counts - 3)]
+    tables["results"] = pd.concat([rows, *more], ignore_index=True)
+    return tables
+
+
+def test_a_row_a_setting_and_number_of_anchors_with_the_best_mapping():
+    tables = made()
+    rows = tables["results"]
+    best = (rows["mapping"] == "affine") & (rows["ridge"] == 0.1) & (rows["num_samples"] == 50)
+    tables["results"].loc[best, "mse_stitched"] = [0.011 + 0.001 * place for place in range(best.sum())]
+    shown = report(tables).answer().table
+    assert list(shown) == [
+        "architectures", "anchors", "best mapping", "λ", "error", "zero-shot", "source", "target", "n",
+    ]  # fmt: skip
+    assert shown["architectures"].tolist() == ["another", "", "", "same", "", ""]
+    assert shown["anchors"].tolist() == ["10", "50", "200"] * 2
+    assert shown["best mapping"].tolist()[1] == shown["best mapping"].tolist()[4] == "affine"
+    assert shown["λ"].tolist()[1] == "0.1"
+    assert shown["n"].tolist() == ["4"] * 3 + ["2"] * 3
+    wide = report(tables).table
+    row = wide.query("architectures == 'another' and mapping == 'affine' and ridge == 0.1 and num_samples == 50")
+    assert float(shown["error"][1].split(" ± ")[0]) == pytest.approx(row["mse_stitched_mean"].iloc[0], rel=5e-3)
+    assert float(shown["error"][1].split(" ± ")[1]) == pytest.approx(row["mse_stitched_std"].iloc[0], rel=5e-2)
+    bare = wide.query("architectures == 'another' and mapping == 'identity' and num_samples == 10")
+    assert float(shown["zero-shot"][0].split(" ± ")[0]) == pytest.approx(
+        bare["mse_stitched_mean"].iloc[0], rel=5e-3
+    )
+    assert float(shown["source"][0]) == pytest.approx(bare["mse_source"].iloc[0], rel=5e-3)
+
+
+def test_the_best_is_the_least_error_and_the_most_accuracy():
+    for accuracy, best in ((False, "min"), (True, "max")):
+        drawn = report(made(accuracy=accuracy))
+        key, word = ("accuracy", "accuracy") if accuracy else ("mse", "error")
+        groups = drawn.table.groupby(["architectures", "num_samples"])[f"{key}_stitched_mean"].agg(best)
+        found = drawn.answer().table[word].str.split(" ± ").str[0].astype(float)
+        assert found.tolist() == pytest.approx(groups.tolist(), rel=5e-3)
+        assert f"{'higher' if accuracy else 'lower'} is better" in drawn.answer().caption[0]
+
+
+def test_the_caption_tells_metric_split_direction_spread_and_choice():
+    first, second = report(made()).answer().caption
+    assert first.startswith("error: mean squared error per pixel, test split, lower is better; mean ± std over n")
+    assert second.startswith("best of 3 mappings and their λ by the mean shown; source, target: parents alone")
+
+
+def test_without_a_baseline_or_a_choice_of_ridge_their_columns_are_left_out():
+    assert "zero-shot" not in report(made(mappings=("linear", "affine"))).answer().table
+    rigid = report(made(mappings=RIGID)).answer().table
+    assert "λ" not in rigid
+    assert set(rigid["best mapping"]) <= {"zero-shot", "orthogonal"}
+    one = report(made(pairs=PAIRS[:1])).answer().table
+    assert "architectures" not in one
+    assert "±" not in "".join(one["error"])
+
+
+@pytest.mark.parametrize(
+    "many",
+    [
+        {},
+        {"counts": 6},
+        {"counts": 40},
+        {"samplings": 4},
+        {"samplings": 4, "dims": 3, "counts": 9},
+        {"architectures": 1, "counts": 12},
+        {"architectures": 1, "samplings": 3, "dims": 2},
+    ],
+)
+def test_it_has_at_most_fifteen_lines_of_a_hundred_characters(many):
+    tables = varied(**many)
+    lines = printed(report(tables).answer())
+    assert len(lines) <= Answer.LINES
+    assert max(map(len, lines)) <= Answer.COLUMNS, max(lines, key=len)
+    shown = report(tables).answer().table
+    counts = tables["results"]["num_samples"]
+    assert str(counts.max()) in set(shown["anchors"])
