@@ -96,6 +96,13 @@ class Day:
             "DAY": str(self.here), "SASHIKO_LEASE_SECONDS": LEASE, "TMPDIR": str(self.here / "tmp"),
         }  # fmt: skip
         self.touch("data")
+        self._server: subprocess.Popen[str] | None = None
+
+    def close(self) -> None:
+        """Stop the server."""
+        self.lab.close()
+        if self._server is not None:
+            self._server.communicate(timeout=WAIT_S)
 
     def touch(self, *names: str) -> None:
         for name in names:
@@ -154,7 +161,7 @@ class Day:
 
     def start_server(self) -> None:
         """Start the server that was killed, at the same address."""
-        self.lab.start("launch.cli", "serve", "--port", self._port)
+        self._server = self.lab.start("launch.cli", "serve", "--port", self._port)
         until(lambda: find_server(self.lab.folder / ".sashiko") is not None, "the server is back")
 
     def client(self, code: str) -> Any:

@@ -22,7 +22,7 @@ X2 = "{x: {values: [1, 2]}, thing: {value: {size: 0}}}"
 def day(tmp_path: Path) -> Iterator[Day]:
     made = Day(tmp_path)
     yield made
-    made.lab.close()
+    made.close()
 
 
 def test_the_last_points_of_an_interrupted_sweep_are_given_back_and_go_on(day: Day):
