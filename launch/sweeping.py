@@ -16,7 +16,7 @@ from framework.config import Config, canonical_json
 from framework.definition import Definition, read_file
 from framework.errors import InvalidInput, RunsFailed, SweepClosed, TrackerError
 from framework.plan import Difference, Point, difference, plan
-from framework.tracking import sweeps
+from framework.tracking import runs, sweeps
 from framework.tracking.ledger import Ledger, Standing, attempts_of, ledger_of, read_ledger
 from framework.tracking.sweeps import Sweep, SweepPath, home_of, parse_path
 from framework.tracking.tracker import Tracker
@@ -131,7 +131,7 @@ def choose(
     entity, project = home_of(tracker, definition, project)
     match, other = (None, None) if new else find_equal(tracker, definition, points, config, (entity, project))
     if match is None:
-        path = sweeps.create(tracker, definition, entity, project)
+        path = sweeps.create(tracker, definition.text(), entity, project).path
         told = f"; {other.sweep.path} of the same name differs: {other.difference}" if other else ""
         return path, f"made sweep {path}{told}"
     path, state = match.sweep.path, match.sweep.state
@@ -144,7 +144,7 @@ def choose(
         return path, f"going on with sweep {path}{told}"
     if state != sweeps.PAUSED and not definition.is_grid:  # what ended it may have been its target
         return path, f"going on with sweep {path}"
-    sweeps.resume(tracker, match.sweep)
+    sweeps.set_state(tracker, match.sweep.key, sweeps.RUNNING)
     if not open_before:
         return path, f"going on with sweep {path}{told}"
     was = "paused" if state == sweeps.PAUSED else "stopped"
@@ -159,7 +159,7 @@ def reopen(tracker: Tracker, ledger: Ledger, *, every: bool) -> int:
     last = [entry.last for entry in ledger.failed if entry.last is not None]
     chosen = [run for run in last if every or run.lacked_requirement] if ledger.definition.is_grid else []
     for run in chosen:
-        sweeps.delete_run(tracker, run.key)
+        runs.delete(tracker, run.key)
     return len(chosen)
 
 
@@ -188,7 +188,7 @@ def must_hand_out(tracker: Tracker, path: SweepPath, *, failed: bool = False) ->
         message = f"sweep {path} is {was} with {points_open(count)}; go on with it: wandb sweep --resume {path}"
         raise SweepClosed(message)
     if reopen(tracker, ledger, every=failed) and not hands_out:
-        sweeps.resume(tracker, sweep)
+        sweeps.set_state(tracker, sweep.key, sweeps.RUNNING)
 
 
 def work(tracker: Tracker, path: SweepPath, workers: int) -> int:

@@ -30,7 +30,7 @@ from framework.definition import Definition, raw_config
 from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerError
 from framework.manager import Manager
 from framework.plan import Point, Work, name_of, plan, required
-from framework.tracking import fingerprint, making, provenance, sweeps
+from framework.tracking import fingerprint, making, provenance, runs, sweeps
 from framework.tracking.current import PATIENCE_S, invocation
 from framework.tracking.states import INTERRUPTED_CODE
 from framework.tracking.sweeps import SweepPath
@@ -150,12 +150,12 @@ class Worker:
         idle, idle_since, told = IDLE_S[0], time.monotonic(), False
         while True:
             commands = self._beat(None)
-            runs = [command for command in commands if command["type"] in ("run", "resume")]
+            handed = [command for command in commands if command["type"] in ("run", "resume")]
             if any(command["type"] == "exit" for command in commands):
                 return
-            for command in runs:
+            for command in handed:
                 self._work_point(command)
-            if runs:
+            if handed:
                 idle, idle_since, told = IDLE_S[0], time.monotonic(), False
                 continue
             if not told and time.monotonic() - idle_since > SAY_WHY_S:
@@ -184,7 +184,7 @@ class Worker:
             return
         name = point.name if point else name_of(config)
         emit("started", run=run_id, name=name)
-        first = sweeps.console_lines(job.tracker, job.path, run_id) if resume else 0
+        first = runs.console_lines(job.tracker, job.path.entity, job.path.project, run_id) if resume else 0
         outcome = self._run_child(
             lambda: _run_point(job, config, point, swept, run_id, resume=resume), run_id, log, first
         )
@@ -286,7 +286,7 @@ class Worker:
             if not outcome.closed:
                 end = {"complete": True, "exitcode": outcome.exit_code}
                 job.tracker.file_stream(f"{job.project_path}/{run_id}", end)
-                sweeps.note_error(job.tracker, job.path, run_id, outcome.error)
+                runs.note_error(job.tracker, job.path.entity, job.path.project, run_id, outcome.error)
         except TrackerError as error:
             emit("error", message=f"the end of run {run_id} could not be told: {error}")
 

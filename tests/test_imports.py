@@ -34,7 +34,6 @@ SPINE = (
         "definition",
         "plan",
         "manager",
-        "tasks",
     ),
     "search",
 )

@@ -20,7 +20,7 @@ from torch import Tensor
 from framework.errors import ArtifactError, InvalidInput
 from framework.mappings.base import Mapping
 from framework.mappings.config import MappingConfig
-from framework.mappings.methods import fit_grid, load_mapping
+from framework.mappings.methods import fit_grid, mapping_of
 
 
 class Cell(NamedTuple):
@@ -98,6 +98,6 @@ def load_cell(folder: Path, num_samples: int, ridge: float) -> Mapping:
                     for name in file.keys()  # noqa: SIM118  # the file handle is no mapping
                     if name.startswith(prefix)
                 }
-            return load_mapping(entry["kind"], numbers, entry["source_dim"], entry["target_dim"])
+            return mapping_of(entry["kind"], numbers, entry["source_dim"], entry["target_dim"])
     there = ", ".join(f"({entry['num_samples']}, {entry['ridge']:g})" for entry in entries)
     raise ArtifactError(f"no cell (num_samples, ridge) = ({num_samples}, {ridge:g}); there are: {there}")

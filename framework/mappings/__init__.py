@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from framework.mappings.methods import fit_grid as fit_grid
     from framework.mappings.methods import fit_path as fit_path
     from framework.mappings.methods import load_mapping as load_mapping
+    from framework.mappings.methods import mapping_of as mapping_of
 
 _HOMES = {
     "METHODS": "framework.mappings.methods",
@@ -24,6 +25,7 @@ _HOMES = {
     "fit_grid": "framework.mappings.methods",
     "fit_path": "framework.mappings.methods",
     "load_mapping": "framework.mappings.methods",
+    "mapping_of": "framework.mappings.methods",
 }
 
 __getattr__ = lazy(__name__, _HOMES)

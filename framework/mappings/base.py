@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from framework.errors import ArtifactError, InvalidInput, Problem
@@ -69,30 +68,6 @@ class Mapping(nn.Module, ABC):
         sizes = {"kind": self.kind, "source_dim": self.source_dim, "target_dim": self.target_dim}
         (folder / "mapping.json").write_text(json.dumps(sizes) + "\n")
         save_file(dict(self.state_dict()), folder / "mapping.safetensors")
-
-    @staticmethod
-    def load(folder: Path) -> "Mapping":
-        """The mapping that was saved into `folder`, of whatever kind.
-
-        Raises:
-            ArtifactError: the folder holds none, or one of an unknown kind, or its two files do not agree.
-        """
-        from framework.mappings.methods import load_mapping
-
-        try:
-            sizes = json.loads((folder / "mapping.json").read_text())
-            numbers = load_file(folder / "mapping.safetensors")
-        except FileNotFoundError as error:
-            raise ArtifactError(f"{folder} holds no mapping: {error}") from error
-        except (json.JSONDecodeError, SafetensorError) as error:
-            raise ArtifactError(f"{folder} holds a broken mapping: {error}") from error
-        try:
-            return load_mapping(sizes["kind"], numbers, sizes["source_dim"], sizes["target_dim"])
-        except KeyError as error:
-            raise ArtifactError(f"{folder}/mapping.json lacks {error}") from error
-        except ArtifactError as error:
-            message = f"{folder}: mapping.safetensors is not what mapping.json says: {error}"
-            raise ArtifactError(message) from error
 
     @classmethod
     def from_numbers(cls, numbers: Numbers, source_dim: int, target_dim: int) -> Self:

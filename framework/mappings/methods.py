@@ -1,7 +1,12 @@
 """The methods by name. A new method is a file of its own and a line here."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from framework.errors import ArtifactError, ConfigError, InvalidInput, Problem
 from framework.mappings.affine import Affine
@@ -56,7 +61,29 @@ def fit_grid(
     return _method(method, options).fit_grid(pairs, ridges)
 
 
-def load_mapping(kind: str, numbers: Numbers, source_dim: int, target_dim: int) -> Mapping:
+def load_mapping(folder: Path) -> Mapping:
+    """The mapping that was saved into `folder` (`Mapping.save`), of whatever kind.
+
+    Raises:
+        ArtifactError: the folder holds none, or one of an unknown kind, or its two files do not agree.
+    """
+    try:
+        sizes = json.loads((folder / "mapping.json").read_text())
+        numbers = load_file(folder / "mapping.safetensors")
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{folder} holds no mapping: {error}") from error
+    except (json.JSONDecodeError, SafetensorError) as error:
+        raise ArtifactError(f"{folder} holds a broken mapping: {error}") from error
+    try:
+        return mapping_of(sizes["kind"], numbers, sizes["source_dim"], sizes["target_dim"])
+    except KeyError as error:
+        raise ArtifactError(f"{folder}/mapping.json lacks {error}") from error
+    except ArtifactError as error:
+        message = f"{folder}: mapping.safetensors is not what mapping.json says: {error}"
+        raise ArtifactError(message) from error
+
+
+def mapping_of(kind: str, numbers: Numbers, source_dim: int, target_dim: int) -> Mapping:
     """A mapping of `kind` with its saved numbers, in eval mode.
 
     Raises:

@@ -16,20 +16,12 @@ from framework.config import Config, canonical_json
 from framework.definition import Definition
 from framework.errors import InvalidInput, RequirementFailed
 from framework.plan import Point, plan
+from framework.tracking import runs
 from framework.tracking.states import Cause, cause_of
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
 
-PAGE = 500
-_RUNS = """
-query Runs($entity: String, $project: String, $filters: JSONString, $perPage: Int, $cursor: String) {
-  project(entityName: $entity, name: $project) {
-    runs(filters: $filters, after: $cursor, first: $perPage, order: "+created_at") {
-      edges { node { id name displayName state exitcode config summaryMetrics } cursor }
-      pageInfo { endCursor hasNextPage }
-    }
-  }
-}"""
+_FIELDS = "id name displayName state exitcode config summaryMetrics"
 
 
 class Standing(StrEnum):
@@ -146,8 +138,7 @@ def attempts_of(
     Raises:
         TrackerError: the tracker does not answer, or answers with an error.
     """
-    variables = {"entity": entity, "project": project, "filters": json.dumps(filters), "perPage": PAGE}
-    return [_attempt(node) for node in tracker.pages(_RUNS, variables, "project", "runs") or ()]
+    return [_attempt(node) for node in runs.listed(tracker, entity, project, filters, _FIELDS) or ()]
 
 
 def _attempt(node: Mapping[str, Any]) -> tuple[Attempt, Any]:

@@ -4,20 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from framework.tracking import runs
 from framework.tracking.tracker import Tracker
 
 RUNS_PAGE, PAGE = 100, 50
 COMMITTED = "COMMITTED"
 _VERSION = "digest versionIndex state metadata artifactType { name } artifactSequence { name }"
-_OF_RUNS = """
-query RunsArtifacts($entity: String, $project: String, $filters: JSONString, $perPage: Int, $cursor: String) {
-  project(entityName: $entity, name: $project) {
-    runs(filters: $filters, after: $cursor, first: $perPage) {
-      edges { node { name %s } cursor }
-      pageInfo { endCursor hasNextPage }
-    }
-  }
-}"""
 _OF_RUN = """
 query RunArtifacts($entity: String, $project: String, $name: String!, $perPage: Int, $cursor: String) {
   project(entityName: $entity, name: $project) {
@@ -73,8 +65,7 @@ def of_runs(
     entity, project = project_path.split("/")
     page = f"edges {{ node {{ {_VERSION} }} }} pageInfo {{ hasNextPage }}"
     inner = f"artifacts: {FIELDS[side]}(first: {PAGE}) {{ {page} }}"
-    variables = {"entity": entity, "project": project, "filters": json.dumps(filters), "perPage": RUNS_PAGE}
-    for node in tracker.pages(_OF_RUNS % inner, variables, "project", "runs") or ():
+    for node in runs.listed(tracker, entity, project, filters, f"name {inner}", RUNS_PAGE) or ():
         nodes = [edge["node"] for edge in node["artifacts"]["edges"]]
         if node["artifacts"]["pageInfo"]["hasNextPage"]:
             one = {"entity": entity, "project": project, "name": node["name"], "perPage": PAGE}

@@ -16,7 +16,7 @@ from framework.tracking.tracker import DEFAULT_PROJECT, Tracker
 _UPSERT = """
 mutation UpsertSweep($entityName: String, $projectName: String, $config: String) {
   upsertSweep(input: {entityName: $entityName, projectName: $projectName, config: $config}) {
-    sweep { name project { name entity { name } } } configValidationWarnings
+    sweep { id name state config project { name entity { name } } } configValidationWarnings
   }
 }"""
 _SWEEP = """
@@ -27,7 +27,7 @@ _LIST = """
 query ProjectSweeps($entity: String, $project: String, $perPage: Int, $cursor: String) {
   project(entityName: $entity, name: $project) {
     sweeps(first: $perPage, after: $cursor) {
-      edges { node { id name state config } cursor } pageInfo { endCursor hasNextPage }
+      edges { node { id name state config runCount } cursor } pageInfo { endCursor hasNextPage }
     }
   }
 }"""
@@ -41,24 +41,10 @@ _HEARTBEAT = """
 mutation Heartbeat($id: ID!, $metrics: JSONString, $runState: JSONString) {
   agentHeartbeat(input: {id: $id, metrics: $metrics, runState: $runState}) { agent { id } commands }
 }"""
-_SUMMARY = """
-query RunSummary($entity: String, $project: String, $name: String!) {
-  project(entityName: $entity, name: $project) { run(name: $name) { id summaryMetrics } }
-}"""
-_LOG_LINES = """
-query RunLogLines($entity: String, $project: String, $name: String!) {
-  project(entityName: $entity, name: $project) { run(name: $name) { id logLineCount } }
-}"""
-_UPDATE = """
-mutation UpsertBucket($id: String, $summaryMetrics: JSONString) {
-  upsertBucket(input: {id: $id, summaryMetrics: $summaryMetrics}) { bucket { id } }
-}"""
 _STATE = """
 mutation UpsertSweep($id: ID, $state: String) {
   upsertSweep(input: {id: $id, state: $state}) { sweep { name } }
 }"""
-_DELETE = """
-mutation DeleteRun($id: ID!) { deleteRun(input: {id: $id, deleteArtifacts: false}) { clientMutationId } }"""
 PAGE = 100
 RUNNING, PAUSED, CANCELED = "RUNNING", "PAUSED", "CANCELED"
 HANDS_OUT = (RUNNING, "PENDING")
@@ -96,21 +82,15 @@ def home_of(tracker: Tracker, definition: Definition, project: str = "") -> tupl
     return entity, project or str(definition.data.get("project") or DEFAULT_PROJECT)
 
 
-def create(tracker: Tracker, definition: Definition, entity: str, project: str) -> SweepPath:
-    """Make a sweep of a definition."""
-    variables = {"entityName": entity, "projectName": project, "config": definition.text()}
-    sweep = tracker.execute(_UPSERT, variables)["upsertSweep"]["sweep"]
-    return SweepPath(sweep["project"]["entity"]["name"], sweep["project"]["name"], sweep["name"])
-
-
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep of the tracker. `key` is the tracker's own id of it."""
+    """A sweep of the tracker. `key` is its global id, `config` the text of its definition, `runs` their number."""
 
     path: SweepPath
     key: str
     state: str
     config: str
+    runs: int = 0
 
     @property
     def definition(self) -> Definition:
@@ -122,11 +102,27 @@ class Sweep:
         return read(self.config, str(self.path))
 
 
+def create(tracker: Tracker, text: str, entity: str, project: str) -> Sweep:
+    """Make a sweep of the text of a definition.
+
+    Raises:
+        TrackerError: the tracker does not take the definition.
+    """
+    variables = {"entityName": entity, "projectName": project, "config": text}
+    node = tracker.execute(_UPSERT, variables)["upsertSweep"]["sweep"]
+    home = node["project"]
+    return _sweep(SweepPath(home["entity"]["name"], home["name"], node["name"]), node)
+
+
 def listed(tracker: Tracker, entity: str, project: str) -> Iterator[Sweep]:
     """The sweeps of a project, newest first; none where there is no such project."""
     variables = {"entity": entity, "project": project, "perPage": PAGE}
     for node in tracker.pages(_LIST, variables, "project", "sweeps") or ():
-        yield Sweep(SweepPath(entity, project, node["name"]), node["id"], node["state"], node["config"])
+        yield _sweep(SweepPath(entity, project, node["name"]), node)
+
+
+def _sweep(path: SweepPath, node: Mapping[str, Any]) -> Sweep:
+    return Sweep(path, node["id"], node["state"], node["config"], node.get("runCount") or 0)
 
 
 def find(tracker: Tracker, path: SweepPath) -> Sweep:
@@ -139,17 +135,12 @@ def find(tracker: Tracker, path: SweepPath) -> Sweep:
     node = (tracker.execute(_SWEEP, variables).get("project") or {}).get("sweep")
     if not node:
         raise TrackerError(f"{tracker.url} has no sweep {path}")
-    return Sweep(path, node["id"], node["state"], node["config"])
+    return _sweep(path, node)
 
 
-def resume(tracker: Tracker, sweep: Sweep) -> None:
-    """Let the tracker hand out points of a sweep again."""
-    tracker.execute(_STATE, {"id": sweep.key, "state": RUNNING})
-
-
-def delete_run(tracker: Tracker, key: str) -> None:
-    """Delete a run by the tracker's own id of it, which opens its point of a grid again; its artifacts stay."""
-    tracker.execute(_DELETE, {"id": key})
+def set_state(tracker: Tracker, key: str, state: str) -> None:
+    """Set the state of the sweep with this global id; `RUNNING` lets the tracker hand out its points again."""
+    tracker.execute(_STATE, {"id": key, "state": state})
 
 
 def definition_of(tracker: Tracker, path: SweepPath) -> Definition:
@@ -181,26 +172,6 @@ class Agent:
         commands = self._tracker.execute(_HEARTBEAT, variables)["agentHeartbeat"]["commands"]
         received: list[dict[str, Any]] = json.loads(commands) if commands else []
         return received
-
-
-def note_error(tracker: Tracker, path: SweepPath, run_id: str, error: str) -> None:
-    """Put the reason of a death into the run's summary, which the dead run could not do itself."""
-    variables = {"entity": path.entity, "project": path.project, "name": run_id}
-    run = (tracker.execute(_SUMMARY, variables).get("project") or {}).get("run")
-    if run:
-        set_summary(tracker, run["id"], {**json.loads(run["summaryMetrics"] or "{}"), "error": error})
-
-
-def console_lines(tracker: Tracker, path: SweepPath, run_id: str) -> int:
-    """How many lines of console output a run has."""
-    variables = {"entity": path.entity, "project": path.project, "name": run_id}
-    run = (tracker.execute(_LOG_LINES, variables).get("project") or {}).get("run") or {}
-    return int(run.get("logLineCount") or 0)
-
-
-def set_summary(tracker: Tracker, key: str, summary: Mapping[str, Any]) -> None:
-    """Replace the summary of a run; `key` is the tracker's own id of it."""
-    tracker.execute(_UPDATE, {"id": key, "summaryMetrics": json.dumps(summary)})
 
 
 def point_of(command: Mapping[str, Any]) -> dict[str, Any]:

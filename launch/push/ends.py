@@ -4,48 +4,18 @@ No table of what went where is kept on disk: a run keeps its id, so everything i
 That cannot grow stale, and it also works from another machine. Knows no files and no rows.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from framework.errors import TrackerError
+from framework.tracking import runs, sweeps
+from framework.tracking.states import FAILED, FINISHED
+from framework.tracking.sweeps import PAUSED
 from framework.tracking.tracker import Tracker
 
-_RUNS = """
-query Runs($entity: String, $project: String, $filters: JSONString, $perPage: Int, $cursor: String) {
-  project(entityName: $entity, name: $project) {
-    id
-    runs(filters: $filters, after: $cursor, first: $perPage, order: "+created_at") {
-      edges { node { id name displayName state sweepName historyLineCount historyKeys } cursor }
-      pageInfo { endCursor hasNextPage }
-    }
-  }
-}"""
-_SWEEPS = """
-query ProjectSweeps($entity: String, $project: String, $perPage: Int, $cursor: String) {
-  project(entityName: $entity, name: $project) {
-    id
-    sweeps(first: $perPage, after: $cursor) {
-      edges { node { id name state config runCount } cursor } pageInfo { endCursor hasNextPage }
-    }
-  }
-}"""
-_MAKE = """
-mutation UpsertSweep($entityName: String, $projectName: String, $config: String) {
-  upsertSweep(input: {entityName: $entityName, projectName: $projectName, config: $config}) {
-    sweep { id name } configValidationWarnings
-  }
-}"""
-_STATE = """
-mutation UpsertSweep($id: ID, $state: String) {
-  upsertSweep(input: {id: $id, state: $state}) { sweep { name } }
-}"""
-PAGE = 500
-FINISHED, FAILED, PAUSED = "finished", "failed", "PAUSED"
-UNDER_WAY = ("running", "pending", "preempting", "preempted")
-"""States of runs that are not over."""
-OPEN = ("RUNNING", "PENDING", PAUSED)
+_FIELDS = "id name displayName state sweepName historyLineCount historyKeys"
+OPEN = (*sweeps.HANDS_OUT, PAUSED)
 """States of sweeps that are not over."""
 
 
@@ -99,7 +69,7 @@ class End:
             TrackerError: the tracker does not answer, or answers with an error.
         """
         filters = {} if ids is None else {"name": {"$in": list(ids)}}
-        nodes = self._pages(_RUNS, "runs", filters=json.dumps(filters))
+        nodes = runs.listed(self.tracker, self.entity, self.project, filters, _FIELDS)
         return None if nodes is None else [_run(node) for node in nodes]
 
     def sweeps(self) -> list[SweepLine]:
@@ -108,10 +78,8 @@ class End:
         Raises:
             TrackerError: the tracker does not answer, or answers with an error.
         """
-        return [
-            SweepLine(node["id"], node["name"], node["state"], node["config"], node.get("runCount") or 0)
-            for node in self._pages(_SWEEPS, "sweeps") or ()
-        ]
+        found = sweeps.listed(self.tracker, self.entity, self.project)
+        return [SweepLine(sweep.key, sweep.path.id, sweep.state, sweep.config, sweep.runs) for sweep in found]
 
     def make_sweep(self, config: str) -> str:
         """Make a sweep of a definition, paused from the start, so that nobody works its points again; its id.
@@ -119,18 +87,13 @@ class End:
         Raises:
             TrackerError: the tracker does not take the definition.
         """
-        variables = {"entityName": self.entity, "projectName": self.project, "config": config}
-        sweep = self.tracker.execute(_MAKE, variables)["upsertSweep"]["sweep"]
-        self.set_sweep_state(sweep["id"], PAUSED)
-        return str(sweep["name"])
+        sweep = sweeps.create(self.tracker, config, self.entity, self.project)
+        self.set_sweep_state(sweep.key, PAUSED)
+        return sweep.path.id
 
     def set_sweep_state(self, key: str, state: str) -> None:
         """Set the state of the sweep with this `key`."""
-        self.tracker.execute(_STATE, {"id": key, "state": state})
-
-    def _pages(self, query: str, what: str, **more: str) -> Iterator[dict[str, Any]] | None:
-        variables = {"entity": self.entity, "project": self.project, "perPage": PAGE, **more}
-        return self.tracker.pages(query, variables, "project", what)
+        sweeps.set_state(self.tracker, key, state)
 
 
 def _run(node: Mapping[str, Any]) -> RunLine:

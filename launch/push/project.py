@@ -15,8 +15,9 @@ from rich.console import Console
 from framework.errors import ConfigError, Problem, RunsFailed, TrackerError, TrackerRefused
 from framework.fields import nearest
 from framework.tracking.keys import api_of, stored_key
+from framework.tracking.states import UNDER_WAY
 from framework.tracking.tracker import Tracker
-from launch.push.ends import UNDER_WAY, End, RunLine, must_exist, place_sweeps, settle_sweeps
+from launch.push.ends import End, RunLine, must_exist, place_sweeps, settle_sweeps
 from launch.push.lineage import Lineage
 from launch.push.runs import Sent, send_runs
 from launch.push.send import KEY

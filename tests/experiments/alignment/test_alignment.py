@@ -8,7 +8,7 @@ from experiments.alignment.manager import AlignmentManager
 from experiments.alignment.report import report
 from framework.data import load_splits
 from framework.errors import ArtifactError, ConfigError, SashikoError
-from framework.mappings import Mapping
+from framework.mappings import load_mapping
 from framework.report.digest import digest_of
 from framework.training.checkpoints import load_model
 from tests.experiments.stitching.conftest import model
@@ -49,7 +49,7 @@ def test_the_last_error_is_that_of_the_stitched_model_on_val(aligned):
     run, config, store = aligned
     last = load_model(store["model", config.model.config_id], config.model, "last")
     reference = load_model(store["model", config.reference.config_id], config.reference)
-    mapping = Mapping.load(store["mapping", config.config_id] / "epoch_0003")
+    mapping = load_mapping(store["mapping", config.config_id] / "epoch_0003")
     val = load_splits(config.model.data).val.images
     with torch.no_grad():
         error = (reference.decode(mapping(last.encode(val))) - val).square().mean()

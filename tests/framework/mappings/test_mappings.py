@@ -10,7 +10,15 @@ import pytest
 import torch
 
 from framework.errors import ArtifactError, ConfigError, InvalidInput
-from framework.mappings import METHODS, Mapping, MappingWarning, Method, fit_grid, fit_path, load_mapping
+from framework.mappings import (
+    METHODS,
+    MappingWarning,
+    Method,
+    fit_grid,
+    fit_path,
+    load_mapping,
+    mapping_of,
+)
 
 NAMES = [
     *("linear", "affine", "decouple", "decouple_affine", "mlp", "residual", "kernel"),
@@ -120,7 +128,7 @@ def test_saved_and_loaded_is_the_same_without_pickles(name, tmp_path, monkeypatc
     mapping = method(name).fit(*latents(name))
     mapping.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mapping.json", "mapping.safetensors"]
-    again = Mapping.load(tmp_path)
+    again = load_mapping(tmp_path)
     assert type(again) is type(mapping)
     assert not again.training
     z = torch.randn(5, mapping.source_dim)
@@ -130,7 +138,7 @@ def test_saved_and_loaded_is_the_same_without_pickles(name, tmp_path, monkeypatc
 @pytest.mark.parametrize("name", METHODS)
 def test_it_is_built_again_from_its_numbers_and_sizes(name):
     mapping = method(name).fit(*latents(name))
-    same(mapping, load_mapping(name, mapping.state_dict(), mapping.source_dim, mapping.target_dim))
+    same(mapping, mapping_of(name, mapping.state_dict(), mapping.source_dim, mapping.target_dim))
 
 
 @pytest.mark.parametrize("name", sorted(set(METHODS) - {"identity"}))
@@ -140,7 +148,7 @@ def test_numbers_of_another_shape_than_the_file_of_sizes_says_are_refused(name, 
     sizes = json.loads((tmp_path / "mapping.json").read_text())
     (tmp_path / "mapping.json").write_text(json.dumps(sizes | {"target_dim": 9}))
     with pytest.raises(ArtifactError) as caught:
-        Mapping.load(tmp_path)
+        load_mapping(tmp_path)
     message = str(caught.value)
     assert "mapping.safetensors is not what mapping.json says" in message
     assert f"from {mapping.source_dim} to 9 dimensions" in message
@@ -149,21 +157,21 @@ def test_numbers_of_another_shape_than_the_file_of_sizes_says_are_refused(name, 
 
 def test_what_is_no_mapping_is_not_loaded(tmp_path):
     with pytest.raises(ArtifactError, match="holds no mapping"):
-        Mapping.load(tmp_path)
+        load_mapping(tmp_path)
     method("linear").fit(*latents("linear")).save(tmp_path)
     sizes = json.loads((tmp_path / "mapping.json").read_text())
     (tmp_path / "mapping.json").write_text(json.dumps(sizes | {"kind": "affine"}))
     with pytest.raises(ArtifactError, match=r"not the numbers of the mapping 'affine' .*: bias is missing"):
-        Mapping.load(tmp_path)
+        load_mapping(tmp_path)
     (tmp_path / "mapping.json").write_text(json.dumps(sizes | {"kind": "spline"}))
     with pytest.raises(ArtifactError, match="'spline' is unknown here; known: linear, affine"):
-        Mapping.load(tmp_path)
+        load_mapping(tmp_path)
     (tmp_path / "mapping.json").write_text('{"kind": "linear"}')
     with pytest.raises(ArtifactError, match=r"mapping\.json lacks 'source_dim'"):
-        Mapping.load(tmp_path)
+        load_mapping(tmp_path)
     (tmp_path / "mapping.json").write_text("{")
     with pytest.raises(ArtifactError, match="a broken mapping"):
-        Mapping.load(tmp_path)
+        load_mapping(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["mlp", "residual", "kernel"])
@@ -172,10 +180,10 @@ def test_numbers_that_lack_a_part_are_refused(name):
     for key in mapping.state_dict():
         numbers = {other: tensor for other, tensor in mapping.state_dict().items() if other != key}
         with pytest.raises(ArtifactError, match="not the numbers of the mapping"):
-            load_mapping(name, numbers, mapping.source_dim, mapping.target_dim)
+            mapping_of(name, numbers, mapping.source_dim, mapping.target_dim)
     numbers = mapping.state_dict() | {"surplus": torch.zeros(1)}
     with pytest.raises(ArtifactError, match="surplus is unknown"):
-        load_mapping(name, numbers, mapping.source_dim, mapping.target_dim)
+        mapping_of(name, numbers, mapping.source_dim, mapping.target_dim)
 
 
 @pytest.mark.parametrize("name", METHODS)

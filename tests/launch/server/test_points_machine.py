@@ -78,7 +78,7 @@ class Points(RuleBasedStateMachine):
         command = '["python", "-m", "experiments", "quick"]'
         text = f"method: grid\nname: s\ncommand: {command}\nparameters: {{x: {{values: [{values}]}}}}\n"
         self.definition: Definition = read(text)
-        self.path: SweepPath = sweeps.create(self.house.tracker, self.definition, "local", "p")
+        self.path: SweepPath = sweeps.create(self.house.tracker, self.definition.text(), "local", "p").path
         self.key = sweeps.find(self.house.tracker, self.path).key
         self.expected = Expected(size, self.house.wall)
         self.config_ids = [point.config_id for point in plan(XConfig, self.definition)]
