@@ -7,7 +7,6 @@ Layers (defaults, files, command line) are put together in `framework.layers`; t
 
 import functools
 import hashlib
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from json.encoder import encode_basestring_ascii
@@ -88,8 +87,9 @@ class Config(BaseModel):
     @functools.cached_property
     def contradictions(self) -> tuple[Problem, ...]:
         """The conflicts of this config and of all sections in it."""
-        inner = (within(key, section.contradictions) for key, section in _sections_in(self))
-        return (*itertools.chain.from_iterable(inner), *self.conflicts())
+        found = [(key, section.contradictions) for key, section in _sections_in(self)]
+        inner = (problem for key, problems in found if problems for problem in within(key, problems))
+        return (*inner, *self.conflicts())
 
     @classmethod
     def typed(cls, data: Mapping[str, Any], where: str = "") -> Self:

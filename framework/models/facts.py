@@ -23,6 +23,8 @@ def is_classifier(config: Config) -> bool:
 
 def latent_dim(config: Any, image_shape: Shape) -> int:
     """The size of the model's latent space for images of this shape (C, H, W)."""
+    if config.kind not in CLASSIFIERS:
+        return int(config.latent_dim)
     if isinstance(config, MLP):
         channels, height, width = image_shape
         return config.hidden[-1] if config.hidden else channels * height * width
@@ -31,9 +33,7 @@ def latent_dim(config: Any, image_shape: Shape) -> int:
         return max(1, round(FEATURES * config.width)) * expansion
     if isinstance(config, ResNet18):
         return config.latent_dim or FEATURES
-    if isinstance(config, ViT):
-        return config.latent_dim or config.hidden_dim
-    return int(config.latent_dim)
+    return config.latent_dim or int(config.hidden_dim)
 
 
 def image_problems(config: Config, image_shape: Shape) -> Iterator[Problem]:
