@@ -96,7 +96,7 @@ class StitchingConfig(Config):
 
     def _data_problems(self) -> Iterator[Problem]:
         source, target = self.source.data, self.target.data
-        if source != target and source.config_id != target.config_id:
+        if source is not target and source.canonical_text != target.canonical_text:
             message = (
                 f"and source.data differ in {differing(target, source)}: anchors must be images that both models "
                 "take, from one train split"
@@ -110,7 +110,7 @@ class StitchingConfig(Config):
             "sampling_classes": self.sampling_classes or (),
         }
         for name, values in axes.items():
-            if len(set(values)) != len(values):
+            if len(values) > 1 and len(set(values)) != len(values):
                 yield Problem(name, f"names a value twice: {list(values)}")
         images, classes = train_images(self.source.data), facts_of(self.source.data).classes
         for number in self.num_samples:
