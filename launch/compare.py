@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from framework.report import Report
     from framework.report.drawing import Drawn
 
-WIDTH = 100
+WIDTH = 80
 
 
 class Wish(NamedTuple):
@@ -58,7 +58,7 @@ def print_report(report: "Report", *, full: bool) -> None:
     """The answer, where the experiment has one and not the whole table is asked for; else the table."""
     if report.answer is not None and not full:
         answer = report.answer()
-        print_frame(answer.table)
+        print_frame(answer.table, fold=False)
         typer.echo("\n".join(answer.caption) + "\n")
     else:
         print_frame(report.readable())

@@ -21,8 +21,11 @@ DIGITS = tuple("-0123456789")
 UNBOUNDED = 400
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], console: Console | None = None) -> None:
-    """A table of mappings; numbers are right-aligned with four significant digits."""
+def print_rows(rows: Sequence[Mapping[str, Any]], console: Console | None = None, *, fold: bool = True) -> None:
+    """A table of mappings; numbers are right-aligned with four significant digits.
+
+    What is too wide for the terminal is folded within its columns, or left to the terminal.
+    """
     if not rows:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -32,15 +35,15 @@ def print_rows(rows: Sequence[Mapping[str, Any]], console: Console | None = None
     for row in rows:
         table.add_row(*(cell(value) for value in row.values()))
     console = console or Console()
-    if not console.is_terminal:
+    if not console.is_terminal or not fold:
         console.width = UNBOUNDED  # a pipe has no edge to fold at
     console.print(table)
 
 
-def print_frame(frame: "pd.DataFrame", console: Console | None = None) -> None:
+def print_frame(frame: "pd.DataFrame", console: Console | None = None, *, fold: bool = True) -> None:
     """A data frame as a table."""
     records: list[dict[str, Any]] = frame.to_dict("records")  # type: ignore[assignment]
-    print_rows(records, console)
+    print_rows(records, console, fold=fold)
 
 
 def cell(value: Any) -> str:

@@ -12,9 +12,10 @@ from experiments.stitching.figures.looks import NAMES, ROLES, Score
 from framework.report.aggregate import number
 from framework.report.report import Answer
 
-BASELINE = "identity"
-ONCE = ("zero-shot", *ROLES)
-SETTING = "setting"
+BASELINE, PARENTS = "zero-shot", "parents"
+ONCE = (BASELINE, PARENTS, *ROLES)
+"""Columns that do not depend on the anchors."""
+SETTING, COUNT = "setting", "n"
 MOST_ROWS = 12
 GAP = 2  # characters between two columns
 DIGITS, SPREAD_DIGITS = 3, 2
@@ -32,38 +33,26 @@ def answer(table: pd.DataFrame, scores: Sequence[Score], setting: Sequence[str],
     score = next(score for score in scores if table[f"{score.key}_stitched_mean"].notna().any())
     table = table[table[f"{score.key}_stitched_mean"].notna()]
     groups = [("", table)] if not setting else list(table.groupby(list(setting), sort=True, dropna=False))
-    shown = groups[:MOST_ROWS]
     name = setting[0] if len(setting) == 1 else SETTING
+    as_many = all(group["n"].nunique() == 1 for _, group in groups)
     rows = []
-    for _, group in shown:
-        lines = [_line(group, count, score) for count in _some(group, MOST_ROWS // len(shown))]
+    for _, group in groups[:MOST_ROWS]:
         words = ", ".join(_word(column, group[column].iloc[0]) for column in setting)
-        # What does not depend on the anchors stands once.
-        rows += [{name: words} | lines[0], *({name: ""} | line | dict.fromkeys(ONCE, "") for line in lines[1:])]
-    found = _fitted(pd.DataFrame(rows), name)
-    empty = [column for column in (name, "λ", "zero-shot") if (found[column] == "").all()]
-    return Answer(found.drop(columns=empty), _caption(table, score, split, len(shown), len(groups)))
+        label = f"{words} (n = {group['n'].iloc[0]})" if as_many and setting else words
+        counts = _some(group, MOST_ROWS // min(len(groups), MOST_ROWS))
+        lines = [{name: label} | _line(group, count, score) for count in counts]
+        rows += [lines[0], *(line | dict.fromkeys((name, *(set(ONCE) & set(line))), "") for line in lines[1:])]
+    found = _one_column_of_parents(pd.DataFrame(rows))
+    empty = [column for column in (name, BASELINE) if (found[column] == "").all()]
+    found = _fitted(found.drop(columns=[*empty, *([COUNT] if as_many else [])]), name)
+    pairs = "n pairs" if setting or not as_many else f"{table['n'].iloc[0]} pairs"
+    return Answer(found, _caption(table, score, split, pairs, len(groups)))
 
 
 def _word(column: str, value: object) -> str:
     """The value of a setting in few letters."""
     text = str(value) or "latent space"
     return f"dim {text}" if column.startswith("latent_dim_") else text
-
-
-def _fitted(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """As wide as a line: the baseline goes without its spread where there is no room, then the setting is cut."""
-    if _width(table) > Answer.COLUMNS:
-        table = table.assign(**{"zero-shot": table["zero-shot"].str.split(" ± ").str[0]})
-    settings = [str(text) for text in table[name]]
-    room = max(max(map(len, settings)) - max(_width(table) - Answer.COLUMNS, 0), len(name))
-    cut = [text if len(text) <= room else f"{text[: room - 1]}…" for text in settings]
-    return table.assign(**{name: cut})
-
-
-def _width(table: pd.DataFrame) -> int:
-    widths = [max(map(len, [str(column), *map(str, table[column])])) for column in table]
-    return sum(widths) + GAP * (len(widths) - 1)
 
 
 def _some(group: pd.DataFrame, most: int) -> list[int]:
@@ -81,30 +70,47 @@ def _line(group: pd.DataFrame, count: int, score: Score) -> dict[str, str]:
     means = rows[f"{score.key}_stitched_mean"]
     best = rows.iloc[int(means.argmax() if score.higher_is_better else means.argmin())]
     several = group.loc[group["mapping"] == best["mapping"], "ridge"].nunique() > 1
-    bare = rows[rows["mapping"] == BASELINE]
-    alone = {role: number(best[f"{score.key}_{role}"], DIGITS) for role in ROLES if f"{score.key}_{role}" in best}
+    bare = means[rows["mapping"] == "identity"]
+    mapping = NAMES.get(best["mapping"], best["mapping"])
+    std = best[f"{score.key}_stitched_std"]
+    spread = "" if pd.isna(std) else f" ± {number(std, SPREAD_DIGITS)}"
     return {
         "anchors": str(count),
-        "best mapping": NAMES.get(best["mapping"], best["mapping"]),
-        "λ": f"{best['ridge']:g}" if several else "",
-        score.word: _spread(best, score),
-        "zero-shot": _spread(bare.iloc[0], score) if len(bare) else "",
-        **alone,
-        "n": str(best["n"]),
+        "best mapping": f"{mapping}, λ={best['ridge']:g}" if several else mapping,
+        score.word: f"{number(best[f'{score.key}_stitched_mean'], DIGITS)}{spread}",
+        BASELINE: number(bare.iloc[0], DIGITS) if len(bare) else "",
+        **{r: number(best[f"{score.key}_{r}"], DIGITS) for r in ROLES if f"{score.key}_{r}" in best},
+        COUNT: str(best["n"]),
     }
 
 
-def _spread(row: pd.Series, score: Score) -> str:
-    mean, std = row[f"{score.key}_stitched_mean"], row[f"{score.key}_stitched_std"]
-    text = number(mean, DIGITS)
-    return text if pd.isna(std) else f"{text} ± {number(std, SPREAD_DIGITS)}"
+def _one_column_of_parents(table: pd.DataFrame) -> pd.DataFrame:
+    """Over all ordered pairs both parents have the same mean."""
+    if not set(ROLES) <= set(table) or not (table[ROLES[0]] == table[ROLES[1]]).all():
+        return table
+    return table.drop(columns=ROLES[1]).rename(columns={ROLES[0]: PARENTS})
 
 
-def _caption(table: pd.DataFrame, score: Score, split: str, shown: int, settings: int) -> list[str]:
+def _fitted(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """As wide as a line: where there is no room, the setting is cut."""
+    over = _width(table) - Answer.COLUMNS
+    if name not in table or over <= 0:
+        return table
+    settings = [str(text) for text in table[name]]
+    room = max(max(map(len, settings)) - over, len(name))
+    return table.assign(**{name: [text if len(text) <= room else f"{text[: room - 1]}…" for text in settings]})
+
+
+def _width(table: pd.DataFrame) -> int:
+    widths = [max(map(len, [str(column), *map(str, table[column])])) for column in table]
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _caption(table: pd.DataFrame, score: Score, split: str, pairs: str, settings: int) -> list[str]:
     better = "higher" if score.higher_is_better else "lower"
     count = table["mapping"].nunique()
     return [
-        f"{score.word}: {score.label}, {split} split, {better} is better; mean ± std over n pairs of models",
-        f"best of {count} mappings and their λ by the mean shown; source, target: parents alone"
-        + (f"; {shown} of {settings} settings" if shown < settings else ""),
+        f"{score.label} ({split}), {better} is better; mean ± std over {pairs}",
+        f"best of {count} mappings and their λ by the mean shown; parents: each by itself"
+        + (f"; {MOST_ROWS} of {settings} settings" if settings > MOST_ROWS else ""),
     ]

@@ -87,7 +87,7 @@ def test_which_figures_were_drawn_is_told(drawn, expected):
     assert told(drawn, Path("results")) == expected
 
 
-def test_many_figures_are_told_in_lines_of_a_hundred():
+def test_many_figures_are_told_in_lines_of_eighty():
     lines = told([figure("f" * 30, True)] * 9, Path("results")).splitlines()
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= 80
     assert all(line.startswith("        f") for line in lines[1:])

@@ -1,15 +1,17 @@
 """What `sashiko config` prints, for every experiment: TOML that stands for the defaults, and every field."""
 
+import io
 import tomllib
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field
+from rich.console import Console
 
 from experiments import EXPERIMENTS, manager_of
 from framework.config import Config
 from framework.fields import leaf_fields
-from launch.show import config_text, toml
+from launch.show import config_text, print_rows, toml
 
 
 class Short(Config):
@@ -67,3 +69,13 @@ def test_a_value_is_toml_on_one_line():
         "a b": [1, 0.5, True, "é\n"],
         "section": {"high": 1, "names": {"a b": [1, {"d": "é"}]}},
     }
+
+
+def test_a_table_is_folded_into_the_terminal_or_left_to_it():
+    rows = [{"name": "a long name", "value": "0.5 ± 0.1"}]
+    for fold in (True, False):
+        console = Console(file=io.StringIO(), width=14, force_terminal=True, no_color=True)
+        print_rows(rows, console, fold=fold)
+        lines = console.file.getvalue().splitlines()
+        assert (len(lines) == 2) == (not fold)
+        assert any("a long name" in line for line in lines) == (not fold)

@@ -38,23 +38,26 @@ def test_a_row_a_setting_and_number_of_anchors_with_the_best_mapping():
     best = (rows["mapping"] == "affine") & (rows["ridge"] == 0.1) & (rows["num_samples"] == 50)
     tables["results"].loc[best, "mse_stitched"] = [0.011 + 0.001 * place for place in range(best.sum())]
     shown = report(tables).answer().table
-    assert list(shown) == [
-        "architectures", "anchors", "best mapping", "λ", "error", "zero-shot", "source", "target", "n",
-    ]  # fmt: skip
-    assert shown["architectures"].tolist() == ["another", "", "", "same", "", ""]
+    assert list(shown) == ["architectures", "anchors", "best mapping", "error", "zero-shot", "parents"]
+    assert shown["architectures"].tolist() == ["another (n = 4)", "", "", "same (n = 2)", "", ""]
     assert shown["anchors"].tolist() == ["10", "50", "200"] * 2
-    assert shown["best mapping"].tolist()[1] == shown["best mapping"].tolist()[4] == "affine"
-    assert shown["λ"].tolist()[1] == "0.1"
-    assert shown["n"].tolist() == ["4"] * 3 + ["2"] * 3
+    assert shown["best mapping"].tolist()[1] == shown["best mapping"].tolist()[4] == "affine, λ=0.1"
     wide = report(tables).table
     row = wide.query("architectures == 'another' and mapping == 'affine' and ridge == 0.1 and num_samples == 50")
     assert float(shown["error"][1].split(" ± ")[0]) == pytest.approx(row["mse_stitched_mean"].iloc[0], rel=5e-3)
     assert float(shown["error"][1].split(" ± ")[1]) == pytest.approx(row["mse_stitched_std"].iloc[0], rel=5e-2)
     bare = wide.query("architectures == 'another' and mapping == 'identity' and num_samples == 10")
-    assert float(shown["zero-shot"][0].split(" ± ")[0]) == pytest.approx(
-        bare["mse_stitched_mean"].iloc[0], rel=5e-3
-    )
-    assert float(shown["source"][0]) == pytest.approx(bare["mse_source"].iloc[0], rel=5e-3)
+    assert float(shown["zero-shot"][0]) == pytest.approx(bare["mse_stitched_mean"].iloc[0], rel=5e-3)
+    assert float(shown["parents"][0]) == pytest.approx(bare["mse_source"].iloc[0], rel=5e-3)
+
+
+def test_parents_that_differ_and_numbers_of_pairs_that_differ_have_columns():
+    tables = made(pairs=(PAIRS[1], PAIRS[3]))
+    rows = tables["results"]
+    tables["results"] = rows[(rows["num_samples"] != 200) | (rows["source"] == "pcktae_0")]
+    shown = report(tables).answer().table
+    assert list(shown) == ["anchors", "best mapping", "error", "zero-shot", "source", "target", "n"]
+    assert shown["n"].tolist() == ["2", "2", "1"]
 
 
 def test_the_best_is_the_least_error_and_the_most_accuracy():
@@ -69,14 +72,15 @@ def test_the_best_is_the_least_error_and_the_most_accuracy():
 
 def test_the_caption_tells_metric_split_direction_spread_and_choice():
     first, second = report(made()).answer().caption
-    assert first.startswith("error: mean squared error per pixel, test split, lower is better; mean ± std over n")
-    assert second.startswith("best of 3 mappings and their λ by the mean shown; source, target: parents alone")
+    assert first == "mean squared error per pixel (test), lower is better; mean ± std over n pairs"
+    assert second == "best of 3 mappings and their λ by the mean shown; parents: each by itself"
+    assert report(made(pairs=(PAIRS[1], PAIRS[3]))).answer().caption[0].endswith("over 2 pairs")
 
 
 def test_without_a_baseline_or_a_choice_of_ridge_their_columns_are_left_out():
     assert "zero-shot" not in report(made(mappings=("linear", "affine"))).answer().table
     rigid = report(made(mappings=RIGID)).answer().table
-    assert "λ" not in rigid
+    assert "λ" not in "".join(rigid["best mapping"])
     assert set(rigid["best mapping"]) <= {"zero-shot", "orthogonal"}
     one = report(made(pairs=PAIRS[:1])).answer().table
     assert "architectures" not in one
@@ -103,3 +107,10 @@ def test_it_has_at_most_fifteen_lines_of_a_hundred_characters(many):
     shown = report(tables).answer().table
     counts = tables["results"]["num_samples"]
     assert str(counts.max()) in set(shown["anchors"])
+
+
+def test_that_of_the_demo_goes_into_eighty_columns():
+    """The default of a terminal; six numbers of anchors, architectures alike or not, all pairs."""
+    lines = printed(report(varied(counts=6, mappings=("kernel", "residual", "identity"))).answer())
+    assert len(lines) == Answer.LINES
+    assert max(map(len, lines)) <= 80, max(lines, key=len)
