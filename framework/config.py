@@ -129,7 +129,11 @@ class Config(BaseModel):
     @functools.cached_property
     def canonical_text(self) -> str:
         """Canonical JSON of the fields that can change a result. Kept: many points share their sections."""
-        parts = [key + canonical_json(getattr(self, name)) for name, key in _encoded_fields(type(self))]
+        values = self.__dict__
+        parts = [
+            text if values[name] is usual else key + canonical_json(values[name])
+            for name, key, usual, text in _encoded_fields(type(self))
+        ]
         return "{" + ",".join(parts) + "}"
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -247,9 +251,20 @@ def _first(pair: tuple[str, Any]) -> str:
     return pair[0]
 
 
+_NO_DEFAULT = object()
 _CONSTANTS = {None: "null", True: "true", False: "false"}
 
 
 @functools.cache
-def _encoded_fields(model: type[BaseModel]) -> list[tuple[str, str]]:
-    return [(name, f"{encode_basestring_ascii(name)}:") for name in sorted(_effective_fields(model))]
+def _encoded_fields(model: type[BaseModel]) -> list[tuple[str, str, Any, str]]:
+    """Name, encoded name, default and the text of both, of each field that can change a result.
+
+    Most fields of most points hold the very object that is their default.
+    """
+    found = []
+    for name in sorted(_effective_fields(model)):
+        key = f"{encode_basestring_ascii(name)}:"
+        usual = model.model_fields[name].default
+        plain = usual is None or isinstance(usual, bool | int | float | str)
+        found.append((name, key, usual if plain else _NO_DEFAULT, key + canonical_json(usual) if plain else ""))
+    return found

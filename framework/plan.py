@@ -198,7 +198,8 @@ def difference(before: Iterable[str], after: Iterable[str]) -> Difference:
 
 def names_of(raws: Sequence[Mapping[str, Any]]) -> list[str]:
     """A name for each point made from the values that differ, with keys as short as is unambiguous."""
-    flat = [dict(_leaves(raw)) for raw in raws]
+    known: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    flat = [dict(_leaves(raw, known=known)) for raw in raws]
     values: dict[str, set[str]] = {}
     for leaves in flat:
         for key, text in leaves.items():
@@ -228,13 +229,23 @@ def name_of(config: Config) -> str:
 
 def _printable(name: str) -> str:
     """A name that every terminal, page and server can take: nothing in it controls one."""
-    return "".join(letter if letter.isprintable() else REPLACED for letter in name)
+    return name if name.isprintable() else "".join(c if c.isprintable() else REPLACED for c in name)
 
 
-def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+def _leaves(
+    data: Mapping[str, Any], prefix: str = "", known: dict[tuple[str, int], list[tuple[str, str]]] | None = None
+) -> Iterable[tuple[str, str]]:
+    """The values by dotted key, as text. `known`: those of sections that points share."""
     for key, value in data.items():
         if isinstance(value, Mapping) and value:
-            yield from _leaves(value, f"{prefix}{key}.")
+            place = prefix + key, id(value)
+            if known is None or place not in known:
+                found = list(_leaves(value, f"{prefix}{key}."))
+                if known is None:
+                    yield from found
+                    continue
+                known[place] = found
+            yield from known[place]
         else:
             text = value if isinstance(value, str) else canonical_json(value)
             yield prefix + key, text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
