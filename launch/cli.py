@@ -154,6 +154,10 @@ def sweep(
     project: Annotated[str, typer.Option(help="Project of the sweep; default: that of the file.")] = "",
     new: Annotated[bool, typer.Option("--new", help="Make a new sweep even if an equal one exists.")] = False,
     failed: FailedOption = False,
+    only_open: Annotated[
+        bool,
+        typer.Option("--open", help="Make a new sweep of the points that no sweep of FILE has done or holds."),
+    ] = False,
     stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
@@ -174,9 +178,11 @@ def sweep(
     extent = counted(len(points), "run") if definition.is_grid else drawn.extent(definition)
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
-    path, told = sweeping.choose(tracker, definition, points, project, new=new, failed=failed)
+    path, told, first = sweeping.choose(
+        tracker, definition, points, project, new=new, failed=failed, only_open=only_open
+    )
     typer.echo(f"{told} ({extent}): {tracker.url}/{path.entity}/{path.project}/sweeps/{path.id}")
-    _work(tracker, path, workers)
+    _work(tracker, path, workers, first)
 
 
 @app.command()
@@ -209,10 +215,10 @@ def _set_stale(policy: str) -> None:
     stale.policy()
 
 
-def _work(tracker: "Tracker", path: "SweepPath", workers: int) -> None:
+def _work(tracker: "Tracker", path: "SweepPath", workers: int, first: "SweepPath | None" = None) -> None:
     from launch import sweeping
 
-    code = sweeping.work(tracker, path, workers)
+    code = sweeping.work(tracker, path, workers, first)
     if code:
         raise typer.Exit(code)
 

@@ -6,20 +6,25 @@ import typer
 
 from experiments import manager_of
 from framework.tracking import sweeps
-from framework.tracking.ledger import Entry, Ledger, Standing, read_ledger
+from framework.tracking.ledger import Entry, Ledger, Standing
 from framework.tracking.states import BEST_FIRST
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
+from launch.successors import chain_of
 
 
 def print_status(tracker: Tracker, path: SweepPath) -> int:
     """Print the counts by state and every failure with its reason; returns how many points failed."""
     sweep = sweeps.find(tracker, path)
     definition = sweep.definition
-    ledger = read_ledger(tracker, path, definition, manager_of(definition.experiment).config)
+    chain = chain_of(tracker, sweep, manager_of(definition.experiment).config)
+    ledger = chain.ledger
     typer.echo(f"{path}: {_extent(ledger)}: {', '.join(_counts(ledger))}")
+    if chain.last is not sweep:
+        typer.echo(f"  with what was open, and is now in {', '.join(str(part.path) for part in chain.sweeps[1:])}")
+        sweep = chain.last
     if sweep.state not in sweeps.HANDS_OUT and (ledger.open or not definition.is_grid):
-        typer.echo(f"  the sweep is {sweep.state.lower()}; go on with it: wandb sweep --resume {path}")
+        typer.echo(f"  the sweep is {sweep.state.lower()}; go on with it: wandb sweep --resume {sweep.path}")
     if ledger.strangers:
         typer.echo(
             f"  {len(ledger.strangers)} runs have configs that are in no point today: the config has changed"

@@ -7,6 +7,7 @@ of whose runs were made by configs of the plan. This module does not know how po
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
 from rich.console import Console
@@ -14,17 +15,20 @@ from rich.console import Console
 from experiments import manager_of
 from framework.config import Config, canonical_json
 from framework.definition import Definition, read_file
-from framework.errors import InvalidInput, RunsFailed, SweepClosed, TrackerError
+from framework.errors import DefinitionError, InvalidInput, Problem, RunsFailed, SweepClosed, TrackerError
 from framework.plan import Difference, Point, difference, plan
 from framework.tracking import runs, sweeps
 from framework.tracking.ledger import Ledger, Standing, attempts_of, ledger_of, read_ledger
 from framework.tracking.sweeps import Sweep, SweepPath, home_of, parse_path
 from framework.tracking.tracker import Tracker
-from launch import local
+from launch import local, successors
+from launch.successors import Chain, chain_of
 from launch.words import counted, points_open
 
 RULES = ("method", "run_cap", "early_terminate")
 """What else must be equal in two sweeps: how many points are handed out, and when they are stopped."""
+OPEN_AGAIN = "work what is open in a sweep of its own: sashiko sweep FILE --open"
+SAME_AGAIN = "the same command again goes on"
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,14 @@ def _ledger(tracker: Tracker, sweep: Sweep, definition: Definition, points: Sequ
     return ledger_of(definition, points, attempts_of(tracker, path.entity, path.project, {"sweep": path.id}))
 
 
+class Chosen(NamedTuple):
+    """The sweep to work for a file, a sentence that says which it is, and the one whose rest it is, if any."""
+
+    path: SweepPath
+    told: str
+    first: SweepPath | None = None
+
+
 def choose(
     tracker: Tracker,
     definition: Definition,
@@ -118,37 +130,64 @@ def choose(
     *,
     new: bool,
     failed: bool = False,
-) -> tuple[SweepPath, str]:
-    """The sweep to work for a file, made if there is no equal one, and a sentence that says which it is.
+    only_open: bool = False,
+) -> Chosen:
+    """The sweep to work for a file, made if there is no equal one.
 
     Points that failed for want of a requirement are opened again, and all `failed` ones if so asked. A stopped or
-    paused sweep is resumed where points are open.
+    paused sweep is resumed where points are open. With `only_open` what is open becomes a new sweep.
 
     Raises:
         SweepClosed: the equal sweep was cancelled while points were open.
+        DefinitionError: `only_open`, and the file is no grid.
     """
+    if only_open and not definition.is_grid:
+        message = f"is {definition.method!r}; only the open points of a grid can be listed: leave --open out"
+        raise DefinitionError([Problem("method", message)], definition.where)
     config = manager_of(definition.experiment).config
     entity, project = home_of(tracker, definition, project)
     match, other = (None, None) if new else find_equal(tracker, definition, points, config, (entity, project))
     if match is None:
         path = sweeps.create(tracker, definition.text(), entity, project).path
         told = f"; {other.sweep.path} of the same name differs: {other.difference}" if other else ""
-        return path, f"made sweep {path}{told}"
-    path, state = match.sweep.path, match.sweep.state
-    open_before = match.ledger.count(Standing.OPEN)
-    if open_before and state not in sweeps.HANDS_OUT:
-        _refuse_cancelled(match.sweep, open_before)
-    again = reopen(tracker, match.ledger, every=failed)
+        return Chosen(path, f"made sweep {path}{told}")
+    chain = chain_of(tracker, match.sweep, config)
+    if only_open and reopen(tracker, chain.ledger, every=failed):
+        chain = chain_of(tracker, match.sweep, config)
+    if only_open and chain.ledger.open:
+        return _succeed(tracker, chain)
+    return _go_on(tracker, chain, failed=failed)
+
+
+def _succeed(tracker: Tracker, chain: Chain) -> Chosen:
+    """Make a sweep of what is open; the one before it hands out no more, so that nothing is worked twice."""
+    before, first = chain.last, chain.sweeps[0].path
+    if before.state in (*sweeps.HANDS_OUT, sweeps.PAUSED):
+        sweeps.set_state(tracker, before.key, sweeps.FINISHED)
+    text = successors.successor(chain).text()
+    path = sweeps.create(tracker, text, first.entity, first.project).path
+    return Chosen(path, f"made sweep {path} of what is open in {before.path}", first)
+
+
+def _go_on(tracker: Tracker, chain: Chain, *, failed: bool) -> Chosen:
+    sweep, first = chain.last, chain.sweeps[0]
+    after = None if sweep is first else first.path
+    what = f"sweep {sweep.path}" + ("" if after is None else f", which has what was open in {after}")
+    grid = chain.ledger.definition.is_grid
+    open_before = len(chain.open_in_last) if grid else chain.ledger.count(Standing.OPEN)
+    if open_before and sweep.state not in sweeps.HANDS_OUT:
+        _refuse_cancelled(sweep, open_before)
+    again = reopen(tracker, chain.ledger, every=failed)
     told = f", {counted(again, 'failed point')} anew" if again else ""
-    if not open_before + again or state in sweeps.HANDS_OUT:
-        return path, f"going on with sweep {path}{told}"
-    if state != sweeps.PAUSED and not definition.is_grid:  # what ended it may have been its target
-        return path, f"going on with sweep {path}"
-    sweeps.set_state(tracker, match.sweep.key, sweeps.RUNNING)
+    if not open_before + again or sweep.state in sweeps.HANDS_OUT:
+        return Chosen(sweep.path, f"going on with {what}{told}", after)
+    if sweep.state != sweeps.PAUSED and not grid:  # what ended it may have been its target
+        return Chosen(sweep.path, f"going on with {what}", after)
+    sweeps.set_state(tracker, sweep.key, sweeps.RUNNING)
     if not open_before:
-        return path, f"going on with sweep {path}{told}"
-    was = "paused" if state == sweeps.PAUSED else "stopped"
-    return path, f"resumed sweep {path}, which was {was} with {points_open(open_before)}{told}"
+        return Chosen(sweep.path, f"going on with {what}{told}", after)
+    was = "paused" if sweep.state == sweeps.PAUSED else "stopped"
+    return Chosen(sweep.path, f"resumed {what}, which was {was} with {points_open(open_before)}{told}", after)
 
 
 def reopen(tracker: Tracker, ledger: Ledger, *, every: bool) -> int:
@@ -167,7 +206,7 @@ def _refuse_cancelled(sweep: Sweep, count: int) -> None:
     if sweep.state == sweeps.CANCELED:
         raise SweepClosed(
             f"sweep {sweep.path} was cancelled with {points_open(count)}; go on with it: "
-            f"wandb sweep --resume {sweep.path}, or start another one: sashiko sweep FILE --new"
+            f"wandb sweep --resume {sweep.path} (wandb.ai refuses that), or {OPEN_AGAIN}"
         )
 
 
@@ -191,8 +230,10 @@ def must_hand_out(tracker: Tracker, path: SweepPath, *, failed: bool = False) ->
         sweeps.set_state(tracker, sweep.key, sweeps.RUNNING)
 
 
-def work(tracker: Tracker, path: SweepPath, workers: int) -> int:
+def work(tracker: Tracker, path: SweepPath, workers: int, first: SweepPath | None = None) -> int:
     """Work a sweep until it hands out no more, and say how it ended; the exit code of the workers.
+
+    `first`: the sweep whose successor it is; what has ended is counted over both.
 
     Raises:
         RunsFailed: runs failed, now or before, or points are open that nobody is given.
@@ -200,7 +241,7 @@ def work(tracker: Tracker, path: SweepPath, workers: int) -> int:
     """
     sweep = sweeps.find(tracker, path)
     definition = sweep.definition
-    ledger = read_ledger(tracker, path, definition, manager_of(definition.experiment).config)
+    ledger = _whole(tracker, first or path)
     failed, total = len(ledger.failed), ledger.total
     ended = ledger.count(Standing.DONE) + failed
     if ended == total or (sweep.state not in sweeps.HANDS_OUT and not definition.is_grid):
@@ -222,24 +263,30 @@ def work(tracker: Tracker, path: SweepPath, workers: int) -> int:
     elif tally.failed:
         raise RunsFailed(f"{counted(len(tally.failed), 'run')} failed; see: sashiko status {path}")
     elif not tally.exit_code:
-        _tell_rest(tracker, path)
+        _tell_rest(tracker, path, first or path, idle=not (tally.finished or tally.stopped))
     return tally.exit_code
 
 
-def _tell_rest(tracker: Tracker, path: SweepPath) -> None:
-    """Say what is left of a grid when its workers have gone home."""
+def _whole(tracker: Tracker, path: SweepPath) -> Ledger:
+    """The ledger of a sweep and its successors."""
     sweep = sweeps.find(tracker, path)
-    definition = sweep.definition
-    if not definition.is_grid:
+    return chain_of(tracker, sweep, manager_of(sweep.definition.experiment).config).ledger
+
+
+def _tell_rest(tracker: Tracker, path: SweepPath, first: SweepPath, *, idle: bool) -> None:
+    """Say what is left of a grid when its workers have gone home; `idle`: they were given nothing."""
+    sweep = sweeps.find(tracker, path)
+    if not sweep.definition.is_grid:
         return
-    ledger = read_ledger(tracker, path, definition, manager_of(definition.experiment).config)
+    ledger = _whole(tracker, first)
     count, held = len(ledger.open), ledger.count(Standing.HELD)
     if count and sweep.state == sweeps.CANCELED:
-        typer.echo(f"the sweep was cancelled with {points_open(count)}")
+        typer.echo(f"the sweep was cancelled with {points_open(count)}; {OPEN_AGAIN}")
     elif count:
+        again = idle or successors.never_again(ledger.open)
         raise RunsFailed(
             f"{path}: {points_open(count)}, and the tracker hands out no more (it is {sweep.state.lower()}); "
-            "the same command again goes on"
+            + (f"what dead workers held it does not hand out again: {OPEN_AGAIN}" if again else SAME_AGAIN)
         )
     if held:
         typer.echo(f"{counted(held, 'run')} of other agents at work")

@@ -46,7 +46,7 @@ mutation UpsertSweep($id: ID, $state: String) {
   upsertSweep(input: {id: $id, state: $state}) { sweep { name } }
 }"""
 PAGE = 100
-RUNNING, PAUSED, CANCELED = "RUNNING", "PAUSED", "CANCELED"
+RUNNING, PAUSED, FINISHED, CANCELED = "RUNNING", "PAUSED", "FINISHED", "CANCELED"
 HANDS_OUT = (RUNNING, "PENDING")
 """States of sweeps whose points are handed out."""
 

@@ -198,7 +198,8 @@ def test_a_sweep_that_somebody_ended_is_resumed_or_refused_with_what_to_do(day: 
     done = day.sweep(file)
     if verb == "cancel":
         assert done.returncode == 1
-        assert f"wandb sweep --resume {path}, or start another one: sashiko sweep FILE --new" in done.stderr
+        assert f"wandb sweep --resume {path}" in done.stderr
+        assert "sashiko sweep FILE --open" in done.stderr
         assert day.told("ran 3") == 0
     else:
         assert done.returncode == 0, done.stdout + done.stderr

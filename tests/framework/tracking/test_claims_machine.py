@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from framework.config import Config
 from framework.errors import ArtifactError
@@ -24,6 +24,10 @@ from tests.launch.server.test_transfer import Uploader
 
 pytestmark = pytest.mark.slow
 WHICH = st.integers(0, 7)
+OPS = ("claim",) * 5 + ("log", "log", "end", "end", "pass_by", "pass_by") + (
+    "interrupt", "finish", "vanish", "delete", "stop", "sleep", "set_clock",
+)  # fmt: skip
+"""What may happen next, the usual more often. One rule draws of them: of many rules an example leaves most out."""
 
 
 class XConfig(Config):
@@ -59,7 +63,22 @@ class Claims(RuleBasedStateMachine):
         finally:
             self.house.close()
 
-    @rule(work=st.integers(0, 1), invocation=st.sampled_from("ab"))
+    @rule(op=st.sampled_from(OPS), which=WHICH, how=st.integers(0, 11))
+    def act(self, op: str, which: int, how: int) -> None:
+        """One thing happens, to the one that `which` counts to, in the way that `how` counts to."""
+
+        def of(*ways: Any) -> Any:
+            return ways[how % len(ways)]
+
+        ways: dict[str, tuple[Any, ...]] = {
+            "claim": (which % 2, of("a", "a", "b")),
+            "end": (which, of(0, 1, 143), how > 8),
+            "pass_by": (of(1, 3, 11, 13, 26),),
+            "sleep": (of(25.0, 61.0, 3600.0), how > 5),
+            "set_clock": (of(-8 * 3600.0, -6.0, 6.0, 8 * 3600.0),),
+        }
+        getattr(self, op)(*ways.get(op, (which,)))
+
     def claim(self, work: int, invocation: str) -> None:
         if self.there[work]:
             return
@@ -100,13 +119,11 @@ class Claims(RuleBasedStateMachine):
         here = [item for item in self.at_work if item.run.name in self.runs.runs]
         return here[which % len(here)] if here else None
 
-    @rule(which=WHICH)
     def log(self, which: int) -> None:
         if (item := self.one(which)) is not None:
             self.house.stream(item.run.name)
             self.runs.sign(item.run, self.house.wall)
 
-    @rule(which=WHICH, code=st.sampled_from([0, 1, 143]), preempting=st.booleans())
     def end(self, which: int, code: int, preempting: bool) -> None:
         """It ends without the artifact: given back, failed, or finished in vain."""
         if (item := self.one(which)) is not None:
@@ -116,11 +133,9 @@ class Claims(RuleBasedStateMachine):
             self.runs.end(item.run, code, self.house.wall)
             self.at_work.remove(item)
 
-    @rule(which=WHICH)
     def interrupt(self, which: int) -> None:
         self.end(which, INTERRUPTED_CODE, True)
 
-    @rule(which=WHICH)
     def finish(self, which: int) -> None:
         if (item := self.one(which)) is not None:
             self.upload(item.run.name, WORKS[item.work].identity)
@@ -136,28 +151,26 @@ class Claims(RuleBasedStateMachine):
 
         Uploader(ask, self.house.client).log({"a.txt": b"x"}, name=name, runName=run)
 
-    @rule(which=WHICH)
     def vanish(self, which: int) -> None:
         if (item := self.one(which)) is not None:
             self.at_work.remove(item)
 
-    @precondition(lambda self: self.runs.runs)
-    @rule(which=WHICH)
     def delete(self, which: int) -> None:
+        if not self.runs.runs:
+            return
         run = list(self.runs.runs.values())[which % len(self.runs.runs)]
         self.house.by_id(DELETE, run.name)
         self.runs.delete(run)
         self.attempts = [[pair for pair in pairs if pair[0] is not run] for pairs in self.attempts]
         self.at_work = [item for item in self.at_work if item.run is not run]
 
-    @precondition(lambda self: self.runs.runs)
-    @rule(which=WHICH)
     def stop(self, which: int) -> None:
+        if not self.runs.runs:
+            return
         run = list(self.runs.runs.values())[which % len(self.runs.runs)]
         self.house.by_id(STOP, run.name)
         run.asked_to_stop |= run.state in ("pending", "running")
 
-    @rule(steps=st.sampled_from([1, 3, 11, 13]))
     def pass_by(self, steps: int) -> None:
         for _ in range(steps):
             self.house.pass_by(TICK)
@@ -170,7 +183,6 @@ class Claims(RuleBasedStateMachine):
         for run in self.runs.tick(self.house.wall):
             assert run.silence >= LEASE, f"{run} was heard of in time"
 
-    @rule(seconds=st.sampled_from([25.0, 61.0, 3600.0]), restarts=st.booleans())
     def sleep(self, seconds: float, restarts: bool) -> None:
         if restarts:
             self.house.restart(seconds)
@@ -179,7 +191,6 @@ class Claims(RuleBasedStateMachine):
         self.runs.was_away(self.house.wall)
         self.tick()
 
-    @rule(seconds=st.sampled_from([-8 * 3600.0, -6.0, 6.0, 8 * 3600.0]))
     def set_clock(self, seconds: float) -> None:
         self.house.wall += seconds
         self.runs.was_away(self.house.wall)

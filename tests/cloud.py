@@ -1,0 +1,108 @@
+"""A strict double of wandb.ai for the tests: the embedded server without what wandb.ai does not do.
+
+    python -m tests.cloud DIR RATE
+
+It limits the rate of each key (429 with `Retry-After`, `RateLimit-*` on every answer), never hands out again what
+a dead worker held, sends an agent home as soon as no point is left, and does not take up a cancelled sweep. As on
+wandb.ai a run goes on elsewhere only if it said that it is preempted, and no id of a deleted run is given again.
+"""
+
+import sqlite3
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from launch.server import Address, app, dispatch, lifecycle, serve
+from launch.server.errors import ApiError, error_body
+from launch.server.limits import ServeOptions
+from launch.server.resolvers import sweeps as resolver
+from launch.server.services import Request
+from launch.server.storage import Tables, runs, sweeps
+
+WINDOW_S = 1.0
+lose, heartbeat, update, make_app = lifecycle.lose, dispatch.heartbeat, resolver._update, app.make_app
+
+
+def lose_for_ever(tables: Tables, run_id: int, options: ServeOptions) -> None:
+    """A run that crashed keeps its point."""
+    run = tables.runs.by_id(run_id)
+    if run is None or run["preempting"] or run["stop_requested"]:
+        lose(tables, run_id, options)
+        return
+    tables.runs.set(run_id, state=runs.CRASHED)
+    sweep_id = tables.points.end(run_id)
+    if sweep_id is not None:
+        tables.sweeps.finish_if_done(sweep_id)
+
+
+def send_home(
+    tables: Tables, agent: sqlite3.Row, run_state: Mapping[str, Any], *more: Any, **named: Any
+) -> list[dict[str, Any]]:
+    """Nobody waits for points that others hold."""
+    told = heartbeat(tables, agent, run_state, *more, **named)
+    if told or any(run_state.values()) or agent["state"] == sweeps.PAUSED:
+        return told
+    tables.sweeps.finish(agent["sweep_id"])
+    return [{"type": "exit"}]
+
+
+def leave_cancelled(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
+    """A cancelled sweep stays so."""
+    key = resolver.parse_row_id("Sweep", given["id"])
+    row = None if key is None else request.tables.sweeps.by_id(key)
+    if row is not None and row["state"] == sweeps.CANCELED and given.get("state") not in (None, sweeps.CANCELED):
+        raise ApiError("a cancelled sweep cannot be resumed")
+    return update(request, given)
+
+
+class Limits:
+    """So many requests a second for each key; a refused one is told when to come again."""
+
+    def __init__(self, inner: ASGIApp, rate: int, noted: Path) -> None:
+        """How many requests were refused is `noted` in a file."""
+        self.inner, self.rate, self.noted = inner, rate, noted
+        self.windows: dict[bytes, tuple[float, int]] = {}
+        self.refused = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        key = dict(scope["headers"]).get(b"authorization") if scope["type"] == "http" else None
+        if key is None:
+            await self.inner(scope, receive, send)
+            return
+        start, used = self.windows.get(key, (0.0, 0))
+        now = time.monotonic()
+        start, used = (now, 0) if now - start >= WINDOW_S else (start, used)
+        self.windows[key] = (start, used + 1)
+        told = {
+            "RateLimit-Limit": str(self.rate),
+            "RateLimit-Remaining": str(max(self.rate - used - 1, 0)),
+            "RateLimit-Reset": "1",
+        }
+        if used >= self.rate:
+            self.refused += 1
+            self.noted.write_text(str(self.refused))
+            body = error_body(f"rate limit exceeded, the {self.refused}th time")
+            await JSONResponse(body, status_code=429, headers={**told, "Retry-After": "1"})(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] += [(name.encode(), value.encode()) for name, value in told.items()]
+            await send(message)
+
+        await self.inner(scope, receive, with_headers)
+
+
+def main(directory: Path, rate: int) -> None:
+    lifecycle.lose, dispatch.heartbeat, resolver._update = lose_for_ever, send_home, leave_cancelled
+    app.make_app = lambda services: Limits(make_app(services), rate, directory / "refused")  # type: ignore[assignment, return-value]
+    serve(directory, Address(port=0), on_ready=lambda info: print(info.url, info.key, flush=True))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))
