@@ -33,7 +33,8 @@ def alive(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions) -
 def begin(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions, *, anew: bool = False) -> bool:
     """A process starts to work on a run, or goes on with it; whether this is the first one ever.
 
-    `anew`: it does not go on from what earlier processes logged, which is forgotten.
+    A point that the run had ended is its own again. `anew`: it does not go on from what earlier processes logged,
+    which is forgotten.
     """
     first = not run["started"]
     if anew and not first:
@@ -44,7 +45,11 @@ def begin(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions, *
     if run["state"] == runs.PENDING:  # a request to stop that came before the start still holds
         tables.runs.set(run["id"], state=runs.RUNNING, started=1)
     elif run["state"] != runs.RUNNING:
-        tables.runs.set(run["id"], state=runs.RUNNING, started=1, exit_code=None, preempting=0, stop_requested=0)
+        stop = run["stop_requested"] if first else 0
+        tables.runs.set(
+            run["id"], state=runs.RUNNING, started=1, exit_code=None, preempting=0, stop_requested=stop
+        )
+        tables.points.retake(run["id"], was_lost=run["state"] == runs.CRASHED)
     tables.points.renew(run["id"], now + options.lease_seconds)
     tables.points.started(run["id"])
     return first
@@ -59,6 +64,7 @@ def end(tables: Tables, run: sqlite3.Row, exit_code: int, now: float) -> None:
         return
     tables.runs.beat(run["id"], now)
     if run["preempting"] and exit_code != 0 and not run["stop_requested"]:
+        tables.points.retake(run["id"], was_lost=True)
         tables.points.renew(run["id"], now)  # it was not lost after all
         tables.runs.set(run["id"], state=runs.PREEMPTED, exit_code=exit_code)
         tables.points.release(run["id"], resume=True)

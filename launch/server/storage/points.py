@@ -122,6 +122,11 @@ class Points:
         )
         return cursor.rowcount > 0
 
+    def retake(self, run_id: int, *, was_lost: bool) -> None:
+        """The run that ended a point goes on, so the point is not ended; `renew` makes it the run's own."""
+        state = PENDING if was_lost else CLAIMED
+        self._db.execute("UPDATE points SET state = ? WHERE run_id = ? AND state = 'ended'", (state, run_id))
+
     def started(self, run_id: int) -> None:
         """A process works on the run: the agent has heard of it."""
         self._db.execute("UPDATE points SET attempts = 0 WHERE run_id = ?", (run_id,))

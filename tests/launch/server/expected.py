@@ -82,10 +82,17 @@ class Expected:
             place.lost -= 1
         place.state, place.until, place.resume = "claimed", now + LEASE, False
 
+    def _retake(self, run: Attempt) -> None:
+        """The run that ended a point goes on: one that was lost as if it had only been lost."""
+        if run.mine and run.place is not None and run.place.state == "ended":
+            run.place.state = "pending" if run.state == "crashed" else "claimed"
+
     def begin(self, run: Attempt, now: float) -> None:
         run.heard, run.silence, run.unlisted = now, 0.0, False
         if run.state not in ("pending", "running"):
-            run.preempting = run.asked_to_stop = run.given_up = False
+            run.asked_to_stop &= not run.started
+            self._retake(run)
+            run.preempting = run.given_up = False
         run.state, run.started = "running", True
         self._take_back(run, now)
         if run.place is not None and run.mine:
@@ -96,6 +103,8 @@ class Expected:
             return
         run.heard = now
         if run.preempting and code and not run.asked_to_stop:
+            self._retake(run)
+            run.given_up = False
             self._take_back(run, now)
             run.state = "preempted"
             if run.holds and run.place is not None:

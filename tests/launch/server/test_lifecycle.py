@@ -206,3 +206,60 @@ def test_a_process_that_starts_after_its_run_was_deleted_does_not_work(
     assert "was deleted" in ask(start, 410, n=run["run_id"])
     [again] = beat(agent)
     assert (again["args"], again["run_id"] != run["run_id"]) == (run["args"], True)
+
+
+def test_a_run_that_begins_again_has_its_point_again(services: Services, sweep: tuple[int, int]) -> None:
+    """It failed, and its process, or a person, goes on with it; given back, somebody else does."""
+    key, agent = sweep
+    [command] = call(services, agent)
+    name = command["run_id"]
+    begin(services, name, time.time())
+    end(services, name, 1)
+    assert counts(services, key) == (1, 0, 1)
+    begin(services, name, time.time())
+    assert counts(services, key) == (1, 1, 0)
+    with services.store.write() as tables:
+        row = tables.runs.by_name(1, name)
+        assert row is not None
+        tables.runs.set(row["id"], preempting=1)
+    end(services, name, 143)
+    [again] = call(services, agent)
+    assert (again["type"], again["run_id"]) == ("resume", name)
+
+
+def test_a_request_to_stop_holds_for_a_run_that_starts_after_its_lease(
+    services: Services, sweep: tuple[int, int]
+) -> None:
+    _, agent = sweep
+    now = time.time()
+    [command] = call(services, agent, now=now)
+    with services.store.write() as tables:
+        row = tables.runs.by_name(1, command["run_id"])
+        assert row is not None
+        tables.runs.set(row["id"], stop_requested=1)
+        lifecycle.expire(tables, now + 61, OPTIONS)
+    assert state_of(services, command["run_id"]) == "killed"
+    begin(services, command["run_id"], now + 62)
+    assert call(services, agent, command["run_id"], now=now + 63)[0]["type"] == "stop"
+
+
+def test_a_point_that_was_given_up_is_open_if_its_last_run_is_given_back(
+    services: Services, sweep: tuple[int, int]
+) -> None:
+    key, agent = sweep
+    now = time.time()
+    for _ in range(OPTIONS.attempts):
+        [command] = call(services, agent, now=now)
+        begin(services, command["run_id"], now)
+        now += OPTIONS.lease_seconds + 1
+        with services.store.write() as tables:
+            lifecycle.expire(tables, now, OPTIONS)
+    assert counts(services, key) == (1, 0, 1)
+    with services.store.write() as tables:
+        row = tables.runs.by_name(1, command["run_id"])
+        assert row is not None
+        tables.runs.set(row["id"], preempting=1)
+    end(services, command["run_id"], 130)
+    assert counts(services, key) == (2, 0, 0)
+    [again] = call(services, agent, now=now + 1)
+    assert (again["type"], again["run_id"]) == ("resume", command["run_id"])

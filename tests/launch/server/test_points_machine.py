@@ -336,7 +336,7 @@ class Points(RuleBasedStateMachine):
         for place in self.expected.places if self.workers else ():
             if place.state == "ended":
                 assert place.last is not None
-                assert place.last.state in ("finished", "failed", "killed", "running") or place.lost >= LOST
+                assert place.last.state in ("finished", "failed", "killed") or place.lost >= LOST
 
     def the_ledger_agrees(self) -> None:
         ledger = read_ledger(self.house.tracker, self.path, self.definition, XConfig)
