@@ -25,7 +25,7 @@ mutation UpsertBucket($id: String, $summaryMetrics: JSONString) {
   upsertBucket(input: {id: $id, summaryMetrics: $summaryMetrics}) { bucket { id } }
 }"""
 _DELETE = """
-mutation DeleteRun($id: ID!) { deleteRun(input: {id: $id, deleteArtifacts: false}) { clientMutationId } }"""
+mutation DeleteRun($id: ID!) { deleteRun(input: {id: $id}) { clientMutationId } }"""
 
 
 def listed(

@@ -57,11 +57,16 @@ def names_in(texts: Iterable[str]) -> set[Name]:
     names = Names()
     for text in texts:
         try:
-            document = parse(text)
+            document = parse(_filled(text))
         except GraphQLSyntaxError:
             continue
         visit(document, names)
     return names.found
+
+
+def _filled(text: str) -> str:
+    """A template of `str.format` with its optional parts left out; any other text as it is."""
+    return text.replace("{}", "").replace("{{", "{").replace("}}", "}") if "{{" in text and "{}" in text else text
 
 
 def is_known(name: Name, known: set[Name]) -> bool:

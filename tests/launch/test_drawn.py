@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,9 +9,9 @@ import pytest
 from framework.config import Config
 from framework.definition import Definition, read
 from framework.errors import ConfigError, DefinitionError
-from framework.tracking import sweeps
-from framework.tracking.sweeps import RunState, SweepPath
-from launch import drawn, status
+from framework.tracking.ledger import Attempt, Standing, ledger_of
+from framework.tracking.states import cause_of
+from launch import drawn
 from tests.lab import Lab
 
 
@@ -46,32 +45,27 @@ def test_a_space_is_tried_before_anything_starts():
         drawn.check(definition("{rate: {distribution: normal, sigma: 0}}"), Sizes)
 
 
-def run(name: str, state: str, config: str) -> RunState:
-    return RunState(name, name, state, config, "")
+def run(name: str, state: str, config: str) -> Attempt:
+    return Attempt(name, name, state, cause_of(state), config)
 
 
 @pytest.mark.parametrize(
-    ("text", "runs", "expected"),
+    ("runs", "expected"),
     [
-        ("{x: {values: [1, 2]}}", [("crashed", "a"), ("finished", "a"), ("failed", "b")], (4, 2, 1)),
-        ("{x: {min: 0, max: 1}}", [("crashed", "a"), ("finished", "a"), ("finished", "a")], (4, 2, 0)),
+        ([("crashed", "a"), ("finished", "a"), ("finished", "a")], {Standing.DONE: 2, Standing.OPEN: 2}),
         (
-            "{x: {min: 0, max: 1}}",
             [("finished", "a"), ("failed", ""), ("failed", ""), ("running", "c")],
-            (4, 3, 2),
+            {Standing.DONE: 1, Standing.FAILED: 2, Standing.HELD: 1, Standing.OPEN: 0},
         ),
     ],
 )
 def test_equal_points_that_were_drawn_twice_count_twice(
-    monkeypatch: pytest.MonkeyPatch, text: str, runs: list[tuple[str, str]], expected: tuple[int, int, int]
+    runs: list[tuple[str, str]], expected: dict[Standing, int]
 ):
-    method = "grid" if "values" in text else "random"
-    made = definition(text.replace("[1, 2]", "[1, 2, 3, 4]"), f"method: {method}\nrun_cap: 4")
-    found = [run(f"r{index}", *given) for index, given in enumerate(runs)]
-    monkeypatch.setattr(sweeps, "definition_of", lambda tracker, path: made)
-    monkeypatch.setattr(sweeps, "run_states", lambda tracker, path: found)
-    tracker: Any = SimpleNamespace(url="http://here")
-    assert status.counts(tracker, SweepPath("e", "p", "s")) == expected
+    made = definition("{x: {min: 0, max: 1}}", "method: random\nrun_cap: 4")
+    ledger = ledger_of(made, [], [(run(f"r{index}", *given), {}) for index, given in enumerate(runs)])
+    assert ledger.total == 4
+    assert {standing: ledger.count(standing) for standing in expected} == expected
 
 
 QUICK = """
