@@ -14,6 +14,7 @@ from framework.tracking.results import Results, sweep_results
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
 from launch.show import print_frame
+from launch.successors import ids_of_successors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,13 +41,17 @@ def compare_sweep(tracker: Tracker, path: SweepPath, wish: Wish) -> None:
     Raises:
         TrackerError: there is no such sweep, or it has no finished run.
     """
-    manager = manager_of(sweeps.definition_of(tracker, path).experiment)
-    results = sweep_results(str(path), manager.config)
+    sweep = sweeps.find(tracker, path)
+    manager = manager_of(sweep.definition.experiment)
+    rest = ids_of_successors(tracker, sweep, manager.config)
+    results = sweep_results(str(path), manager.config, successors=rest)
     if results.runs.empty or not (results.runs["state"] == "finished").any():
         raise TrackerError(f"no run of {path} has finished; work it with: sashiko agents {path}")
     report = manager.report(results)
     print_report(report, full=wish.full)
-    typer.echo(f"sweep   {results.url}")
+    for name, why in results.stale.items():
+        typer.echo(f"note    runs used {name}, which was stale: {'; '.join(why)}")
+    typer.echo(f"sweep   {results.url}{f' and {len(rest)} of what it left open' if rest else ''}")
     write_tables(report, wish.csv, wish.latex)
     if wish.figures is not None:
         _draw(report, results, wish.figures)

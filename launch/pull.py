@@ -13,6 +13,7 @@ from framework.tracking.export import FORMATS, Format, Written, export_artifacts
 from framework.tracking.results import sweep_results
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
+from launch.successors import ids_of_successors
 
 
 def pull_sweep(
@@ -31,8 +32,10 @@ def pull_sweep(
         ArtifactError: bytes do not match their digest.
     """
     chosen = _formats(formats)
-    manager = manager_of(sweeps.definition_of(tracker, path).experiment)
-    results = sweep_results(str(path), manager.config)
+    sweep = sweeps.find(tracker, path)
+    manager = manager_of(sweep.definition.experiment)
+    rest = ids_of_successors(tracker, sweep, manager.config)
+    results = sweep_results(str(path), manager.config, successors=rest)
     _tell("runs", export_runs(results, folder, chosen), "rows")
     apart = results.tables.apart
     for name in tables or [name for name in results.tables if name not in apart]:

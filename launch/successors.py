@@ -58,6 +58,18 @@ def chain_of(tracker: Tracker, sweep: Sweep, config: type[Config]) -> Chain:
     return Chain([sweep, *reversed(newest_first)], ledger_of(definition, points, runs), found[0][1])
 
 
+def ids_of_successors(tracker: Tracker, sweep: Sweep, config: type[Config]) -> list[str]:
+    """The ids of the sweeps that worked what a sweep left open, newest first.
+
+    Raises:
+        TrackerError: the tracker does not answer, or answers with an error.
+    """
+    definition = sweep.definition
+    if not definition.is_grid:
+        return []
+    return [part.path.id for part, _ in _successors(tracker, sweep, definition, frozenset(), config)]
+
+
 def _planned(config: type[Config], definition: Definition) -> list[Point]:
     try:
         return plan(config, definition) if definition.is_grid else []

@@ -114,9 +114,8 @@ def _project(results: Results) -> str:
 def _versions_of(results: Results) -> Iterator[Version]:
     """What the runs made, and then what they used, version by version."""
     runs = set(results.runs["run_id"])
-    filters = {"sweep": results.path.rsplit("/", 1)[1]}
     for side in FIELDS:
-        for run_id, versions in of_runs(current_tracker(), _project(results), filters, side):
+        for run_id, versions in of_runs(current_tracker(), _project(results), results.filters, side):
             yield from versions if run_id in runs else ()
 
 

@@ -30,6 +30,7 @@ class Results:
     `runs` has the columns `IDENTITY`, the fields of the config by dotted name, and the `metrics` of the summary. A
     field that is called like a column of the identity is `config.<field>` there; a metric that is called like
     either is `summary.<metric>`. `stale`: the stale artifacts that runs used, each with its reasons.
+    `filters`: W&B's, which take in the runs.
     """
 
     path: str
@@ -40,6 +41,7 @@ class Results:
     tables: Tables
     metrics: tuple[str, ...] = ()
     stale: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    filters: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def factors(self) -> list[str]:
@@ -58,8 +60,10 @@ def column_of(field_name: str) -> str:
     return f"config.{field_name}" if field_name in IDENTITY else field_name
 
 
-def sweep_results(path: str, config: type[Config], *, tables: bool = True) -> Results:
-    """The results of the sweep entity/project/id.
+def sweep_results(
+    path: str, config: type[Config], *, tables: bool = True, successors: Sequence[str] = ()
+) -> Results:
+    """The results of the sweep entity/project/id, and of those (by id) that worked what it left open.
 
     Where a point was worked twice (its first worker died), the run that finished counts.
 
@@ -69,7 +73,7 @@ def sweep_results(path: str, config: type[Config], *, tables: bool = True) -> Re
     """
     api = wandb.Api()
     project_path, sweep_id = path.rsplit("/", 1)
-    filters = {"sweep": sweep_id}
+    filters = {"sweep": {"$in": [sweep_id, *successors]} if successors else sweep_id}
     try:
         sweep = api.sweep(path)  # type: ignore[no-untyped-call]
         definition = read(sweep._attrs["config"], path)
@@ -85,7 +89,7 @@ def sweep_results(path: str, config: type[Config], *, tables: bool = True) -> Re
     logged = Tables(project_path, sources_of(project_path, wanted, filters))
     used = [run.config.get(SASHIKO, {}).get(INPUTS, {}) for run in found if run.id in kept]
     stale = {use["version"]: use["stale"] for uses in used for use in uses.values() if use.get("stale")}
-    return Results(path, str(sweep.url), definition, config, runs, logged, metrics, stale)
+    return Results(path, str(sweep.url), definition, config, runs, logged, metrics, stale, filters)
 
 
 class Line(NamedTuple):

@@ -58,6 +58,10 @@ class Tables(Mapping[str, pd.DataFrame]):
             self._read[name] = joined[["run_id", *(column for column in joined if column != "run_id")]]
         return self._read[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Whether there is a table of this name; it is not read for that."""
+        return name in self._names
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 

@@ -94,6 +94,13 @@ def test_what_a_killed_worker_held_is_worked_by_a_successor(cloud: Lab):
     assert told.returncode == 0
     assert "4 points: 4 finished" in told.stdout
     assert "with what was open, and is now in" in told.stdout
+    table = cloud.folder / "table.csv"
+    compared = cloud.sashiko("compare", str(file), "--csv", str(table))
+    assert compared.returncode == 0, compared.stderr
+    assert "and 1 of what it left open" in compared.stdout
+    assert [float(line.split(",")[0]) for line in table.read_text().splitlines()[1:]] == [0, 1, 2, 3]
+    assert cloud.sashiko("pull", str(file), "--to", str(cloud.folder / "pulled")).returncode == 0
+    assert (cloud.folder / "pulled" / "runs.csv").read_text().count(",finished,") == 4
 
 
 def test_nobody_is_slowed_to_failure(cloud: Lab):
