@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framework.errors import ConfigError, Problem, RunsFailed, SashikoError, TrackerError
-from launch import serving
+from launch import serve
 
 if TYPE_CHECKING:
     from framework.tracking.sweeps import SweepPath
@@ -28,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-app.add_typer(serving.app, name="serve")
+app.add_typer(serve.app, name="serve")
 
 DirectoryOption = Annotated[Path, typer.Option("--dir", help="Folder of the embedded server.")]
 EmbeddedOption = Annotated[
@@ -41,7 +41,7 @@ FileArgument = Annotated[
 SweepArgument = Annotated[
     str, typer.Argument(metavar="SWEEP", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
 ]
-DEFAULT_DIRECTORY = serving.DEFAULT_DIRECTORY
+DEFAULT_DIRECTORY = serve.DEFAULT_DIRECTORY
 FailedOption = Annotated[
     bool, typer.Option("--failed", help="Work failed points again, too: their runs are deleted and begun anew.")
 ]
@@ -166,8 +166,7 @@ def sweep(
     _set_stale(stale)
     from experiments import manager_of
     from framework.definition import read_file
-    from launch import checking, drawn, sweeping
-    from launch import tracker as choice
+    from launch import checking, choice, drawn, sweeping
     from launch.words import counted
 
     definition = read_file(file)
@@ -196,8 +195,7 @@ def agents(
 ) -> None:
     """Work a sweep that exists already, for example one that `wandb sweep` made."""
     _set_stale(stale)
-    from launch import sweeping
-    from launch import tracker as choice
+    from launch import choice, sweeping
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
@@ -230,8 +228,7 @@ def status(
     embedded: EmbeddedOption = False,
 ) -> None:
     """How far a sweep is, and why runs failed. The exit code is 1 if any run failed."""
-    from launch import sweeping
-    from launch import tracker as choice
+    from launch import choice, sweeping
     from launch.status import print_status
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
@@ -261,8 +258,7 @@ def compare(
     embedded: EmbeddedOption = False,
 ) -> None:
     """Compare the runs of a sweep: the experiment's own tables and figures."""
-    from launch import sweeping
-    from launch import tracker as choice
+    from launch import choice, sweeping
     from launch.compare import Wish, compare_sweep
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
@@ -288,8 +284,7 @@ def pull(
     embedded: EmbeddedOption = False,
 ) -> None:
     """Bring a sweep to this machine: its runs and tables as parquet and CSV, its artifacts as folders."""
-    from launch import sweeping
-    from launch import tracker as choice
+    from launch import choice, sweeping
     from launch.pull import pull_sweep
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
@@ -316,7 +311,7 @@ def push(
     """Send a project to another W&B server: runs, files, artifacts, sweeps; what is there is not sent again."""
     from rich.console import Console
 
-    from launch import tracker as choice
+    from launch import choice
     from launch.push import project as pushing
 
     target = pushing.destination(to)
@@ -338,7 +333,7 @@ def find(
     """Find artifacts by the values of the config that made them; names are never parsed."""
     from framework.tracking import artifacts
     from framework.tracking.tracker import DEFAULT_PROJECT
-    from launch import tracker as choice
+    from launch import choice
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence, err=True)
@@ -366,8 +361,7 @@ def run(
 ) -> None:
     """Run one config: `sashiko run stitching --config my.toml --source.seed 2`, or `--sweep FILE --index K`."""
     from experiments.__main__ import prepare, work
-    from launch import local
-    from launch import tracker as choice
+    from launch import choice, local
 
     task = prepare([experiment, *context.args])
     os.environ.setdefault("OMP_NUM_THREADS", local.THREADS)
@@ -386,6 +380,10 @@ def main() -> None:
     except SashikoError as error:
         sys.stderr.write(f"sashiko: {error}\n")
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        from framework.tracking.states import INTERRUPTED_CODE
+
+        sys.exit(INTERRUPTED_CODE)
 
 
 if __name__ == "__main__":

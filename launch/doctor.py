@@ -11,8 +11,8 @@ from pathlib import Path
 import requests
 
 from framework.errors import SashikoError
+from launch.choice import configured_tracker
 from launch.embedded import find_server, is_here
-from launch.tracker import configured_tracker
 
 SHORT_OF_SPACE = 2e9
 REACH_S = 5.0

@@ -17,7 +17,7 @@ from framework.config import Config, canonical_json
 from framework.definition import Definition, read_file
 from framework.errors import DefinitionError, InvalidInput, Problem, RunsFailed, SweepClosed, TrackerError
 from framework.plan import Difference, Point, difference, plan
-from framework.tracking import runs, sweeps
+from framework.tracking import remote_runs, sweeps
 from framework.tracking.ledger import Ledger, Standing, attempts_of, ledger_of, read_ledger
 from framework.tracking.sweeps import Sweep, SweepPath, home_of, parse_path
 from framework.tracking.tracker import Tracker
@@ -198,7 +198,7 @@ def reopen(tracker: Tracker, ledger: Ledger, *, every: bool) -> int:
     last = [entry.last for entry in ledger.failed if entry.last is not None]
     chosen = [run for run in last if every or run.lacked_requirement] if ledger.definition.is_grid else []
     for run in chosen:
-        runs.delete(tracker, run.key)
+        remote_runs.delete(tracker, run.key)
     return len(chosen)
 
 

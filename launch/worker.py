@@ -30,12 +30,12 @@ from framework.definition import Definition, raw_config
 from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerError
 from framework.manager import Manager
 from framework.plan import Point, Work, name_of, plan, required
-from framework.tracking import fingerprint, making, provenance, runs, sweeps
+from framework.tracking import fingerprint, making, provenance, remote_runs, sweeps
 from framework.tracking.current import PATIENCE_S, invocation
 from framework.tracking.states import INTERRUPTED_CODE
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker, configured
-from launch import scratch, service
+from launch import client_service, scratch
 from launch.child import STOPPING, Child, Outcome, die_with, signals_held
 from launch.console import Console
 
@@ -107,7 +107,7 @@ class Worker:
 
     def work(self) -> int:
         """Make what is required, then work points until the tracker sends `exit`; returns how many failed."""
-        service.warm_up()
+        client_service.warm_up()
         try:
             self._make_required()
             gc.collect()
@@ -184,7 +184,7 @@ class Worker:
             return
         name = point.name if point else name_of(config)
         emit("started", run=run_id, name=name)
-        first = runs.console_lines(job.tracker, job.path.entity, job.path.project, run_id) if resume else 0
+        first = remote_runs.console_lines(job.tracker, job.path.entity, job.path.project, run_id) if resume else 0
         outcome = self._run_child(
             lambda: _run_point(job, config, point, swept, run_id, resume=resume), run_id, log, first
         )
@@ -280,13 +280,15 @@ class Worker:
         """Send what the child printed; end the run of one that could not, with the reason of its death."""
         job = self._job
         if not outcome.closed:
-            service.restart(outcome.exit_code)  # first: what the old one still sends is older than the reason
+            client_service.restart(
+                outcome.exit_code
+            )  # first: what the old one still sends is older than the reason
         try:
             console.finish(job.tracker, "" if outcome.closed else outcome.error)
             if not outcome.closed:
                 end = {"complete": True, "exitcode": outcome.exit_code}
                 job.tracker.file_stream(f"{job.project_path}/{run_id}", end)
-                runs.note_error(job.tracker, job.path.entity, job.path.project, run_id, outcome.error)
+                remote_runs.note_error(job.tracker, job.path.entity, job.path.project, run_id, outcome.error)
         except TrackerError as error:
             emit("error", message=f"the end of run {run_id} could not be told: {error}")
 
@@ -379,9 +381,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args(arguments)
     with scratch.folder() as folder:
-        os.environ.update(service.LIGHT_CLIENT)
+        os.environ.update(client_service.LIGHT_CLIENT)
         invocation()
-        service.forget_inherited(os.environ)
+        client_service.forget_inherited(os.environ)
         tracker = configured(os.environ)
         try:
             if tracker is None:
@@ -436,12 +438,12 @@ def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         failed = worker.work()
         code = FAILED_RUNS if failed else 0
-        service.end()
+        client_service.end()
     except Stop as stop:
         _settle()
         code = 128 + stop.number
         with contextlib.suppress(Exception):  # the work is given back: whatever the client says now is no news
-            service.end()
+            client_service.end()
     except SashikoError as error:
         emit("error", message=str(error))
         code = error.exit_code

@@ -20,8 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from launch.server import Address, app, dispatch, lifecycle, serve
 from launch.server.errors import ApiError, error_body
 from launch.server.limits import ServeOptions
+from launch.server.request import Request
 from launch.server.resolvers import sweeps as resolver
-from launch.server.services import Request
 from launch.server.storage import Tables, runs, sweeps
 
 WINDOW_S = 1.0

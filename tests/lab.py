@@ -82,6 +82,7 @@ class Lab:
 
 QUICK = """
 import os, signal, sys, time
+from pathlib import Path
 from framework.config import Config, replicate
 from framework.manager import Manager
 
@@ -100,6 +101,8 @@ class Quick(Manager[QuickConfig]):
 
     def run(self, config, run):
         time.sleep(config.seconds)
+        while "QUICK_HOLD" in os.environ and Path(os.environ["QUICK_HOLD"]).exists():
+            time.sleep(0.05)
         if config.mood == "raises":
             raise ValueError(f"x is {config.x}")
         if config.mood == "killed":
@@ -111,7 +114,10 @@ class Quick(Manager[QuickConfig]):
 
 
 def add_quick(lab: Lab) -> None:
-    """An experiment that logs three numbers, or dies in the way that its config asks for."""
+    """An experiment that logs three numbers, or dies in the way that its config asks for.
+
+    Its runs wait for as long as the file `QUICK_HOLD` is there, where the environment names one.
+    """
     lab.add_experiment("quick", "manager:Quick", {"manager.py": QUICK})
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from launch import serving
+from launch import serve
 from launch.cli import app
 from tests.lab import Lab
 
@@ -85,7 +85,7 @@ def test_every_verb_is_told():
     for command in app.registered_commands:
         assert command.callback is not None
         assert f"`sashiko {command.callback.__name__}" in README
-    for group in (serving.app, serving.users):
+    for group in (serve.app, serve.users):
         for command in group.registered_commands:
             assert command.callback is not None
             assert (command.name or command.callback.__name__) in README

@@ -16,7 +16,7 @@ from framework.config import Config, canonical_json
 from framework.definition import Definition
 from framework.errors import InvalidInput, RequirementFailed
 from framework.plan import Point, plan
-from framework.tracking import runs
+from framework.tracking import remote_runs
 from framework.tracking.states import Cause, cause_of
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
@@ -138,7 +138,7 @@ def attempts_of(
     Raises:
         TrackerError: the tracker does not answer, or answers with an error.
     """
-    return [_attempt(node) for node in runs.listed(tracker, entity, project, filters, _FIELDS) or ()]
+    return [_attempt(node) for node in remote_runs.listed(tracker, entity, project, filters, _FIELDS) or ()]
 
 
 def _attempt(node: Mapping[str, Any]) -> tuple[Attempt, Any]:

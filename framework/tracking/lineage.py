@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from framework.tracking import runs
+from framework.tracking import remote_runs
 from framework.tracking.tracker import Tracker
 
 RUNS_PAGE, PAGE = 100, 50
@@ -65,7 +65,7 @@ def of_runs(
     entity, project = project_path.split("/")
     page = f"edges {{ node {{ {_VERSION} }} }} pageInfo {{ hasNextPage }}"
     inner = f"artifacts: {FIELDS[side]}(first: {PAGE}) {{ {page} }}"
-    for node in runs.listed(tracker, entity, project, filters, f"name {inner}", RUNS_PAGE) or ():
+    for node in remote_runs.listed(tracker, entity, project, filters, f"name {inner}", RUNS_PAGE) or ():
         nodes = [edge["node"] for edge in node["artifacts"]["edges"]]
         if node["artifacts"]["pageInfo"]["hasNextPage"]:
             one = {"entity": entity, "project": project, "name": node["name"], "perPage": PAGE}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from framework.errors import TrackerError
-from framework.tracking import runs, sweeps
+from framework.tracking import remote_runs, sweeps
 from framework.tracking.states import FAILED, FINISHED
 from framework.tracking.sweeps import PAUSED
 from framework.tracking.tracker import Tracker
@@ -69,7 +69,7 @@ class End:
             TrackerError: the tracker does not answer, or answers with an error.
         """
         filters = {} if ids is None else {"name": {"$in": list(ids)}}
-        nodes = runs.listed(self.tracker, self.entity, self.project, filters, _FIELDS)
+        nodes = remote_runs.listed(self.tracker, self.entity, self.project, filters, _FIELDS)
         return None if nodes is None else [_run(node) for node in nodes]
 
     def sweeps(self) -> list[SweepLine]:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from framework.errors import TrackerAway
-from framework.tracking.runs import set_summary
+from framework.tracking.remote_runs import set_summary
 from launch.progress import runs_bar
 from launch.push.ends import End, RunLine
 from launch.push.send import Writers, batches, sync

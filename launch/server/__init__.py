@@ -3,7 +3,7 @@
 Importing this package costs nothing; the web framework is imported when a server starts.
 """
 
+from launch.server.instance import Address, NotForOthers, ServerBusy, ServerInfo, find_server, serve
 from launch.server.limits import ServeOptions
-from launch.server.process import Address, NotForOthers, ServerBusy, ServerInfo, find_server, serve
 
 __all__ = ["Address", "NotForOthers", "ServeOptions", "ServerBusy", "ServerInfo", "find_server", "serve"]

@@ -23,8 +23,8 @@ from launch.server.errors import FORBIDDEN, ApiError, TooLarge, TooSlow, error_b
 from launch.server.intake import Intake, Sent
 from launch.server.limits import BODY_SECONDS, MAX_GRAPHQL_BODY, MAX_STREAM_BODY, ServeOptions
 from launch.server.pace import Pace
+from launch.server.request import Request, Services
 from launch.server.resolvers import ROOTS
-from launch.server.services import Request, Services
 from launch.server.wire import json_object
 
 logger = logging.getLogger(__name__)

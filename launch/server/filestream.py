@@ -12,8 +12,8 @@ from typing import Any
 from launch.server import arguments, lifecycle
 from launch.server.errors import ApiError
 from launch.server.limits import MAX_NAME
+from launch.server.request import Request
 from launch.server.search import watch
-from launch.server.services import Request
 from launch.server.storage import Tables, lines
 from launch.server.wire import dumps, json_object
 

@@ -21,7 +21,7 @@ from launch.server import filestream
 from launch.server.auth import Caller
 from launch.server.errors import UNAVAILABLE, ApiError, TooLarge
 from launch.server.limits import KIB, MAX_STREAM_BODY, MIB
-from launch.server.services import Request, Services
+from launch.server.request import Request, Services
 from launch.server.storage import Tables
 from launch.server.wire import json_object, quick_json
 

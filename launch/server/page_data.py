@@ -12,10 +12,10 @@ from framework.definition import read
 from framework.errors import DefinitionError
 from launch.server.charts import Chart, chart
 from launch.server.errors import NotFound
+from launch.server.request import Request
 from launch.server.resolvers.artifact_nodes import blob_path
 from launch.server.resolvers.history import parse_line, thinned
 from launch.server.resolvers.uploads import run_path
-from launch.server.services import Request
 from launch.server.storage import lines
 from launch.server.transfer import SHOWN_INLINE
 

@@ -23,7 +23,7 @@ from launch.server.auth import THE_OWNER, Caller, caller_of, is_local
 from launch.server.charts import short
 from launch.server.errors import UNAUTHORIZED, ApiError
 from launch.server.page_data import View
-from launch.server.services import Request, Services
+from launch.server.request import Request, Services
 
 UI = Path(__file__).parent / "ui"
 HEADERS = {

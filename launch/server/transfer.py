@@ -18,7 +18,7 @@ from launch.server.auth import THE_OWNER, Caller, caller_of
 from launch.server.blobs import Blob
 from launch.server.errors import CONFLICT, ApiError, DiskFull, NotFound, TooLarge, TooSlow
 from launch.server.limits import MAX_DISCARDED, MAX_MANIFEST, MAX_UPLOAD, STALL_SECONDS, UPLOAD_CHUNK
-from launch.server.services import Request, Services
+from launch.server.request import Request, Services
 from launch.server.storage import Tables, artifacts
 from launch.server.wire import checked_path
 

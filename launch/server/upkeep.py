@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from framework.errors import SashikoError
-from launch.server.process import KEY_FILE, SECRET_FILE
+from launch.server.instance import KEY_FILE, SECRET_FILE
 from launch.server.storage import open_store
 
 DATABASE, BLOBS = "server.db", "blobs"

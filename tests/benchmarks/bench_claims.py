@@ -8,7 +8,7 @@ from typing import Any
 
 from launch.server import dispatch
 from launch.server.limits import ServeOptions
-from launch.server.services import Services
+from launch.server.request import Services
 
 POINTS, THREADS = 10_000, 8
 TARGET_MS = 5.0

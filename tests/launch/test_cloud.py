@@ -53,7 +53,10 @@ def wait_until(lab: Lab, sql: str) -> None:
 
 
 def test_ctrl_c_while_the_last_points_run_and_the_same_command_again(cloud: Lab):
-    file = quick_sweep(cloud, "last", "{x: {values: [0, 1]}, seconds: {value: 4.0}}")
+    file = quick_sweep(cloud, "last", "{x: {values: [0, 1]}}")
+    hold = cloud.folder / "hold"
+    hold.touch()
+    cloud.environment["QUICK_HOLD"] = str(hold)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background has inherited its absence
     command = [sys.executable, "-m", "launch.cli", "sweep", str(file), "--workers", "2"]
     first = subprocess.Popen(
@@ -65,6 +68,7 @@ def test_ctrl_c_while_the_last_points_run_and_the_same_command_again(cloud: Lab)
     first.communicate(timeout=60)
     assert first.returncode == 128 + signal.SIGINT
     assert not [pid for pid in processes() if worker_process(pid, cloud)]
+    hold.unlink()
     second = cloud.sashiko("sweep", str(file), "--workers", "2")
     assert second.returncode == 0, second.stdout + second.stderr
     assert "2 runs finished, 0 failed" in second.stdout

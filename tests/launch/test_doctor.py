@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from framework.errors import TrackerRefused
+from launch.choice import configured_tracker
 from launch.doctor import examine
-from launch.tracker import configured_tracker
 
 SAVED = "http://127.0.0.1:9"
 

@@ -6,8 +6,8 @@ import time
 from launch.server import dispatch, lifecycle
 from launch.server.errors import ApiError, NotFound
 from launch.server.graphql import Arguments, Node
+from launch.server.request import Request
 from launch.server.search import proposals
-from launch.server.services import Request
 from launch.server.storage import Tables
 from launch.server.wire import dumps, gid, iso, json_object, parse_row_id
 

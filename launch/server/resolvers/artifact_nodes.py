@@ -12,8 +12,8 @@ from typing import Any
 from launch.server import filters
 from launch.server.graphql import Arguments, Node
 from launch.server.manifests import md5_base64
+from launch.server.request import Request
 from launch.server.resolvers.paging import connection, sliced, window
-from launch.server.services import Request
 from launch.server.wire import gid, iso
 
 NO_TIME_TO_LIVE = -2

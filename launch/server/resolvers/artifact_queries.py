@@ -6,6 +6,7 @@ What is shown of them is `artifact_nodes`.
 import sqlite3
 
 from launch.server.graphql import Arguments, Node
+from launch.server.request import Request
 from launch.server.resolvers.artifact_nodes import (
     PORTFOLIO,
     SEQUENCE,
@@ -16,7 +17,6 @@ from launch.server.resolvers.artifact_nodes import (
     shown,
 )
 from launch.server.resolvers.paging import sliced
-from launch.server.services import Request
 from launch.server.storage import artifacts
 from launch.server.wire import gid, iso, parse_row_id
 

@@ -14,9 +14,9 @@ from typing import Any
 from launch.server.errors import CONFLICT, UNPROCESSABLE, ApiError, NotFound
 from launch.server.graphql import Arguments, Node
 from launch.server.manifests import md5_hex, put_together, read_manifest
+from launch.server.request import Request
 from launch.server.resolvers.artifact_nodes import artifact_node, blob_path, pending_manifest_node
 from launch.server.resolvers.artifact_queries import version
-from launch.server.services import Request
 from launch.server.storage import artifacts, manifests
 from launch.server.wire import checked_name, checked_path, dumps, gid, json_object, parse_row_id
 

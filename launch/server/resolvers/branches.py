@@ -11,8 +11,8 @@ from typing import Any
 from launch.server import arguments
 from launch.server.errors import ApiError, NotFound
 from launch.server.graphql import Arguments, Node
+from launch.server.request import Request
 from launch.server.resolvers.runs import run_node
-from launch.server.services import Request
 
 STEP = "_step"
 

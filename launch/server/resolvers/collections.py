@@ -7,10 +7,10 @@ from typing import Any
 
 from launch.server.errors import CONFLICT, ApiError, NotFound
 from launch.server.graphql import Arguments, Node
+from launch.server.request import Request
 from launch.server.resolvers.artifact_nodes import artifact_node, collection_node, tag_nodes
 from launch.server.resolvers.artifact_queries import collection_row
 from launch.server.resolvers.artifacts import checked_alias, checked_ttl, find, find_to_change
-from launch.server.services import Request
 from launch.server.wire import checked_name, dumps, json_object
 
 INTERNAL_TYPES = ("job", "run_table", "wandb-")

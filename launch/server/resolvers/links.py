@@ -9,10 +9,10 @@ from typing import Any
 
 from launch.server.errors import CONFLICT, NOT_IMPLEMENTED, ApiError, NotFound
 from launch.server.graphql import Arguments, Node
+from launch.server.request import Request
 from launch.server.resolvers.artifact_nodes import membership_node
 from launch.server.resolvers.artifact_queries import collection_row
 from launch.server.resolvers.artifacts import checked_alias, find
-from launch.server.services import Request
 from launch.server.storage import artifacts
 from launch.server.wire import checked_name, gid
 

@@ -4,10 +4,10 @@ import sqlite3
 from typing import Any
 
 from launch.server.graphql import Arguments, Node
+from launch.server.request import Request
 from launch.server.resolvers import artifact_queries, runs, sweeps
 from launch.server.resolvers.paging import connection, window
 from launch.server.resolvers.viewer import user_node
-from launch.server.services import Request
 from launch.server.wire import gid, iso
 
 FIELDS = (

@@ -9,9 +9,9 @@ from typing import Any
 from launch.server import lifecycle
 from launch.server.errors import CONFLICT, GONE, ApiError, NotFound
 from launch.server.graphql import Arguments, Node
+from launch.server.request import Request
 from launch.server.resolvers import branches
 from launch.server.resolvers.runs import run_node
-from launch.server.services import Request
 from launch.server.storage import runs
 from launch.server.wire import checked_name, dumps, json_object, new_name, parse_row_id
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from launch.server import filters, lifecycle
 from launch.server.graphql import Arguments, Node
+from launch.server.request import Request
 from launch.server.resolvers import history, uploads
 from launch.server.resolvers.paging import connection, window
 from launch.server.resolvers.viewer import user_node
-from launch.server.services import Request
 from launch.server.storage import lines, runs
 from launch.server.wire import dumps, gid, iso
 

@@ -10,13 +10,13 @@ from launch.server import dispatch, filters
 from launch.server.errors import ApiError, NotFound
 from launch.server.graphql import Arguments, Node
 from launch.server.limits import MAX_POINTS
+from launch.server.request import Request
 from launch.server.resolvers import projects, runs
 from launch.server.resolvers.agents import agent_node
 from launch.server.resolvers.paging import connection, sliced
 from launch.server.search import samplers
 from launch.server.search.definition import Search, read_search
 from launch.server.search.metric import Metric
-from launch.server.services import Request
 from launch.server.storage import sweeps
 from launch.server.wire import dumps, gid, iso, json_object, new_name, parse_row_id
 

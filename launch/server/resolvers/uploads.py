@@ -7,8 +7,8 @@ from typing import Any
 from launch.server.errors import NotFound
 from launch.server.graphql import Arguments, Node
 from launch.server.manifests import md5_base64
+from launch.server.request import Request
 from launch.server.resolvers.paging import connection, window
-from launch.server.services import Request
 from launch.server.wire import checked_path, gid, iso, parse_gid
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from launch.server.clients import NEWEST
 from launch.server.graphql import Arguments, Node
-from launch.server.services import Request
+from launch.server.request import Request
 from launch.server.wire import gid
 
 FEATURES = (

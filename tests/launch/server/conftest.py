@@ -9,7 +9,7 @@ import pytest
 
 from launch.server.app import make_app
 from launch.server.limits import ServeOptions
-from launch.server.services import Services
+from launch.server.request import Services
 from tests.launch.server.asgi import Client
 
 KEY = "k" * 43

@@ -23,7 +23,7 @@ from framework.tracking.tracker import Tracker
 from launch.server import app
 from launch.server.clock import Clock
 from launch.server.limits import ServeOptions
-from launch.server.services import Services
+from launch.server.request import Services
 from tests.launch.server.asgi import Client
 from tests.launch.server.conftest import KEY
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from launch.server import app
-from launch.server.services import Services
+from launch.server.request import Services
 from tests.launch.server.asgi import Client
 from tests.launch.server.test_transfer import COMMIT, Uploader, digest, local
 

@@ -6,7 +6,7 @@ import pytest
 
 from launch.server import lifecycle
 from launch.server.clock import Clock
-from launch.server.services import Services
+from launch.server.request import Services
 from tests.launch.server.test_sweeps import OPTIONS, begin, call, counts, end, state_of, sweep
 
 __all__ = ["sweep"]

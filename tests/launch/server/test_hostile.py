@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from launch.server import upkeep
 from launch.server.limits import ServeOptions
-from launch.server.services import Services
+from launch.server.request import Services
 from tests.launch.server.asgi import Client, Reply
 from tests.launch.server.conftest import KEY
 from tests.launch.server.hostile import Attack, Attacker, basic

@@ -12,7 +12,7 @@ from launch.server import intake
 from launch.server.auth import THE_OWNER
 from launch.server.errors import ApiError, DiskFull
 from launch.server.intake import Intake, Sent
-from launch.server.services import Services
+from launch.server.request import Services
 from launch.server.storage import lines
 
 

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from launch.server import dispatch, lifecycle
-from launch.server.services import Services
+from launch.server.request import Services
 from tests.launch.server.test_sweeps import OPTIONS, begin, call, counts, end, state_of, sweep
 
 __all__ = ["sweep"]

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from launch.server.services import Services
+from launch.server.request import Services
 from launch.server.storage import lines
 
 ROW = st.dictionaries(st.sampled_from(["loss", "acc", "_step", "a.b"]), st.integers(0, 3) | st.none(), max_size=3)

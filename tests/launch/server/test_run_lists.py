@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from launch.server import limits
+from launch.server.request import Services
 from launch.server.selections import Selections
-from launch.server.services import Services
 
 PAGE = """query Runs($first: Int, $after: String, $filters: JSONString, $order: String) { project(name: "p") {
     runCount(filters: $filters)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from launch.server import lifecycle, limits
-from launch.server.services import Services
+from launch.server.request import Services
 from tests.launch.server.asgi import Client
 from tests.launch.server.conftest import UPSERT
 

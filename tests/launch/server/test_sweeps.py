@@ -10,7 +10,7 @@ import pytest
 
 from launch.server import dispatch, lifecycle
 from launch.server.limits import ServeOptions
-from launch.server.services import Services
+from launch.server.request import Services
 from launch.server.storage import Tables
 
 OPTIONS = ServeOptions(lease_seconds=60.0, grace_seconds=15.0)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from launch.server.errors import ApiError
-from launch.server.services import Services
+from launch.server.request import Services
 from launch.server.signing import Signer
 from tests.launch.server.asgi import Client
 

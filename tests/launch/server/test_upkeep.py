@@ -9,7 +9,7 @@ import pytest
 
 from launch.server import upkeep
 from launch.server.app import make_app
-from launch.server.services import Services
+from launch.server.request import Services
 from tests.launch.server.asgi import Client
 from tests.launch.server.conftest import KEY
 

@@ -12,8 +12,8 @@ import pytest
 
 from launch.server.app import make_app
 from launch.server.limits import ServeOptions
+from launch.server.request import Services
 from launch.server.search import proposals
-from launch.server.services import Services
 from launch.server.storage.users import digest_of
 from tests.launch.server.asgi import Client
 from tests.launch.server.conftest import KEY, UPSERT

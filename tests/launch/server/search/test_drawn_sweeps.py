@@ -12,8 +12,8 @@ import pytest
 
 from launch.server import dispatch, lifecycle
 from launch.server.limits import ServeOptions
+from launch.server.request import Services
 from launch.server.search import proposals, watch
-from launch.server.services import Services
 from launch.server.storage import Tables, lines
 from tests.launch.server.search.engine import HYPERBAND
 

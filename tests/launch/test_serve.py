@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from framework.errors import TrackerError
-from launch import serving
+from launch import serve
 from tests.lab import Lab
 
 pytestmark = pytest.mark.slow
@@ -69,10 +69,10 @@ def test_users_are_not_changed_while_another_process_holds_the_database(
 ):
     monkeypatch.setattr("launch.server.storage.store.BUSY_SECONDS", 0.1)
     command = ["--dir", str(tmp_path), "user", "add"]
-    assert CliRunner().invoke(serving.app, [*command, "north"]).exit_code == 0
+    assert CliRunner().invoke(serve.app, [*command, "north"]).exit_code == 0
     db = sqlite3.connect(tmp_path / "server.db", isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
-    error = CliRunner().invoke(serving.app, [*command, "south"]).exception
+    error = CliRunner().invoke(serve.app, [*command, "south"]).exception
     db.close()
     assert isinstance(error, TrackerError)
     assert str(error) == f"the database of {tmp_path} was in use for 0 s: try again"

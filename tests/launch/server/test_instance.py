@@ -16,7 +16,7 @@ import pytest
 
 from framework.errors import ConfigError
 from launch.server import Address, ServeOptions, ServerBusy, find_server, serve
-from launch.server.process import private_text
+from launch.server.instance import private_text
 
 SERVE = """
 import sys

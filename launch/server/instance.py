@@ -31,7 +31,7 @@ from launch.server.wire import ENTITY
 if TYPE_CHECKING:
     import uvicorn
 
-    from launch.server.services import Services
+    from launch.server.request import Services
 
 HEALTH_SECONDS = 2.0
 GOODBYE_SECONDS = 5
@@ -148,7 +148,7 @@ def serve(
 @contextlib.contextmanager
 def _services(directory: Path, address: Address, options: ServeOptions) -> Iterator["Services"]:
     """The open state of a folder, if it may be served at this address."""
-    from launch.server.services import Services
+    from launch.server.request import Services
 
     key, secret = private_text(directory / KEY_FILE), private_text(directory / SECRET_FILE)
     services = Services.open(directory, key, secret.encode(), options)

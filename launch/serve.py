@@ -57,10 +57,10 @@ def serve(
     context.obj = directory
     if context.invoked_subcommand is not None:
         return
-    from launch import server, tracker
+    from launch import choice, server
 
     if stop:
-        pid = tracker.stop(directory)
+        pid = choice.stop(directory)
         typer.echo(f"stopped the server of {directory} (pid {pid})")
         return
     if (certificate is None) != (private_key is None):
