@@ -7,10 +7,11 @@ Layers (defaults, files, command line) are put together in `framework.layers`; t
 
 import functools
 import hashlib
+import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -27,7 +28,7 @@ from framework.fields import (
     section_of,
     short_fields,
 )
-from framework.problems import problems_of, refuse, told_together, within
+from framework.problems import are_told_later, problems_of, refuse, told_together, within
 
 ID_LENGTH = 12
 LARGEST_EXACT_INTEGER = 2**53
@@ -43,11 +44,30 @@ def replicate(default: Any, *, description: str) -> Any:
     return Field(default, description=description, json_schema_extra={"replicate": True})
 
 
+if TYPE_CHECKING:
+    kept = functools.cached_property
+else:
+
+    class kept(functools.cached_property):  # noqa: N801 (used as `property` is)
+        """A cached property without the lock that Python 3.11 takes: a plan asks for tens of thousands."""
+
+        def __get__(self, instance, owner=None):
+            if instance is None:
+                return self
+            value = instance.__dict__[self.attrname] = self.func(instance)
+            return value
+
+
 class Config(BaseModel):
     """Base of every config: frozen, strict, with unknown keys refused."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True, extra="forbid", strict=True, validate_default=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        ignored_types=(kept,),
     )
 
     @model_validator(mode="before")
@@ -72,10 +92,10 @@ class Config(BaseModel):
                 changed[key] = retype(value, annotations[key])
         return {**data, **changed} if changed else data
 
-    @model_validator(mode="after")
-    def _nothing_contradicts(self) -> Self:
-        refuse(self.conflicts())
-        return self
+    def model_post_init(self, context: Any, /) -> None:
+        """Refuse what contradicts itself; here, and not in a validator, so that a section is asked only once."""
+        if not are_told_later():
+            refuse(self.conflicts())
 
     def conflicts(self) -> Iterable[Problem]:
         """What cannot be done as it is said though each field by itself is right; keys are those of this section.
@@ -84,12 +104,13 @@ class Config(BaseModel):
         """
         return ()
 
-    @functools.cached_property
+    @kept
     def contradictions(self) -> tuple[Problem, ...]:
         """The conflicts of this config and of all sections in it."""
-        found = [(key, section.contradictions) for key, section in _sections_in(self)]
-        inner = (problem for key, problems in found if problems for problem in within(key, problems))
-        return (*inner, *self.conflicts())
+        inner = [
+            within(key, section.contradictions) for key, section in _sections_in(self) if section.contradictions
+        ]
+        return (*itertools.chain.from_iterable(inner), *self.conflicts())
 
     @classmethod
     def typed(cls, data: Mapping[str, Any], where: str = "") -> Self:
@@ -126,14 +147,19 @@ class Config(BaseModel):
         """The identity: 12 hex digits, equal wherever, whenever and in whatever order the keys were given."""
         return hashlib.sha256(self.canonical_text.encode()).hexdigest()[:ID_LENGTH]
 
-    @functools.cached_property
+    @kept
     def canonical_text(self) -> str:
         """Canonical JSON of the fields that can change a result. Kept: many points share their sections."""
         values = self.__dict__
-        parts = [
-            text if values[name] is usual else key + canonical_json(values[name])
-            for name, key, usual, text in _encoded_fields(type(self))
-        ]
+        parts = []
+        for name, key, usual, text in _encoded_fields(type(self)):
+            value = values[name]
+            if value is usual:
+                parts.append(text)
+            elif isinstance(value, Config):
+                parts.append(key + value.canonical_text)
+            else:
+                parts.append(key + canonical_json(value))
         return "{" + ",".join(parts) + "}"
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -144,10 +170,21 @@ class Config(BaseModel):
         return copied
 
 
+def stands_by_fields(config: type[Config]) -> bool:
+    """Whether each field is typed by itself: the class has no validators but those of every config."""
+    own, usual = config.__pydantic_decorators__, Config.__pydantic_decorators__
+    return (
+        not own.field_validators
+        and own.model_validators.keys() == usual.model_validators.keys()
+        and config.model_post_init is Config.model_post_init
+    )
+
+
 def _sections_in(config: Config) -> Iterator[tuple[str, Config]]:
     """The sections that a config holds, lists of them too, by key."""
+    values = config.__dict__
     for name in fields_with_sections(type(config)):
-        value = getattr(config, name)
+        value = values[name]
         if isinstance(value, Config):
             yield name, value
         elif isinstance(value, tuple | dict):
@@ -227,24 +264,26 @@ def canonical_json(value: Any) -> str:
     Raises:
         ValueError: as `canonical`.
     """
-    if isinstance(value, str):
-        return encode_basestring_ascii(value)
-    if value is None or isinstance(value, bool):
-        return _CONSTANTS[value]
-    if isinstance(value, int | float):
-        return repr(_canonical_number(value))
+    write = _WRITERS.get(type(value))
+    if write is not None:
+        return write(value)
     if isinstance(value, Config):
         return value.canonical_text
-    if isinstance(value, tuple | list):
-        return "[" + ",".join(map(canonical_json, value)) + "]"
-    if isinstance(value, Mapping):
-        entries = (
-            sorted(((str(key), item) for key, item in value.items()), key=_first)
-            if len(value) > 1
-            else value.items()
-        )
-        return "{" + ",".join(f"{encode_basestring_ascii(str(k))}:{canonical_json(v)}" for k, v in entries) + "}"
+    for kind in (str, int, float, tuple, list, Mapping):  # a subclass of one of them
+        if isinstance(value, kind):
+            return _WRITERS[dict if kind is Mapping else kind](value)
     raise ValueError(f"{value!r} ({type(value).__name__}) has no JSON form")
+
+
+def _list_text(value: Sequence[Any]) -> str:
+    return "[" + ",".join(map(canonical_json, value)) + "]"
+
+
+def _mapping_text(value: Mapping[Any, Any]) -> str:
+    entries = (
+        sorted(((str(key), item) for key, item in value.items()), key=_first) if len(value) > 1 else value.items()
+    )
+    return "{" + ",".join(f"{encode_basestring_ascii(str(k))}:{canonical_json(v)}" for k, v in entries) + "}"
 
 
 def _first(pair: tuple[str, Any]) -> str:
@@ -252,7 +291,16 @@ def _first(pair: tuple[str, Any]) -> str:
 
 
 _NO_DEFAULT = object()
-_CONSTANTS = {None: "null", True: "true", False: "false"}
+_WRITERS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: "null",
+    bool: lambda value: "true" if value else "false",
+    str: encode_basestring_ascii,
+    int: lambda value: repr(_canonical_number(value)),
+    float: lambda value: repr(_canonical_number(value)),
+    tuple: _list_text,
+    list: _list_text,
+    dict: _mapping_text,
+}
 
 
 @functools.cache

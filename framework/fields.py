@@ -7,12 +7,13 @@ import difflib
 import functools
 import re
 import types
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+T = TypeVar("T")
 EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
@@ -21,11 +22,29 @@ def marked(info: FieldInfo, mark: str) -> bool:
     return isinstance(info.json_schema_extra, dict) and bool(info.json_schema_extra.get(mark))
 
 
-def models_of(info: FieldInfo) -> list[type[BaseModel]]:
+def _once(ask: Callable[[FieldInfo], T]) -> Callable[[FieldInfo], T]:
+    """A question about a field, which is answered once: a `FieldInfo` never changes, but has no hash."""
+    answers: dict[int, tuple[FieldInfo, T]] = {}
+
+    @functools.wraps(ask)
+    def answer(info: FieldInfo) -> T:
+        known = answers.get(id(info))
+        if known is None or known[0] is not info:
+            known = answers[id(info)] = info, ask(info)
+        return known[1]
+
+    return answer
+
+
+@_once
+def models_of(info: FieldInfo) -> tuple[type[BaseModel], ...]:
     """The config classes that a field can hold: one for a section, several for a discriminated union."""
-    return [arm for arm in union_arms(info.annotation) if isinstance(arm, type) and issubclass(arm, BaseModel)]
+    return tuple(
+        arm for arm in union_arms(info.annotation) if isinstance(arm, type) and issubclass(arm, BaseModel)
+    )
 
 
+@_once
 def discriminator_of(info: FieldInfo) -> str | None:
     """The name of the key that selects the branch of a discriminated union (or null), if the field is one."""
     if info.discriminator is not None:
@@ -281,7 +300,7 @@ def field_at(model: type[BaseModel], path: str, data: Mapping[str, Any] | None =
     tag = discriminator_of(info)
     if data is not None and tag and isinstance(below, Mapping):
         selected = branch_of(info, below.get(tag))
-        branches = [selected] if selected else branches
+        branches = (selected,) if selected else branches
     inner = below if isinstance(below, Mapping) else None
     found = (field_at(branch, rest, inner if data is not None else None) for branch in branches)
     return next((field for field in found if field is not None), None)

@@ -5,13 +5,15 @@ the identity `kind-config_id`. This module imports neither torch nor wandb, so t
 takes less than a second; it knows no tracker, and not what has been done: `framework.tracking.ledger` does.
 """
 
-import functools
+import gc
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from framework.config import Config, canonical_json
+from framework.config import Config, canonical_json, kept, stands_by_fields
 from framework.definition import Definition, raw_config
 from framework.errors import ConfigError, GridError, Problem
 
@@ -44,7 +46,7 @@ class Point:
     config: Config
     raw: Mapping[str, Any] = field(repr=False)
 
-    @functools.cached_property
+    @kept
     def config_id(self) -> str:
         """The identity of the config."""
         return self.config.config_id
@@ -68,18 +70,31 @@ def plan(config: type[Config], definition: Definition) -> list[Point]:
         ConfigError: with the problems of all points together; no run may start then.
         GridError: two points are the same piece of work.
     """
-    raws = [raw_config(point) for point in definition.points()]
-    configs = typed_points(config, raws, definition.where)
-    batch = str(definition.data.get("name") or definition.where or "sweep")
-    names = names_of(raws)
-    points = [
-        Point(index, name, batch, typed, raw)
-        for index, (name, typed, raw) in enumerate(zip(names, configs, raws, strict=True))
-    ]
-    twice = list(_repeated(points))
+    with _nothing_is_garbage():
+        raws = [raw_config(point) for point in definition.points()]
+        configs = typed_points(config, raws, definition.where)
+        batch = str(definition.data.get("name") or definition.where or "sweep")
+        names = names_of(raws)
+        points = [
+            Point(index, name, batch, typed, raw)
+            for index, (name, typed, raw) in enumerate(zip(names, configs, raws, strict=True))
+        ]
+        twice = list(_repeated(points))
     if twice:
         raise GridError(twice, definition.where)
     return points
+
+
+@contextmanager
+def _nothing_is_garbage() -> Iterator[None]:
+    """No look for garbage meanwhile: what is made here stays, and each look goes through all of it again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _repeated(points: Sequence[Point]) -> Iterable[Problem]:
@@ -112,9 +127,10 @@ def typed_points(config: type[Config], raws: Sequence[Mapping[str, Any]], where:
     """
     configs: list[Config] = []
     found: dict[Problem, list[int]] = {}
+    parse = _Parser(config) if stands_by_fields(config) else config.parse
     for index, raw in enumerate(raws):
         try:
-            configs.append(config.parse(raw))
+            configs.append(parse(raw))
         except ConfigError as error:
             for problem in error.problems:
                 found.setdefault(problem, []).append(index)
@@ -122,6 +138,32 @@ def typed_points(config: type[Config], raws: Sequence[Mapping[str, Any]], where:
         problems = [Problem(problem.key, f"{problem.message} ({_where(at)})") for problem, at in found.items()]
         raise ConfigError(problems, where)
     return configs
+
+
+class _Parser:
+    """Parses points that share their values: a value is typed in the first point that holds it, and then known.
+
+    It is known by its object, which lives as long as the points do. Two values contradict each other anew in
+    each point.
+    """
+
+    def __init__(self, config: type[Config]) -> None:
+        self._config = config
+        self._typed: dict[tuple[str, int], Any] = {}
+        self._alike: dict[tuple[str, ...], Config] = {}
+
+    def __call__(self, raw: Mapping[str, Any]) -> Config:
+        """The config of a point; raises as `Config.parse`."""
+        keys = tuple(raw)
+        try:
+            values = {key: self._typed[key, id(value)] for key, value in raw.items()}
+            config = self._alike[keys].model_copy(update=values)
+        except KeyError:
+            config = self._alike[keys] = self._config.typed(raw)
+            self._typed |= {(key, id(value)): getattr(config, key) for key, value in raw.items()}
+        if config.contradictions:
+            raise ConfigError(config.contradictions)
+        return config
 
 
 def _where(indices: list[int]) -> str:
@@ -198,13 +240,21 @@ def difference(before: Iterable[str], after: Iterable[str]) -> Difference:
 
 def names_of(raws: Sequence[Mapping[str, Any]]) -> list[str]:
     """A name for each point made from the values that differ, with keys as short as is unambiguous."""
-    known: dict[tuple[str, int], list[tuple[str, str]]] = {}
-    flat = [dict(_leaves(raw, known=known)) for raw in raws]
+    shared: dict[tuple[str, int], dict[str, str]] = {}  # by key and object: points have most values in common
+    flat = []
+    for raw in raws:
+        leaves: dict[str, str] = {}
+        for key, value in raw.items():
+            place = key, id(value)
+            if place not in shared:
+                shared[place] = dict(_leaves({key: value}))
+            leaves |= shared[place]
+        flat.append(leaves)
     values: dict[str, set[str]] = {}
-    for leaves in flat:
+    for leaves in shared.values():
         for key, text in leaves.items():
             values.setdefault(key, set()).add(text)
-    present = Counter(key for leaves in flat for key in leaves)
+    present = Counter(itertools.chain.from_iterable(flat))
     differing = [key for key, texts in values.items() if len(texts) > 1 or present[key] < len(flat)]
     short = _short_keys(differing)
     return [
@@ -232,20 +282,11 @@ def _printable(name: str) -> str:
     return name if name.isprintable() else "".join(c if c.isprintable() else REPLACED for c in name)
 
 
-def _leaves(
-    data: Mapping[str, Any], prefix: str = "", known: dict[tuple[str, int], list[tuple[str, str]]] | None = None
-) -> Iterable[tuple[str, str]]:
-    """The values by dotted key, as text. `known`: those of sections that points share."""
+def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, str]]:
+    """The values by dotted key, as text."""
     for key, value in data.items():
         if isinstance(value, Mapping) and value:
-            place = prefix + key, id(value)
-            if known is None or place not in known:
-                found = list(_leaves(value, f"{prefix}{key}."))
-                if known is None:
-                    yield from found
-                    continue
-                known[place] = found
-            yield from known[place]
+            yield from _leaves(value, f"{prefix}{key}.")
         else:
             text = value if isinstance(value, str) else canonical_json(value)
             yield prefix + key, text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"

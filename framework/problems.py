@@ -38,14 +38,17 @@ def told_together() -> Iterator[None]:
         _TOLD_LATER.reset(token)
 
 
+def are_told_later() -> bool:
+    """Whether this is within `told_together`."""
+    return _TOLD_LATER.get()
+
+
 def refuse(problems: Iterable[Problem]) -> None:
-    """Refuse a section by itself if it has any problems, with all of them; not within `told_together`.
+    """Refuse a section by itself if it has any problems, with all of them.
 
     Raises:
         ValueError: there are some; pydantic takes it as a validator's.
     """
-    if _TOLD_LATER.get():
-        return
     found = "; ".join(map(str, problems))
     if found:
         raise ValueError(found)

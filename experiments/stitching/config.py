@@ -1,6 +1,6 @@
 """One stitching run: a source, a target, a mapping, and the axes inside the run. This module knows no tensor."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -104,19 +104,13 @@ class StitchingConfig(Config):
             yield Problem("target.data", message)
 
     def _sampling_problems(self) -> Iterator[Problem]:
-        axes = {
-            "num_samples": self.num_samples,
-            "mapping.ridges": self.mapping.ridge_values,
-            "sampling_classes": self.sampling_classes or (),
-        }
-        for name, values in axes.items():
-            if len(values) > 1 and len(set(values)) != len(values):
-                yield Problem(name, f"names a value twice: {list(values)}")
+        yield from _said_twice("num_samples", self.num_samples)
+        yield from _said_twice("mapping.ridges", self.mapping.ridge_values)
+        yield from _said_twice("sampling_classes", self.sampling_classes or ())
         images, classes = train_images(self.source.data), facts_of(self.source.data).classes
-        for number in self.num_samples:
-            if number > images:
-                needed = f"for which sampling={self.sampling} needs {number} candidates"
-                yield Problem("num_samples", f"is {number}, {needed}; there are {images}")
+        for number in [number for number in self.num_samples if number > images]:
+            needed = f"for which sampling={self.sampling} needs {number} candidates"
+            yield Problem("num_samples", f"is {number}, {needed}; there are {images}")
         absent = [label for label in self.sampling_classes or () if label >= classes]
         if absent:
             message = f"names the classes {absent}, which have no image here; there are 0 to {classes - 1}"
@@ -132,3 +126,9 @@ class StitchingConfig(Config):
             problem = size_problem(self.mapping.kind, *sizes)
             if problem is not None:
                 yield Problem("mapping.kind", f"{problem} (source.model → target.model); use linear or affine")
+
+
+def _said_twice(name: str, values: Sequence[float]) -> list[Problem]:
+    if len(set(values)) == len(values):
+        return []
+    return [Problem(name, f"names a value twice: {list(values)}")]

@@ -1,12 +1,13 @@
 """The plan: names from what differs, indices, labels, and what is refused."""
 
 import pytest
+from pydantic import field_validator
 
-from framework.config import Config, no_effect
+from framework.config import Config, no_effect, stands_by_fields
 from framework.definition import read
 from framework.errors import ConfigError, GridError
 from framework.grid import Grid, choice
-from framework.plan import RUN, Work, difference, names_of, plan, point_at, required
+from framework.plan import RUN, Work, difference, names_of, plan, point_at, required, typed_points
 
 
 class Part(Config):
@@ -54,6 +55,46 @@ def test_plan_validates_names_and_numbers_every_point():
     assert point_at(points, 3).config == Study(source=Part(seed=1), rate=1.0)
     with pytest.raises(GridError, match="allowed: 0 to 3"):
         point_at(points, 4)
+
+
+def test_points_that_share_values_are_what_each_is_by_itself():
+    parts = [{"seed": seed} for seed in range(3)]
+    raws = [
+        {"source": part, "rate": rate, **more}
+        for part in parts for rate in (0.1, 1, 0.5) for more in ({}, {"source": {"seed": 7}})
+    ]  # fmt: skip
+    for raw, typed in zip(raws, typed_points(Study, raws), strict=True):
+        alone = Study.parse(raw)
+        assert typed == alone
+        assert typed.model_fields_set == alone.model_fields_set
+        assert (typed.config_id, typed.canonical_text) == (alone.config_id, alone.canonical_text)
+
+
+def test_zero_and_false_are_not_taken_for_each_other():
+    class Either(Config):
+        value: int | bool = 0
+
+    values = [typed.value for typed in typed_points(Either, [{"value": v} for v in (0, False, 1, True, 0)])]
+    assert list(map(repr, values)) == ["0", "False", "1", "True", "0"]
+
+
+def test_a_config_whose_fields_look_at_each_other_is_validated_whole():
+    class Looks(Config):
+        low: int = 0
+        high: int = 1
+
+        @field_validator("high")
+        @classmethod
+        def _above(cls, value: int, info):
+            if value <= info.data["low"]:
+                raise ValueError("must be above low")
+            return value
+
+    assert not stands_by_fields(Looks)
+    assert stands_by_fields(Study)
+    shared = [{"low": low, "high": high} for low in (0, 5) for high in (1, 6)]
+    with pytest.raises(ConfigError, match=r"must be above low \(point 2\)"):
+        typed_points(Looks, shared)
 
 
 def test_one_invalid_point_of_many_stops_the_plan():
