@@ -16,7 +16,7 @@ from tests.lab import Lab, add_quick, quick_sweep
 
 RUNS = 100
 REPEATS = 3
-TARGET = 40.0
+TARGET = 45.0
 
 
 def measure() -> list[dict[str, Any]]:
