@@ -145,6 +145,8 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
         )
     elif event["event"] == "made":
         tally.made += 1
+    elif event["event"] == "given_back":
+        tally.given_back += 1
     elif event["event"] == "error":
         console.print(f"[red]error[/] {escape(str(event['message']))}", highlight=False, soft_wrap=True)
     elif event["event"] == "stale":

@@ -89,6 +89,10 @@ def emit(kind: str, **facts: Any) -> None:
     os.write(1, line.encode())
 
 
+def _say_away(problem: str) -> None:
+    emit("away", error=problem)
+
+
 class Worker:
     """One worker process: a claimant of work, with at most one child at a time."""
 
@@ -103,7 +107,7 @@ class Worker:
         self._agent: sweeps.Agent | None = None
         self._held: str | None = None
         # A short patience, so that a server that is away is told of and the child is still watched.
-        self._impatient = replace(job.tracker, patience_s=HEARTBEAT_S / 2)
+        self._impatient = replace(job.tracker, patience_s=HEARTBEAT_S / 2, say=None)
 
     def work(self) -> int:
         """Make what is required, then work points until the tracker sends `exit`; returns how many failed."""
@@ -233,6 +237,7 @@ class Worker:
                 child.wait(STOP_GRACE_S)
             elif ended.closed:
                 self._held = None  # its own client has given it back
+                emit("given_back", run=run_id)
             with contextlib.suppress(TrackerError):
                 console.finish(self._impatient)
             raise
@@ -280,9 +285,8 @@ class Worker:
         """Send what the child printed; end the run of one that could not, with the reason of its death."""
         job = self._job
         if not outcome.closed:
-            client_service.restart(
-                outcome.exit_code
-            )  # first: what the old one still sends is older than the reason
+            # First: what the old one still sends is older than the reason.
+            client_service.restart(outcome.exit_code)
         try:
             console.finish(job.tracker, "" if outcome.closed else outcome.error)
             if not outcome.closed:
@@ -302,6 +306,7 @@ class Worker:
             for run_id in held:
                 end = {"preempting": True, "complete": True, "exitcode": INTERRUPTED_CODE}
                 tracker.file_stream(f"{self._job.project_path}/{run_id}", end)
+                emit("given_back", run=run_id)
         except TrackerError as error:
             emit("error", message=f"a run could not be given back, its lease will run out: {error}")
 
@@ -388,7 +393,7 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             if tracker is None:
                 raise TrackerError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
-            job = read_job(options.sweep, Tracker(tracker.url, tracker.key, PATIENCE_S))
+            job = read_job(options.sweep, Tracker(tracker.url, tracker.key, PATIENCE_S, _say_away))
             job.manager.warm()
             import framework.tracking.run  # noqa: F401 (forked children must find it imported)
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
-from framework.report.code import ROOTS, code_digest, source_of
+from framework.sources import ROOTS, code_digest, source_of
 
 PACKAGES = ("matplotlib", "numpy", "pandas", "pillow", "scikit-learn", "scipy", "umap-learn")
 DIGITS = 32

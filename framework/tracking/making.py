@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 POLL_S = (0.25, 15.0)
 FAILURES = 3
 """How many attempts of one invocation may fail or be lost before it gives up."""
-LOOKED_AT = 16
+LOOKED_AT = 64
+"""Ids in a row that are asked for at once: so many deleted ones do not hide what came after them."""
 
 _TAKE = """
 mutation UpsertBucket($entity: String, $project: String, $name: String, $jobType: String, $displayName: String,

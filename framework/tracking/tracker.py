@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ TIMEOUT_S = 30.0
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 PATIENCE_S = 15.0
+SAID_AFTER_S = 3.0
 REFUSED = (401, 403)
 LOCAL = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
 BUSY = (429, 503)
@@ -36,11 +37,15 @@ _quiet_until: dict[str, float] = {}
 
 @dataclass(frozen=True)
 class Tracker:
-    """Address and key of one W&B server. `patience_s` is how long calls wait for one that does not answer."""
+    """Address and key of one W&B server. `patience_s` is how long calls wait for one that does not answer.
+
+    `say` is told once a call, in words, that it waits: nobody waits for minutes without a word.
+    """
 
     url: str
     key: str
     patience_s: float = PATIENCE_S
+    say: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
     def execute(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The `data` of a GraphQL query.
@@ -110,7 +115,7 @@ class Tracker:
                 headers={"Content-Type": "application/json"},
             )  # fmt: skip
 
-        response = patiently(attempt, self.patience_s, self.url)
+        response = patiently(attempt, self.patience_s, self.url, self.say)
         if response.status_code in REFUSED:
             raise TrackerRefused(self._refusal())
         if response.status_code != requests.codes.ok:
@@ -134,7 +139,12 @@ def _session(pid: int, local: bool) -> requests.Session:
     return session
 
 
-def patiently(attempt: Callable[[], requests.Response], patience_s: float, url: str) -> requests.Response:
+def patiently(
+    attempt: Callable[[], requests.Response],
+    patience_s: float,
+    url: str,
+    say: Callable[[str], None] | None = None,
+) -> requests.Response:
     """Repeat `attempt` with growing pauses while the server is away or overloaded.
 
     A server that says how long to wait (429, 503) is not asked before, by no call of this process.
@@ -142,7 +152,7 @@ def patiently(attempt: Callable[[], requests.Response], patience_s: float, url: 
     Raises:
         TrackerAway: it is still away after `patience_s` seconds, or wants to be left alone for longer.
     """
-    end, pause = time.monotonic() + patience_s, FIRST_PAUSE_S
+    start, pause = time.monotonic(), FIRST_PAUSE_S
     problem = "has asked for a pause"
     while True:
         wait = _quiet_until.get(url, 0.0) - time.monotonic()
@@ -155,8 +165,12 @@ def patiently(attempt: Callable[[], requests.Response], patience_s: float, url: 
                 _quiet_until[url] = time.monotonic() + told
             wait = max(told, pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
-        if time.monotonic() + wait > end:
+        until = time.monotonic() + wait - start
+        if until > patience_s:
             raise TrackerAway(f"the tracker {url} {problem}; {_advice(wait)}")
+        if say is not None and until > SAID_AFTER_S:
+            say(f"the tracker {url} {problem}; it is asked again for up to {patience_s / 60:.0f} minutes")
+            say = None
         time.sleep(wait)
 
 

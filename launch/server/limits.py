@@ -4,6 +4,7 @@ import os
 from dataclasses import dataclass
 
 from framework.errors import ConfigError, Problem
+from framework.search.carried import LONGEST_NAME
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -24,7 +25,7 @@ MAX_QUERY_DEPTH = 24
 MAX_QUERY_LENGTH = 64 * KIB
 MAX_PAGE = 10_000
 """Nodes in one page of a connection."""
-MAX_NAME = 512
+MAX_NAME = LONGEST_NAME
 """Characters in the name of a project, run, file or artifact."""
 MAX_POINTS = 1_000_000
 """Points in one sweep."""

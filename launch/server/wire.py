@@ -13,13 +13,13 @@ from typing import Any
 
 import orjson
 
+from framework.search.carried import name_problem
 from launch.server.errors import ApiError
 from launch.server.limits import MAX_JSON_DEPTH, MAX_NAME
 
 ENTITY = "local"
 _ALPHABET = string.ascii_lowercase + string.digits
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
-_FORBIDDEN_IN_NAMES = re.compile(r"[/\\#?%:\x00-\x1f]")
 
 
 def gid(kind: str, key: object) -> str:
@@ -54,12 +54,11 @@ def checked_name(value: object, what: str) -> str:
     Raises:
         ApiError: it is empty, too long, or holds a character with a meaning in addresses or paths.
     """
-    if not isinstance(value, str) or not value.strip() or value in (".", ".."):
-        raise ApiError(f"a {what} needs a name, not {value!r}")
-    if len(value) > MAX_NAME:
-        raise ApiError(f"the {what} name is {len(value)} characters long; at most {MAX_NAME} are allowed")
-    if bad := _FORBIDDEN_IN_NAMES.search(value):
-        raise ApiError(f"the {what} name {value!r} holds {bad.group()!r}, which names cannot")
+    if not isinstance(value, str):
+        raise ApiError(f"the name of a {what} is {value!r}; a text is needed")
+    problem = name_problem(value)
+    if problem is not None:
+        raise ApiError(f"the name of a {what} {problem}")
     return value
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from framework import sources
 from framework.tracking import fingerprint
 
 SOURCE = '''
@@ -31,14 +32,15 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(fingerprint, "ROOTS", ("experiments_of_a_test",))
     yield file
-    fingerprint.digest_of.cache_clear()
+    sources.module_digest.cache_clear()
+    sources.source_of.cache_clear()
     for name in [name for name in sys.modules if name.startswith("experiments_of_a_test")]:
         del sys.modules[name]
 
 
 def digest() -> str | None:
-    fingerprint.digest_of.cache_clear()
-    return fingerprint.digest_of("experiments_of_a_test.study")
+    sources.module_digest.cache_clear()
+    return sources.module_digest("experiments_of_a_test.study")
 
 
 @pytest.mark.parametrize(
@@ -78,10 +80,10 @@ def test_what_was_imported_is_recorded_and_what_changed_is_told(module: Path):
     assert code["packages"]["torch"]
     assert fingerprint.differences(code) == []
     module.write_text(SOURCE.replace("2", "3"))
-    fingerprint.digest_of.cache_clear()
+    sources.module_digest.cache_clear()
     assert fingerprint.differences(code) == ["experiments_of_a_test.study changed"]
     module.unlink()
-    fingerprint.digest_of.cache_clear()
+    sources.module_digest.cache_clear()
     assert fingerprint.differences(code) == ["experiments_of_a_test.study is gone"]
 
 

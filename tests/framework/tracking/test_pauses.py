@@ -108,6 +108,14 @@ def test_a_server_that_is_away_is_asked_less_and_less_often(clock: FakeTime):
     assert clock.slept == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
+def test_a_long_wait_is_said_once_and_a_short_one_is_not(clock: FakeTime):
+    said: list[str] = []
+    assert patiently(script(answer(500), answer(200)), 3600.0, URL, said.append).ok
+    assert said == []
+    assert patiently(script(*[answer(502)] * 12, answer(200)), 3600.0, URL, said.append).ok
+    assert said == [f"the tracker {URL} answered 502: slow down; it is asked again for up to 60 minutes"]
+
+
 class XConfig(Config):
     x: int = 0
 

@@ -1,7 +1,8 @@
-"""Which code something is made by: the modules of the project that a module stands on, and a digest of them all.
+"""The sources of the project's modules: a digest of what each does, and which others each stands on.
 
-Imports are read off the source, those inside functions too; nothing is imported. What is imported for types alone
-is left out, but for packages that name their lazy contents so.
+Comments, docstrings and layout are no code: they change no digest. Imports are read off the source, those inside
+functions too; nothing is imported. What is imported for types alone is left out, but for packages that name their
+lazy contents so.
 """
 
 import ast
@@ -12,15 +13,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOTS = ("framework", "experiments")
+DIGITS = 12
 
 
 def code_digest(modules: frozenset[str]) -> str:
     """One digest of the sources of these modules and of the project's modules that they stand on."""
     hashed = hashlib.sha256()
     for name in sorted(modules.union(*map(modules_behind, modules))):
-        source = source_of(name)
-        hashed.update(name.encode() + b"\0" + (source.read_bytes() if source else b"") + b"\0")
+        hashed.update(f"{name} {module_digest(name)}\n".encode())
     return hashed.hexdigest()
+
+
+@functools.cache
+def module_digest(module: str) -> str | None:
+    """The digest of a module's code; None where there is no such module, or no source of it that can be read."""
+    path = source_of(module)
+    if path is None:
+        return None
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    for node in ast.walk(tree):
+        for body in _bodies(node):
+            body[:] = [statement for statement in body if not _is_text(statement)]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:DIGITS]
 
 
 @functools.cache
@@ -60,6 +77,22 @@ def _imported(module: str) -> frozenset[str]:
         return frozenset()
     names = _names(ast.parse(file.read_bytes()), module, of_package=file.name == "__init__.py")
     return frozenset(name for name in names if name.split(".", maxsplit=1)[0] in ROOTS and source_of(name))
+
+
+def _bodies(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    for field in ("body", "orelse", "finalbody"):
+        body = getattr(node, field, None)
+        if isinstance(body, list):
+            yield body
+
+
+def _is_text(statement: ast.stmt) -> bool:
+    """A docstring, or a string that stands by itself as one does below an attribute."""
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
 
 
 def _names(node: ast.AST, module: str, *, of_package: bool) -> Iterator[str]:

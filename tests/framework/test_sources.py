@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.report import code
+from framework import sources
 
 FOR_TYPES = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n"
 FILES = {
@@ -30,7 +30,7 @@ def sample(tmp_path, monkeypatch):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(code, "ROOTS", ("sample",))
+    monkeypatch.setattr(sources, "ROOTS", ("sample",))
     importlib.invalidate_caches()
     yield folder
     forget()
@@ -38,16 +38,16 @@ def sample(tmp_path, monkeypatch):
 
 
 def forget():
-    for cached in (code.modules_behind, code.source_of, code._imported):
+    for cached in (sources.modules_behind, sources.source_of, sources._imported, sources.module_digest):
         cached.cache_clear()
 
 
 def test_imports_are_followed_through_functions_packages_and_circles(sample: Path):
-    assert code.modules_behind("sample.top") == {
+    assert sources.modules_behind("sample.top") == {
         "sample", "sample.inner", "sample.inner.helper", "sample.inner.deep", "sample.inner.lazy",
         "sample.circle", "sample.beside",
     }  # fmt: skip
-    assert code.modules_behind("sample.alone") == frozenset()
+    assert sources.modules_behind("sample.alone") == frozenset()
     assert "sample.top" not in sys.modules, "nothing is imported for it"
 
 
@@ -55,26 +55,26 @@ def test_imports_are_followed_through_functions_packages_and_circles(sample: Pat
     "name", ["top.py", "beside.py", "inner/helper.py", "inner/deep.py", "inner/lazy.py", "circle.py"]
 )
 def test_a_change_of_what_it_stands_on_is_another_digest(sample: Path, name: str):
-    before = code.code_digest(frozenset({"sample.top"}))
+    before = sources.code_digest(frozenset({"sample.top"}))
     (sample / name).write_text(FILES[name] + "\ny = 2\n")
     forget()
-    assert code.code_digest(frozenset({"sample.top"})) != before
+    assert sources.code_digest(frozenset({"sample.top"})) != before
     (sample / name).write_text(FILES[name])
     forget()
-    assert code.code_digest(frozenset({"sample.top"})) == before
+    assert sources.code_digest(frozenset({"sample.top"})) == before
 
 
 @pytest.mark.parametrize("name", ["types_only.py", "alone.py"])
 def test_a_change_of_something_else_is_not(sample: Path, name: str):
-    before = code.code_digest(frozenset({"sample.top"}))
+    before = sources.code_digest(frozenset({"sample.top"}))
     (sample / name).write_text("y = 2\n")
     forget()
-    assert code.code_digest(frozenset({"sample.top"})) == before
+    assert sources.code_digest(frozenset({"sample.top"})) == before
 
 
 def test_the_figures_of_an_experiment_stand_on_their_looks_and_not_on_the_study():
-    behind = code.modules_behind("experiments.stitching.figures.lines")
+    behind = sources.modules_behind("experiments.stitching.figures.lines")
     assert {"experiments.stitching.figures.looks", "framework.report.style", "framework.report.panels"} <= behind
     assert not any(name.startswith(("framework.tracking", "framework.training")) for name in behind)
-    assert code.source_of("no_such_package.module") is None
-    assert code.source_of("framework.report.nothing") is None
+    assert sources.source_of("no_such_package.module") is None
+    assert sources.source_of("framework.report.nothing") is None
