@@ -106,6 +106,7 @@ class Worker:
         self._stores = False
         self._agent: sweeps.Agent | None = None
         self._held: str | None = None
+        self._asking = False
         # A short patience, so that a server that is away is told of and the child is still watched.
         self._impatient = replace(job.tracker, patience_s=HEARTBEAT_S / 2, say=None)
 
@@ -153,12 +154,14 @@ class Worker:
         self._agent = sweeps.Agent(self._job.tracker, self._impatient, self._job.path, socket.gethostname())
         idle, idle_since, told = IDLE_S[0], time.monotonic(), False
         while True:
+            self._asking = True
             commands = self._beat(None)
             handed = [command for command in commands if command["type"] in ("run", "resume")]
             if any(command["type"] == "exit" for command in commands):
                 return
             for command in handed:
                 self._work_point(command)
+            self._asking = False
             if handed:
                 idle, idle_since, told = IDLE_S[0], time.monotonic(), False
                 continue
@@ -178,7 +181,7 @@ class Worker:
 
     def _work_point(self, command: Mapping[str, Any]) -> None:
         run_id, swept = str(command["run_id"]), sweeps.point_of(command)
-        self._held = run_id
+        self._held, self._asking = run_id, False
         job, log, resume = self._job, self._folder / f"{run_id}.log", command["type"] == "resume"
         point = job.points.get(canonical_json(swept))
         try:
@@ -301,7 +304,7 @@ class Worker:
         tracker = self._impatient
         try:
             # The reply that told of a point may have been on its way: such a one is told again.
-            told = self._agent.heartbeat(None) if self._agent is not None and self._held is None else []
+            told = self._agent.heartbeat(None) if self._agent is not None and self._asking else []
             held = [self._held] if self._held is not None else [c["run_id"] for c in told if "run_id" in c]
             for run_id in held:
                 end = {"preempting": True, "complete": True, "exitcode": INTERRUPTED_CODE}

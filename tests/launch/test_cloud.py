@@ -67,7 +67,7 @@ def test_ctrl_c_while_the_last_points_run_and_the_same_command_again(cloud: Lab)
     os.killpg(first.pid, signal.SIGINT)
     said, _ = first.communicate(timeout=60)
     assert first.returncode == 128 + signal.SIGINT
-    assert "0 runs finished, 2 given back, 0 failed" in said
+    assert "0 runs finished, 2 given back, 0 failed" in said, said
     assert not [pid for pid in processes() if worker_process(pid, cloud)]
     hold.unlink()
     second = cloud.sashiko("sweep", str(file), "--workers", "2")
