@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field, ValidationError
 
-from framework.config import no_effect
+from framework.config import Config, no_effect
 from framework.errors import Problem
-from framework.problems import differing, problems_of, refuse, told_together, within
+from framework.problems import are_told_later, differing, problems_of, refuse, told_together, within
 
 
 class Short(BaseModel):
@@ -97,14 +97,22 @@ def test_a_section_by_itself_is_refused_with_all_its_problems():
     refuse(iter(()))
 
 
-def test_inside_told_together_nothing_is_refused_nor_even_looked_for():
-    def never():
-        raise AssertionError("asked too early")
-        yield
+def test_a_section_within_a_whole_is_not_asked_by_itself():
+    class Asked(Config):
+        width: int = 0
 
+        def conflicts(self):
+            asked.append(self.width)
+            yield Problem("width", f"is {self.width}")
+
+    asked: list[int] = []
     with told_together():
-        refuse(never())
+        assert are_told_later()
+        Asked.model_validate({"width": 3})
+    assert asked == []
     with pytest.raises(KeyError), told_together():
         raise KeyError
-    with pytest.raises(ValueError, match="is 0"):
-        refuse([Problem("width", "is 0")])
+    assert not are_told_later()
+    with pytest.raises(ValueError, match="is 3"):
+        Asked.model_validate({"width": 3})
+    assert asked == [3]
