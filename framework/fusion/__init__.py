@@ -11,7 +11,15 @@ from framework.lazy import lazy
 if TYPE_CHECKING:
     from framework.fusion.alignment import align as align
     from framework.fusion.fusing import fuse as fuse
+    from framework.fusion.repair import reset_statistics as reset_statistics
 
-__all__ = ["METHODS", "align", "fuse"]
+__all__ = ["METHODS", "align", "fuse", "reset_statistics"]
 
-__getattr__ = lazy(__name__, {"align": "framework.fusion.alignment", "fuse": "framework.fusion.fusing"})
+__getattr__ = lazy(
+    __name__,
+    {
+        "align": "framework.fusion.alignment",
+        "fuse": "framework.fusion.fusing",
+        "reset_statistics": "framework.fusion.repair",
+    },
+)

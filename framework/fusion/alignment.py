@@ -21,6 +21,7 @@ from framework.fusion.copies import holding
 from framework.fusion.finders import find
 from framework.fusion.layerwise import Coupled
 from framework.fusion.plans import Plan, State, transport
+from framework.fusion.precision import as_given, inputs_for, working
 from framework.fusion.structure import Structure
 from framework.fusion.task import Task
 
@@ -101,8 +102,11 @@ def align(
         ConfigError: an option that the method does not take.
     """
     labels, fix_outputs = options.pop("labels", None), bool(options.pop("fix_outputs", True))
-    task = Task.of(reference, model, inputs, labels, fix_outputs=fix_outputs)
-    return plans(task, options_of(method, options)).moved(reference, model)
+    config = options_of(method, options)
+    given, reference, model = reference, working(reference), working(model)
+    task = Task.of(reference, model, inputs_for(reference, inputs), labels, fix_outputs=fix_outputs)
+    moved = plans(task, config).moved(reference, model)
+    return moved if reference is given else as_given(given, moved)
 
 
 def plans(task: Task, config: Config) -> Alignment:

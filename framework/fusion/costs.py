@@ -9,7 +9,9 @@ features need to be kept. With a_i the features of unit i of the model, b_j of u
 Shapes: n units of the model, m of the reference, D features.
 """
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,6 +79,11 @@ class Products:
             self.sums_m / length_m,
             self.count,
         )
+
+
+def total(pieces: Sequence[Products]) -> Products:
+    """The products of features that lie side by side."""
+    return functools.reduce(operator.add, pieces)
 
 
 def _squares(features_nD: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from framework.fusion.bases import Activation, Basis, Place
-from framework.fusion.costs import Products
+from framework.fusion.costs import Products, total
 from framework.fusion.plans import Plan, Plans, State, along, opened
 from framework.fusion.structure import Structure
 from framework.models.graph import in_eval_mode
@@ -32,6 +32,15 @@ def compared(basis: Basis, roles: Iterable[str]) -> list[int]:
     return [i for i, place in enumerate(basis.places) if place.role in wanted] or list(range(len(basis.places)))
 
 
+def layers_of(basis: Basis, indices: Iterable[int]) -> list[list[int]]:
+    """Places by the layer that holds them: a unit's row is all that a layer says of it, weights and bias."""
+    layers: dict[str, list[int]] = {}
+    for index in indices:
+        name = basis.places[index].name
+        layers.setdefault(name.removesuffix("weight").removesuffix("bias"), []).append(index)
+    return list(layers.values())
+
+
 def same_objects(first: Sequence[object], second: Sequence[object]) -> bool:
     """Whether both hold the same objects, not only equal ones."""
     return len(first) == len(second) and all(mine is theirs for mine, theirs in zip(first, second, strict=True))
@@ -43,7 +52,7 @@ class Weights:
     Args:
         model, reference: The weights.
         bases, target: The bases of each.
-        normalise_rows: Whether the rows of each parameter have unit length.
+        normalise_rows: Whether the rows of each layer, weights and bias together, have unit length.
     """
 
     def __init__(
@@ -74,16 +83,13 @@ class Weights:
     def products(self, number: int, plans: Plans) -> tuple[Products | None, bool]:
         """Of basis `number`: from the writers that are ready (None if there are none), and whether all were."""
         basis = self.bases[number]
-        found: Products | None = None
-        complete = True
-        writers = compared(basis, ["writes"])
-        for index in writers:
-            if not self.ready(basis, index, plans):
-                complete = False
-                continue
-            piece = self._piece(number, index, plans, keep=len(writers) > 1)
-            found = piece if found is None else found + piece
-        return found, complete
+        found: list[Products] = []
+        layers = layers_of(basis, compared(basis, ["writes"]))
+        ready = [layer for layer in layers if all(self.ready(basis, index, plans) for index in layer)]
+        for layer in ready:
+            rows = total([self._piece(number, index, plans, keep=len(layers) > 1) for index in layer])
+            found.append(rows.normalised() if self.normalise_rows else rows)
+        return (total(found) if found else None), len(ready) == len(layers)
 
     def stands(self, number: int, plans: Plans) -> list[Plan | None]:
         """All that `products` of a basis depend on. They are the same as long as these are the same objects."""
@@ -106,7 +112,6 @@ class Weights:
             return before[1]
         basis, goal = self.bases[number], self.target[number]
         piece = self.product(basis, basis.places[index], goal.places[index], plans)
-        piece = piece.normalised() if self.normalise_rows else piece
         if keep and (before is not None or piece.cross_nm.nbytes <= self.room):
             self.room -= 0 if before is not None else piece.cross_nm.nbytes
             self.kept[number, index] = under, piece

@@ -5,6 +5,7 @@ fuse(models, method="ot")        align every model to the first, then average th
 W = Σ_k weight_k · W_k carried along the plan from model k to model 1                                       (1)
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -13,12 +14,16 @@ from torch import Tensor, nn
 from framework.errors import InvalidInput, Problem
 from framework.fusion.alignment import options_of, plans
 from framework.fusion.copies import holding
+from framework.fusion.precision import as_given, inputs_for, working
 from framework.fusion.regression import regress
+from framework.fusion.repair import has_statistics, reset_statistics
 from framework.fusion.repair import repair as repaired
 from framework.fusion.structure import Structure, structure_of
 from framework.fusion.task import Task, refuse_values
 
 SUM_WITHIN = 1e-6
+FEW = 32
+"""Inputs below which statistics are told to be poor."""
 
 
 def fuse(
@@ -42,6 +47,7 @@ def fuse(
         weights: The share of each model, summing to 1; None gives each the same.
         merge: The mean of the aligned weights, or that mean refitted layer by layer on `inputs` (`regression.py`).
         repair: Whether to rescale the fused model's units to the statistics of its parents on `inputs`.
+            Batch normalisation gets running statistics of its own wherever there are `inputs`.
         options: Of the method (`framework.fusion.config`), such as `source="activations"` or `solver="sinkhorn"`;
             `fix_outputs=False` lets the last layer's rows move too.
 
@@ -53,8 +59,9 @@ def fuse(
     fix_outputs = bool(options.pop("fix_outputs", True))
     config = options_of(method, options)
     shares = shares_of(models, weights)
-    reference = models[0]
     refuse_values({f"models[{number}]": model for number, model in enumerate(models)})
+    given, models = models[0], [working(model) for model in models]
+    reference, inputs = models[0], inputs_for(models[0], inputs)
     structure = structure_of(reference, inputs, fix_outputs=fix_outputs)
     found = [
         plans(Task.of(reference, model, inputs, labels, target=structure, finite=True), config)
@@ -63,10 +70,28 @@ def fuse(
     if merge == "mean" and not repair:  # weights are all that is needed of the parents
         own = [model.state_dict() for model in models]
         moved = [alignment.carried(state) for alignment, state in zip(found, own[1:], strict=True)]
-        return holding(reference, mean_of_states([own[0], *moved], shares), *own)
-    pairs = zip(found, models[1:], strict=True)
-    parents = [reference, *(alignment.moved(reference, model) for alignment, model in pairs)]
-    return merged(parents, shares, structure, inputs, merge=merge, repair=repair)
+        fused = holding(reference, mean_of_states([own[0], *moved], shares), *own)
+        fused = _with_statistics(fused, inputs, shares)
+    else:
+        pairs = zip(found, models[1:], strict=True)
+        parents = [reference, *(alignment.moved(reference, model) for alignment, model in pairs)]
+        fused = merged(parents, shares, structure, inputs, merge=merge, repair=repair)
+    return fused if reference is given else as_given(given, fused)
+
+
+def _with_statistics(fused: nn.Module, inputs: Tensor | None, shares: Sequence[float]) -> nn.Module:
+    """`fused` with running statistics of its own: the mean of its parents' is that of no model."""
+    if 1.0 in shares or not has_statistics(fused):
+        return fused
+    number = 0 if inputs is None else len(inputs)
+    if number < FEW:
+        warnings.warn(
+            f"there are {number} inputs to take the fused model's statistics of batch normalisation from; with "
+            "the mean of its parents' it mostly guesses. Give inputs=… (a few hundred of the train split), or "
+            "call framework.fusion.reset_statistics(model, inputs)",
+            stacklevel=3,
+        )
+    return fused if inputs is None or number < 2 else reset_statistics(fused, inputs)
 
 
 def merged(
@@ -87,7 +112,7 @@ def merged(
         raise InvalidInput([Problem("merge", f"is {merge!r}; allowed: mean, regression")])
     fused = mean_of(parents, shares)
     if merge == "mean" and not repair:
-        return fused
+        return _with_statistics(fused, inputs, shares)
     if inputs is None:
         message = f"are needed to see activations on (merge={merge}, repair={repair}); give inputs=…"
         raise InvalidInput([Problem("inputs", message)])

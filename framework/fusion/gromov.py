@@ -20,8 +20,8 @@ from torch import Tensor
 from framework.errors import InvalidInput, Problem
 from framework.fusion.bases import Basis
 from framework.fusion.config import GW, OT
-from framework.fusion.costs import Products, distances
-from framework.fusion.features import Weights, compared, rows_of
+from framework.fusion.costs import Products, distances, total
+from framework.fusion.features import Weights, compared, layers_of, rows_of
 from framework.fusion.layerwise import Coupled, layerwise, masses_of
 from framework.fusion.plans import Plan, State
 
@@ -56,15 +56,12 @@ def gromov(
 
 
 def _rows(state: State, basis: Basis, normalise: bool) -> Products:
-    found: Products | None = None
-    for index in compared(basis, ["writes"]):
-        rows = rows_of(state[basis.places[index].name], basis.places[index])
-        piece = Products.of(rows, rows)
-        piece = piece.normalised() if normalise else piece
-        found = piece if found is None else found + piece
-    if found is None:
-        raise ValueError(f"basis {basis.name} lies nowhere")
-    return found
+    found = []
+    for layer in layers_of(basis, compared(basis, ["writes"])):
+        rows = [rows_of(state[basis.places[index].name], basis.places[index]) for index in layer]
+        piece = total([Products.of(part, part) for part in rows])
+        found.append(piece.normalised() if normalise else piece)
+    return total(found)
 
 
 def _matched(a_nn: Tensor, b_mm: Tensor, mass_n: Tensor, mass_m: Tensor, config: GW, name: str) -> Coupled:

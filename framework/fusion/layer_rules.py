@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from framework.fusion.units import Ints
-from framework.fusion.walk import Unknown, Walk, spread, varies
+from framework.fusion.walk import Role, Unknown, Walk, spread, varies
 
 Shape = tuple[int, ...]
 Rule = Callable[[Walk, str, Any, Tensor, Shape], Tensor]
@@ -90,9 +90,9 @@ def convolution(walk: Walk, name: str, module: Any, labels: Tensor, shape: Shape
 def channel_norm(walk: Walk, name: str, module: Any, labels: Tensor, shape: Shape) -> Tensor:
     """Batch and instance normalisation of (N, C, …): parameters and running statistics a channel."""
     units_C = walk.along(labels, 1)
-    for part in ("weight", "bias", "running_mean", "running_var"):
+    for part, role in CHANNEL_PARTS.items():
         if getattr(module, part, None) is not None:
-            walk.slot(f"{name}.{part}", 0, units_C, "scales")
+            walk.slot(f"{name}.{part}", 0, units_C, role)
     return spread(units_C, 1, shape)
 
 
@@ -207,6 +207,12 @@ _Pool = (
     nn.Upsample,
 )
 QKV = ("query", "key", "value")
+CHANNEL_PARTS: dict[str, Role] = {
+    "weight": "scales",
+    "bias": "scales",
+    "running_mean": "counts",
+    "running_var": "counts",
+}
 WRITERS = (nn.Linear, _Conv)
 RULES: dict[type, Rule] = {
     nn.Linear: linear,

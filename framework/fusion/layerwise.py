@@ -20,7 +20,7 @@ from framework.errors import InvalidInput, Problem
 from framework.fusion.bases import Basis
 from framework.fusion.config import OT
 from framework.fusion.costs import Products, distances
-from framework.fusion.features import Weights, compared, rows_of, same_objects
+from framework.fusion.features import Weights, compared, layers_of, rows_of, same_objects
 from framework.fusion.plans import Plan
 from framework.fusion.solvers import assigned, solve
 
@@ -125,9 +125,10 @@ def masses_of(weights: Weights, number: int, marginals: str) -> tuple[Tensor, Te
     masses = []
     for state, part in pairs:
         norms = torch.zeros(part.size, dtype=torch.float64)
-        for index in compared(part, ["writes"]):
-            place = part.places[index]
-            norms += rows_of(state[place.name], place).double().norm(p=order, dim=1).cpu()
+        for layer in layers_of(part, compared(part, ["writes"])):
+            places = [part.places[index] for index in layer]
+            rows = torch.cat([rows_of(state[place.name], place).double() for place in places], dim=1)
+            norms += rows.norm(p=order, dim=1).cpu()
         if not norms.sum() > 0:
             raise InvalidInput(
                 [Problem(part.name, f"has rows of zeros only, which give no marginals={marginals}")]

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from framework.fusion.features import PIECE
-from framework.fusion.repair import NORMS, reset_statistics
+from framework.fusion.repair import reset_statistics
 from framework.fusion.structure import Structure
 from framework.models.graph import in_eval_mode
 
@@ -56,9 +56,7 @@ def regress(
             )
             products.add(x_SI[::every], (y_SO - _outputs(runs[0], piece))[::every])
         products.solve(layer, ridge)
-    if any(isinstance(part, NORMS) for part in fitted.modules()):
-        return reset_statistics(fitted, inputs)
-    return fitted
+    return reset_statistics(fitted, inputs)
 
 
 def _can_fit(layer: nn.Module) -> bool:

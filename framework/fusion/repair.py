@@ -7,18 +7,20 @@ layer writes, in the order of the graph, each layer seeing its repaired inputs,
 
 (Jordan, Sedghi, Saukh, Entezari and Neyshabur, "REPAIR: renormalizing permuted activations for interpolation
 repair", 2023, equation 2). It is put into the layer's own weight and bias; of a layer without bias only the scale
-is repaired. Running statistics of batch normalisation are taken anew instead, as the authors do.
+is repaired. Where batch normalisation follows, its running statistics are taken anew instead, as the authors do.
 
 Shapes: n units of a layer, S inputs.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
+from framework.errors import InvalidInput, Problem
 from framework.fusion.features import PIECE
 from framework.fusion.layer_rules import WRITERS
 from framework.fusion.structure import Structure
@@ -26,6 +28,9 @@ from framework.models.graph import in_eval_mode
 
 TINY = 1e-8
 NORMS = torch.nn.modules.batchnorm._BatchNorm
+PASSING = (nn.Identity, nn.Flatten, torch.nn.modules.dropout._DropoutNd)
+SUMS = ("add", "iadd", "cat", "concat", "flatten", "view", "reshape", "dropout")
+"""Functions behind which a unit is what it was, or a sum with others."""
 
 
 def repair(
@@ -37,33 +42,50 @@ def repair(
 ) -> nn.Module:
     """A repaired copy of `fused`. The parents are in its basis; `inputs` (S, …) are of the train split.
 
-    A module with batch normalisation gets fresh running statistics; layers that no normalisation follows are
-    rescaled by equation (1). Whatever the outputs are made of (the last layer) is rescaled too.
+    Batch normalisation gets fresh running statistics; layers that none follows are rescaled by equation (1), each
+    once what runs into it is repaired. Whatever the outputs are made of (the last layer) is rescaled too.
+
+    Raises:
+        InvalidInput: fewer than two inputs, where statistics are taken anew.
     """
     mended = copy.deepcopy(fused)
-    if any(isinstance(part, NORMS) for part in mended.modules()):
-        return reset_statistics(mended, inputs)
-    layers = [node for node in structure.graph.nodes if _is_writer(mended, node)]
+    layers = [node for node in structure.graph.nodes if _is_writer(mended, node) and not _normalised(mended, node)]
     wanted = _mean_statistics([_statistics(parent, structure.graph, inputs, layers) for parent in parents], shares)
     for node in layers:
+        reset_statistics(mended, inputs)
         mean_n, std_n = _statistics(mended, structure.graph, inputs, [node])[node.name]
         _rescale(mended.get_submodule(str(node.target)), mean_n, std_n, *wanted[node.name])
-    return mended
+    return reset_statistics(mended, inputs)
+
+
+def has_statistics(module: nn.Module) -> bool:
+    """Whether there is batch normalisation with running statistics in it."""
+    return any(isinstance(part, NORMS) and part.track_running_stats for part in module.modules())
 
 
 def reset_statistics(module: nn.Module, inputs: Tensor) -> nn.Module:
-    """`module` itself, its running statistics of batch normalisation replaced by those over `inputs`."""
+    """`module` itself, its running statistics of batch normalisation, if any, replaced by those over `inputs`.
+
+    Raises:
+        InvalidInput: fewer than two inputs, which have no variance.
+    """
+    if not has_statistics(module):
+        return module
+    if len(inputs) < 2:
+        raise InvalidInput([Problem("inputs", f"holds {len(inputs)}; running statistics need 2, better hundreds")])
     norms = [part for part in module.modules() if isinstance(part, NORMS) and part.track_running_stats]
     momenta, modes = [norm.momentum for norm in norms], [(part, part.training) for part in module.modules()]
     module.eval()
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over batches
         norm.train()
+    seen = 0
     with torch.no_grad():
-        for piece in torch.split(inputs, PIECE):
-            if len(piece) > 1:
-                module(piece)
+        for piece in torch.tensor_split(inputs, math.ceil(len(inputs) / PIECE)):
+            seen += len(piece)
+            for norm in norms:
+                norm.momentum = len(piece) / seen  # the mean over inputs
+            module(piece)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     for part, training in modes:
@@ -73,6 +95,22 @@ def reset_statistics(module: nn.Module, inputs: Tensor) -> nn.Module:
 
 def _is_writer(module: nn.Module, node: fx.Node) -> bool:
     return node.op == "call_module" and isinstance(module.get_submodule(str(node.target)), WRITERS)
+
+
+def _normalised(module: nn.Module, node: fx.Node) -> bool:
+    """Whether all that a layer writes runs into batch normalisation, before a nonlinearity or another layer."""
+    waiting, met = list(node.users), set(node.users)
+    while waiting:
+        user = waiting.pop()
+        part = module.get_submodule(str(user.target)) if user.op == "call_module" else None
+        if isinstance(part, NORMS):
+            continue
+        name = str(getattr(user.target, "__name__", user.target)).strip("_")
+        if not (isinstance(part, PASSING) if part is not None else user.op.startswith("call") and name in SUMS):
+            return False
+        waiting += [further for further in user.users if further not in met]
+        met.update(user.users)
+    return bool(node.users)
 
 
 def _rescale(layer: Any, mean_n: Tensor, std_n: Tensor, wanted_mean_n: Tensor, wanted_std_n: Tensor) -> None:

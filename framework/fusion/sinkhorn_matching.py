@@ -9,11 +9,14 @@ that is closest to it takes its place (straight through), so that what is measur
 after Peña et al., "Re-basin via implicit Sinkhorn differentiation", 2023, equation 9. It starts from weight
 matching. The loss is the cross-entropy with the labels, or, without labels, the squared distance to the mean of
 what both models give. Of all permutations seen, the one with the least loss at t = 1/2 over all inputs is kept.
+Batch normalisation takes the statistics of the batch: those of the mean of two models are neither's.
 
 Shapes: n units of a basis.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +27,7 @@ from framework.fusion.bases import Basis
 from framework.fusion.config import SinkhornMatching, WeightMatching
 from framework.fusion.layerwise import Coupled
 from framework.fusion.plans import Plan, transport
+from framework.fusion.repair import NORMS
 from framework.fusion.solvers import assigned
 from framework.fusion.weight_matching import weight_matching
 from framework.models.graph import in_eval_mode
@@ -94,6 +98,7 @@ class _Search:
         self.module, self.config, self.bases = reference, config, bases
         self.model_state = {name: tensor.detach() for name, tensor in model.state_dict().items()}
         self.state = {name: tensor.detach() for name, tensor in reference.state_dict().items()}
+        self.learned = {name for name, _ in reference.named_parameters()}
         self.model = model
         self.fixed = {basis.name: start[basis.name].plan for basis in bases if basis.blocks}
         self.scores = {
@@ -122,17 +127,19 @@ class _Search:
         """Equation (1) on a batch, `place` of the way from the reference to the model."""
         moved = transport(self.model_state, self.bases, plans)
         between = {
-            name: tensor + place * (moved[name] - tensor) if tensor.is_floating_point() else tensor
+            name: tensor + place * (moved[name] - tensor) if name in self.learned else tensor.clone()
             for name, tensor in self.state.items()
         }
-        outputs = functional_call(self.module, between, (inputs,))
+        with _with_statistics_of_the_batch(self.module):
+            outputs = functional_call(self.module, between, (inputs,))
         return F.mse_loss(outputs, targets) if targets.is_floating_point() else F.cross_entropy(outputs, targets)
 
     def middle(self, inputs: Tensor, targets: Tensor) -> float:
         """The loss half way, over all inputs."""
         plans, total = self.hard(), 0.0
-        with in_eval_mode(self.module):
-            for images, wanted in zip(torch.split(inputs, PIECE), torch.split(targets, PIECE), strict=True):
+        count = math.ceil(len(inputs) / PIECE)
+        with torch.no_grad():
+            for images, wanted in zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True):
                 total += float(self.loss(plans, 0.5, images, wanted)) * len(images)
         return total / len(inputs)
 
@@ -142,6 +149,20 @@ class _Search:
             return torch.cat(
                 [(self.module(piece) + self.model(piece)) / 2 for piece in torch.split(inputs, PIECE)]
             )
+
+
+@contextmanager
+def _with_statistics_of_the_batch(module: nn.Module) -> Iterator[None]:
+    """Eval mode, but for batch normalisation: the middle will be given statistics of its own."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    for part, _ in modes:
+        part.training = isinstance(part, NORMS)
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
 
 
 def _scores(basis: Basis, plan: Plan) -> Tensor:

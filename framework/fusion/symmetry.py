@@ -52,7 +52,7 @@ def check(module: nn.Module, bases: Sequence[Basis], input_shape: Shape) -> None
     """
     plans = random_plans(bases, seed=0)
     like = next(module.parameters(), torch.empty(0))
-    inputs = torch.rand(2, *input_shape, generator=torch.Generator().manual_seed(0)).to(like.device)
+    inputs = torch.rand(2, *input_shape, generator=torch.Generator().manual_seed(0)).to(like)
     state = _telling(module.state_dict())
     if _unchanged(module, state, bases, plans, inputs, SINGLE):
         return

@@ -13,7 +13,7 @@ from torch import Tensor, fx
 
 from framework.fusion.units import Ints, Units
 
-Role = Literal["writes", "reads", "scales"]
+Role = Literal["writes", "reads", "scales", "counts"]
 
 
 class Unknown(Exception):
@@ -24,9 +24,9 @@ class Unknown(Exception):
 class Slot:
     """One axis of one parameter or buffer, and the units (V,) along it.
 
-    `writes`: rows that make the units, biases among them. `reads`: columns that take them. `scales`: one number a
-    unit, as in normalisation. Of a grouped convolution the axis `reads` is shared by its `groups`: units (V,) of
-    all groups stand behind each other.
+    `writes`: rows that make the units, biases among them. `reads`: columns that take them. `scales`: one number
+    a unit, as in normalisation. `counts`: one that is no weight, as running statistics are. Of a grouped
+    convolution the axis `reads` is shared by its `groups`: units (V,) of all groups stand behind each other.
     """
 
     name: str

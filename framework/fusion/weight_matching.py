@@ -4,7 +4,8 @@
 
 (Ainsworth, Hayase and Srinivasa, "Git Re-Basin", 2023, algorithm 1.) Basis by basis, in random order, the
 assignment that is best for all parameters on which the basis lies, rows and columns alike, with the other bases as
-they are; until a whole round changes nothing. No step makes (1) smaller.
+they are; until a whole round changes nothing. No step makes (1) smaller. Running statistics are no parameters:
+they are carried along, and say nothing.
 
 Shapes: n units of a basis.
 """
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from framework.fusion.bases import Basis
+from framework.fusion.bases import Basis, Place
 from framework.fusion.config import Ground, WeightMatching
 from framework.fusion.costs import Products, distances
 from framework.fusion.features import Weights
@@ -47,7 +48,8 @@ class Search:
         self.bases = bases
         self.plans = {basis.name: Plan.identity(basis.size) for basis in bases}
         self.weights = Weights(model, reference, bases, bases, normalise_rows=False)
-        self.scale = sum(float(tensor.double().square().sum()) for tensor in reference.values())
+        names = {place.name for basis in bases for place in _weighed(basis)}
+        self.scale = sum(float(reference[name].double().square().sum()) for name in names)
 
     def run(self, passes: int, generator: torch.Generator) -> None:
         """Rounds over all bases, until one changes nothing or there were `passes`."""
@@ -70,7 +72,7 @@ class Search:
 
     def products(self, basis: Basis) -> Products:
         """Over all parameters that the basis lies on, the other bases as they are."""
-        found = [self.weights.product(basis, place, place, self.plans) for place in basis.places]
+        found = [self.weights.product(basis, place, place, self.plans) for place in _weighed(basis)]
         return sum(found[1:], found[0])
 
     def gains(self, basis: Basis) -> Tensor:
@@ -87,6 +89,11 @@ class Search:
         for basis, order in zip(tied, orders, strict=True):
             self.plans[basis.name] = Plan(index=order)
         return True
+
+
+def _weighed(basis: Basis) -> list[Place]:
+    """Where a basis lies on parameters; of one that lies on none, wherever it does."""
+    return [place for place in basis.places if place.role != "counts"] or list(basis.places)
 
 
 def _value(gain: Tensor, order: Tensor | None) -> float:

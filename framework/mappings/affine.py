@@ -21,5 +21,6 @@ class Affine(Method):
     mapping = AffineMapping
 
     def _fit_pair(self, z_ND: Array, y_NE: Array, ridges: Sequence[float]) -> list[Mapping]:
-        weights_RED, biases_RE = solve(factorise(z_ND, centre=True), y_NE, ridges)
-        return [AffineMapping.of(a_ED, b_E) for a_ED, b_E in zip(weights_RED, biases_RE, strict=True)]
+        source = factorise(z_ND, centre=True)
+        solutions = zip(*solve(source, y_NE, ridges), strict=True)
+        return [AffineMapping.of(a_ED, b_E, source.mean) for a_ED, b_E in solutions]

@@ -10,15 +10,17 @@ from collections.abc import Mapping as AnyMapping
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from framework.errors import ArtifactError, InvalidInput, Problem
 from framework.fields import nearest
-from framework.mappings.latents import Array, Latents, as_pair, ridge_problems
+from framework.mappings.latents import Array, Latents, as_numbers, as_pair, ridge_problems
+from framework.mappings.offsets import in_two, less, plus, whole
 
 Pair = tuple[Array, Array]  # source (N, D) and target (N, E) of the same samples
 Numbers = AnyMapping[str, Tensor]  # the buffers of a mapping, by name
@@ -31,7 +33,8 @@ class MappingWarning(UserWarning):
 class Mapping(nn.Module, ABC):
     """A fitted map from a source space (N, D) into a target space (N, E).
 
-    Its numbers are float32 buffers: nothing in it is trained further, and it is always in eval mode.
+    It takes latents of any precision, as a tensor or as an array, and gives theirs back. Its numbers are float32
+    buffers: nothing in it is trained further, and it is always in eval mode.
     """
 
     kind: ClassVar[str]
@@ -39,11 +42,34 @@ class Mapping(nn.Module, ABC):
     def __init__(self, source_dim: int, target_dim: int) -> None:
         super().__init__()
         self.source_dim, self.target_dim = source_dim, target_dim
+        self.fitted_with: dict[str, float] = {}
         self.eval()
+
+    def __call__(self, z_source: Latents) -> Any:
+        """The image (N, E) of source latents (N, D), as a tensor or an array like them.
+
+        Half precision is mapped in single precision; integers, and what is no tensor, in double precision.
+
+        Raises:
+            InvalidInput: they are no array of numbers (N, D).
+        """
+        if not isinstance(z_source, Tensor):
+            given = as_numbers("z_source", z_source, self.source_dim)
+            mapped: Array = super().__call__(torch.from_numpy(given)).cpu().numpy()
+            return mapped.astype(getattr(z_source, "dtype", mapped.dtype)) if _floating(z_source) else mapped
+        if z_source.dtype in (torch.float32, torch.float64):
+            return super().__call__(z_source)
+        if z_source.is_floating_point():
+            return super().__call__(z_source.float()).to(z_source.dtype)
+        return super().__call__(z_source.double())
 
     @abstractmethod
     def forward(self, z_source_ND: Tensor) -> Tensor:
-        """The image (N, E) of source latents (N, D)."""
+        """The image (N, E) of source latents (N, D), in single or double precision, in which it is computed."""
+
+    def __repr__(self) -> str:
+        facts = "".join(f", {name}={value:g}" for name, value in self.fitted_with.items())
+        return f"{self.kind}({self.source_dim} → {self.target_dim}{facts})"
 
     def train(self, mode: bool = True) -> Self:
         """Nothing: a model around the mapping may go into train mode, the mapping stays as it was fitted."""
@@ -62,10 +88,12 @@ class Mapping(nn.Module, ABC):
         values_K: Tensor = torch.linalg.svdvals(matrix_ED.cpu().double())
         return values_K.to(matrix_ED.dtype)
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: str | Path) -> None:
         """Write `mapping.json` (kind and sizes) and `mapping.safetensors` (numbers) into `folder`."""
+        folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        sizes = {"kind": self.kind, "source_dim": self.source_dim, "target_dim": self.target_dim}
+        sizes: dict[str, Any] = {"kind": self.kind, "source_dim": self.source_dim, "target_dim": self.target_dim}
+        sizes |= {"fitted_with": self.fitted_with} if self.fitted_with else {}
         (folder / "mapping.json").write_text(json.dumps(sizes) + "\n")
         save_file(dict(self.state_dict()), folder / "mapping.safetensors")
 
@@ -182,7 +210,11 @@ class Method(ABC):
             checked.append((z_ND, y_NE))
         if problems:
             raise InvalidInput(list(dict.fromkeys(problems)))
-        return self._fit_pairs(checked, [float(ridge) for ridge in ridges])
+        found = self._fit_pairs(checked, [float(ridge) for ridge in ridges])
+        for (z_ND, _), path in zip(checked, found, strict=True):
+            for mapping, ridge in zip(path, ridges, strict=True):
+                mapping.fitted_with = {**({"λ": float(ridge)} if self.uses_ridge else {}), "n": len(z_ND)}
+        return found
 
     def _fit_pairs(self, pairs: Sequence[Pair], ridges: Sequence[float]) -> list[list[Mapping]]:
         return [list(self._fit_pair(z_ND, y_NE, ridges)) for z_ND, y_NE in pairs]
@@ -214,8 +246,8 @@ class LinearMapping(Mapping):
         self.register_buffer("weight", torch.zeros(target_dim, source_dim))
 
     @classmethod
-    def of(cls, weight_ED: Array, bias_E: Array) -> Self:
-        """The mapping with these numbers, kept in single precision. A linear mapping has no use for the bias."""
+    def of(cls, weight_ED: Array, bias_E: Array, about_D: Array | None = None) -> Self:
+        """The mapping with these numbers, in single precision. A linear mapping has no use for bias and mean."""
         mapping = cls(weight_ED.shape[1], weight_ED.shape[0])
         mapping.weight.copy_(torch.from_numpy(weight_ED))
         return mapping
@@ -227,26 +259,41 @@ class LinearMapping(Mapping):
 
     def forward(self, z_source_ND: Tensor) -> Tensor:
         """A z for each row, (N, E)."""
-        return nn.functional.linear(z_source_ND, self.weight)
+        return nn.functional.linear(z_source_ND, self.weight.to(z_source_ND.dtype))
 
 
 class AffineMapping(LinearMapping):
-    """z → A z + b, with A (E, D) and b (E,)."""
+    """z → A (z - m1) + m2, with A (E, D), m1 (D,) and m2 (E,): A z + b, without the digits that b would lose."""
 
     kind = "affine"
-    bias: Tensor
+    source_mean: Tensor
+    target_mean: Tensor
 
     def __init__(self, source_dim: int, target_dim: int) -> None:
         super().__init__(source_dim, target_dim)
-        self.register_buffer("bias", torch.zeros(target_dim))
+        self.register_buffer("source_mean", torch.zeros(2, source_dim))
+        self.register_buffer("target_mean", torch.zeros(2, target_dim))
 
     @classmethod
-    def of(cls, weight_ED: Array, bias_E: Array) -> Self:
-        """The mapping with these numbers, kept in single precision."""
+    def of(cls, weight_ED: Array, bias_E: Array, about_D: Array | None = None) -> Self:
+        """z → A z + b, kept about the mean of the source latents (D,); without it about 0."""
         mapping = super().of(weight_ED, bias_E)
-        mapping.bias.copy_(torch.from_numpy(bias_E))
+        about_D = np.zeros(mapping.source_dim) if about_D is None else about_D
+        mapping.source_mean.copy_(in_two(about_D))
+        mapping.target_mean.copy_(in_two(weight_ED @ about_D + bias_E))
         return mapping
 
+    @property
+    def bias(self) -> Tensor:
+        """b = m2 - A m1, (E,)."""
+        bias_E = whole(self.target_mean) - self.weight.cpu().double() @ whole(self.source_mean)
+        return bias_E.to(self.weight)
+
     def forward(self, z_source_ND: Tensor) -> Tensor:
-        """A z + b for each row, (N, E)."""
-        return nn.functional.linear(z_source_ND, self.weight, self.bias)
+        """A (z - m1) + m2 for each row, (N, E)."""
+        centred_ND = less(z_source_ND, self.source_mean)
+        return plus(nn.functional.linear(centred_ND, self.weight.to(z_source_ND.dtype)), self.target_mean)
+
+
+def _floating(values: object) -> bool:
+    return isinstance(values, np.ndarray) and np.issubdtype(values.dtype, np.floating)

@@ -45,7 +45,7 @@ class DecoupleMapping(LinearMapping):
 
     def inverse(self, z_target_ME: Tensor) -> Tensor:
         """A2 y for each row: target latents (M, E) back in the source space, (M, D)."""
-        return nn.functional.linear(z_target_ME, self.inverse_weight)
+        return nn.functional.linear(z_target_ME, self.inverse_weight.to(z_target_ME.dtype))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +69,10 @@ class Decouple(Method):
         ]
 
     def _fit_pair(self, z_ND: Array, y_NE: Array, ridges: Sequence[float]) -> list[Mapping]:
-        return [self._of(maps) for maps in solve(NormalForm(z_ND, y_NE, bias=self.bias), ridges)]
+        means = z_ND.mean(axis=0), y_NE.mean(axis=0)
+        return [self._of(maps, *means) for maps in solve(NormalForm(z_ND, y_NE, bias=self.bias), ridges)]
 
-    def _of(self, maps: Maps) -> Mapping:
+    def _of(self, maps: Maps, mean_D: Array, mean_E: Array) -> Mapping:
         mapping = DecoupleMapping.of(maps.a1, maps.b1)
         mapping.inverse_weight.copy_(torch.from_numpy(maps.a2))
         return mapping

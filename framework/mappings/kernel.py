@@ -33,19 +33,22 @@ from torch import Tensor
 from framework.errors import ArtifactError, Problem
 from framework.mappings.base import Mapping, Method, Numbers
 from framework.mappings.latents import Array
+from framework.mappings.offsets import in_two, less
 
 
 class KernelMapping(Mapping):
-    """z → Σ_j exp(-γ ||z - c_j||²) a_j, with centres (N, D), coefficients (N, E) and γ."""
+    """z → Σ_j exp(-γ ||z - c_j||²) a_j, with centres (N, D) about their mean, coefficients (N, E) and γ."""
 
     kind = "kernel"
     centres: Tensor
+    origin: Tensor
     coefficients: Tensor
     gamma: Tensor
 
     def __init__(self, source_dim: int, target_dim: int, num_centres: int = 0) -> None:
         super().__init__(source_dim, target_dim)
         self.register_buffer("centres", torch.zeros(num_centres, source_dim))
+        self.register_buffer("origin", torch.zeros(2, source_dim))
         self.register_buffer("coefficients", torch.zeros(num_centres, target_dim))
         self.register_buffer("gamma", torch.ones(()))
 
@@ -64,7 +67,8 @@ class KernelMapping(Mapping):
         """The image of new points (M, D), (M, E)."""
         # Apple's GPUs have no double precision.
         exact = torch.float32 if z_source_MD.device.type == "mps" else torch.float64
-        distances_MN = torch.cdist(z_source_MD.to(exact), self.centres.to(exact))
+        centred_MD = less(z_source_MD.to(exact), self.origin)
+        distances_MN = torch.cdist(centred_MD, self.centres.to(exact))
         kernel_MN = torch.exp(-self.gamma.to(exact) * distances_MN.square())
         return (kernel_MN @ self.coefficients.to(exact)).to(z_source_MD.dtype)
 
@@ -87,7 +91,8 @@ class Kernel(Method):
         return [Problem("gamma", f"is {self.gamma}; allowed: a finite number above 0, or none")]
 
     def _fit_pair(self, z_ND: Array, y_NE: Array, ridges: Sequence[float]) -> list[Mapping]:
-        centres_ND = torch.from_numpy(z_ND).float()
+        origin_D = z_ND.mean(axis=0)
+        centres_ND = torch.from_numpy(z_ND - origin_D).float()
         # A sample alone in one dimension has no variance, and any γ will do.
         gamma = self.gamma if self.gamma is not None else 1 / (z_ND.shape[1] * (z_ND.var() or 1.0))
         exact_ND = centres_ND.double()
@@ -98,6 +103,7 @@ class Kernel(Method):
         for ridge in ridges:
             mapping = KernelMapping(z_ND.shape[1], y_NE.shape[1], len(z_ND))
             mapping.centres.copy_(centres_ND)
+            mapping.origin.copy_(in_two(origin_D))
             mapping.coefficients.copy_(torch.from_numpy(v_NN @ (_gains(k_N, ridge)[:, None] * projected_NE)))
             mapping.gamma.fill_(gamma)
             mappings.append(mapping)

@@ -29,6 +29,21 @@ def as_latents(name: str, values: Latents) -> Array:
     return array
 
 
+def as_numbers(name: str, values: Latents, dim: int) -> Array:
+    """`values` as a float64 array (N, D) that a mapping of D dimensions takes; NaN stay NaN.
+
+    Raises:
+        InvalidInput: it is no array of numbers of this shape.
+    """
+    try:
+        array = np.ascontiguousarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput([Problem(name, "is no array of numbers; allowed: (samples, dimensions)")]) from error
+    if array.ndim != 2 or array.shape[1] != dim:
+        raise InvalidInput([Problem(name, f"has the shape {array.shape}; allowed: (samples, {dim})")])
+    return array
+
+
 def as_pair(z_source: Latents, z_target: Latents, prefix: str = "") -> tuple[Array, Array, list[Problem]]:
     """Both sides of a fit as float64 arrays (N, D) and (N, E), and everything that is wrong with them.
 

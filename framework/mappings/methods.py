@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from framework.errors import ArtifactError, ConfigError, InvalidInput, Problem
+from framework.fields import nearest
 from framework.mappings.affine import Affine
 from framework.mappings.base import Mapping, Method, Numbers
 from framework.mappings.decouple import Decouple
@@ -37,6 +39,17 @@ METHODS: dict[str, type[Method]] = {
     "identity": Identity,
 }
 
+_BIAS = {"bias": ("target_mean", "source_mean", "weight")}
+BEFORE = {
+    **dict.fromkeys(("affine", "orthogonal", "permutation"), _BIAS),
+    "decouple_affine": {
+        **_BIAS,
+        "inverse_bias": ("inverse_target_mean", "inverse_source_mean", "inverse_weight"),
+    },
+    "residual": {"base.bias": ("base.target_mean", "base.source_mean", "base.weight")},
+}
+"""The biases of mappings that were saved before means were kept: what they are now, about which mean, of what."""
+
 
 def fit_path(
     method: str, z_source: Latents, z_target: Latents, ridges: Sequence[float], **options: Any
@@ -61,12 +74,13 @@ def fit_grid(
     return _method(method, options).fit_grid(pairs, ridges)
 
 
-def load_mapping(folder: Path) -> Mapping:
+def load_mapping(folder: str | Path) -> Mapping:
     """The mapping that was saved into `folder` (`Mapping.save`), of whatever kind.
 
     Raises:
         ArtifactError: the folder holds none, or one of an unknown kind, or its two files do not agree.
     """
+    folder = Path(folder)
     try:
         sizes = json.loads((folder / "mapping.json").read_text())
         numbers = load_file(folder / "mapping.safetensors")
@@ -75,12 +89,14 @@ def load_mapping(folder: Path) -> Mapping:
     except (json.JSONDecodeError, SafetensorError) as error:
         raise ArtifactError(f"{folder} holds a broken mapping: {error}") from error
     try:
-        return mapping_of(sizes["kind"], numbers, sizes["source_dim"], sizes["target_dim"])
+        mapping = mapping_of(sizes["kind"], numbers, sizes["source_dim"], sizes["target_dim"])
     except KeyError as error:
         raise ArtifactError(f"{folder}/mapping.json lacks {error}") from error
     except ArtifactError as error:
         message = f"{folder}: mapping.safetensors is not what mapping.json says: {error}"
         raise ArtifactError(message) from error
+    mapping.fitted_with = sizes.get("fitted_with") or {}
+    return mapping
 
 
 def mapping_of(kind: str, numbers: Numbers, source_dim: int, target_dim: int) -> Mapping:
@@ -92,12 +108,28 @@ def mapping_of(kind: str, numbers: Numbers, source_dim: int, target_dim: int) ->
     kinds = {method.mapping.kind: method.mapping for method in METHODS.values()}
     if kind not in kinds:
         raise ArtifactError(f"a mapping of the kind {kind!r} is unknown here; known: {', '.join(kinds)}")
-    return kinds[kind].from_numbers(numbers, source_dim, target_dim)
+    return kinds[kind].from_numbers(_about_means(kind, numbers), source_dim, target_dim)
+
+
+def _about_means(kind: str, numbers: Numbers) -> Numbers:
+    """Numbers as they are kept today; those that were saved before have biases and means in single precision."""
+    found = dict(numbers)
+    for old, (new, about, weight) in BEFORE.get(kind, {}).items():
+        if old in found and new not in found and weight in found:
+            found[new] = torch.stack([found[old], torch.zeros_like(found[old])])
+            found.setdefault(about, found[weight].new_zeros(2, found[weight].shape[1]))
+            del found[old]
+    for name in ("input_mean", "output_mean", "correction.input_mean", "correction.output_mean"):
+        if name in found and found[name].ndim == 1:
+            found[name] = torch.stack([found[name], torch.zeros_like(found[name])])
+    if kind == "kernel" and "centres" in found and found["centres"].ndim == 2:
+        found.setdefault("origin", found["centres"].new_zeros(2, found["centres"].shape[1]))
+    return found
 
 
 def _method(name: str, options: dict[str, Any]) -> Method:
     if name not in METHODS:
-        raise ConfigError([Problem("mapping", f"is {name!r}; allowed: {', '.join(METHODS)}")])
+        raise ConfigError([Problem("mapping", f"is {name!r}; {nearest(name, list(METHODS))}")])
     if "ridge" in options:
         raise InvalidInput([Problem("ridge", "is no option here: give `ridges`, a mapping is fitted for each")])
     return METHODS[name](**options)

@@ -23,6 +23,7 @@ from framework.mappings.base import Mapping, Method, Numbers, Pair
 from framework.mappings.latents import Array
 from framework.mappings.mlp_recipe import Cell, Recipe, Trained
 from framework.mappings.mlp_training import train
+from framework.mappings.offsets import less, plus
 
 
 class MLPMapping(Mapping):
@@ -42,13 +43,13 @@ class MLPMapping(Mapping):
 
     def __init__(self, source_dim: int, target_dim: int, hidden: int = 0) -> None:
         super().__init__(source_dim, target_dim)
-        self.register_buffer("input_mean", torch.zeros(source_dim))
+        self.register_buffer("input_mean", torch.zeros(2, source_dim))
         self.register_buffer("input_scale", torch.ones(source_dim))
         sizes = (source_dim, hidden, hidden, target_dim)
         for layer, (inputs, outputs) in enumerate(pairwise(sizes), start=1):
             self.register_buffer(f"weight_{layer}", torch.zeros(outputs, inputs))
             self.register_buffer(f"bias_{layer}", torch.zeros(outputs))
-        self.register_buffer("output_mean", torch.zeros(target_dim))
+        self.register_buffer("output_mean", torch.zeros(2, target_dim))
         self.register_buffer("output_scale", torch.ones(target_dim))
 
     @classmethod
@@ -85,10 +86,12 @@ class MLPMapping(Mapping):
 
     def forward(self, z_source_ND: Tensor) -> Tensor:
         """The image of each row, (N, E)."""
-        x_ND = (z_source_ND - self.input_mean) / self.input_scale
-        first_NH = nn.functional.gelu(nn.functional.linear(x_ND, self.weight_1, self.bias_1))
-        second_NH = nn.functional.gelu(nn.functional.linear(first_NH, self.weight_2, self.bias_2))
-        return nn.functional.linear(second_NH, self.weight_3, self.bias_3) * self.output_scale + self.output_mean
+        layers = [(self.weight_1, self.bias_1), (self.weight_2, self.bias_2), (self.weight_3, self.bias_3)]
+        (w1, b1), (w2, b2), (w3, b3) = ([part.to(z_source_ND.dtype) for part in layer] for layer in layers)
+        x_ND = less(z_source_ND, self.input_mean) / self.input_scale
+        first_NH = nn.functional.gelu(nn.functional.linear(x_ND, w1, b1))
+        second_NH = nn.functional.gelu(nn.functional.linear(first_NH, w2, b2))
+        return plus(nn.functional.linear(second_NH, w3, b3) * self.output_scale, self.output_mean)
 
 
 @dataclass(frozen=True, kw_only=True)

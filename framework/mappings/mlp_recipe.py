@@ -81,9 +81,9 @@ class Cell(NamedTuple):
 class Scaling(NamedTuple):
     """What standardises around a perceptron."""
 
-    input_mean: Tensor  # (D,)
+    input_mean: Tensor  # (2, D), in two parts
     input_scale: Tensor  # (D,)
-    target_mean: Tensor  # (E,)
+    target_mean: Tensor  # (2, E), in two parts
     target_scale: Tensor  # (E,)
 
 

@@ -32,6 +32,7 @@ from framework.errors import TrainingDiverged
 from framework.mappings.latents import Array
 from framework.mappings.mlp_network import Layers, differentiate, first_weights, forward, views
 from framework.mappings.mlp_recipe import Cell, Recipe, Scaling, Trained, standardiser
+from framework.mappings.offsets import in_two
 
 BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # of Adam
 AT_ONCE = 2**19  # neurons of a hidden layer, over all samples and cells of a batch
@@ -149,7 +150,11 @@ def _prepare(cells: Sequence[Cell], recipe: Recipe, corrects: bool) -> tuple[lis
     )
     if corrects:
         batch.error.copy_(_held_out_error(batch, layers))
-    return [Scaling(*map(_single, numbers)) for numbers in scales], batch
+    return [_scaling(*numbers) for numbers in scales], batch
+
+
+def _scaling(mean_D: Array, scale_D: Array, mean_E: Array, scale_E: Array) -> Scaling:
+    return Scaling(in_two(mean_D), _single(scale_D), in_two(mean_E), _single(scale_E))
 
 
 def _step(batch: _Batch, recipe: Recipe, epoch: int) -> None:

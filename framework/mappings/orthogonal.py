@@ -26,7 +26,7 @@ from framework.mappings.latents import Array
 
 
 class OrthogonalMapping(AffineMapping):
-    """z → R (z - m1) + m2, kept as A = R (E, D) and b = m2 - R m1 (E,)."""
+    """z → R (z - m1) + m2, with R (E, D)."""
 
     kind = "orthogonal"
 
@@ -53,4 +53,4 @@ class Orthogonal(Method):
         mean_D, mean_E = z_ND.mean(axis=0), y_NE.mean(axis=0)
         u_ED, _, vt_DD = np.linalg.svd((y_NE - mean_E).T @ (z_ND - mean_D), full_matrices=False)
         rotation_ED = u_ED @ vt_DD
-        return [OrthogonalMapping.of(rotation_ED, mean_E - rotation_ED @ mean_D) for _ in ridges]
+        return [OrthogonalMapping.of(rotation_ED, mean_E - rotation_ED @ mean_D, mean_D) for _ in ridges]

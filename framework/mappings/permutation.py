@@ -28,7 +28,7 @@ from framework.mappings.latents import Array
 
 
 class PermutationMapping(AffineMapping):
-    """z → P (z - m1) + m2, kept as A = P (D, D) and b = m2 - P m1 (D,)."""
+    """z → P (z - m1) + m2, with P (D, D)."""
 
     kind = "permutation"
 
@@ -56,4 +56,5 @@ class Permutation(Method):
         rows, columns = linear_sum_assignment((y_NE - mean_E).T @ (z_ND - mean_D), maximize=True)
         permutation_ED = np.zeros((len(mean_E), len(mean_D)))
         permutation_ED[rows, columns] = 1
-        return [PermutationMapping.of(permutation_ED, mean_E - permutation_ED @ mean_D) for _ in ridges]
+        bias_E = mean_E - permutation_ED @ mean_D
+        return [PermutationMapping.of(permutation_ED, bias_E, mean_D) for _ in ridges]

@@ -48,7 +48,7 @@ class RelativeMapping(Mapping):
 
     def forward(self, z_source_ND: Tensor) -> Tensor:
         """M z / ||z|| for each row, (N, E); 0 for z = 0."""
-        return nn.functional.linear(nn.functional.normalize(z_source_ND, dim=1), self.weight)
+        return nn.functional.linear(nn.functional.normalize(z_source_ND, dim=1), self.weight.to(z_source_ND.dtype))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,7 @@ class ResidualMapping(Mapping):
             ArtifactError: the numbers are not those of such a mapping.
         """
         hidden = len(numbers["correction.bias_1"]) if "correction.bias_1" in numbers else 0
-        base = (AffineMapping if "base.bias" in numbers else LinearMapping)(source_dim, target_dim)
+        base = (AffineMapping if "base.target_mean" in numbers else LinearMapping)(source_dim, target_dim)
         return cls(base, MLPMapping(source_dim, target_dim, hidden)).filled(numbers)
 
     def forward(self, z_source_ND: Tensor) -> Tensor:
@@ -88,9 +88,9 @@ class Residual(Recipe, Method):
         cells: list[Cell] = []
         kind = AffineMapping if self.base == "affine" else LinearMapping
         for z_ND, y_NE in pairs:
-            weights_RED, biases_RE = solve(factorise(z_ND, centre=self.base == "affine"), y_NE, ridges)
-            for a_ED, b_E, ridge in zip(weights_RED, biases_RE, ridges, strict=True):
-                bases.append(kind.of(a_ED, b_E))
+            source = factorise(z_ND, centre=self.base == "affine")
+            for a_ED, b_E, ridge in zip(*solve(source, y_NE, ridges), ridges, strict=True):
+                bases.append(kind.of(a_ED, b_E, source.mean))
                 cells.append(Cell(z_ND, _left_over(y_NE, z_ND @ a_ED.T + b_E), ridge))
         trained = zip(bases, train(cells, self, corrects=True), strict=True)
         found = iter(ResidualMapping(base, MLPMapping.of(correction)) for base, correction in trained)

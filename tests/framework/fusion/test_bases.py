@@ -45,8 +45,9 @@ def test_all_that_write_to_a_residual_stream_share_one_basis():
     assert writers == {"stem.weight", "stem.bias", "outer.weight", "outer.bias"}
     writers = {place.name for place in bases["down"].places if place.role == "writes"}
     assert writers == {"down.weight", "down.bias", "shortcut.weight", "shortcut.bias"}
-    statistics = {place.name for place in bases["inner"].places if place.role == "scales"}
-    assert statistics == {"norm.weight", "norm.bias", "norm.running_mean", "norm.running_var"}
+    of_norm = {place.name: place.role for place in bases["inner"].places if place.name.startswith("norm.")}
+    assert [of_norm[f"norm.{part}"] for part in ("weight", "bias")] == ["scales"] * 2
+    assert [of_norm[f"norm.{part}"] for part in ("running_mean", "running_var")] == ["counts"] * 2
 
 
 def test_concatenated_channels_keep_their_bases_and_a_flattened_map_takes_several_places():

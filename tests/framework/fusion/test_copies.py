@@ -47,6 +47,7 @@ def test_state_that_does_not_fit_is_told_by_torch():
         holding(made, made.state_dict() | {"head.weight": torch.zeros(2, 2)})
 
 
+@pytest.mark.filterwarnings("ignore:there are 16 inputs")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("weights", [None, [1.0, 0.0], [0.0, 1.0]])
 def test_what_is_made_shares_no_memory_with_its_parents(name, weights):

@@ -48,15 +48,15 @@ def test_a_stream_is_matched_by_all_that_write_to_it():
     found = plans(Task.of(reference, model, images()), options_of("ot", {}))
     stem, inner = found.plans["stem"].index, found.plans["inner"].index
 
-    def unit(rows):
-        return rows / rows.flatten(1).norm(dim=1).reshape(-1, *[1] * (rows.ndim - 1))
+    def unit(rows, biases):
+        joined = torch.cat([rows.flatten(1), biases[:, None]], dim=1)
+        return joined / joined.norm(dim=1, keepdim=True)
 
     mine, theirs = model.state_dict(), reference.state_dict()
     total = torch.zeros(6, 6)
     for name, carried in (("stem.weight", mine["stem.weight"]), ("outer.weight", mine["outer.weight"][:, inner])):
-        total += torch.cdist(unit(carried).flatten(1), unit(theirs[name]).flatten(1)) ** 2
-    for name in ("stem.bias", "outer.bias"):
-        total += torch.cdist(mine[name].sign()[:, None], theirs[name].sign()[:, None]) ** 2
+        bias = name.replace("weight", "bias")
+        total += torch.cdist(unit(carried, mine[bias]), unit(theirs[name], theirs[bias])) ** 2
     cost = total.sqrt()
     best = cost[stem, torch.arange(6)].sum()
     for _ in range(200):

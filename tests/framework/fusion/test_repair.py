@@ -4,6 +4,7 @@ import torch
 from sklearn.linear_model import Ridge
 from torch import nn
 
+from framework.errors import InvalidInput
 from framework.fusion import fuse
 from framework.fusion.fusing import mean_of
 from framework.fusion.regression import regress
@@ -96,3 +97,50 @@ def test_regression_brings_the_outputs_closer_to_the_parents_mean():
             for merge in ("mean", "regression")
         }
     assert apart["regression"] < apart["mean"]
+
+
+@pytest.mark.parametrize("number", [2, 102, 199, 250])
+def test_every_input_counts_the_same(number):
+    """100 and 2, as batches, would count a batch each."""
+    inputs = images(number) + torch.linspace(0, 9, number)[:, None, None, None]
+    made = reset_statistics(nn.Sequential(nn.BatchNorm2d(1)), inputs)
+    assert torch.allclose(made[0].running_mean, inputs.mean(), rtol=1e-5)
+
+
+def test_one_input_has_no_statistics():
+    with pytest.raises(InvalidInput, match="inputs: holds 1"):
+        reset_statistics(module("residual"), images(1))
+
+
+class Mixed(nn.Module):
+    """Normalised layers, layers that are not, and a stream that is before its end."""
+
+    def __init__(self):
+        super().__init__()
+        self.plain, self.first, self.second = (nn.Conv2d(c, 6, 3, padding=1) for c in (1, 6, 6))
+        self.norm, self.last = nn.BatchNorm2d(6), nn.BatchNorm2d(6)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x):
+        x = torch.relu(self.plain(x))
+        x = self.first(x)
+        x = x + self.second(torch.relu(self.norm(x)))
+        return self.head(torch.relu(self.last(x)).mean((2, 3)))
+
+
+def test_layers_that_no_normalisation_follows_are_repaired_beside_those_that_one_does():
+    torch.manual_seed(0)
+    parents, inputs = [Mixed().eval() for _ in range(2)], images(150)
+    parents = [reset_statistics(parent, inputs) for parent in parents]
+    start = mean_of(parents, HALVES)
+    mended = repair(start, parents, structure_of(parents[0], inputs), inputs, HALVES)
+    for layer in ("plain", "head"):
+        values = [outputs_of(made, layer, inputs).double() for made in (*parents, mended)]
+        values = [v.movedim(1, 0).flatten(1) if v.ndim > 1 else v for v in values]
+        for statistic in (lambda v: v.mean(1), lambda v: v.std(1, unbiased=False)):
+            first, second, found = map(statistic, values)
+            assert torch.allclose(found, (first + second) / 2, atol=2e-3), layer
+    for layer in ("first", "second"):
+        assert torch.equal(mended.get_submodule(layer).weight, start.get_submodule(layer).weight)
+    seen = outputs_of(mended, "first", inputs).double().movedim(1, 0).flatten(1)
+    assert torch.allclose(mended.norm.running_mean.double(), seen.mean(1), atol=1e-4)

@@ -7,6 +7,7 @@ from torch import nn
 from framework.fusion.alignment import align, options_of, plans
 from framework.fusion.config import WeightMatching
 from framework.fusion.structure import structure_of
+from framework.fusion.symmetry import permuted, random_plans
 from framework.fusion.task import Task
 from framework.fusion.weight_matching import weight_matching
 from tests.framework.fusion.zoo import difference, images, module
@@ -79,3 +80,21 @@ def test_gromov_wasserstein_finds_a_layer_again_by_its_distances():
         Task.of(made, moved, torch.randn(50, 6)), options_of("gw", {"source": "activations", "num_samples": 50})
     )
     assert seen.plans["0"].matrix().sum().item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("name", ["residual", "dense", "resnet18 with norm", "vgg11 with bias and norm"])
+def test_what_training_has_counted_says_nothing_about_the_units(name):
+    """A network that took many steps has large counters, and variances that are no weights."""
+    reference, fresh = module(name), module(name)
+    bases = structure_of(reference, images()).bases
+    other = permuted(fresh, bases, random_plans(bases, 3))
+    generator = torch.Generator().manual_seed(0)
+    for made, scale in ((reference, 1e4), (other, 1e-2)):
+        for part in made.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.num_batches_tracked.fill_(78_200)
+                part.running_mean.copy_(scale * torch.randn(part.num_features, generator=generator))
+                part.running_var.copy_(scale * torch.rand(part.num_features, generator=generator))
+    aligned = align(reference, other, "weight_matching", inputs=images())
+    for key, tensor in dict(aligned.named_parameters()).items():
+        assert torch.equal(tensor, dict(fresh.named_parameters())[key]), key

@@ -161,7 +161,7 @@ def test_what_is_no_mapping_is_not_loaded(tmp_path):
     method("linear").fit(*latents("linear")).save(tmp_path)
     sizes = json.loads((tmp_path / "mapping.json").read_text())
     (tmp_path / "mapping.json").write_text(json.dumps(sizes | {"kind": "affine"}))
-    with pytest.raises(ArtifactError, match=r"not the numbers of the mapping 'affine' .*: bias is missing"):
+    with pytest.raises(ArtifactError, match=r"not the numbers of the mapping 'affine' .*: source_mean is missing"):
         load_mapping(tmp_path)
     (tmp_path / "mapping.json").write_text(json.dumps(sizes | {"kind": "spline"}))
     with pytest.raises(ArtifactError, match="'spline' is unknown here; known: linear, affine"):
@@ -177,7 +177,7 @@ def test_what_is_no_mapping_is_not_loaded(tmp_path):
 @pytest.mark.parametrize("name", ["mlp", "residual", "kernel"])
 def test_numbers_that_lack_a_part_are_refused(name):
     mapping = method(name).fit(*latents(name))
-    for key in mapping.state_dict():
+    for key in mapping.state_dict().keys() - {"origin"}:  # which those that were saved before there was one lack
         numbers = {other: tensor for other, tensor in mapping.state_dict().items() if other != key}
         with pytest.raises(ArtifactError, match="not the numbers of the mapping"):
             mapping_of(name, numbers, mapping.source_dim, mapping.target_dim)
@@ -250,9 +250,9 @@ def test_an_option_that_it_has_not_is_refused_with_the_nearest(name):
 
 
 def test_an_unknown_method_is_refused():
-    with pytest.raises(ConfigError, match="'spline'; allowed: linear, affine"):
+    with pytest.raises(ConfigError, match="'spline'; did you mean `linear`"):
         fit_path("spline", *latents("linear"), [0.0])
-    with pytest.raises(ConfigError, match="'spline'; allowed: linear, affine"):
+    with pytest.raises(ConfigError, match="'spline'; did you mean `linear`"):
         fit_grid("spline", [], [0.0])
 
 

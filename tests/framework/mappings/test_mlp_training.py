@@ -143,8 +143,9 @@ def test_the_error_is_in_squared_latents():
     (trained,) = train([given], RECIPE)
     _, held = RECIPE.split(60)
     s = trained.scaling
-    x = scaled(given.inputs[held], s.input_mean, s.input_scale)
-    output = forward(x[None], [part[None] for part in trained.parameters])[-1][0] * s.target_scale + s.target_mean
+    x = scaled(given.inputs[held], s.input_mean.sum(0), s.input_scale)
+    output = forward(x[None], [part[None] for part in trained.parameters])[-1][0] * s.target_scale
+    output = output + s.target_mean.sum(0)
     assert trained.error == pytest.approx(((output.numpy() - given.targets[held]) ** 2).mean(), rel=1e-5)
 
 

@@ -53,7 +53,7 @@ def test_learns_what_its_base_cannot():
 def test_it_is_kept_as_numbers_of_its_base_and_its_perceptron(base):
     mapping = METHODS["residual"](base=base, **QUICK).fit(*latents(30))
     assert {name.split(".")[0] for name in mapping.state_dict()} == {"base", "correction"}
-    assert ("base.bias" in mapping.state_dict()) == (base == "affine")
+    assert ("base.target_mean" in mapping.state_dict()) == (base == "affine")
     again = type(mapping).from_numbers(mapping.state_dict(), 6, 4)
     z = torch.randn(5, 6)
     assert torch.equal(mapping(z), again(z))
