@@ -321,11 +321,9 @@ def _spread(spec: Mapping[str, Any], key: str, problems: list[Problem]) -> list[
     """The values of a range, as W&B's engine lists them: integers with both ends, steps of `q` without `max`."""
     steps = spec.get("distribution") == "q_uniform"
     bounds = {"min": spec.get("min"), "max": spec.get("max"), **({"q": spec.get("q", 1)} if steps else {})}
-    kind, noun = ((int, float), "number") if steps else ((int,), "integer")
+    kind, noun = ((int, float), "a number") if steps else ((int,), "an integer")
     found = [
-        Problem(
-            f"{key}.{name}", f"is {value!r}; a range in a grid needs `{name}` as a {noun}, or list the `values`"
-        )
+        Problem(f"{key}.{name}", f"is {value!r}; a range in a grid needs `{name}` as {noun}, or list the `values`")
         for name, value in bounds.items()
         if not isinstance(value, kind) or isinstance(value, bool)
     ]

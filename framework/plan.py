@@ -7,6 +7,7 @@ takes less than a second; it knows no tracker, and not what has been done: `fram
 
 import gc
 import itertools
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ RUN = "run"
 LONGEST_VALUE = 32
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 SHOWN = 10
+LIKE_JSON = re.compile(r"null|true|false|-?\d+(\.\d*)?([eE][-+]?\d+)?")
+"""Texts that are quoted in a name, so that they are not taken for what they look like."""
 
 
 class Work(NamedTuple):
@@ -288,7 +291,7 @@ def _leaves(data: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, st
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, f"{prefix}{key}.")
         else:
-            text = value if isinstance(value, str) else canonical_json(value)
+            text = value if isinstance(value, str) and not LIKE_JSON.fullmatch(value) else canonical_json(value)
             yield prefix + key, text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 

@@ -6,13 +6,14 @@ Every command prints which tracker it speaks to. Errors go to standard error wit
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from framework.errors import ConfigError, Problem, RunsFailed, SashikoError, TrackerError
+from framework.errors import ArtifactError, ConfigError, Problem, RunsFailed, SashikoError, TrackerError
 from launch import serve
 
 if TYPE_CHECKING:
@@ -177,6 +178,7 @@ def sweep(
     extent = counted(len(points), "run") if definition.is_grid else drawn.extent(definition)
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
+    sweeping.refuse_stale(tracker, definition, manager, points, project)
     path, told, first = sweeping.choose(
         tracker, definition, points, project, new=new, failed=failed, only_open=only_open
     )
@@ -216,7 +218,11 @@ def _set_stale(policy: str) -> None:
 def _work(tracker: "Tracker", path: "SweepPath", workers: int, first: "SweepPath | None" = None) -> None:
     from launch import sweeping
 
-    code = sweeping.work(tracker, path, workers, first)
+    try:
+        code = sweeping.work(tracker, path, workers, first)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; go on with: sashiko agents {path}, or the same command again")
+        raise
     if code:
         raise typer.Exit(code)
 
@@ -338,8 +344,10 @@ def find(
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence, err=True)
     path = f"{tracker.check()}/{project or os.environ.get('WANDB_PROJECT') or DEFAULT_PROJECT}"
-    for artifact in artifacts.find(path, kind, _conditions(where or [])):
-        typer.echo(artifact.qualified_name)
+    found = [artifact.qualified_name for artifact in artifacts.find(path, kind, _conditions(where or []))]
+    if not found:
+        raise ArtifactError(f"{path} has artifacts of the kind {kind}, but none with {' '.join(where or [])}")
+    typer.echo("\n".join(found))
 
 
 def _conditions(words: list[str]) -> dict[str, object]:
@@ -381,9 +389,7 @@ def main() -> None:
         sys.stderr.write(f"sashiko: {error}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        from framework.tracking.states import INTERRUPTED_CODE
-
-        sys.exit(INTERRUPTED_CODE)
+        sys.exit(128 + signal.SIGINT)
 
 
 if __name__ == "__main__":

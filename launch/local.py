@@ -31,6 +31,9 @@ class Tally:
     given_back: int = 0
     failed: list[tuple[str, str]] = field(default_factory=list)
     exit_code: int = 0
+    told: set[str] = field(default_factory=set)
+    killed: bool = False
+    """Whether somebody killed the workers' first process, and with it the workers."""
 
     @property
     def interrupted(self) -> bool:
@@ -56,6 +59,7 @@ def work(
                 progress.update(bar, completed=done + ended, note=note)
             code = _ended(pid)
         tally.exit_code = 128 + stopped[0] if stopped else code
+        tally.killed = code < 0 and not stopped
         progress.update(bar, note="")
     return tally
 
@@ -78,7 +82,7 @@ def _passed_on(pid: int) -> Iterator[list[int]]:
         yield stopped
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if stopped else handler)  # the end of the command is near
 
 
 def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
@@ -96,13 +100,15 @@ def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
         code = 1
         try:
             die_with(parent)
+            for number in STOPPING:  # nothing is begun yet
+                signal.signal(number, lambda number, _: os._exit(128 + number))
             os.close(read_end)
             os.dup2(write_end, 1)
             os.close(write_end)
             os.environ |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
-            from launch import worker
+            from launch import crew
 
-            code = worker.main([path, "--workers", str(workers)])
+            code = crew.main([path, "--workers", str(workers)])
         except BaseException:
             traceback.print_exc()
         finally:
@@ -113,8 +119,9 @@ def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
 
 
 def _ended(pid: int) -> int:
+    """Its exit code, or the signal that killed it, negative."""
     _, status = os.waitpid(pid, 0)
-    return abs(os.waitstatus_to_exitcode(status))
+    return os.waitstatus_to_exitcode(status)
 
 
 def _events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
@@ -140,9 +147,10 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
     elif event["event"] == "ended":
         tally.finished += 1
     elif event["event"] == "made" and event["error"]:
-        console.print(
-            f"[red]not made[/] {escape(name)}: {escape(str(event['error']))}", highlight=False, soft_wrap=True
-        )
+        told = f"[red]not made[/] {escape(name)}: {escape(str(event['error']))}"
+        if told not in tally.told:  # each worker has tried, and says so
+            console.print(told, highlight=False, soft_wrap=True)
+        tally.told.add(told)
     elif event["event"] == "made":
         tally.made += 1
     elif event["event"] == "given_back":

@@ -11,6 +11,7 @@ from framework.tracking.states import BEST_FIRST
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
 from launch.successors import chain_of
+from launch.sweeping import FAILED_AGAIN
 
 
 def print_status(tracker: Tracker, path: SweepPath) -> int:
@@ -31,6 +32,8 @@ def print_status(tracker: Tracker, path: SweepPath) -> int:
         )
     for entry in ledger.failed:
         _print_failure(tracker, path, entry)
+    if ledger.failed and definition.is_grid:
+        typer.echo(f"  once more: {FAILED_AGAIN}")
     return len(ledger.failed)
 
 

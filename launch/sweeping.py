@@ -7,7 +7,7 @@ of whose runs were made by configs of the plan. This module does not know how po
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 from rich.console import Console
@@ -16,8 +16,9 @@ from experiments import manager_of
 from framework.config import Config, canonical_json
 from framework.definition import Definition, read_file
 from framework.errors import DefinitionError, InvalidInput, Problem, RunsFailed, SweepClosed, TrackerError
-from framework.plan import Difference, Point, difference, plan
-from framework.tracking import remote_runs, sweeps
+from framework.manager import Manager
+from framework.plan import Difference, Point, difference, plan, required
+from framework.tracking import making, remote_runs, stale, sweeps
 from framework.tracking.ledger import Ledger, Standing, attempts_of, ledger_of, read_ledger
 from framework.tracking.sweeps import Sweep, SweepPath, home_of, parse_path
 from framework.tracking.tracker import Tracker
@@ -29,6 +30,8 @@ RULES = ("method", "run_cap", "early_terminate")
 """What else must be equal in two sweeps: how many points are handed out, and when they are stopped."""
 OPEN_AGAIN = "work what is open in a sweep of its own: sashiko sweep FILE --open"
 SAME_AGAIN = "the same command again goes on"
+FAILED_AGAIN = "sashiko sweep FILE --failed"
+"""What works failed points of a grid again."""
 
 
 @dataclass(frozen=True)
@@ -152,11 +155,28 @@ def choose(
         told = f"; {other.sweep.path} of the same name differs: {other.difference}" if other else ""
         return Chosen(path, f"made sweep {path}{told}")
     chain = chain_of(tracker, match.sweep, config)
+    called = match.sweep.definition.data.get("name")
+    if called != definition.data.get("name"):
+        typer.echo(f"{match.sweep.path} has the same points under the name {called!r}; --new makes one of its own")
     if only_open and reopen(tracker, chain.ledger, every=failed):
         chain = chain_of(tracker, match.sweep, config)
     if only_open and chain.ledger.open:
         return _succeed(tracker, chain)
     return _go_on(tracker, chain, failed=failed)
+
+
+def refuse_stale(
+    tracker: Tracker, definition: Definition, manager: Manager[Any], points: Sequence[Point], project: str
+) -> None:
+    """Refuse a sweep before it is made, if stale artifacts are refused and one of what it requires is stale.
+
+    Raises:
+        RequirementFailed: with the artifact and why it is stale.
+    """
+    if stale.policy() is stale.Policy.REFUSE:
+        home = "/".join(home_of(tracker, definition, project))
+        for work in required(manager.requires, (point.work for point in points)):
+            making.there(tracker, home, work.identity)
 
 
 def _succeed(tracker: Tracker, chain: Chain) -> Chosen:
@@ -244,12 +264,13 @@ def work(tracker: Tracker, path: SweepPath, workers: int, first: SweepPath | Non
     ledger = _whole(tracker, first or path)
     failed, total = len(ledger.failed), ledger.total
     ended = ledger.count(Standing.DONE) + failed
+    again = f"; once more: {FAILED_AGAIN}" if definition.is_grid else ""
     if ended == total or (sweep.state not in sweeps.HANDS_OUT and not definition.is_grid):
         extent = f"{ended} of {total}" if total is not None else str(ended)
         over = "" if ended == total else f"; the sweep is over, to go on: wandb sweep --resume {path}"
         typer.echo(f"nothing to run: {extent} runs have ended, {failed} of them failed{over}")
         if failed:
-            raise RunsFailed(f"{failed} of {total} runs failed; see: sashiko status {path}")
+            raise RunsFailed(f"{failed} of {total} runs failed; see: sashiko status {path}{again}")
         return 0
     tally = local.work(str(path), workers, total=total, done=ended, console=Console(stderr=True))
     stopped = f"{tally.stopped} stopped early, " if tally.stopped else ""
@@ -258,10 +279,15 @@ def work(tracker: Tracker, path: SweepPath, workers: int, first: SweepPath | Non
         f"{counted(tally.finished, 'run')} finished, {stopped}{back}{len(tally.failed)} failed, "
         f"{counted(tally.made, 'required artifact')} made"
     )
+    if tally.killed:
+        raise RunsFailed(
+            f"the workers were killed by signal {-tally.exit_code}; what they held is free when its lease runs "
+            f"out. Go on with: sashiko agents {path}, or the same command again"
+        )
     if tally.interrupted:
         typer.echo(f"interrupted; go on with: sashiko agents {path}, or the same command again")
     elif tally.failed:
-        raise RunsFailed(f"{counted(len(tally.failed), 'run')} failed; see: sashiko status {path}")
+        raise RunsFailed(f"{counted(len(tally.failed), 'run')} failed; see: sashiko status {path}{again}")
     elif not tally.exit_code:
         _tell_rest(tracker, path, first or path, idle=not (tally.finished or tally.stopped))
     return tally.exit_code
@@ -281,8 +307,8 @@ def _tell_rest(tracker: Tracker, path: SweepPath, first: SweepPath, *, idle: boo
     ledger = _whole(tracker, first)
     count, held = len(ledger.open), ledger.count(Standing.HELD)
     if count and sweep.state == sweeps.CANCELED:
-        typer.echo(f"the sweep was cancelled with {points_open(count)}; {OPEN_AGAIN}")
-    elif count:
+        raise RunsFailed(f"{path} was cancelled with {points_open(count)}; {OPEN_AGAIN}")
+    if count:
         again = idle or successors.never_again(ledger.open)
         raise RunsFailed(
             f"{path}: {points_open(count)}, and the tracker hands out no more (it is {sweep.state.lower()}); "

@@ -1,42 +1,35 @@
-"""Workers: claim pieces of work and run each in a child forked from a warm parent.
+"""A worker: claims pieces of work and runs each in a child forked from a warm parent.
 
-    python -m launch.worker ENTITY/PROJECT/SWEEP --workers 2
-
-The first process imports what the experiment needs, once, and forks the workers; it touches no GPU. Each worker
-has a wandb service of its own, so that a child that dies takes nothing of its neighbours with it. First the
-workers make what the points require, then they claim points until the tracker sends them home. A signal makes a
-worker give back what it holds, as interrupted. Events go to standard output, one JSON object a line.
+Each worker has a wandb service of its own, so that a child that dies takes nothing of its neighbours with it.
+First the workers make what the points require, then they claim points until the tracker sends them home. A signal
+makes a worker give back what it holds, as interrupted. Who starts the workers: `crew.py`.
 """
 
-import argparse
 import contextlib
 import gc
 import json
 import os
 import signal
 import socket
-import sys
 import time
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from experiments import manager_of
 from framework.config import Config, canonical_json
 from framework.definition import Definition, raw_config
 from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerError
 from framework.manager import Manager
-from framework.plan import Point, Work, name_of, plan, required
-from framework.tracking import fingerprint, making, provenance, remote_runs, sweeps
-from framework.tracking.current import PATIENCE_S, invocation
+from framework.plan import Point, Work, name_of
+from framework.tracking import making, provenance, remote_runs, sweeps
+from framework.tracking.current import PATIENCE_S
 from framework.tracking.states import INTERRUPTED_CODE
 from framework.tracking.sweeps import SweepPath
-from framework.tracking.tracker import Tracker, configured
-from launch import client_service, scratch
-from launch.child import STOPPING, Child, Outcome, die_with, signals_held
+from framework.tracking.tracker import Tracker
+from launch import client_service
+from launch.child import STOPPING, Child, Outcome
 from launch.console import Console
 
 HEARTBEAT_S = 5.0
@@ -45,7 +38,8 @@ IDLE_S = (0.1, 15.0)
 SAY_WHY_S = 10.0
 STOP_GRACE_S = 10.0
 AGAIN_S = 0.5
-FAILED_RUNS = 1
+LAST_S = 45.0
+"""How long a worker that was asked to stop may take: whatever it waits for then, the system ends it."""
 ENVIRONMENT = "environment"
 
 
@@ -89,7 +83,7 @@ def emit(kind: str, **facts: Any) -> None:
     os.write(1, line.encode())
 
 
-def _say_away(problem: str) -> None:
+def say_away(problem: str) -> None:
     emit("away", error=problem)
 
 
@@ -119,7 +113,7 @@ class Worker:
             gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
             self._work_points()
         except Stop:
-            _settle()
+            settle()
             self._give_back()
             raise
         return self._failed
@@ -232,7 +226,7 @@ class Worker:
         try:
             outcome = self._attend(child, console, run_id)
         except Stop:
-            _settle()
+            settle()
             child.kill(signal.SIGINT)
             ended = child.wait(STOP_GRACE_S)
             if ended is None:
@@ -338,131 +332,10 @@ def _run_point(
         job.manager.run(config, run)
 
 
-# --- the first process -----------------------------------------------------------------------------------------
+# --- signals -------------------------------------------------------------------------------------------------
 
 
-def _tail(log: Path, lines: int = 20) -> str:
-    text = log.read_text(errors="replace") if log.exists() else ""
-    return "\n".join(text.splitlines()[-lines:])
-
-
-def read_job(path_text: str, tracker: Tracker) -> Job:
-    """Everything that the workers share.
-
-    Raises:
-        SashikoError: the sweep or its experiment is unknown, or a point of a grid is invalid.
-    """
-    path = sweeps.parse_path(path_text, tracker.check())
-    definition = sweeps.definition_of(tracker, path)
-    manager = manager_of(definition.experiment)
-    if not definition.is_grid:
-        return Job(path, tracker, definition, manager, {})
-    points = plan(manager.config, definition)
-    keys = [canonical_json(point) for point in definition.points()]
-    needs = required(manager.requires, (point.work for point in points))
-    return Job(path, tracker, definition, manager, dict(zip(keys, points, strict=True)), tuple(needs))
-
-
-def _missing(job: Job) -> tuple[Work, ...]:
-    """What of the required has yet to be made. Stale artifacts are told of, once for all workers.
-
-    Raises:
-        ArtifactError: one is stale, and stale ones are refused.
-    """
-    missing, told = [], {}
-    for work in job.required:
-        found, why = making.there(job.tracker, job.project_path, work.identity)
-        if found is None:
-            missing.append(work)
-        elif why:
-            told[found.name] = why
-    if told:
-        reasons = dict.fromkeys(reason for why in told.values() for reason in why)
-        emit("stale", names=list(told), reasons=list(reasons))
-    return tuple(missing)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Work a sweep; the exit code is 0, or 1 if a run failed, or that of the error that stopped it."""
-    parser = argparse.ArgumentParser(prog="python -m launch.worker")
-    parser.add_argument("sweep", help="ENTITY/PROJECT/SWEEP")
-    parser.add_argument("--workers", type=int, default=1)
-    options = parser.parse_args(arguments)
-    with scratch.folder() as folder:
-        os.environ.update(client_service.LIGHT_CLIENT)
-        invocation()
-        client_service.forget_inherited(os.environ)
-        tracker = configured(os.environ)
-        try:
-            if tracker is None:
-                raise TrackerError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
-            job = read_job(options.sweep, Tracker(tracker.url, tracker.key, PATIENCE_S, _say_away))
-            job.manager.warm()
-            import framework.tracking.run  # noqa: F401 (forked children must find it imported)
-
-            # Found out once: the children inherit it.
-            provenance.of_process()
-            fingerprint.of_process()
-            job = replace(job, required=_missing(job))
-        except SashikoError as error:
-            emit("error", message=str(error))
-            return error.exit_code
-        emit("warm", workers=options.workers)
-        return _fork_workers(job, options.workers, folder)
-
-
-def _fork_workers(job: Job, count: int, folder: Path) -> int:
-    pids = [_fork_worker(job, index, folder) for index in range(count)]
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    for number in STOPPING:
-        signal.signal(number, pass_on)
-    codes = []
-    for pid in pids:
-        _, status = os.waitpid(pid, 0)
-        codes.append(abs(os.waitstatus_to_exitcode(status)))
-    return max(codes)
-
-
-def _fork_worker(job: Job, index: int, folder: Path) -> int:
-    parent = os.getpid()
-    with signals_held():
-        pid = os.fork()
-        if pid == 0:
-            _work_and_exit(Worker(job, index, folder), parent)
-    return pid
-
-
-def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
-    code = 1
-    try:
-        die_with(parent)
-        for number in STOPPING:
-            signal.signal(number, _stop)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-        failed = worker.work()
-        code = FAILED_RUNS if failed else 0
-        client_service.end()
-    except Stop as stop:
-        _settle()
-        code = 128 + stop.number
-        with contextlib.suppress(Exception):  # the work is given back: whatever the client says now is no news
-            client_service.end()
-    except SashikoError as error:
-        emit("error", message=str(error))
-        code = error.exit_code
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def _stop(number: int, _frame: FrameType | None) -> None:
+def stop(number: int, _frame: FrameType | None) -> None:
     """Ask the worker to stop: again and again until it has heard.
 
     An exception out of a handler is lost where it comes within a destructor or a hook.
@@ -478,10 +351,12 @@ def _raise_stop(number: int) -> NoReturn:
     raise Stop(number)
 
 
-def _settle() -> None:
-    """The worker has heard."""
-    signal.setitimer(signal.ITIMER_REAL, 0)
+def settle(last_s: float = LAST_S) -> None:
+    """The worker has heard. What it has still to do it does within `last_s`, or is killed by its alarm."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, last_s)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _tail(log: Path, lines: int = 20) -> str:
+    text = log.read_text(errors="replace") if log.exists() else ""
+    return "\n".join(text.splitlines()[-lines:])

@@ -11,7 +11,7 @@ from typing import Any
 
 from framework.errors import Problem
 from framework.search.bounds import Spec, weight_problems
-from framework.search.distributions import FAMILIES, Axis, axis_of, choices, problems_of, weighted
+from framework.search.distributions import FAMILIES, TAIL, Axis, axis_of, choices, problems_of, weighted
 
 CONSTANT, CATEGORICAL, WEIGHTED = "constant", "categorical", "categorical_w_probabilities"
 NAMES = (CONSTANT, CATEGORICAL, WEIGHTED, *FAMILIES)
@@ -43,6 +43,16 @@ class Space:
     def at(self, share: float) -> dict[str, Any]:
         """The point at this share (0 to 1) of the way along every axis: 0.5 is the middle."""
         return self.point([_along(axis, share) for axis in self.axes.values()])
+
+    def edges(self) -> Iterator[tuple[Path, dict[str, Any]]]:
+        """Points in the middle but for one axis, named first: each of its listed values, and both ends of a range.
+
+        Distributions without ends have none.
+        """
+        middle = [_along(axis, 0.5) for axis in self.axes.values()]
+        for place, (path, axis) in enumerate(self.axes.items()):
+            for coordinate in _edges(axis):
+                yield path, self.point([*middle[:place], coordinate, *middle[place + 1 :]])
 
 
 def read_space(parameters: Mapping[str, Any], problems: list[Problem]) -> Space:
@@ -123,6 +133,13 @@ def _place(path: Path, spec: Spec, axes: dict[Path, Axis], constants: dict[Path,
         axes[path] = weighted(spec["values"], spec["probabilities"])
     else:
         axes[path] = axis_of(name, spec)
+
+
+def _edges(axis: Axis) -> Sequence[float]:
+    if axis.kind == "choice":
+        return range(int(axis.low), int(axis.high) + 1)
+    endless = axis.kind == "real" and axis.low <= TAIL and axis.high in (1.0, 1 - TAIL)
+    return () if endless else (axis.low, axis.high)
 
 
 def _along(axis: Axis, share: float) -> float:

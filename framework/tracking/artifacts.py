@@ -17,6 +17,7 @@ import wandb
 
 from framework.config import Config, canonical_json
 from framework.errors import ArtifactError
+from framework.fields import nearest
 from framework.tracking import fingerprint, provenance
 from framework.tracking.current import current_tracker
 from framework.tracking.lineage import Version
@@ -99,9 +100,16 @@ def wait(artifact: "wandb.Artifact") -> None:
 
 
 def find(project_path: str, kind: str, where: Mapping[str, Any]) -> Iterator["wandb.Artifact"]:
-    """Every artifact of a kind whose config has these values, by dotted key; no name is ever parsed."""
+    """Every artifact of a kind whose config has these values, by dotted key; no name is ever parsed.
+
+    Raises:
+        ArtifactError: the project has no such kind.
+    """
     api = wandb.Api()
     wanted = {key: canonical_json(value) for key, value in where.items()}
+    kinds = [found.name for found in api.artifact_types(project_path)]
+    if kind not in kinds:
+        raise ArtifactError(f"{project_path} has no artifacts of the kind {kind!r}; {nearest(kind, kinds)}")
     for collection in api.artifact_collections(project_path, kind):
         for artifact in collection.artifacts():
             config = (artifact.metadata or {}).get("config") or {}

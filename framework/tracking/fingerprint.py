@@ -20,6 +20,8 @@ CARRYING = (
     "framework.grid", "framework.layers", "framework.manager", "framework.plan", "framework.problems",
     "framework.report", "framework.search", "framework.tracking",
 )  # fmt: skip
+LISTS = ("experiments", "framework")
+"""Packages that only say what there is: an experiment that is added changes no other."""
 PACKAGES = ("torch", "torchvision", "lightly")
 NAMED = 3
 
@@ -48,10 +50,11 @@ def differences(code: Mapping[str, Any]) -> list[str]:
     found = [
         f"{name} {old or 'absent'} → {new or 'absent'}" for name, (old, new) in versions.items() if old != new
     ]
-    now = {name: module_digest(name) for name in code.get("modules") or {}}
+    recorded = {name: digest for name, digest in (code.get("modules") or {}).items() if _computes(name)}
+    now = {name: module_digest(name) for name in recorded}
     changed = [
         f"{name} {'changed' if now[name] else 'is gone'}"
-        for name, digest in (code.get("modules") or {}).items()
+        for name, digest in recorded.items()
         if now[name] != digest
     ]
     more = [f"{len(changed) - NAMED} more modules"] if len(changed) > NAMED else []
@@ -59,9 +62,9 @@ def differences(code: Mapping[str, Any]) -> list[str]:
 
 
 def _computes(name: str) -> bool:
-    return name.split(".", maxsplit=1)[0] in ROOTS and not any(
-        name == other or name.startswith(f"{other}.") for other in CARRYING
-    )
+    if name.split(".", maxsplit=1)[0] not in ROOTS or name in LISTS or name.endswith(".grids"):
+        return False
+    return not any(name == other or name.startswith(f"{other}.") for other in CARRYING)
 
 
 def _python() -> str:

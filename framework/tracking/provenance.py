@@ -66,7 +66,7 @@ class Environment(NamedTuple):
 def of_process() -> Environment:
     """What holds for this whole process, and for those that it forks."""
     packages = dict(sorted(_packages()))
-    git, patch = git_state(Path(__file__).parent)
+    git, patch = git_state(_home())
     record = {
         "command": sys.orig_argv,
         "python": platform.python_version(),
@@ -79,6 +79,12 @@ def of_process() -> Environment:
     found = Environment(record, packages, patch)
     record["environment"] = found.name
     return found
+
+
+def _home() -> Path:
+    """Where the code of the study lies: its experiments, or the framework where none are imported."""
+    file = getattr(sys.modules.get("experiments"), "__file__", None)
+    return Path(file or __file__).parent
 
 
 _stored: set[str] = set()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import wandb
 
+from framework.tracking.copies import client_copies
 from framework.tracking.run import Identity, settings_of, wandb_table
 from framework.tracking.states import FINISHED
 
@@ -48,7 +49,7 @@ def log_report(
         experiment, project, entity, f"{JOB}-{sweep_id}", name, job_type=JOB, tags=[experiment, JOB]
     )
     config = {"sweep": sweep_id, DIGEST: digest}
-    with wandb.init(settings=settings_of(identity, light=True), config=config) as run:
+    with client_copies(), wandb.init(settings=settings_of(identity, light=True), config=config) as run:
         images = {name: wandb.Image(str(path), caption=name.replace("_", " ")) for name, path in figures.items()}
         run.log({**images, "table": wandb_table(table)})
         return str(run.url or "")

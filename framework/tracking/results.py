@@ -21,6 +21,8 @@ from framework.tracking.tables import Tables, sources_of
 
 IDENTITY = ("run_id", "name", "state", "config_id", "created_at", "url")
 """Columns that say which run it is; not what was configured, and not what came out."""
+COUNT = "n"
+"""The column of reports that tells how many rows were averaged."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,9 @@ class Results:
     """A sweep as frames, with the names of the factors that it varies.
 
     `runs` has the columns `IDENTITY`, the fields of the config by dotted name, and the `metrics` of the summary. A
-    field that is called like a column of the identity is `config.<field>` there; a metric that is called like
-    either is `summary.<metric>`. `stale`: the stale artifacts that runs used, each with its reasons.
-    `filters`: W&B's, which take in the runs.
+    field that is called like a column of the identity, or `n` like the count of reports, is `config.<field>`
+    there; a metric that is called like either is `summary.<metric>`. `stale`: the stale artifacts that runs used,
+    each with its reasons. `filters`: W&B's, which take in the runs.
     """
 
     path: str
@@ -57,7 +59,7 @@ class Results:
 
 def column_of(field_name: str) -> str:
     """The column of a field of the config."""
-    return f"config.{field_name}" if field_name in IDENTITY else field_name
+    return f"config.{field_name}" if field_name in (*IDENTITY, COUNT) else field_name
 
 
 def sweep_results(
@@ -126,7 +128,7 @@ def _frame(lines: Sequence[Line]) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The frame of the runs, and the columns of their metrics."""
     factors = [{} if line.config is None else factors_of(line.config) for line in lines]
     fields = {column_of(name): name for row in factors for name in row}
-    taken = {*IDENTITY, *fields}
+    taken = {*IDENTITY, COUNT, *fields}
     names = dict.fromkeys(name for line in lines for name in line.metrics)
     metrics = {f"summary.{name}" if name in taken else name: name for name in names}
     rows = [

@@ -15,7 +15,8 @@ import yaml
 from framework.config import Config
 from framework.manager import Manager
 from framework.plan import Point, name_of
-from framework.tracking.run import Identity, Run
+from framework.tracking.copies import client_copies
+from framework.tracking.run import Identity, Resume, Run
 from framework.tracking.tracker import DEFAULT_PROJECT
 
 AGENT_VARIABLES = ("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_ID")
@@ -63,7 +64,8 @@ def work(manager: Manager[Any], config: Config, identity: Identity) -> tuple[str
 
     A run that an agent was given may have been interrupted before: it goes on then.
     """
-    with Run(config, identity, manager, resume="allow" if identity.sweep_id else None) as run:
+    resume: Resume | None = "allow" if identity.sweep_id else None
+    with client_copies(), Run(config, identity, manager, resume=resume) as run:
         where = run.id, run.url
         manager.run(config, run)
     return where

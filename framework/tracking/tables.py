@@ -35,7 +35,10 @@ class Source(NamedTuple):
 
 
 class Tables(Mapping[str, pd.DataFrame]):
-    """Tables by name, each joined over the runs, with the column `run_id`; read at first use and kept."""
+    """Tables by name, each joined over the runs, with the column `run_id`; read at first use and kept.
+
+    A table's own column of that name is `table.run_id`.
+    """
 
     def __init__(self, project_path: str, sources: Sequence[Source]) -> None:
         self.project_path, self.sources = project_path, sources
@@ -53,7 +56,10 @@ class Tables(Mapping[str, pd.DataFrame]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            frames = [_read(path).assign(run_id=run_id) for run_id, path in self.files(name)]
+            frames = [
+                _read(path).rename(columns={"run_id": "table.run_id"}).assign(run_id=run_id)
+                for run_id, path in self.files(name)
+            ]
             joined = pd.concat(frames, ignore_index=True)
             self._read[name] = joined[["run_id", *(column for column in joined if column != "run_id")]]
         return self._read[name]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import Field
 
 from framework.config import Config
 from framework.definition import Definition, read
@@ -33,6 +34,24 @@ def test_what_a_plan_says():
     assert drawn.count(capped) == 7
     with pytest.raises(DefinitionError, match="run_cap: is not set"):
         drawn.count(definition("{width: {min: 1, max: 3}}"))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ("{width: {values: [1, 2, wide]}}", "width: is 'wide'"),
+        ("{width: {values: [1, 2.5, 3]}, rate: {min: 0.0, max: 1.0}}", "width: is 2.5"),
+        ("{share: {min: -0.5, max: 0.9}}", "share: is -0.5"),
+        ("{share: {distribution: q_uniform, min: 0, max: 3, q: 1}}", "share: is 3"),
+    ],
+)
+def test_each_listed_value_and_each_end_is_one_of_its_field(parameters: str, told: str):
+    class Shares(Sizes):
+        share: float = Field(0.5, ge=0, le=1)
+
+    with pytest.raises(ConfigError, match=told):
+        drawn.check(definition(parameters), Shares)
+    drawn.check(definition("{share: {min: 0.0, max: 1.0}, rate: {distribution: normal, mu: 0, sigma: 1}}"), Shares)
 
 
 def test_a_space_is_tried_before_anything_starts():
