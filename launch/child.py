@@ -25,6 +25,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from framework.errors import Interrupted, NotStarted
+from framework.tracking.current import open_runs
 
 PR_SET_PDEATHSIG = 1
 STOPPING = (signal.SIGINT, signal.SIGTERM)
@@ -136,6 +137,7 @@ class Child:
 def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, parent: int) -> NoReturn:
     error, code, value, number, closed = "", 0, None, None, True
     try:
+        open_runs.clear()
         os.setpgid(0, 0)  # Ctrl-C in the terminal is for the workers, who pass it on
         die_with(parent)
         for stopping in STOPPING:
@@ -161,7 +163,7 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
             signal.signal(stopping, signal.SIG_IGN)  # it is at its end already
         sys.stdout.flush()
         sys.stderr.flush()
-        told = {"error": error, "value": value, "signal": number, "closed": closed}
+        told = {"error": error, "value": value, "signal": number, "closed": closed and not open_runs}
         os.write(report, json.dumps(told).encode())
         # No exit handlers: they would tear down what the parent shares with its other children.
         os._exit(code)

@@ -4,9 +4,15 @@ A child forked from a parent that has finished a run starts its own run in milli
 service needs a second. Knows the client; knows no sweep.
 """
 
+import contextlib
 import importlib
+import os
+import signal
+import subprocess
 import tempfile
+import threading
 from collections.abc import MutableMapping
+from pathlib import Path
 
 LIGHT_CLIENT = {
     "WANDB_CONSOLE": "off",  # the parent ships the child's output, crashes of C code included
@@ -54,9 +60,42 @@ def end() -> None:
     wandb.teardown()
 
 
+def end_within(seconds: float) -> None:
+    """As `end`, without waiting for longer: a service that died while it was spoken to is waited for for ever."""
+    import wandb
+
+    def tear_down() -> None:
+        with contextlib.suppress(Exception, SystemExit):  # what it says to its end is no news
+            wandb.teardown()
+
+    thread = threading.Thread(target=tear_down, daemon=True)
+    thread.start()
+    thread.join(seconds)
+
+
+def kill() -> None:
+    """End the service at once, with the run that is open in it, which it would call well done at its own end."""
+    for pid in _children():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _children() -> list[int]:
+    """The processes that this one has started and that live."""
+    listed = Path(f"/proc/self/task/{threading.get_native_id()}/children")
+    if listed.exists():
+        found = [task.read_text() for task in Path("/proc/self/task").glob("*/children")]
+    else:
+        found = [
+            subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True, text=True, check=False).stdout
+        ]
+    return [int(pid) for text in found for pid in text.split() if int(pid) != os.getpid()]
+
+
 def restart(exit_code: int) -> None:
     """Let the service close the run that a dead child left open, and start anew."""
     import wandb
 
-    wandb.teardown(exit_code=exit_code)
+    with contextlib.suppress(SystemExit):  # its service could not close the run, which may be deleted
+        wandb.teardown(exit_code=exit_code)
     warm_up()

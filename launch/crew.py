@@ -27,7 +27,7 @@ from framework.tracking.current import PATIENCE_S, invocation
 from framework.tracking.tracker import Tracker, configured
 from launch import client_service, scratch
 from launch.child import STOPPING, die_with, signals_held
-from launch.worker import STOP_GRACE_S, Job, Stop, Worker, emit, say_away, settle, stop
+from launch.worker import Job, Stop, Worker, emit, say_away, stop
 
 FAILED_RUNS = 1
 
@@ -167,10 +167,7 @@ def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
         code = FAILED_RUNS if failed else 0
         client_service.end()
     except Stop as asked:
-        settle(STOP_GRACE_S)
         code = 128 + asked.number
-        with contextlib.suppress(Exception):  # the work is given back: whatever the client says now is no news
-            client_service.end()
     except SashikoError as error:
         emit("error", message=str(error))
         code = error.exit_code

@@ -114,6 +114,10 @@ class Worker:
             self._work_points()
         except Stop:
             settle()
+            if self._held is None:
+                client_service.end_within(STOP_GRACE_S)
+            else:  # what it would still say of the run is older than that it is given back
+                client_service.kill()
             self._give_back()
             raise
         return self._failed
@@ -250,7 +254,7 @@ class Worker:
             outcome = child.wait(CONSOLE_S)
             if outcome is not None:
                 return outcome
-            with contextlib.suppress(TrackerAway):
+            with contextlib.suppress(TrackerError):  # away, or the run is deleted: the heartbeat will tell
                 console.send(self._impatient)
             if self._agent is not None and time.monotonic() > beat_at:
                 beat_at = time.monotonic() + HEARTBEAT_S

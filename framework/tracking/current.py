@@ -10,6 +10,9 @@ from framework.tracking.tracker import Tracker, configured
 PATIENCE_S = 3600.0
 """How long a run that is under way waits for a tracker that is away."""
 INVOCATION = "SASHIKO_INVOCATION"
+open_runs: set[str] = set()
+"""The runs (entity/project/id) that this process has begun and not ended: a client that ends closes them as well
+done, whatever became of them."""
 
 
 def invocation() -> str:

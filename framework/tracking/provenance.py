@@ -67,6 +67,8 @@ def of_process() -> Environment:
     """What holds for this whole process, and for those that it forks."""
     packages = dict(sorted(_packages()))
     git, patch = git_state(_home())
+    if not git:
+        git, patch = git_state(Path(__file__).parent)
     record = {
         "command": sys.orig_argv,
         "python": platform.python_version(),

@@ -20,7 +20,7 @@ import wandb
 from framework.config import Config
 from framework.errors import ArtifactError, Interrupted, NotStarted
 from framework.tracking import artifacts, lineage, making, provenance
-from framework.tracking.current import PATIENCE_S, current_tracker, invocation
+from framework.tracking.current import PATIENCE_S, current_tracker, invocation, open_runs
 from framework.tracking.lineage import Version
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ class Run:
         except BaseException as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise NotStarted(f"{type(error).__name__}: {error}") from error
+        open_runs.add(self._wandb.path)
         self._online = self._wandb.settings.mode in ONLINE
         try:
             self._store_environment()
@@ -254,6 +255,7 @@ class Run:
     def _end(self, exit_code: int) -> None:
         copy = Path(self._wandb.settings.sync_dir)
         self._wandb.finish(exit_code=exit_code)
+        open_runs.discard(self._wandb.path)
         if self._online:
             shutil.rmtree(copy, ignore_errors=True)
 

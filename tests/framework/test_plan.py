@@ -37,6 +37,14 @@ def test_keys_that_some_points_lack_are_named():
     assert names_of([{"kind": "linear"}, {"kind": "mlp", "hidden": [8]}]) == ["kind=linear", "kind=mlp,hidden=[8]"]
 
 
+def test_texts_that_look_like_something_else_are_quoted():
+    names = names_of([{"label": value} for value in (None, "null", True, "true", 1, "1", "1e-3", "one")])
+    assert names == [
+        "label=null", 'label="null"', "label=true", 'label="true"',
+        "label=1", 'label="1"', 'label="1e-3"', "label=one",
+    ]  # fmt: skip
+
+
 def test_long_values_are_cut():
     assert len(names_of([{"a": "x" * 100}, {"a": "y"}])[0]) < 40
 

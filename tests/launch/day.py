@@ -157,7 +157,14 @@ class Day:
             raise RuntimeError("no server runs")
         self._port = info.url.rsplit(":", 1)[1]
         os.kill(info.pid, signal.SIGKILL)
+        if self._server is not None:
+            self._server.communicate(timeout=WAIT_S)
         until(lambda: find_server(self.lab.folder / ".sashiko") is None, "the server is gone")
+
+    def serve(self) -> None:
+        """Start the server, at a port that no other test has."""
+        self._port = "0"
+        self.start_server()
 
     def start_server(self) -> None:
         """Start the server that was killed, at the same address."""
@@ -175,6 +182,14 @@ class Day:
         if done.returncode:
             raise RuntimeError(done.stderr)
         return json.loads(done.stdout.splitlines()[-1])
+
+    def cancel(self, sweep: str) -> None:
+        """`wandb sweep --cancel`."""
+        exports = dict(re.findall(r"export (\w+)=(\S+)", self.lab.sashiko("env").stdout))
+        subprocess.run(
+            [sys.executable, "-m", "wandb", "sweep", "--cancel", sweep], cwd=self.lab.folder,
+            env=self.lab.environment | exports | {"TMPDIR": str(self.elsewhere)}, capture_output=True, check=True,
+        )  # fmt: skip
 
     def runs(self) -> list[dict[str, Any]]:
         """The points' runs as the public API sees them, oldest first."""

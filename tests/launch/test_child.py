@@ -209,3 +209,17 @@ def test_a_run_that_was_not_begun_is_not_closed(tmp_path: Path):
     assert (outcome.closed, outcome.error, outcome.exit_code) == (False, "CommError: no", 1)
     outcome = ended(interrupted, tmp_path / "log")
     assert (outcome.closed, outcome.exit_code) == (False, 130)
+
+
+def test_a_child_that_leaves_a_run_open_has_not_closed_it(tmp_path: Path):
+    """Interrupted between the begin of its run and the block that would have ended it."""
+    from framework.tracking.current import open_runs
+
+    def begin() -> None:
+        open_runs.add("local/lab/r1")
+        raise Interrupted(signal.SIGINT)
+
+    outcome = Child(begin, tmp_path / "log").wait(10)
+    assert outcome is not None
+    assert (outcome.closed, outcome.exit_code) == (False, 130)
+    assert not open_runs

@@ -249,6 +249,7 @@ def test_a_tracker_that_is_away_for_longer_than_every_lease_costs_nobody_a_point
     """One run holds a point, one waits for what another makes, and the server is killed for three leases."""
     file = day.file("{x: {values: [1]}, thing: {values: [{size: 0}, {size: 2}]}}")
     day.touch("hold-1", "hold-making")
+    day.serve()
     command = day.start("sweep", file, "--workers", "2")
     until(lambda: day.told("held hold-making") == 1, "a requirement is being made")
     until(lambda: day.told("held hold-1") == 1, "a point is at work")
