@@ -12,7 +12,7 @@ from launch import installing
 from launch.installing import State, ending, main
 
 FETCH = [
-    "Obtaining file:///work/project",
+    "Obtaining file:///srv/project",
     "Collecting torch>=2.11 (from sashiko==0.1.0)",
     "  Downloading torch-2.11.0-cp311-cp311-manylinux_2_28_x86_64.whl.metadata (30 kB)",
     "Downloading torch-2.11.0-cp311-cp311-manylinux_2_28_x86_64.whl (906.4 MB)",
