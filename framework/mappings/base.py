@@ -54,8 +54,8 @@ class Mapping(nn.Module, ABC):
             InvalidInput: they are no array of numbers (N, D).
         """
         if not isinstance(z_source, Tensor):
-            given = as_numbers("z_source", z_source, self.source_dim)
-            mapped: Array = super().__call__(torch.from_numpy(given)).cpu().numpy()
+            given = torch.from_numpy(as_numbers("z_source", z_source, self.source_dim))
+            mapped: Array = super().__call__(given.to(next(self.buffers(), given).device)).cpu().numpy()
             return mapped.astype(getattr(z_source, "dtype", mapped.dtype)) if _floating(z_source) else mapped
         if z_source.dtype in (torch.float32, torch.float64):
             return super().__call__(z_source)
