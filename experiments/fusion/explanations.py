@@ -10,20 +10,47 @@ from framework.metrics.correlation import correlations
 KEYS = ("family", "space", "metric", "split", "unit", "better")
 TARGETS = {"accuracy_test": "test_accuracy", "gap": "generalisation_gap"}
 FEWEST = 2  # runs
+SEARCH = ("sigma", "bracketed", "moved")  # how the size of a perturbation was found; of other metrics empty
 BOUND = "_bound"  # how the name of every metric ends that bounds the generalisation gap
 
 
 def measured_per_run(metrics: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """A row a run, family and metric: the mean over the seeds of the measurement, where it is defined."""
-    rows = metrics.assign(value=pd.to_numeric(metrics["value"]), seconds=pd.to_numeric(metrics["seconds"]))
+    numbers = ["value", "seconds", *_searched(metrics)]
+    rows = metrics.assign(**{name: pd.to_numeric(metrics[name].astype(float)) for name in numbers})
     keys = ["run_id", *settings.names, *KEYS]
     rows = rows[rows["value"].notna()]
-    return rows.groupby(keys, sort=False, dropna=False)[["value", "seconds"]].mean().reset_index()
+    return rows.groupby(keys, sort=False, dropna=False)[numbers].mean().reset_index()
 
 
 def metric_table(measured: pd.DataFrame, settings: Settings, looks: Looks) -> pd.DataFrame:
-    """Mean, standard deviation and n of every metric, by setting and family."""
-    return averaged(measured, [*settings.names, *KEYS], ["value", "seconds"], looks)
+    """Mean, standard deviation and n of every metric, by setting and family.
+
+    `bracketed` is the share of runs whose search for sigma met its target; of the others the number says no more
+    than that the true one lies beyond.
+    """
+    searched = _searched(measured)
+    table = averaged(measured, [*settings.names, *KEYS], ["value", *searched, "seconds"], looks)
+    table = table.drop(columns=[f"{name}_std" for name in searched])
+    return table.rename(columns={f"{name}_mean": name for name in searched})
+
+
+def search_notes(table: pd.DataFrame) -> list[str]:
+    """Of a metric table, a sentence where numbers stand that the search for sigma could not bracket."""
+    if "bracketed" not in table:
+        return []
+    open_ended = table[table["bracketed"] < 1]
+    if open_ended.empty:
+        return []
+    names = ", ".join(dict.fromkeys(open_ended["metric"]))
+    return [
+        f"sigma was not bracketed in every run for {names}: those numbers are ends of the range of the search, no "
+        "measurements (column bracketed of metrics); widen plain or magnitude of metrics.sharpness or .pac_bayes"
+    ]
+
+
+def _searched(frame: pd.DataFrame) -> list[str]:
+    return [name for name in SEARCH if name in frame]
 
 
 def bound_table(measured: pd.DataFrame, runs: pd.DataFrame, settings: Settings, looks: Looks) -> pd.DataFrame:

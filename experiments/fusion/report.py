@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from experiments.fusion.explanations import bound_table, correlation_table, measured_per_run, metric_table
+from experiments.fusion.explanations import (
+    bound_table,
+    correlation_table,
+    measured_per_run,
+    metric_table,
+    search_notes,
+)
 from experiments.fusion.figures.looks import Looks
 from experiments.fusion.figures.overview import (
     barrier_figures,
@@ -67,6 +73,7 @@ def report(results: "Results") -> Report:
         more["metrics"] = metric_table(measured, settings, looks)
         more["bounds"] = bound_table(measured, runs, settings, looks)
         more["correlations"], notes = correlation_table(measured, runs, settings, looks)
+        notes += search_notes(more["metrics"])
         if not more["correlations"].empty:
             figures |= correlation_figures(more["correlations"], looks, settings)
         more = {name: rows for name, rows in more.items() if not rows.empty}

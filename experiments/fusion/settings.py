@@ -97,6 +97,7 @@ RESERVED = (
     *("family", "stage", "recipe", "split", "accuracy", "cross_entropy", "seconds", "n", "parent", "basis"),
     *("order", "units", "target_units", "cost", "diagonal", "place", "metric", "barrier", "space", "value"),
     *("unit", "better", "against", "method", "coefficient", "p_value", "defined", "seed", "name", "state"),
+    *("sigma", "bracketed", "moved"),
 )
 
 

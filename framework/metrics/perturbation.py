@@ -169,12 +169,15 @@ class Sigma:
             the range, and says no more than that the size sought lies beyond.
         low: The largest size known to be below the target, or the end of the range.
         evaluations: Perturbed losses (with their ascent) that it took.
+        moved: How far the ascent of the worst restart came from its start at `value`, as a share of the largest
+            perturbation, in [0, 2]; None where nothing ascends. Near 0 it measured its random start.
     """
 
     value: float
     bracketed: bool
     low: float
     evaluations: int = 0
+    moved: float | None = None
 
     @property
     def met(self) -> bool:

@@ -2,18 +2,18 @@
 
 For weights θ and a size σ, each of the restarts r draws z from U(-½, ½) and climbs,
 
-    u = clip(start),   u ← clip(u + step · ∇L_b(θ + u)),  one batch b a step, in turn                           (1)
+    u = clip(start),   u ← clip(u + step(∇L_b(θ + u))),  one batch b a step, in turn                            (1)
     deviation(σ) = max_r L(θ + u_r) - L(θ)                                                                      (2)
 
-    plain            start = σ z_r,               clip: ||u|| ≤ σ
-    magnitude-aware  start = σ (|θ| + ε) z_r,     clip: |u_i| ≤ σ (|θ_i| + ε)
+    plain            start = σ z_r,            clip: ||u|| ≤ σ,              step(g) = s σ g / ||g||
+    magnitude-aware  start = σ (|θ| + ε) z_r,  clip: |u_i| ≤ σ (|θ_i| + ε),  step(g)_i = s σ (|θ_i| + ε) sign g_i
 
-σ is where (2) is the target, by bisection [1, appendix D]. A restart keeps its z for every σ.
+with a share s of σ: the steepest ascent within the norm of each form, which reaches its whole range at any σ. σ is
+where (2) is the target, by bisection [1, appendix D]. A restart keeps its z for every σ. With a fixed step,
+step(g) = s g, as in [1], the ascent mostly ends where it began, and (2) is that of random directions; how far the
+worst restart came is told beside σ.
 
-Most of the work can be left out without changing what the bisection finds. One restart leads the search alone. The
-others are then asked once, together, at the σ that it found: one whose deviation is above takes the lead, and
-those below stay below for all smaller σ (a deviation is taken to grow with σ). Where an answer of "above" is
-needed, one restart gives it.
+`sharpness_search.py` finds σ with a small part of the work.
 
 [1] Jiang, Neyshabur, Mobahi, Krishnan and Bengio, "Fantastic generalization measures and where to find
 them", 2020.
@@ -21,18 +21,16 @@ them", 2020.
 Shapes: P weights, R restarts.
 """
 
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from framework.metrics.bounds import Setting, complexity, flatness, scaled_complexity
 from framework.metrics.metric import Metric
-from framework.metrics.perturbation import Answer, Batch, Objective, Sigma, bisect, compare, generator, steady
-from framework.metrics.spaces_config import SharpnessConfig
+from framework.metrics.perturbation import Objective, Sigma, generator
+from framework.metrics.spaces_config import FixedStep, SharpnessConfig
 
 _RELATIVE, _ONE = "none", "one number for the network"
 
@@ -57,6 +55,13 @@ def start(objective_P: Tensor, seed: int, restart: int) -> Tensor:
     return uniform_P.to(objective_P)
 
 
+class Climbed(NamedTuple):
+    """Where one restart ended: the rise of its loss, in nats, and how far it came, as a share of σ, in [0, 2]."""
+
+    rise: float
+    moved: float
+
+
 class WorstCase:
     """Equation (2) for single restarts, remembered.
 
@@ -71,101 +76,52 @@ class WorstCase:
         self.objective, self.config, self.seed = objective, config, seed
         weights_P = objective.weights_P
         self._scale_P = None if eps is None else weights_P.abs() + eps
-        self.known: dict[tuple[int, float], float] = {}
+        self.known: dict[tuple[int, float], Climbed] = {}
 
     def deviations(self, restarts: Sequence[int], sigma: float) -> list[float]:
         """Of each restart the rise of its loss, in nats; those that are not known yet climb together."""
         asked = [restart for restart in restarts if (restart, sigma) not in self.known]
         if asked:
-            objective = self.objective
-            for weights_P, restart in zip(self._climb(asked, sigma), asked, strict=True):
-                self.known[restart, sigma] = objective.at(weights_P) - objective.loss
-        return [self.known[restart, sigma] for restart in restarts]
+            ends_RP, moved_R = self._climb(asked, sigma)
+            for end_P, moved, restart in zip(ends_RP, moved_R.tolist(), asked, strict=True):
+                rise = self.objective.at(end_P) - self.objective.loss
+                self.known[restart, sigma] = Climbed(rise, moved)
+        return [self.known[restart, sigma].rise for restart in restarts]
 
     @torch.no_grad()
-    def _climb(self, restarts: Sequence[int], sigma: float) -> Tensor:
+    def _climb(self, restarts: Sequence[int], sigma: float) -> tuple[Tensor, Tensor]:
+        """Equation (1): θ + u of each restart, (R, P), and the way from its start, (R,)."""
         weights_P = self.objective.weights_P
-        starts = torch.stack([start(weights_P, self.seed, restart) for restart in restarts])
-        steps_RP = self._clip(starts * sigma if self._scale_P is None else starts * (sigma * self._scale_P), sigma)
+        drawn_RP = sigma * torch.stack([start(weights_P, self.seed, restart) for restart in restarts])
+        starts_RP = self._clip(drawn_RP if self._scale_P is None else drawn_RP * self._scale_P, sigma)
+        ends_RP = starts_RP
         for step in range(self.config.ascent_steps):
-            gradients = self.objective.gradients(weights_P + steps_RP, step % len(self.objective.batches))
-            steps_RP = self._clip(steps_RP.add_(gradients, alpha=self.config.step), sigma)
-        return steps_RP.add_(weights_P)
+            gradients_RP = self.objective.gradients(weights_P + ends_RP, step % len(self.objective.batches))
+            ends_RP = self._clip(ends_RP + self._step(gradients_RP, sigma), sigma)
+        return weights_P + ends_RP, self._length(ends_RP - starts_RP, sigma)
+
+    def _step(self, gradients_RP: Tensor, sigma: float) -> Tensor:
+        size = self.config.step.size
+        if isinstance(self.config.step, FixedStep):
+            return size * gradients_RP
+        if self._scale_P is not None:
+            return size * sigma * self._scale_P * gradients_RP.sign()
+        lengths_R1 = torch.linalg.vector_norm(gradients_RP, dim=1, keepdim=True)
+        ascent_RP: Tensor = torch.where(lengths_R1 > 0, size * sigma * gradients_RP / lengths_R1, 0.0)
+        return ascent_RP
 
     def _clip(self, steps_RP: Tensor, sigma: float) -> Tensor:
         if self._scale_P is None:
             lengths_R1 = torch.linalg.vector_norm(steps_RP, dim=1, keepdim=True)
-            return steps_RP.mul_((sigma / lengths_R1).clamp_(max=1))
+            return steps_RP * (sigma / lengths_R1).clamp(max=1)
         limits_P = sigma * self._scale_P
         return torch.clamp(steps_RP, -limits_P, limits_P)
 
-
-def worst_case_sigma(
-    objective: Objective, config: SharpnessConfig, *, seed: int, target: float, eps: float | None = None
-) -> Sigma:
-    """The σ at which (2) is on `target`, in nats; magnitude-aware with `eps`. The model must be in eval mode."""
-    worst = WorstCase(objective, config, seed, eps)
-    span = config.plain if eps is None else config.magnitude
-    ceiling = math.inf  # the smallest σ at which some restart was seen above the target
-    low_enough = [-math.inf] * config.restarts  # the largest σ at which each was seen not to be
-    leader = 0
-
-    def answer(restart: int, sigma: float) -> Answer:
-        nonlocal ceiling
-        if sigma >= ceiling:
-            return Answer.ABOVE
-        found = compare(worst.deviations([restart], sigma)[0], target, config.deviation_tolerance)
-        if found is Answer.ABOVE:
-            ceiling = sigma
-        else:
-            low_enough[restart] = max(low_enough[restart], sigma)
-        return found
-
-    def challenger(found: Sigma) -> int | None:
-        """A restart that is above where the leader ended, so that the σ of all is smaller."""
-        asked = [r for r in range(config.restarts) if r != leader and low_enough[r] < found.low]
-        for group in _groups(asked, objective.at_once):
-            rises = worst.deviations(group, found.low)
-            for restart, rise in zip(group, rises, strict=True):
-                if compare(rise, target, config.deviation_tolerance) is not Answer.ABOVE:
-                    low_enough[restart] = found.low
-            highest = group[rises.index(max(rises))]
-            there = answer(highest, found.low)
-            if there is Answer.ABOVE or (there is Answer.WITHIN and not found.met):
-                return highest
-        return None
-
-    while True:
-        found = bisect(partial(answer, leader), span, config.depth, config.sigma_tolerance)
-        next_leader = challenger(found) if found.low > span.low else None
-        if next_leader is None:
-            return replace(found, evaluations=len(worst.known))
-        leader = next_leader
-
-
-def _groups(restarts: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for first in range(0, len(restarts), size):
-        yield restarts[first : first + size]
-
-
-def sharpness_sigmas(
-    model: nn.Module,
-    batches: Sequence[Batch],
-    config: SharpnessConfig,
-    *,
-    seed: int,
-    target: float = 0.1,
-    eps: float = 1e-3,
-) -> tuple[Sigma, Sigma]:
-    """The plain and the magnitude-aware σ of `model` on train `batches`; the model is left as it was.
-
-    Raises:
-        InvalidInput: no batches, or weights or a loss that are not finite.
-    """
-    with steady(model):
-        objective = Objective(model, batches)
-        plain = worst_case_sigma(objective, config, seed=seed, target=target)
-        return plain, worst_case_sigma(objective, config, seed=seed, target=target, eps=eps)
+    def _length(self, ways_RP: Tensor, sigma: float) -> Tensor:
+        """Relative to the largest perturbation: a ball of radius σ, or the box of (|θ| + ε) σ."""
+        largest = sigma if self._scale_P is None else sigma * float(torch.linalg.vector_norm(self._scale_P))
+        lengths_R: Tensor = torch.linalg.vector_norm(ways_RP, dim=1)
+        return lengths_R / largest
 
 
 def sharpness_measures(

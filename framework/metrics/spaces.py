@@ -46,6 +46,10 @@ class Measurement(NamedTuple):
         better: Whether less or more of it is better.
         seed: Of the batches, directions and perturbations.
         cost: What it took, and how sure it is, as words "name=value".
+        sigma: Of sharpness and PAC-Bayes the size of the perturbation that the number comes from; else None.
+        bracketed: Whether the search for sigma met its target. If not, sigma is an end of its range, and the
+            number says no more than on which side of it the true one lies.
+        moved: Of sharpness, how far the ascent came from its random start, as a share of the largest perturbation.
         seconds: Of the work that it comes from; rows of the same work have the same.
     """
 
@@ -57,6 +61,9 @@ class Measurement(NamedTuple):
     better: Literal["lower", "higher"]
     seed: int
     cost: str
+    sigma: float | None
+    bracketed: bool | None
+    moved: float | None
     seconds: float
 
 
@@ -104,10 +111,10 @@ def measure(
         start = time.perf_counter()
         found = work()
         seconds = time.perf_counter() - start
-        for metric, split, value, cost in found:
-            rows.append(
-                Measurement(space, metric.name, split, value, metric.unit, metric.better, seed, cost, seconds)
-            )
+        for metric, split, value, cost, sigma in found:
+            size, bracketed, moved = (None,) * 3 if sigma is None else (sigma.value, sigma.bracketed, sigma.moved)
+            about = (space, metric.name, split, value, metric.unit, metric.better, seed, cost)
+            rows.append(Measurement(*about, size, bracketed, moved, seconds))
     return rows
 
 

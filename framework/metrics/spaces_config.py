@@ -1,7 +1,7 @@
 """What is measured of a classifier in input, parameter and prediction space, at which cost. Knows no tensor."""
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -79,6 +79,28 @@ class SigmaConfig(Config):
             yield Problem("low", f"is {self.low:g}; allowed: below high ({self.high:g})")
 
 
+class ProportionalStep(Config):
+    """Steps that grow with sigma, so that the ascent reaches every part of its range at any sigma."""
+
+    kind: Literal["proportional"] = Field("proportional", description="Selects steps in proportion to sigma.")
+    size: float = Field(
+        0.2,
+        gt=0,
+        le=2,
+        description="Length of a step as a share of sigma: along the gradient; in the magnitude-aware form along "
+        "its sign, as a share of each weight's own range.",
+    )
+
+
+class FixedStep(Config):
+    """Steps of plain gradient ascent, as the measure was first published: mostly too short to leave the start."""
+
+    kind: Literal["fixed"] = Field("fixed", description="Selects steps of one size times the gradient.")
+    size: float = Field(
+        0.01, gt=0, description="Step size of the ascent, in squared units of the weights per nat."
+    )
+
+
 class SharpnessConfig(Config):
     """How large a perturbation must be for ascent from random starts to raise the loss by the target."""
 
@@ -90,17 +112,17 @@ class SharpnessConfig(Config):
         SigmaConfig(low=0, high=2),
         description="Where the magnitude-aware sigma is sought, as a share of each weight, without unit.",
     )
-    depth: Count = Field(20, description=DEPTH)
+    depth: Count = Field(24, description=DEPTH)
     restarts: Count = Field(15, description="Random starts of the ascent, of which the worst counts.")
     ascent_steps: Annotated[int, Field(ge=0)] = Field(20, description="Steps of gradient ascent, each on a batch.")
-    step: float = Field(
-        0.01, gt=0, description="Step size of the ascent, in squared units of the weights per nat."
+    step: Annotated[ProportionalStep | FixedStep, Field(discriminator="kind")] = Field(
+        ProportionalStep(), description="How far each step of the ascent goes."
     )
     batches: Count = Field(10, description=BATCHES)
     batch_size: Count = Field(64, description=BATCH_SIZE)
     deviation_tolerance: float = Field(1e-2, ge=0, description=DEVIATION_TOLERANCE)
     sigma_tolerance: float = Field(
-        1e-4, ge=0, description="The search ends where its range is narrower than this, in units of sigma."
+        1e-6, ge=0, description="The search ends where its range is narrower than this, in units of sigma."
     )
 
 

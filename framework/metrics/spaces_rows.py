@@ -13,9 +13,11 @@ from framework.metrics.generalisation import CROSS_ENTROPY_GAP, GENERALISATION_G
 from framework.metrics.hessian import TOP_EIGENVALUE, TRACE, Hessian
 from framework.metrics.lipschitz import LIPSCHITZ, lipschitz_lower_estimate
 from framework.metrics.metric import Metric
-from framework.metrics.pac_bayes import PAC_BAYES, pac_bayes_measures, pac_bayes_sigmas
+from framework.metrics.pac_bayes import PAC_BAYES, pac_bayes_measures
+from framework.metrics.pac_bayes_search import pac_bayes_sigmas
 from framework.metrics.perturbation import Batch, Sigma, generator
-from framework.metrics.sharpness import SHARPNESS, sharpness_measures, sharpness_sigmas
+from framework.metrics.sharpness import SHARPNESS, sharpness_measures
+from framework.metrics.sharpness_search import sharpness_sigmas
 from framework.metrics.spaces_config import (
     HessianConfig,
     LipschitzConfig,
@@ -29,12 +31,13 @@ BOTH = "train and test"
 
 
 class Found(NamedTuple):
-    """One number, what it means, the split that it is of, and what it took."""
+    """One number, what it means, the split that it is of, what it took, and the size that it was found from."""
 
     metric: Metric
     split: str
     value: float
     cost: str
+    sigma: Sigma | None = None
 
 
 def train_batches(
@@ -97,7 +100,9 @@ def sharpness_rows(subject: Subject, config: SharpnessConfig) -> list[Found]:
         subject.model, batches, config, seed=subject.seed, target=wanted.target_deviation, eps=wanted.eps
     )
     values = sharpness_measures(subject.weights, subject.initial, sigmas, subject.setting())
-    cost = f"{_images(batches)} restarts={config.restarts} ascent_steps={config.ascent_steps}"
+    cost = (
+        f"{_images(batches)} restarts={config.restarts} ascent_steps={config.ascent_steps} step={config.step.kind}"
+    )
     return _six(SHARPNESS, values, sigmas, subject.setting(), cost)
 
 
@@ -125,13 +130,11 @@ def _six(
         if value is None:
             continue
         sigma = sigmas["_mag_" in name]
-        taken = (
-            f"{cost} sigma={sigma.value:.6g} bracketed={_word(sigma.bracketed)} evaluations={sigma.evaluations}"
-        )
-        rows.append(Found(metrics[name], "train", value, taken))
+        taken = f"{cost} evaluations={sigma.evaluations}"
+        rows.append(Found(metrics[name], "train", value, taken, sigma))
         if name.endswith(("_init", "_orig")):
             metric = Metric(f"{name}_bound", BOUND.unit, BOUND.better, BOUND.reduction)
-            rows.append(Found(metric, "train", bound(value, setting), taken))
+            rows.append(Found(metric, "train", bound(value, setting), taken, sigma))
     return rows
 
 

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from framework.metrics.pac_bayes import pac_bayes_sigmas
+from framework.metrics.pac_bayes_search import pac_bayes_sigmas
 from framework.metrics.perturbation import Batch
-from framework.metrics.sharpness import sharpness_sigmas
+from framework.metrics.sharpness_search import sharpness_sigmas
 from framework.metrics.spaces_config import PacBayesConfig, SharpnessConfig
 from framework.models.config import MLP, VGG
 from framework.models.mlp_classifier import DenseClassifier

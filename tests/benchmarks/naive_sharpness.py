@@ -63,9 +63,18 @@ def worst_rise(
             images, labels = batches[i % len(batches)]
             F.cross_entropy(perturbed(images), labels).backward()
             gradient = torch.cat([parameter.grad.flatten() for parameter in perturbed.parameters()])
-            step = clip(step + config.step * gradient, sigma, limits)
+            step = clip(step + stride(gradient, config, sigma, limits), sigma, limits)
         rises.append(loss(moved(model, step), batches) - loss(model, batches))
     return max(rises)
+
+
+def stride(gradient: Tensor, config: SharpnessConfig, sigma: float, limits: Tensor | None) -> Tensor:
+    """One step of the ascent."""
+    if config.step.kind == "fixed":
+        return config.step.size * gradient
+    if limits is None:
+        return config.step.size * sigma * gradient / gradient.norm()
+    return config.step.size * limits * gradient.sign()
 
 
 def clip(step: Tensor, sigma: float, limits: Tensor | None) -> Tensor:

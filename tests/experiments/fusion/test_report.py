@@ -104,6 +104,26 @@ def test_the_table_has_means_over_runs_and_differences_within_them():
     ]  # fmt: skip
 
 
+def test_numbers_whose_sigma_was_not_bracketed_are_told():
+    results = made()
+    rows = results.tables["metrics"]
+    assert "bracketed" not in report(results).more["metrics"], "runs of before have no such column"
+    sharp = rows["metric"] == next(iter(METRICS))
+    searched = rows.assign(sigma=0.5, moved=0.9, bracketed=True).astype({"bracketed": object})
+    searched.loc[~sharp, ["sigma", "bracketed", "moved"]] = None
+    results.tables["metrics"] = searched
+    told = report(results)
+    assert not [note for note in told.notes if "bracketed" in note]
+    assert row_of(told.more["metrics"], family="ot", metric=next(iter(METRICS)))["bracketed"] == 1
+    searched.loc[sharp & (searched["run_id"] == searched["run_id"].iloc[0]), "bracketed"] = False
+    told = report(results)
+    row = row_of(told.more["metrics"], family="ot", metric=next(iter(METRICS)))
+    assert row["bracketed"] == pytest.approx(2 / 3)
+    assert row["moved"] == pytest.approx(0.9)
+    (note,) = [note for note in told.notes if "bracketed" in note]
+    assert next(iter(METRICS)) in note
+
+
 def test_the_terminal_gets_a_row_a_family_in_reading_order_without_aligned_parents():
     shown = report(made()).readable()
     assert list(shown) == ["family", "accuracy (%)", "loss (nats)", "pp over parents", "pp over ensemble", "n"]

@@ -7,12 +7,10 @@ import torch
 
 from framework.errors import InvalidInput
 from framework.metrics.bounds import Setting
-from framework.metrics.pac_bayes import (
-    PAC_BAYES,
+from framework.metrics.pac_bayes import PAC_BAYES, MeanCase, normal, pac_bayes_measures
+from framework.metrics.pac_bayes_search import (
     expected_mean,
     mean_case_sigma,
-    normal,
-    pac_bayes_measures,
     pac_bayes_sigmas,
     sequential_answer,
 )
@@ -42,12 +40,17 @@ def trained(make=dense, shape=(1, 2, 3)):
     return fitted(make(), batches), batches
 
 
+def sigma_of(landscape, eps=None):
+    span = EXACT.plain if eps is None else EXACT.magnitude
+    return mean_case_sigma(MeanCase(landscape, 0, eps), EXACT, span, 0.1)
+
+
 def test_of_a_round_bowl_sigma_is_known():
     """L = c ||u||²: the mean rise is c σ² times the mean of the drawn ||z||²."""
     weights = torch.zeros(40, dtype=torch.float64)
     bowl = Landscape(weights, lambda w: 30 * w.square().sum())
     mean = statistics.fmean(float(normal(weights, 0, draw).square().sum()) for draw in range(EXACT.draws))
-    found = mean_case_sigma(bowl, EXACT, seed=0, target=0.1)
+    found = sigma_of(bowl)
     assert found.bracketed
     assert found.value == pytest.approx(math.sqrt(0.1 / 30 / mean), rel=1e-4)
 
@@ -56,14 +59,14 @@ def test_a_fall_of_the_loss_is_a_deviation_too():
     weights = torch.zeros(40, dtype=torch.float64)
     hill = Landscape(weights, lambda w: -30 * w.square().sum())
     bowl = Landscape(weights, lambda w: 30 * w.square().sum())
-    assert mean_case_sigma(hill, EXACT, seed=0, target=0.1) == mean_case_sigma(bowl, EXACT, seed=0, target=0.1)
+    assert sigma_of(hill) == sigma_of(bowl)
 
 
 def test_magnitude_aware_perturbations_have_the_standard_deviation_that_is_written():
     """L = ||w||² - 2 w·θ: the mean rise is that of Σ u_i², u_i = sqrt((σ θ_i)² + ε²) z_i."""
     weights = torch.randn(40, generator=numbers(0), dtype=torch.float64)
     bowl = Landscape(weights, lambda w: (w - weights).square().sum())
-    eps, sigma = 0.01, mean_case_sigma(bowl, EXACT, seed=0, target=0.1, eps=0.01).value
+    eps, sigma = 0.01, sigma_of(bowl, 0.01).value
     rises = [
         sum(
             (math.sqrt((sigma * w) ** 2 + eps**2) * z) ** 2

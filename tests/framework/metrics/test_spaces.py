@@ -96,11 +96,15 @@ def test_bounds_are_of_the_train_images():
 def test_costs_are_said():
     found = measured()
     assert found["hessian_trace"].cost.startswith("batches=2 images=32 probes=0 standard_error=0")
-    assert found["sharpness_orig"].cost.startswith("batches=3 images=48 restarts=3 ascent_steps=3 sigma=")
-    assert "bracketed=yes" in found["flatness_orig"].cost
+    assert found["sharpness_orig"].cost.startswith("batches=3 images=48 restarts=3 ascent_steps=3 step=prop")
+    assert found["flatness_orig"].bracketed is found["sharpness_orig"].bracketed is True
+    assert found["flatness_orig"].moved is None
+    assert found["sharpness_orig"].moved > 0.1
+    assert found["sharpness_flatness"].value == pytest.approx(1 / found["sharpness_flatness"].sigma ** 2)
+    assert found["accuracy"].sigma is found["accuracy"].bracketed is None
     few = MetricsConfig.parse({"pac_bayes": {"batches": 3, "depth": 12, "plain": {"high": 1e-6}}})
-    assert "bracketed=no" in measured(config=few)["flatness_orig"].cost
-    assert "bracketed=yes" in measured(config=few)["flatness_mag_orig"].cost
+    assert measured(config=few)["flatness_orig"].bracketed is False
+    assert measured(config=few)["flatness_mag_orig"].bracketed is True
     assert found["accuracy"].cost == "images=40"
 
 
@@ -140,8 +144,9 @@ def test_the_same_seed_gives_the_same_and_another_does_not():
     model = network()
     first, second, other = (measured(model, seed=seed) for seed in (3, 3, 4))
     assert {n: row.value for n, row in first.items()} == {n: row.value for n, row in second.items()}
-    for name in ("hessian_trace", "sharpness_orig", "flatness_orig"):
+    for name in ("hessian_trace", "flatness_orig"):
         assert first[name].value != other[name].value
+    assert first["sharpness_orig"].moved != other["sharpness_orig"].moved
     assert first["accuracy"].value == other["accuracy"].value
     assert measured(model, seed=None)["accuracy"].seed == CONFIG.seed
 
