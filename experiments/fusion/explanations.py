@@ -5,11 +5,10 @@ import pandas as pd
 from experiments.fusion.figures.looks import Looks
 from experiments.fusion.settings import Settings
 from experiments.fusion.summary import averaged
-from framework.metrics.correlation import correlations
+from framework.metrics.correlation import FEWEST, correlations
 
 KEYS = ("family", "space", "metric", "split", "unit", "better")
 TARGETS = {"accuracy_test": "test_accuracy", "gap": "generalisation_gap"}
-FEWEST = 2  # runs
 SEARCH = ("sigma", "bracketed", "moved")  # how the size of a perturbation was found; of other metrics empty
 BOUND = "_bound"  # how the name of every metric ends that bounds the generalisation gap
 
@@ -74,8 +73,8 @@ def correlation_table(
     Bounds are left out: each rises with the measure that it is made of, so that ranks say the same of both.
 
     Returns:
-        The rows of `correlations` with the setting in front, and a sentence for each setting that has too few
-        runs.
+        The rows of `correlations` with the setting in front, a sentence for each setting that has too few runs,
+        and one on how many of so many p-values are small by chance.
     """
     found, notes = [], []
     for title, rows in settings.panels(measured):
@@ -93,7 +92,14 @@ def correlation_table(
         setting = rows[settings.names].iloc[[0]]
         for against in TARGETS.values():
             found.append(setting.merge(correlations(frame, against=against, unit="run_id"), how="cross"))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame(), notes
+    table = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    tests = int(table["defined"].sum()) if len(table) else 0
+    if tests:
+        notes.append(
+            f"{tests} correlations were tested, each by itself: about {tests / 20:.0f} have p < 0.05 where "
+            f"nothing correlates; p < {0.05 / tests:.1g} (0.05 / {tests}) holds for all of them together"
+        )
+    return table, notes
 
 
 def _tidy(measured: pd.DataFrame, runs: pd.DataFrame, looks: Looks) -> pd.DataFrame:

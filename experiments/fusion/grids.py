@@ -9,10 +9,16 @@ from framework.grid import Axis, Grid, zipped
 Model = Mapping[str, Any]
 
 
-def pairs(models: Sequence[Model], seeds: Sequence[tuple[int, int]]) -> Axis:
-    """Parents that differ in their seed alone: every model with every pair of seeds."""
+def pairs(models: Sequence[Model], seeds: Sequence[tuple[int, int]], *chance: str) -> Axis:
+    """Parents that differ in their seed alone: every model with every pair of seeds.
+
+    The seeds named in `chance`, by their dotted names, are drawn anew with every pair, so that the spread over the
+    pairs holds theirs.
+    """
     of = [({**model, "seed": a}, {**model, "seed": b}) for model in models for a, b in seeds]
-    return zipped({"first": [first for first, _ in of], "second": [second for _, second in of]})
+    drawn = [number for _ in models for number, _ in enumerate(seeds)]
+    values = {"first": [first for first, _ in of], "second": [second for _, second in of]}
+    return zipped({**values, **dict.fromkeys(("inputs_seed", *chance), drawn)})
 
 
 def disjoint(count: int) -> list[tuple[int, int]]:
@@ -78,11 +84,14 @@ GRIDS = {
                 {**SMALL, "model": {"kind": "cifar_resnet", "width": 0.125, **PLAIN}, "learning_rate": 0.1},
             ],
             disjoint(5),
+            "metrics.seed",
         ),
         base={"recipes": [{"name": "average", "method": {"kind": "average"}}, {"name": "ot"}], "metrics": COSTS},
     ),
     # The study itself: hours on a GPU.
     "fusion_cifar": Grid(
-        FusionConfig, pairs(cifar_models(), disjoint(5)), base={"metrics": {}, "fine_tune": REFINE}
+        FusionConfig,
+        pairs(cifar_models(), disjoint(5), "metrics.seed"),
+        base={"metrics": {}, "fine_tune": REFINE},
     ),
 }

@@ -26,11 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Parent:
-    """A finished classifier; `initial` are the weights that its training began with, where they are known."""
+    """A finished classifier.
+
+    Attributes:
+        identity: Tells it from any other: of its config, or of its file's bytes.
+        initial: The weights that its training began with, where they are known.
+    """
 
     name: str
     model: Model
     initial: Mapping[str, Tensor] | None
+    identity: str = ""
 
 
 def load_parents(config: FusionConfig, splits: Splits, run: "Run") -> list[Parent]:
@@ -53,7 +59,8 @@ def load_parents(config: FusionConfig, splits: Splits, run: "Run") -> list[Paren
     for number, trained in enumerate(config.trained, start=1):
         folder = run.require("model", trained)
         initial = load_model(folder, trained, "initial").state_dict()
-        parents.append(Parent(f"parent_{number}", load_model(folder, trained), initial))
+        model = load_model(folder, trained)
+        parents.append(Parent(f"parent_{number}", model, initial, trained.config_id))
     return parents
 
 
@@ -93,8 +100,9 @@ def _foreign(config: FusionConfig, splits: Splits, run: "Run") -> list[Parent]:
         except InvalidInput as error:
             problems += [Problem(f"{name}: {problem.key}", problem.message) for problem in error.problems]
             continue
-        run.summarise({f"parent_{number}/sha256": hashlib.sha256(path.read_bytes()).hexdigest()})
-        parents.append(Parent(f"parent_{number}", model.eval(), None))
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        run.summarise({f"parent_{number}/sha256": digest})
+        parents.append(Parent(f"parent_{number}", model.eval(), None, digest))
     if problems:
         raise InvalidInput(problems, f"the parents do not fit {(config.model or config.first.model).kind}")
     return parents

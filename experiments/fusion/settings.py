@@ -17,6 +17,7 @@ ALWAYS = {"first.data.name": "dataset", "first.model.kind": "architecture"}
 # Parents that come from files: which files is what a seed is otherwise, and their architecture stands here.
 FILES = ("parents", "model.kind")
 FIRST, SECOND = "first.", "second."
+PARENTS_JOINED = "+"  # between the identities of a run's parents in the column `parents` of its tables
 LONGEST = 24  # characters of a value in a title
 
 

@@ -19,6 +19,7 @@ from experiments.fusion.measuring import Fused, density_rows, metric_rows, subje
 from experiments.fusion.parents import Parent, load_parents
 from experiments.fusion.saving import save
 from experiments.fusion.scoring import scored, scores
+from experiments.fusion.settings import PARENTS_JOINED
 from framework.data.vision import Splits, load_splits
 from framework.fusion.alignment import Alignment, plans
 from framework.fusion.ensemble import Ensemble
@@ -59,9 +60,10 @@ class Study:
 
     def score(self, family: str, stage: str, recipe: str, module: nn.Module, seconds: float) -> None:
         """A row a split in the table `models`."""
+        parents = PARENTS_JOINED.join(parent.identity for parent in self.parents)
         for split, found in scores(module, self.splits, self.device).items():
             about = {"family": family, "stage": stage, "recipe": recipe, "split": split}
-            self.add("models", **about, **vars(found), seconds=seconds)
+            self.add("models", **about, **vars(found), seconds=seconds, parents=parents)
 
 
 def fusion_study(config: FusionConfig, run: "Run") -> None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from experiments.fusion.figures.looks import ENSEMBLE, PARENTS, Looks, name_of
-from experiments.fusion.settings import Settings
+from experiments.fusion.settings import PARENTS_JOINED, Settings
 from framework.report.aggregate import aggregate
+from framework.report.intervals import estimates
 
 SCORES = ("accuracy", "cross_entropy")
 SPLITS = ("test", "val", "train")
@@ -30,6 +31,9 @@ def per_run(models: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["run_id", *FAMILY]
     models = models.assign(recipe=models["recipe"].fillna(""))  # a missing key would fall out of the groups
+    # Runs of before tell no parents; each then stands for itself.
+    told = models.assign(parents=models["parents"] if "parents" in models else models["run_id"])
+    of_run = dict(zip(told["run_id"], told["parents"], strict=True))
     found = models.groupby(keys, sort=False)[["seconds"]].mean()
     for split in models["split"].unique():
         scores = models[models["split"] == split].groupby(keys)[list(SCORES)].mean()
@@ -40,17 +44,33 @@ def per_run(models: pd.DataFrame) -> pd.DataFrame:
     found = pd.concat([found, parents], ignore_index=True)
     accuracy = found["accuracy_test"]
     for column, family in DIFFERENCES.items():
-        of_run = found.loc[found["family"] == family].set_index("run_id")["accuracy_test"]
-        found[column] = 100 * (accuracy - found["run_id"].map(of_run).astype(float))
+        other = found.loc[found["family"] == family].set_index("run_id")["accuracy_test"]
+        found[column] = 100 * (accuracy - found["run_id"].map(other).astype(float))
+    found["parents"] = found["run_id"].map(of_run)
     found["gap"] = found["accuracy_train"] - accuracy if "accuracy_train" in found else float("nan")
     return found
 
 
 def by_family(runs: pd.DataFrame, names: list[str], looks: Looks) -> pd.DataFrame:
-    """The whole table: mean, standard deviation and n of every number, by setting and family."""
+    """The whole table: mean, standard deviation and n of every number, by setting and family.
+
+    Test accuracy and the differences have an interval over parents, `_low` and `_high`, where there are three
+    groups of runs that share none, or three parents; else NaN.
+    """
     scores = [f"{score}_{split}" for split in SPLITS for score in SCORES if f"{score}_{split}" in runs]
     metrics = [*scores[:2], *DIFFERENCES, *scores[2:], "seconds"]
-    return averaged(runs, [*names, *FAMILY], [metric for metric in metrics if metric in runs], looks)
+    by = [*names, *FAMILY]
+    table = averaged(runs, by, [metric for metric in metrics if metric in runs], looks)
+    split = runs["parents"].str.split(PARENTS_JOINED, expand=True, regex=False)
+    names_of_parents = [f"_parent_{place}" for place in split]
+    parents = split.set_axis(names_of_parents, axis="columns")
+    for metric in ("accuracy_test", *DIFFERENCES):
+        found = estimates(runs.join(parents), by, metric, models=names_of_parents)
+        ends = {"low": f"{metric}_low", "high": f"{metric}_high"}
+        table = table.merge(
+            found[[*by, *ends]].rename(columns=ends).astype(dict.fromkeys(FAMILY, str)), how="left"
+        )
+    return table
 
 
 def averaged(frame: pd.DataFrame, by: Sequence[str], values: Sequence[str], looks: Looks) -> pd.DataFrame:
@@ -76,16 +96,20 @@ def brief(table: pd.DataFrame, settings: Settings, looks: Looks) -> pd.DataFrame
     for name, (header, scale, digits) in BRIEF.items():
         mean, std = scale * rows[f"{name}_mean"], scale * rows[f"{name}_std"]
         if mean.notna().any():
-            text[header] = [_fixed(m, s, digits) for m, s in zip(mean, std, strict=True)]
+            ends = [scale * rows[f"{name}_{end}"] for end in ("low", "high") if name in DIFFERENCES]
+            told = zip(mean, std, *ends, strict=True)
+            text[header] = [_fixed(*numbers, digits=digits) for numbers in told]
     text = text.assign(n=rows["n"]).reset_index(drop=True)
     widths = [max(len(str(name)), *(len(str(cell)) for cell in text[name])) for name in text]
     full = sum(widths) + GAP * (len(widths) - 1) > LINE
     return text.drop(columns=BRIEF["pp_over_ensemble"][0], errors="ignore") if full else text
 
 
-def _fixed(mean: float, std: float, digits: int) -> str:
-    """As many digits behind the point in a whole column, so that it can be read from top to bottom."""
+def _fixed(mean: float, std: float, *ends: float, digits: int) -> str:
+    """As many digits behind the point in a whole column; with the ends of an interval, or a standard deviation."""
     if pd.isna(mean):
         return "-"
-    number = f"{round(mean, digits) + 0.0:.{digits}f}"  # without a sign before zero
+    number, *interval = (f"{round(value, digits) + 0.0:.{digits}f}" for value in (mean, *ends))  # no sign before 0
+    if interval and not any(map(pd.isna, ends)):
+        return f"{number} [{', '.join(interval)}]"
     return number if pd.isna(std) else f"{number} ± {std:.{digits}f}"

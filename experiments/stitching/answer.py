@@ -1,7 +1,8 @@
 """What the stitching report says first: the best mapping for each number of anchors, and what to compare it with.
 
-The best is the one with the best mean of the very numbers that are shown: no other split chose it, and the caption
-says so. The whole table has them all.
+The val split chooses λ in each run and then the mapping; what is shown is their score on the other split. Where
+the runs scored nothing on val, the best is the one with the best mean of the very numbers that are shown, and the
+caption says so. The whole table has them all.
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from experiments.stitching.figures.looks import NAMES, ROLES, Score
+from experiments.stitching.selection import has_val, selected
 from framework.report.aggregate import number
 from framework.report.report import Answer
 
@@ -21,32 +23,37 @@ GAP = 2  # characters between two columns
 DIGITS, SPREAD_DIGITS = 3, 2
 
 
-def answer(table: pd.DataFrame, scores: Sequence[Score], setting: Sequence[str], split: str) -> Answer:
+def answer(
+    results: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], setting: Sequence[str], split: str
+) -> Answer:
     """A row for each setting and number of anchors; of many the fewest and the most anchors, evenly between.
 
     Args:
+        results: The rows of all runs.
         table: The report's: means over pairs, by `setting`, mapping, number of anchors and ridge.
         scores: The first of them that the table holds is shown.
         setting: The columns that set one comparison apart from another.
         split: Which images are scored, for the caption.
     """
     score = next(score for score in scores if table[f"{score.key}_stitched_mean"].notna().any())
-    table = table[table[f"{score.key}_stitched_mean"].notna()]
+    by_val = has_val(results, score)
+    table = selected(results, setting, score) if by_val else table[table[f"{score.key}_stitched_mean"].notna()]
     groups = [("", table)] if not setting else list(table.groupby(list(setting), sort=True, dropna=False))
     name = setting[0] if len(setting) == 1 else SETTING
     as_many = all(group["n"].nunique() == 1 for _, group in groups)
+    line = _line_by_val if by_val else _line
     rows = []
     for _, group in groups[:MOST_ROWS]:
         words = ", ".join(_word(column, group[column].iloc[0]) for column in setting)
         label = f"{words} (n = {group['n'].iloc[0]})" if as_many and setting else words
         counts = _some(group, MOST_ROWS // min(len(groups), MOST_ROWS))
-        lines = [{name: label} | _line(group, count, score) for count in counts]
-        rows += [lines[0], *(line | dict.fromkeys((name, *(set(ONCE) & set(line))), "") for line in lines[1:])]
+        lines = [{name: label} | line(group, count, score) for count in counts]
+        rows += [lines[0], *(text | dict.fromkeys((name, *(set(ONCE) & set(text))), "") for text in lines[1:])]
     found = _one_column_of_parents(pd.DataFrame(rows))
     empty = [column for column in (name, BASELINE) if (found[column] == "").all()]
     found = _fitted(found.drop(columns=[*empty, *([COUNT] if as_many else [])]), name)
-    pairs = "n pairs" if setting or not as_many else f"{table['n'].iloc[0]} pairs"
-    return Answer(found, _caption(table, score, split, pairs, len(groups)))
+    n = "n" if setting or not as_many else str(table["n"].iloc[0])
+    return Answer(found, _caption(table, score, split, n, len(groups), by_val))
 
 
 def _word(column: str, value: object) -> str:
@@ -63,6 +70,31 @@ def _some(group: pd.DataFrame, most: int) -> list[int]:
     if most == 1:
         return counts[-1:]
     return [counts[round(place * (len(counts) - 1) / (most - 1))] for place in range(most)]
+
+
+def _line_by_val(group: pd.DataFrame, count: int, score: Score) -> dict[str, str]:
+    """The mapping that is best on val, and its score with an interval over models, where there are enough."""
+    rows, name = group[group["num_samples"] == count], f"{score.key}_stitched"
+    on_val = rows[f"{score.key}_val_mean"]
+    best = rows.iloc[int(on_val.argmax() if score.higher_is_better else on_val.argmin())]
+    mean, low, high, std = (best[f"{name}_{part}"] for part in ("mean", "low", "high", "std"))
+    spread = "" if pd.isna(std) else f" ± {number(std, SPREAD_DIGITS)}"
+    if not pd.isna(low):
+        spread = f" [{number(low, DIGITS)}, {number(high, DIGITS)}]"
+    bare = rows.loc[rows["mapping"] == "identity", f"{name}_mean"]
+    mapping = NAMES.get(best["mapping"], best["mapping"])
+    several = group.loc[group["mapping"] == best["mapping"], "ridge_high"].max() > 0
+    ends = f"{best['ridge_low']:g}" + (
+        f"–{best['ridge_high']:g}" if best["ridge_low"] < best["ridge_high"] else ""
+    )
+    return {
+        "anchors": str(count),
+        "best mapping": f"{mapping}, λ={ends}" if several else mapping,
+        score.word: f"{number(mean, DIGITS)}{spread}",
+        BASELINE: number(bare.iloc[0], DIGITS) if len(bare) else "",
+        **{role: number(best[f"{score.key}_{role}"], DIGITS) for role in ROLES if f"{score.key}_{role}" in best},
+        COUNT: str(best["n"]),
+    }
 
 
 def _line(group: pd.DataFrame, count: int, score: Score) -> dict[str, str]:
@@ -106,11 +138,16 @@ def _width(table: pd.DataFrame) -> int:
     return sum(widths) + GAP * (len(widths) - 1)
 
 
-def _caption(table: pd.DataFrame, score: Score, split: str, pairs: str, settings: int) -> list[str]:
+def _caption(table: pd.DataFrame, score: Score, split: str, n: str, settings: int, by_val: bool) -> list[str]:
     better = "higher" if score.higher_is_better else "lower"
     count = table["mapping"].nunique()
+    intervals = by_val and bool(table[f"{score.key}_stitched_low"].notna().any())
+    spread = "[95 % interval over models]" if intervals else "± std"
+    draws = int(table["draws"].max()) if by_val else 1
+    of = f"{n} = pairs x {draws} draws" if draws > 1 else f"{n} pairs"
+    why = "chosen on val" if by_val else "by the mean shown"
     return [
-        f"{score.label} ({split}), {better} is better; mean ± std over {pairs}",
-        f"best of {count} mappings and their λ by the mean shown; parents: each by itself"
+        f"{score.label} ({split}), {better} is better; mean {spread} over {of}",
+        f"best of {count} mappings and their λ {why}; parents: each by itself"
         + (f"; {MOST_ROWS} of {settings} settings" if settings > MOST_ROWS else ""),
     ]

@@ -41,8 +41,8 @@ class LatentsConfig(Config):
 class StitchingConfig(Config):
     """An ordered pair of models and a mapping between their latent spaces.
 
-    `num_samples` and `mapping.ridges` are axes inside the run: all their combinations are fitted, scored and
-    logged as rows of one table. Source and target may be the same model: the identity, as a check.
+    `num_samples`, `draws` and `mapping.ridges` are axes inside the run: all their combinations are fitted, scored
+    and logged as rows of one table. Source and target may be the same model: the identity, as a check.
     """
 
     source: TrainingConfig = Field(TrainingConfig(), description="The model whose encoder is used.")
@@ -73,8 +73,20 @@ class StitchingConfig(Config):
     sampling_classes: Labels | None = Field(
         None, description="Labels of the classes that anchors are taken from; null takes all."
     )
-    sampling_seed: int = replicate(0, description="Seed of the anchors' draw.")
+    sampling_seed: int = replicate(0, description="Seed of the anchors' first draw.")
+    draws: int = Field(
+        1,
+        ge=1,
+        description="Draws of the anchors, with the seeds sampling_seed, sampling_seed + 1, …; each is fitted. A "
+        "mapping's own seed grows with them.",
+    )
     split: Literal["val", "test"] = Field("test", description="Split that the stitched model is scored on, whole.")
+    selection_images: int = Field(
+        1000,
+        ge=0,
+        description="Images of the val split, from the first on, that λ and the mapping are chosen by; 0 scores "
+        "none, and then nothing is chosen.",
+    )
     ssim_images: int = Field(
         1000,
         ge=0,

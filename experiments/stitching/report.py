@@ -1,7 +1,8 @@
 """The stitching report: the stitched score by mapping, anchors and ridge, beside the parents' own.
 
-Every number is a mean over ordered pairs of models, with the standard deviation over them and their number n. No
-ridge and no number of samples is chosen by its score: all are in the table, and figures say which they show.
+Every number is a mean over ordered pairs of models and draws of anchors, with the standard deviation over them and
+their number n. The table has every λ. `selected` has the λ that the val split chose, with an interval over the
+models (`selection.py`), and `differences` compares mappings within pairs.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from experiments.stitching.figures.lines import lines
 from experiments.stitching.figures.looks import ROLES, SCORES, Score, in_order
 from experiments.stitching.figures.overview import ablation
 from experiments.stitching.figures.pictures import error_maps, stitched_images
+from experiments.stitching.selection import differences, has_val, selected
 from framework.errors import SashikoError
 from framework.report.aggregate import aggregate, readable, varying
 from framework.report.digest import Later, digest_of, digest_of_files, with_loaded
@@ -69,11 +71,18 @@ def report(tables: Tables) -> Report:
         figures |= _score_figures(score, table, results, setting, tables)
     figures |= _gallery_figures(results, tables)
     split = ", ".join(map(str, results["split"].unique()))
+    more = {}
+    by_val = [score for score in scores if has_val(results, score)]
+    for score in by_val:
+        word = "" if len(by_val) == 1 else f"_{score.word}"
+        more[f"selected{word}"] = selected(results, setting, score)
+        more[f"differences{word}"] = differences(results, setting, score)
     return Report(
         table,
         figures,
         brief=partial(brief, table, scores, setting),
-        answer=partial(answer, table, scores, setting, split),
+        more={name: rows for name, rows in more.items() if not rows.empty},
+        answer=partial(answer, results, table, scores, setting, split),
     )
 
 
@@ -104,7 +113,7 @@ def brief(table: pd.DataFrame, scores: list[Score], setting: list[str]) -> pd.Da
         for role in ROLES:
             if f"{score.key}_{role}" in rows and rows[f"{score.key}_{role}"].notna().any():
                 wide[f"{role} alone"] = own[f"{score.key}_{role}"].mean()
-        wide["pairs"] = own["n"].max()
+        wide["n"] = own["n"].max()
         wide = wide.reset_index()
         order = {mapping: place for place, mapping in enumerate(in_order(wide["mapping"]))}
         wide = wide.sort_values(

@@ -30,15 +30,24 @@ PIECE = 500  # images that are decoded at a time
 class Decoding:
     """The target's decoder, with what mapped latents are scored against: images and its own outputs, or labels."""
 
-    def __init__(self, target: Parent, split: str, splits: Splits, ssim_images: int, device: torch.device) -> None:
-        self.images: ImageSet = getattr(splits, split)
+    def __init__(
+        self,
+        target: Parent,
+        split: str,
+        splits: Splits,
+        ssim_images: int,
+        device: torch.device,
+        first: int | None = None,
+    ) -> None:
+        images: ImageSet = getattr(splits, split)
+        self.images = ImageSet(images.images[:first], images.labels[:first], images.indices[:first])
         self.device, self.ssim_images = device, ssim_images
         self.decode = target.model.to(device).eval().fast_decoder()
         self.scorer: Scorer | None = None
         self.ssim: SSIM | None = None
         if target.model.task == "classification":
             return
-        own = torch.cat(list(self._outputs(target.evaluation.latents[split])))
+        own = torch.cat(list(self._outputs(target.evaluation.latents[split][:first])))
         references = [self.images.images, own]
         self.scorer = Scorer(target.model, references, splits.pixel_scale, device)
         if ssim_images:
@@ -103,6 +112,28 @@ def score(
     )
 
 
+def val_scores(
+    source: Parent, target: Parent, cells: dict[str, Cell], splits: Splits, first: int, device: torch.device
+) -> dict[str, list[float]]:
+    """Of every cell the target's score on the first images of the val split, by which it may be chosen.
+
+    The column is `mse_stitched_val`, or `accuracy_stitched_val`; of 0 images there is none.
+    """
+    if not first:
+        return {}
+    decoding = Decoding(target, "val", splits, 0, device, first)
+    z_source = source.evaluation.latents["val"][:first]
+    found: dict[str, list[float]] = {}
+    for cell in cells.values():
+        with evaluating(cell.mapping):
+            decoded = decoding.scores(cell.mapping(z_source))
+        name, numbers = "mse_stitched_val", decoded["errors"]
+        if "predictions" in decoded:
+            name, numbers = "accuracy_stitched_val", decoded["predictions"] == decoding.images.labels.numpy()
+        found.setdefault(name, []).append(float(numbers.mean(dtype=np.float64)))
+    return found
+
+
 def _cell_scores(
     name: str,
     cell: Cell,
@@ -127,6 +158,7 @@ def _cell_scores(
     same = z_source_ND.shape == z_target_NE.shape
     return CellScores(
         factors={
+            "sampling_seed": cell.seed,
             "mapping": cell.mapping.kind,
             "ridge": cell.ridge,
             "num_samples": cell.num_samples,

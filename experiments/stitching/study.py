@@ -1,4 +1,4 @@
-"""The work of one stitching run: fit every cell of (num_samples, ridge), score it, log tables and mappings.
+"""The work of one stitching run: fit every cell of (draw, num_samples, ridge), score it, log tables and mappings.
 
 Latents and the parents' own errors come from the models' artifacts, so nothing is encoded here: each model encodes
 each image once, however many runs use it.
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from experiments.stitching import tables
-from experiments.stitching.cells import Cell, fit_cells, save_cells
+from experiments.stitching.cells import Cell, Draw, fit_cells, save_cells
 from experiments.stitching.config import StitchingConfig
 from experiments.stitching.gallery import log_gallery, shown_cell
 from experiments.stitching.parents import Parent, load_parent
-from experiments.stitching.scoring import Decoding, score
+from experiments.stitching.scoring import Decoding, score, val_scores
 from framework.data.sampling import STRATEGIES, Candidates
 from framework.data.vision import ImageSet, Splits, load_splits
 from framework.mappings.methods import METHODS
@@ -50,8 +50,9 @@ def stitching_study(config: StitchingConfig, run: "Run") -> None:
     decoding = Decoding(target, config.split, splits, config.ssim_images, device)
     factors = factors_of(config, source, target) | {"device": device.type}
     scored = score(factors, source, target, cells, decoding, config.split)
+    by_val = val_scores(source, target, cells, splits, config.selection_images, device)
     target.model.cpu()  # where the latents lie: what follows decodes a few images only
-    results = tables.result_rows(scored)
+    results = tables.result_rows(scored).assign(**by_val)
     run.log_table("results", results)
     run.log_table("results_class", tables.class_rows(scored))
     run.log_table("error_distribution", tables.distribution_rows(scored))
@@ -65,8 +66,8 @@ def stitching_study(config: StitchingConfig, run: "Run") -> None:
     log_mappings(config, run, cells, anchors, splits)
 
 
-def pick_anchors(config: StitchingConfig, train: ImageSet, source: Parent, target: Parent) -> dict[int, Tensor]:
-    """For each number of samples the anchors' positions (S,) in the train split: the same images for both models.
+def pick_anchors(config: StitchingConfig, train: ImageSet, source: Parent, target: Parent) -> dict[Draw, Tensor]:
+    """For each draw the anchors' positions (S,) in the train split: the same images for both models.
 
     Raises:
         ConfigError: the strategy cannot pick so many, or a class is absent.
@@ -78,7 +79,9 @@ def pick_anchors(config: StitchingConfig, train: ImageSet, source: Parent, targe
         classes=config.sampling_classes,
     )
     pick = STRATEGIES[config.sampling]
-    return {n: torch.from_numpy(pick(candidates, n, config.sampling_seed)) for n in config.num_samples}
+    seeds = range(config.sampling_seed, config.sampling_seed + config.draws)
+    draws = [Draw(n, seed) for seed in seeds for n in config.num_samples]
+    return {draw: torch.from_numpy(pick(candidates, draw.num_samples, draw.seed)) for draw in draws}
 
 
 def factors_of(config: StitchingConfig, source: Parent, target: Parent) -> dict[str, Any]:
@@ -93,12 +96,13 @@ def factors_of(config: StitchingConfig, source: Parent, target: Parent) -> dict[
             f"{role}_layer": parent.layer or "",
             f"latent_dim_{role}": parent.model.latent_dim,
         }
-    return factors | {"sampling": config.sampling, "sampling_seed": config.sampling_seed}
+    return factors | {"sampling": config.sampling}
 
 
 def cell_name(config: StitchingConfig, source: Parent, target: Parent, cell: Cell) -> str:
-    """`{M1}>{M2}>{mapping}_{n}_{λ}_{strategy}`: for people, a column of the tables; never the name of a file."""
-    return f"{source.name}>{target.name}>{config.mapping.kind}_{cell.num_samples}_{cell.ridge:g}_{config.sampling}"
+    """`{M1}>{M2}>{mapping}_{n}_{λ}_{strategy}`, of several draws with `_{seed}`: for people, no file's name."""
+    name = f"{source.name}>{target.name}>{config.mapping.kind}_{cell.num_samples}_{cell.ridge:g}_{config.sampling}"
+    return name if config.draws == 1 else f"{name}_{cell.seed}"
 
 
 def singular_value_rows(cells: dict[str, Cell]) -> pd.DataFrame:
@@ -111,14 +115,19 @@ def singular_value_rows(cells: dict[str, Cell]) -> pd.DataFrame:
 
 
 def summary(config: StitchingConfig, results: pd.DataFrame, source: Parent, target: Parent) -> dict[str, Any]:
-    """The run in few numbers: the stitched score over all cells, its parents', and what the method has to say."""
-    score_name, best = ("mse", "min") if target.model.task == "reconstruction" else ("accuracy", "max")
-    stitched = results[f"{score_name}_stitched"]
-    found = {
-        f"stitched/{score_name}_best": float(stitched.agg(best)),
-        f"stitched/{score_name}_mean": float(stitched.mean()),
-        "cells": len(results),
-    }
+    """The run in few numbers: the stitched score, its parents', and what the method has to say.
+
+    `stitched/<score>` is that of the number of anchors and λ that are best on the val split, over the draws.
+    """
+    score_name, best = ("mse", "idxmin") if target.model.task == "reconstruction" else ("accuracy", "idxmax")
+    name, by_val = f"{score_name}_stitched", f"{score_name}_stitched_val"
+    found = {f"stitched/{score_name}_mean": float(results[name].mean()), "cells": len(results)}
+    if by_val in results:
+        means = results.groupby(["num_samples", "ridge"], sort=False)[[name, by_val]].mean()
+        chosen = means[by_val].agg(best)
+        found |= {f"stitched/{score_name}": float(means.loc[chosen, name])}
+        found |= {f"stitched/{score_name}_val": float(means.loc[chosen, by_val])}
+        found |= {"stitched/num_samples": int(chosen[0]), "stitched/ridge": float(chosen[1])}
     for role in ("source", "target"):
         if f"{score_name}_{role}" in results:
             found[f"{role}/{score_name}"] = float(results[f"{score_name}_{role}"].iloc[0])
@@ -129,10 +138,10 @@ def summary(config: StitchingConfig, results: pd.DataFrame, source: Parent, targ
 
 
 def log_mappings(
-    config: StitchingConfig, run: "Run", cells: dict[str, Cell], anchors: dict[int, Tensor], splits: Splits
+    config: StitchingConfig, run: "Run", cells: dict[str, Cell], anchors: dict[Draw, Tensor], splits: Splits
 ) -> None:
     """Log the artifact `mapping`: every cell's numbers; the anchors by position in the official train split."""
     folder = run.folder / "mapping"
-    official = {count: splits.train.indices[positions_S] for count, positions_S in anchors.items()}
+    official = {draw: splits.train.indices[positions_S] for draw, positions_S in anchors.items()}
     save_cells(list(cells.values()), official, folder)
     run.log_artifact("mapping", config, folder, metadata={"cells": len(cells)})

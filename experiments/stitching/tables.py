@@ -27,7 +27,7 @@ Labels = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
 EXTREME = 0.05  # share of the images that are the worst (top) or the best (low)
-CELL_FACTORS = ("mapping", "ridge", "num_samples", "name")
+CELL_FACTORS = ("sampling_seed", "mapping", "ridge", "num_samples", "name")
 
 
 @dataclass(frozen=True)

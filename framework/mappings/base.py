@@ -127,9 +127,9 @@ class Mapping(nn.Module, ABC):
         return self
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Method(ABC):
-    """A way to fit a mapping. Its options are the fields of the class, by keyword; every method takes `ridge`, λ.
+    """A way to fit a mapping. Every method takes `ridge`, λ, first; its options are given by keyword.
 
     Raises:
         InvalidInput: an option that the method has not, or a value that it cannot take.
@@ -140,7 +140,7 @@ class Method(ABC):
 
     ridge: float = 0.0
 
-    def __new__(cls, **options: object) -> Self:
+    def __new__(cls, *ridge: float, **options: object) -> Self:
         """Refuse options that the method has not, before Python does so with a TypeError."""
         known = [field.name for field in fields(cls)]
         kind = cls.mapping.kind

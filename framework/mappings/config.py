@@ -15,6 +15,10 @@ Fraction = Annotated[float, Field(gt=0, lt=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 RIDGES = (0.0, 0.001, 0.01, 0.1)
+AUTO = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
+"""What `ridges: auto` fits, in units of the mean eigenvalue trace(ZᵀZ)/D; the val split chooses among them."""
+AUTO_WORDS = " auto fits 0 and powers of 10 from 1e-6 to 1, relative to the scale of the latents (`relative`)."
+RELATIVE = "Whether λ is in units of trace(ZᵀZ)/D of the source latents Z of the fit (true or false)."
 OF_A = "Weights λ of ||A||_F² beside the sum of squared errors over the samples; each is fitted."
 OF_CYCLE = (
     "Weights λ of the cycle error, the mean of ||A2 A1 z - z|| (not squared), beside the mean squared errors of "
@@ -30,27 +34,34 @@ class _Mapping(Config):
 
     def options(self) -> dict[str, Any]:
         """The method's options by keyword: every field but `kind` and `ridges`."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in ("kind", "ridges")}
+        found = {name: getattr(self, name) for name in type(self).model_fields if name not in ("kind", "ridges")}
+        return found | ({"relative": True} if "relative" in found and self._auto else {})
 
     @property
     def ridge_values(self) -> tuple[float, ...]:
         """The values of λ that are fitted; (0.0,) where λ has no meaning."""
-        values: tuple[float, ...] = getattr(self, "ridges", (0.0,))
+        values: tuple[float, ...] = AUTO if self._auto else getattr(self, "ridges", (0.0,))
         return values
+
+    @property
+    def _auto(self) -> bool:
+        return getattr(self, "ridges", None) == "auto"
 
 
 class Linear(_Mapping):
     """z → A z, by ridge regression."""
 
     kind: Literal["linear"] = Field("linear", description="Selects the linear mapping.")
-    ridges: Ridges = Field(RIDGES, description=OF_A)
+    ridges: Ridges | Literal["auto"] = Field(RIDGES, description=OF_A + AUTO_WORDS)
+    relative: bool = Field(False, description=RELATIVE)
 
 
 class Affine(_Mapping):
     """z → A z + b, by ridge regression with a free bias."""
 
     kind: Literal["affine"] = Field("affine", description="Selects the affine mapping.")
-    ridges: Ridges = Field(RIDGES, description=OF_A)
+    ridges: Ridges | Literal["auto"] = Field(RIDGES, description=OF_A + AUTO_WORDS)
+    relative: bool = Field(False, description=RELATIVE)
 
 
 class Decouple(_Mapping):
@@ -107,7 +118,9 @@ class Kernel(_Mapping):
     """Kernel ridge regression with a Gaussian kernel."""
 
     kind: Literal["kernel"] = Field("kernel", description="Selects the kernel mapping.")
-    ridges: Ridges = Field(RIDGES, description=OF_COEFFICIENTS)
+    ridges: Ridges | Literal["auto"] = Field(
+        RIDGES, description=OF_COEFFICIENTS + " auto fits 0 and powers of 10 from 1e-6 to 1."
+    )
     gamma: Annotated[float, Field(gt=0)] | None = Field(
         None,
         description="γ of exp(-γ||x - c||²), in 1 / squared latents; null takes 1 / (dimensions · variance of all "

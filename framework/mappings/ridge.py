@@ -57,6 +57,11 @@ class Factorisation:
         """N."""
         return len(self.z)
 
+    @property
+    def trace(self) -> float:
+        """trace(ZᵀZ), the sum of the squared singular values."""
+        return float(np.square(self.s).sum())
+
     def onto_u(self, y_EN: Array) -> Array:
         """Yᵀ U, (E, K)."""
         if self.u is not None:
@@ -90,6 +95,12 @@ def factorise(z_source: Latents, *, centre: bool) -> Factorisation:
             return Factorisation(z_ND, mean_D, centre, s_K, (u_NK / s_K).T @ z_ND, u_NK)
     u_NK, s_K, vt_KD = np.linalg.svd(z_ND, full_matrices=False)
     return Factorisation(z_ND, mean_D, centre, s_K, vt_KD, u_NK)
+
+
+def relative_ridges(source: Factorisation, ridges: Sequence[float]) -> list[float]:
+    """λ in units of trace(ZᵀZ)/D, the mean eigenvalue: the same number means the same for latents of any scale."""
+    unit = source.trace / source.z.shape[1]
+    return [ridge * unit for ridge in ridges]
 
 
 def solve(source: Factorisation, z_target: Latents, ridges: Sequence[float]) -> tuple[Array, Array]:

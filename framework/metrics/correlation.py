@@ -6,8 +6,8 @@ exact for normal numbers; for ρ by Student's t, which is rough below ten. Inter
     tanh(artanh(c) ± 1.96 s),   s² = 1/(n-3) for r,  (1 + ρ²/2)/(n-3) for ρ,  0.437/(n-4) for τ         [1]     (1)
 
 They are rough for few networks too, and there is none (NaN) for n < 4, of τ for n < 5, nor for a coefficient of
-exactly ±1, whose z is infinite. A metric that is constant up to rounding, or has fewer than two finite values,
-has no coefficient: NaN, and "defined" is false.
+exactly ±1, whose z is infinite. A metric that is constant up to rounding, or has fewer than three finite values
+(two always lie on a line), has no coefficient: NaN, and "defined" is false.
 
 [1] Bonett and Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman correlations", 2000.
 """
@@ -32,6 +32,7 @@ METHODS: dict[str, Callable[..., Any]] = {
 COLUMNS = ("family", "metric", "against", "method", "coefficient", "p_value", "ci_low", "ci_high", "n", "defined")
 QUANTILE = 1.959963984540054  # of the normal distribution, at 97.5 %
 
+FEWEST = 3  # networks: of two every coefficient is ±1
 ROUNDING = 1e-12  # relative to the largest: below it numbers are the same
 
 Array = npt.NDArray[np.float64]
@@ -53,7 +54,7 @@ def correlation(method: str, first: Sequence[float] | Array, second: Sequence[fl
     """How `first` and `second`, a number of each for each network, move together.
 
     Raises:
-        InvalidInput: another method, vectors of different length, or fewer than two networks.
+        InvalidInput: another method, vectors of different length, or fewer than three networks.
     """
     x, y = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     problems = []
@@ -61,17 +62,16 @@ def correlation(method: str, first: Sequence[float] | Array, second: Sequence[fl
         problems.append(Problem("method", f"is {method!r}; allowed: {', '.join(METHODS)}"))
     if x.shape != y.shape or x.ndim != 1:
         problems.append(Problem("second", f"has shape {y.shape} beside {x.shape}; allowed: two vectors alike"))
-    elif len(x) < 2:
+    elif len(x) < FEWEST:
         problems.append(Problem("first", _too_few(len(x))))
     if problems:
         raise InvalidInput(problems, "correlation")
     finite = np.isfinite(x) & np.isfinite(y)
     x, y = x[finite], y[finite]
     count = len(x)
-    if count < 2 or _is_constant(x) or _is_constant(y):
+    if count < FEWEST or _is_constant(x) or _is_constant(y):
         return _undefined(count)
-    with np.errstate(all="ignore"):  # two networks leave ρ no degree of freedom: its p-value is NaN
-        found = METHODS[method](x, y)
+    found = METHODS[method](x, y)
     coefficient = float(found.statistic)
     low, high = interval(method, coefficient, count)
     return Correlation(coefficient, float(found.pvalue), low, high, count, math.isfinite(coefficient))
@@ -111,7 +111,7 @@ def correlations(frame: pd.DataFrame, *, against: str = "accuracy", unit: str = 
 
     Raises:
         InvalidInput: columns or the metric `against` are missing, a measurement is there twice, or there are fewer
-            than two units.
+            than three units.
     """
     missing = [column for column in (unit, "family", "metric", "value") if column not in frame]
     if missing:
@@ -121,7 +121,7 @@ def correlations(frame: pd.DataFrame, *, against: str = "accuracy", unit: str = 
     if against not in set(frame["metric"]):
         known = ", ".join(sorted(set(frame["metric"]))) or "none"
         problems.append(Problem("against", f"is {against!r}, which is no metric of the frame; there are: {known}"))
-    if frame[unit].nunique() < 2:
+    if frame[unit].nunique() < FEWEST:
         problems.append(Problem(unit, _too_few(frame[unit].nunique())))
     twice = frame[frame.duplicated([unit, "family", "metric"])]
     if len(twice):
@@ -154,8 +154,8 @@ def _of_family(family: Any, frame: pd.DataFrame, against: str, unit: str) -> lis
             continue
         other = by_metric.get(against, nothing)
         for method in METHODS:
-            # A family that was measured once has nothing to correlate; the others of the frame have.
-            found = correlation(method, values, other) if len(units) > 1 else _undefined(len(units))
+            # A family that was measured too rarely has nothing to correlate; the others of the frame have.
+            found = correlation(method, values, other) if len(units) >= FEWEST else _undefined(len(units))
             rows.append(base | {"metric": metric, "method": method} | vars(found))
     return rows
 
@@ -165,4 +165,6 @@ def _undefined(count: int) -> Correlation:
 
 
 def _too_few(count: int) -> str:
-    return f"{count} network{'' if count == 1 else 's'}; a correlation needs 2 or more: train with more seeds"
+    return (
+        f"{count} network{'' if count == 1 else 's'}; a correlation needs {FEWEST} or more: train with more seeds"
+    )

@@ -113,15 +113,16 @@ class WorstCase:
     def _clip(self, steps_RP: Tensor, sigma: float) -> Tensor:
         if self._scale_P is None:
             lengths_R1 = torch.linalg.vector_norm(steps_RP, dim=1, keepdim=True)
-            return steps_RP * (sigma / lengths_R1).clamp(max=1)
+            clipped_RP: Tensor = steps_RP * (sigma / lengths_R1).clamp(max=1)
+            return clipped_RP
         limits_P = sigma * self._scale_P
         return torch.clamp(steps_RP, -limits_P, limits_P)
 
     def _length(self, ways_RP: Tensor, sigma: float) -> Tensor:
         """Relative to the largest perturbation: a ball of radius σ, or the box of (|θ| + ε) σ."""
         largest = sigma if self._scale_P is None else sigma * float(torch.linalg.vector_norm(self._scale_P))
-        lengths_R: Tensor = torch.linalg.vector_norm(ways_RP, dim=1)
-        return lengths_R / largest
+        lengths_R: Tensor = torch.linalg.vector_norm(ways_RP, dim=1) / largest
+        return lengths_R
 
 
 def sharpness_measures(

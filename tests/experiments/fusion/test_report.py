@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from experiments.fusion.config import FusionConfig
 from experiments.fusion.figures.looks import Looks, name_of
@@ -12,6 +13,7 @@ from experiments.fusion.report import report
 from experiments.fusion.settings import Settings
 from framework.errors import SashikoError
 from framework.report.digest import digest_of
+from framework.report.intervals import estimate
 from framework.tracking.results import factors_of
 
 # Test accuracy of each family in the first run; every further run has 0.01 more.
@@ -129,9 +131,32 @@ def test_the_terminal_gets_a_row_a_family_in_reading_order_without_aligned_paren
     assert list(shown) == ["family", "accuracy (%)", "loss (nats)", "pp over parents", "pp over ensemble", "n"]
     assert shown["family"].tolist() == ["parents", "average", "ot", "ensemble", "ot, fine-tuned", "ot, distilled"]
     assert shown["accuracy (%)"].tolist()[:2] == ["93.00 ± 1.00", "41.00 ± 1.00"]
-    assert shown["pp over parents"][0] == "0.00 ± 0.00"
+    assert shown["pp over parents"][0] == "0.00 [0.00, 0.00]"
     single = report(made(replicates=1)).readable()
     assert single["accuracy (%)"].tolist()[2] == "80.00"
+
+
+def test_differences_have_an_interval_over_the_parents_and_not_over_the_runs():
+    results = made(replicates=4)
+    models = results.tables["models"]
+    rng = np.random.default_rng(0)
+    by_run = dict(zip(["run0", "run1", "run2", "run3"], rng.normal(0, 0.05, 4), strict=True))
+    fused = (models["family"] == "ot") & (models["split"] == "test")
+    models.loc[fused, "accuracy"] += models.loc[fused, "run_id"].map(by_run)
+    ids = {"run0": "a+b", "run1": "c+d", "run2": "e+f", "run3": "g+h"}
+    results.tables["models"] = models.assign(parents=models["run_id"].map(ids))
+    row = row_of(report(results).table, family="ot")
+    low, high = stats.t.interval(
+        0.95, 3, row["pp_over_parents_mean"], 100 * np.std(list(by_run.values()), ddof=1) / 2
+    )
+    assert (row["pp_over_parents_low"], row["pp_over_parents_high"]) == pytest.approx((low, high))
+    # Two groups of runs that share their parents are two numbers, and of two there is no interval.
+    results.tables["models"] = models.assign(parents=models["run_id"].map({**ids, "run1": "a+b", "run3": "e+f"}))
+    row = row_of(report(results).table, family="ot")
+    shared = estimate(
+        [100 * (0.81 - 0.93 + by_run[run]) for run in ids], [("a", "b"), ("a", "b"), ("e", "f"), ("e", "f")]
+    )
+    assert row["pp_over_parents_high"] - row["pp_over_parents_low"] == pytest.approx(shared.high - shared.low)
 
 
 def test_the_terminals_line_holds_two_settings():
@@ -182,6 +207,7 @@ def test_further_tables_are_averaged():
     assert (layer["cost_mean"], layer["diagonal_mean"], layer["n"]) == (3.0, pytest.approx(0.1), 3)
     barrier = row_of(more["barriers"], recipe="average", split="test", metric="error")
     assert (barrier["barrier_mean"], barrier["barrier_std"]) == (pytest.approx(0.2), pytest.approx(0.1))
+    assert sum("correlations were tested" in note for note in report(made()).notes) == 1
     trace = row_of(more["metrics"], family="ot", metric="trace")
     assert (trace["value_mean"], trace["n"], trace["unit"], trace["split"]) == (400.0, 3, "none", "train")
     assert more["metrics"]["family"].drop_duplicates().tolist() == list(MEASURED)
@@ -236,7 +262,7 @@ def test_one_run_has_no_correlations_and_says_why():
     assert "correlations" not in drawn.figures
     (note,) = drawn.notes
     assert note == (
-        "no correlations: they are over runs with other seeds, of which at least 2 are needed; 1 has finished"
+        "no correlations: they are over runs with other seeds, of which at least 3 are needed; 1 has finished"
     )
     assert "no correlations for digits:" in report(made(settings=(MLP, VGG), replicates=1)).notes[0]
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from experiments.stitching.report import report
 from framework.report.report import Answer
 from launch.show import print_frame
-from tests.experiments.stitching.test_report import PAIRS, RIGID, made
+from tests.experiments.stitching.test_report import PAIRS, RIGID, SEEDED, made, with_val
 
 
 def printed(answer: Answer) -> list[str]:
@@ -49,6 +49,30 @@ def test_a_row_a_setting_and_number_of_anchors_with_the_best_mapping():
     bare = wide.query("architectures == 'another' and mapping == 'identity' and num_samples == 10")
     assert float(shown["zero-shot"][0]) == pytest.approx(bare["mse_stitched_mean"].iloc[0], rel=5e-3)
     assert float(shown["parents"][0]) == pytest.approx(bare["mse_source"].iloc[0], rel=5e-3)
+
+
+def test_the_val_split_chooses_and_the_interval_is_over_models():
+    tables = with_val(made(pairs=SEEDED), draws=(0, 1, 2))
+    rows = tables["results"]
+    lucky = (rows["mapping"] == "affine") & (rows["num_samples"] == 50)
+    rows.loc[lucky, "mse_stitched"], rows.loc[lucky, "mse_stitched_val"] = 0.001, 0.5  # the best on test alone
+    better = (rows["mapping"] == "linear") & (rows["num_samples"] == 50)
+    rows.loc[better, "mse_stitched_val"] = 0.01
+    found = report(tables).answer()
+    assert found.table["best mapping"].tolist()[1].startswith("linear, λ=")
+    chosen = report(tables).more["selected"].query("mapping == 'linear' and num_samples == 50").iloc[0]
+    mean, ends = found.table["error"][1].split(" [")
+    assert float(mean) == pytest.approx(chosen["mse_stitched_mean"], rel=5e-3)
+    assert [float(end) for end in ends.rstrip("]").split(", ")] == pytest.approx(
+        [chosen["mse_stitched_low"], chosen["mse_stitched_high"]], rel=5e-3
+    )
+    caption = " ".join(found.caption)
+    assert "chosen on val" in caption
+    assert "95 % interval over models" in caption
+    assert "36 = pairs x 3 draws" in caption
+    few = report(with_val(made(pairs=SEEDED[:1] + SEEDED[3:4]))).answer()
+    assert "±" in few.table["error"][0]
+    assert "interval" not in " ".join(few.caption)
 
 
 def test_parents_that_differ_and_numbers_of_pairs_that_differ_have_columns():

@@ -83,11 +83,10 @@ def test_a_perfect_coefficient_has_no_interval(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_two_networks_have_a_coefficient_and_no_more(method):
-    found = correlation(method, [1.0, 2.0], [5.0, 3.0])
-    assert found.coefficient == pytest.approx(-1)
-    assert math.isnan(found.ci_low)
-    assert not found.p_value < 0.9  # 1, or NaN
+def test_of_two_networks_every_coefficient_would_be_one_so_there_is_none(method):
+    with pytest.raises(InvalidInput, match="2 networks; a correlation needs 3 or more"):
+        correlation(method, [1.0, 2.0], [5.0, 3.0])
+    assert not correlation(method, [1.0, 2.0, math.nan], [5.0, 3.0, 4.0]).defined
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -106,7 +105,7 @@ def test_numbers_that_are_not_finite_are_left_out_and_counted():
 
 
 def test_bad_vectors_are_refused():
-    with pytest.raises(InvalidInput, match="1 network; a correlation needs 2 or more"):
+    with pytest.raises(InvalidInput, match="1 network; a correlation needs 3 or more"):
         correlation("pearson", [1.0], [2.0])
     with pytest.raises(InvalidInput, match="2 problems") as caught:
         correlation("cosine", [1.0, 2.0], [1.0])
@@ -168,7 +167,7 @@ def test_bad_frames_are_refused():
         correlations(frame.drop(columns="family"))
     with pytest.raises(InvalidInput, match="'loss', which is no metric of the frame; there are: accuracy, trace"):
         correlations(frame, against="loss")
-    with pytest.raises(InvalidInput, match="seed: 1 network; a correlation needs 2"):
+    with pytest.raises(InvalidInput, match="seed: 1 network; a correlation needs 3"):
         correlations(frame[frame["seed"] == 0])
     with pytest.raises(InvalidInput, match="accuracy of parent is there twice for seed 0"):
         correlations(pd.concat([frame, frame]))
