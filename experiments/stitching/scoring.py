@@ -119,6 +119,7 @@ def _cell_scores(
     summary = {**before, "cka": compared["cka"]}
     if len(compared["angles"]):
         summary |= {"angle_mean": float(compared["angles"].mean()), "angle_max": float(compared["angles"].max())}
+        summary["angle_null"] = compared["angle_null"]
     singular = cell.mapping.singular_values()
     if singular is not None:
         summary |= {"singular_max": float(singular.max()), "singular_min": float(singular.min())}

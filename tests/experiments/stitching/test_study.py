@@ -41,7 +41,16 @@ FACTORS = [
 SCORES = [
     *("mse_stitched", "mse_source", "mse_target", "psnr_stitched", "ssim_stitched"),
     *("latent_distance_original", "latent_distance_source", "latent_distance_target"),
-    *("cosine_original", "cosine_source", "cosine_target", "cka_original", "cka", "angle_mean", "angle_max"),
+    *(
+        "cosine_original",
+        "cosine_source",
+        "cosine_target",
+        "cka_original",
+        "cka",
+        "angle_mean",
+        "angle_max",
+        "angle_null",
+    ),
     *("singular_max", "singular_min", "mse_to_target"),
 ]
 
