@@ -29,6 +29,7 @@ class Cell(NamedTuple):
     num_samples: int
     ridge: float
     mapping: Mapping
+    label: str = ""  # what tables call the mapping: its kind, or a variant of it
 
 
 def fit_cells(
@@ -52,7 +53,7 @@ def fit_cells(
     except InvalidInput as error:
         raise type(error)(error.problems, where) from error
     return [
-        Cell(num_samples, ridge, mapping)
+        Cell(num_samples, ridge, mapping, config.label)
         for num_samples, path in zip(anchors, fitted, strict=True)
         for ridge, mapping in zip(config.ridge_values, path, strict=True)
     ]
@@ -63,7 +64,7 @@ def save_cells(cells: Sequence[Cell], anchors: AnyMapping[int, Tensor], folder: 
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"anchors.{count}": positions_S for count, positions_S in anchors.items()}
     entries = []
-    for index, (num_samples, ridge, mapping) in enumerate(cells):
+    for index, (num_samples, ridge, mapping, _) in enumerate(cells):
         tensors |= {f"{index}.{name}": tensor for name, tensor in mapping.state_dict().items()}
         entries.append(
             {

@@ -128,7 +128,7 @@ def _cell_scores(
     same = z_source_ND.shape == z_target_NE.shape
     return CellScores(
         factors={
-            "mapping": cell.mapping.kind,
+            "mapping": cell.label,
             "ridge": cell.ridge,
             "num_samples": cell.num_samples,
             "name": name,

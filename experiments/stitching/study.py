@@ -98,7 +98,9 @@ def factors_of(config: StitchingConfig, source: Parent, target: Parent) -> dict[
 
 def cell_name(config: StitchingConfig, source: Parent, target: Parent, cell: Cell) -> str:
     """`{M1}>{M2}>{mapping}_{n}_{λ}_{strategy}`: for people, a column of the tables; never the name of a file."""
-    return f"{source.name}>{target.name}>{config.mapping.kind}_{cell.num_samples}_{cell.ridge:g}_{config.sampling}"
+    return (
+        f"{source.name}>{target.name}>{config.mapping.label}_{cell.num_samples}_{cell.ridge:g}_{config.sampling}"
+    )
 
 
 def singular_value_rows(cells: dict[str, Cell]) -> pd.DataFrame:

@@ -9,8 +9,11 @@ from framework.report.style import COLOURS, MARKERS
 ORDER = (
     "identity",
     "relative",
+    "relative_centred",
     "permutation",
     "orthogonal",
+    "orthogonal_isotropic",
+    "orthogonal_standardised",
     "linear",
     "affine",
     "decouple",
@@ -21,6 +24,9 @@ ORDER = (
 )
 NAMES = {
     "identity": "zero-shot",
+    "relative_centred": "relative, centred",
+    "orthogonal_isotropic": "orthogonal, scaled",
+    "orthogonal_standardised": "orthogonal, standardised",
     "decouple_affine": "decouple affine",
     "residual": "MLP + linear",
     "mlp": "MLP",

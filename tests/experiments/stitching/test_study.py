@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from experiments.stitching import parents
 from experiments.stitching.cells import Cell, load_cell
 from experiments.stitching.config import LatentsConfig, StitchingConfig
+from experiments.stitching.figures.looks import ORDER
 from experiments.stitching.gallery import shown_cell
 from experiments.stitching.manager import StitchingManager
 from experiments.stitching.parents import load_parent, model_name
@@ -390,6 +391,23 @@ def test_latents_that_cannot_be_mapped_name_the_pair_and_the_mapping(bench, monk
     monkeypatch.setattr(parents, "load_evaluation", spoilt)
     with pytest.raises(InvalidInput, match=f"(?s){message}"):
         bench.run(stitching())
+
+
+@pytest.mark.parametrize(
+    ("given", "label"),
+    [
+        ({"kind": "orthogonal", "scaling": "isotropic"}, "orthogonal_isotropic"),
+        ({"kind": "orthogonal", "scaling": "standardised"}, "orthogonal_standardised"),
+        ({"kind": "relative", "centred": True}, "relative_centred"),
+    ],
+)
+def test_a_variant_of_a_mapping_has_a_name_of_its_own(bench, given, label):
+    run = bench.run(stitching(mapping=given))
+    results = run.tables["results"]
+    assert set(results["mapping"]) == {label}
+    assert all(f">{label}_" in name for name in results["name"])
+    assert load_cell(run.require("mapping", stitching(mapping=given)), 60, 0.0).kind == given["kind"]
+    assert label in ORDER
 
 
 def test_a_cycle_that_cannot_close_is_said_in_the_summary(bench):
