@@ -7,7 +7,7 @@ import pandas as pd
 
 from framework.metrics.similarity.angles import angles
 from framework.metrics.similarity.cka import FEWEST, cka
-from framework.metrics.similarity.inputs import FewSamples, Rows, two_arrays, warn_of_few
+from framework.metrics.similarity.inputs import MOST_ROWS, FewSamples, Rows, two_arrays, warn_of_few
 from framework.metrics.similarity.mutual_knn import mutual_knn
 from framework.metrics.similarity.null import Similarity
 from framework.metrics.similarity.procrustes import procrustes
@@ -36,7 +36,7 @@ def similarities(x: Rows, y: Rows, *, null: int = 200, seed: int = 0) -> pd.Data
     Raises:
         InvalidInput: as `two_arrays`; fewer than 4 rows or more than 20,000.
     """
-    first, second = two_arrays(x, y, fewest=FEWEST, null=null)
+    first, second = two_arrays(x, y, fewest=FEWEST, most=MOST_ROWS, null=null)
     warn_of_few("similarities", len(first), max(first.shape[1], second.shape[1]))
     given: dict[str, Any] = {"null": null, "seed": seed}
     with warnings.catch_warnings():
