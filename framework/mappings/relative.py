@@ -19,8 +19,9 @@ mean of the anchors, m1 of the a_i and m2 of the b_i, with â_i, b̂_i and s of 
 
 (2) is linear but for the division by ||z||, so the numbers are M = s B̂⁺ Â (E, D) and the means, which are 0 where
 nothing is centred; ŷ is not normalised, and is shorter than 1 where the two spaces disagree. About as many anchors
-as target dimensions make B̂⁺ large and the mapping bad; take several times as many. Singular values below
-ε max(N, E) times the largest count as zero. A latent of length 0 has no direction and is mapped to 0, or to m2.
+as target dimensions make B̂⁺ large and the mapping bad, centred ones (of one rank less) above all; take several
+times as many. Singular values below ε max(N, E) times the largest count as zero. A latent of length 0 has no
+direction and is mapped to 0, or to m2.
 
 [1] Moschella, Maiorca, Fumero, Norelli, Locatello, Rodolà: Relative representations enable zero-shot latent space
     communication. ICLR, 2023.

@@ -15,26 +15,35 @@ from framework.lazy import lazy
 if TYPE_CHECKING:
     from framework.metrics.curvature import hessian_trace as hessian_trace
     from framework.metrics.curvature import top_eigenvalue as top_eigenvalue
-    from framework.metrics.similarity import Angles as Angles
-    from framework.metrics.similarity import FewSamples as FewSamples
-    from framework.metrics.similarity import Similarity as Similarity
-    from framework.metrics.similarity import angles as angles
-    from framework.metrics.similarity import cka as cka
-    from framework.metrics.similarity import mutual_knn as mutual_knn
-    from framework.metrics.similarity import procrustes as procrustes
-    from framework.metrics.similarity import pwcca as pwcca
-    from framework.metrics.similarity import rsa as rsa
-    from framework.metrics.similarity import similarities as similarities
-    from framework.metrics.similarity import svcca as svcca
+    from framework.metrics.similarity.angles import Angles as Angles
+    from framework.metrics.similarity.angles import angles as angles
+    from framework.metrics.similarity.cka import cka as cka
+    from framework.metrics.similarity.inputs import FewSamples as FewSamples
+    from framework.metrics.similarity.mutual_knn import mutual_knn as mutual_knn
+    from framework.metrics.similarity.null import Similarity as Similarity
+    from framework.metrics.similarity.procrustes import procrustes as procrustes
+    from framework.metrics.similarity.pwcca import pwcca as pwcca
+    from framework.metrics.similarity.rsa import rsa as rsa
+    from framework.metrics.similarity.svcca import svcca as svcca
+    from framework.metrics.similarity.table import similarities as similarities
     from framework.metrics.spaces import measure as measure
-
-_SUITE = ("Angles", "FewSamples", "Similarity", "angles", "cka", "mutual_knn", "procrustes", "pwcca", "rsa")
 
 # No module of this package may bear one of these names: importing it would put the module in the name's place.
 HOMES = {
-    **dict.fromkeys((*_SUITE, "similarities", "svcca"), "framework.metrics.similarity"),
-    **dict.fromkeys(("hessian_trace", "top_eigenvalue"), "framework.metrics.curvature"),
+    "Angles": "framework.metrics.similarity.angles",
+    "FewSamples": "framework.metrics.similarity.inputs",
+    "Similarity": "framework.metrics.similarity.null",
+    "angles": "framework.metrics.similarity.angles",
+    "cka": "framework.metrics.similarity.cka",
+    "hessian_trace": "framework.metrics.curvature",
     "measure": "framework.metrics.spaces",
+    "mutual_knn": "framework.metrics.similarity.mutual_knn",
+    "procrustes": "framework.metrics.similarity.procrustes",
+    "pwcca": "framework.metrics.similarity.pwcca",
+    "rsa": "framework.metrics.similarity.rsa",
+    "similarities": "framework.metrics.similarity.table",
+    "svcca": "framework.metrics.similarity.svcca",
+    "top_eigenvalue": "framework.metrics.curvature",
 }
 
 __getattr__ = lazy(__name__, HOMES)

@@ -1,32 +1,8 @@
 """How alike two arrays are: one measure a file, each with what unrelated arrays give (`null.py`).
 
     cka(x, y).value     of two arrays (N, …), numpy or torch, with rows of the same samples
-    similarities(x, y)  every measure, as a table
+    similarities(x, y)  every measure, as a table (`table.py`)
 
-`framework.metrics` offers the same names, and brings torch with them at first use only.
+`framework.metrics` offers the functions by name; here each module bears the name of its own. Nothing is imported:
+a model that is compared by its CKA while it trains does not depend on the code of the other measures.
 """
-
-from framework.metrics.similarity.angles import Angles, angles
-from framework.metrics.similarity.cka import cka
-from framework.metrics.similarity.inputs import FewSamples
-from framework.metrics.similarity.mutual_knn import mutual_knn
-from framework.metrics.similarity.null import Similarity
-from framework.metrics.similarity.procrustes import procrustes
-from framework.metrics.similarity.pwcca import pwcca
-from framework.metrics.similarity.rsa import rsa
-from framework.metrics.similarity.svcca import svcca
-from framework.metrics.similarity.table import similarities
-
-__all__ = [
-    "Angles",
-    "FewSamples",
-    "Similarity",
-    "angles",
-    "cka",
-    "mutual_knn",
-    "procrustes",
-    "pwcca",
-    "rsa",
-    "similarities",
-    "svcca",
-]

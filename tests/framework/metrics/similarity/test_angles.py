@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import subspace_angles
 
-from framework.metrics import angles
-from framework.metrics.similarity import FewSamples
+from framework.metrics import FewSamples, angles
 from framework.metrics.similarity.angles import ANGLE, expected_angle
 from tests.framework.metrics.similarity.arrays import independent, related, turned
 

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from framework.metrics import pwcca, svcca
 from tests.framework.metrics.similarity.arrays import independent, related, turned
 
-few = pytest.mark.filterwarnings("ignore::framework.metrics.similarity.FewSamples")
+few = pytest.mark.filterwarnings("ignore::framework.metrics.FewSamples")
 
 
 def by_qr(x, y):

@@ -6,12 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from framework.metrics import cka
-from framework.metrics.similarity import FewSamples
+from framework.metrics import FewSamples, cka
 from framework.metrics.similarity.cka import CKA
 from tests.framework.metrics.similarity.arrays import independent, related, turned
 
-few = pytest.mark.filterwarnings("ignore::framework.metrics.similarity.FewSamples")
+few = pytest.mark.filterwarnings("ignore::framework.metrics.FewSamples")
 
 
 def unbiased_hsic(k, l):  # noqa: E741

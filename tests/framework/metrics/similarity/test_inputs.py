@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from framework.errors import InvalidInput
-from framework.metrics import angles, cka, mutual_knn, procrustes, pwcca, rsa, svcca
-from framework.metrics.similarity import FewSamples
+from framework.metrics import FewSamples, angles, cka, mutual_knn, procrustes, pwcca, rsa, svcca
 from tests.framework.metrics.similarity.arrays import independent, related
 
 MEASURES = {each.__name__: each for each in (cka, svcca, pwcca, rsa, procrustes, mutual_knn, angles)}

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from framework.metrics import angles, cka, mutual_knn, procrustes, pwcca, rsa, similarities, svcca
+from framework.metrics import FewSamples, angles, cka, mutual_knn, procrustes, pwcca, rsa, similarities, svcca
 from framework.metrics.metric import Metric
-from framework.metrics.similarity import FewSamples
 from framework.metrics.similarity.null import of_values, orders, shuffled
 from tests.framework.metrics.similarity.arrays import independent, related
 from tests.framework.threads import one_thread

@@ -17,7 +17,7 @@ def slow(x, y):
     return np.linalg.norm(x - y @ orthogonal_procrustes(y, x)[0])
 
 
-@pytest.mark.filterwarnings("ignore::framework.metrics.similarity.FewSamples")
+@pytest.mark.filterwarnings("ignore::framework.metrics.FewSamples")
 @pytest.mark.parametrize("sizes", [(50, 5, 5), (50, 3, 6), (50, 6, 3), (10, 30, 20), (12, 30, 1)])
 def test_equals_scipys_rotation_with_padding(sizes):
     for x, y in (related(*sizes, noise=4), independent(*sizes)):
