@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 from launch import serve
 from launch.cli import app
@@ -35,7 +36,7 @@ def own_experiment() -> str:
 
 
 def test_the_pieces_run_as_printed(tmp_path: Path):
-    pieces, fusion = (block for block in blocks("python") if "(Manager[" not in block)
+    pieces, fusion, metrics = (block for block in blocks("python") if "(Manager[" not in block)
     latents = np.random.default_rng(0).normal(size=(2, 50, 6)).astype(np.float32)
     names = {
         "z_source": torch.from_numpy(latents[0]),
@@ -50,6 +51,14 @@ def test_the_pieces_run_as_printed(tmp_path: Path):
     names = {"first": parents[0], "second": parents[1], "images": names["z_source"]}
     exec(fusion, names)
     assert torch.allclose(names["moved"](names["images"]), parents[1](names["images"]), atol=1e-5)
+    inputs, labels = torch.from_numpy(latents[0]), torch.arange(50) % 2
+    loader = DataLoader(TensorDataset(inputs, labels), batch_size=10)
+    names = {"x": latents[0], "y": latents[1], "model": parents[0], "loader": loader}
+    names |= {"inputs": inputs, "labels": labels}
+    exec(metrics, names)
+    assert len(names["table"]) == 7
+    assert float(names["trace"]) > 0
+    assert {row.space for row in names["rows"]} == {"input", "parameter", "prediction"}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +120,7 @@ def test_every_command_runs(project: Lab):
     assert (project.folder / "results" / "stitching.csv").exists()
     drawn = {path.stem for path in (project.folder / "results").glob("*.png")}
     assert {"error_by_num_samples", "error_by_ridge", "error_by_mapping", "latents_pca", "error_maps"} <= drawn
-    assert len(list((project.folder / "results" / "pulled" / "mapping").iterdir())) == 22
+    assert len(list((project.folder / "results" / "pulled" / "mapping").iterdir())) == 28
     table = outputs["sashiko compare sweeps/penalty.yaml"]
     assert len(re.findall(r"^ *(0\.01|0\.1|1|10) ", table, flags=re.MULTILINE)) == 4, table
     assert "wandb agent local/sashiko/" in outputs["wandb sweep sweeps/stitching.yaml"]

@@ -31,10 +31,22 @@ def report(results: "Results") -> Report:
             "no finished alignment run has logged the table `reference_mapping`: run some points first"
         )
     kinds = {"model.model.kind": "model", "reference.model.kind": "reference", "mapping.kind": "mapping"}
-    runs = results.runs.rename(columns=kinds)[["run_id", *kinds.values()]]
+    runs = results.runs.rename(columns=kinds)
+    runs = runs.assign(mapping=_labels(runs))[["run_id", *kinds.values()]]
     rows = results.tables["reference_mapping"].merge(runs, on="run_id")
     table = aggregate(rows, KEYS, METRICS)
     return Report(table, {"error_by_epoch": partial(error_by_epoch, table)}, brief=partial(brief, table))
+
+
+def _labels(runs: pd.DataFrame) -> "pd.Series[str]":
+    """What the configs of the mappings call themselves: the kind, and the variant of it that a sweep sets."""
+    labels = runs["mapping"].astype(str)
+    if "mapping.scaling" in runs:
+        scaling = runs["mapping.scaling"].fillna("none").astype(str)
+        labels = labels.where(scaling == "none", labels + "_" + scaling)
+    if "mapping.centred" in runs:
+        labels = labels.where(~runs["mapping.centred"].eq(True), labels + "_centred")
+    return labels
 
 
 def brief(table: pd.DataFrame) -> pd.DataFrame:

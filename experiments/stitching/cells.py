@@ -37,6 +37,7 @@ class Cell(NamedTuple):
     ridge: float
     mapping: Mapping
     seed: int = 0
+    label: str = ""  # what tables call the mapping: its kind, or a variant of it
 
 
 def fit_cells(
@@ -70,7 +71,7 @@ def fit_cells(
         except InvalidInput as error:
             raise type(error)(error.problems, where) from error
         cells += [
-            Cell(draw.num_samples, ridge, mapping, draw.seed)
+            Cell(draw.num_samples, ridge, mapping, draw.seed, config.label)
             for draw, path in zip(draws, fitted, strict=True)
             for ridge, mapping in zip(config.ridge_values, path, strict=True)
         ]
@@ -82,7 +83,7 @@ def save_cells(cells: Sequence[Cell], anchors: AnyMapping[Draw, Tensor], folder:
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"anchors.{count}.{seed}": positions_S for (count, seed), positions_S in anchors.items()}
     entries = []
-    for index, (num_samples, ridge, mapping, seed) in enumerate(cells):
+    for index, (num_samples, ridge, mapping, seed, _) in enumerate(cells):
         tensors |= {f"{index}.{name}": tensor for name, tensor in mapping.state_dict().items()}
         entries.append(
             {

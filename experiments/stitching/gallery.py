@@ -47,9 +47,7 @@ def log_gallery(run: "Run", cell: Cell, source: Parent, target: Parent, splits: 
     rows = [name for name in ROWS if name in arrays]
     if len(rows) > 1:
         words = {"images": f"{split} images", "source": source.name, "target": target.name}
-        words["stitched"] = (
-            f"stitched by {cell.mapping.kind} from {cell.num_samples} anchors with ridge {cell.ridge:g}"
-        )
+        words["stitched"] = f"stitched by {cell.label} from {cell.num_samples} anchors with ridge {cell.ridge:g}"
         grid = image_grid([arrays[name].astype(np.float32) / 255 for name in rows])
         run.log_image("stitched", grid, "; ".join(words[name] for name in rows))
 

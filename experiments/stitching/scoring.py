@@ -150,6 +150,7 @@ def _cell_scores(
     summary = {**before, "cka": compared["cka"]}
     if len(compared["angles"]):
         summary |= {"angle_mean": float(compared["angles"].mean()), "angle_max": float(compared["angles"].max())}
+        summary["angle_null"] = compared["angle_null"]
     singular = cell.mapping.singular_values()
     if singular is not None:
         summary |= {"singular_max": float(singular.max()), "singular_min": float(singular.min())}
@@ -159,7 +160,7 @@ def _cell_scores(
     return CellScores(
         factors={
             "sampling_seed": cell.seed,
-            "mapping": cell.mapping.kind,
+            "mapping": cell.label,
             "ridge": cell.ridge,
             "num_samples": cell.num_samples,
             "name": name,

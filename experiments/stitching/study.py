@@ -101,7 +101,9 @@ def factors_of(config: StitchingConfig, source: Parent, target: Parent) -> dict[
 
 def cell_name(config: StitchingConfig, source: Parent, target: Parent, cell: Cell) -> str:
     """`{M1}>{M2}>{mapping}_{n}_{λ}_{strategy}`, of several draws with `_{seed}`: for people, no file's name."""
-    name = f"{source.name}>{target.name}>{config.mapping.kind}_{cell.num_samples}_{cell.ridge:g}_{config.sampling}"
+    name = (
+        f"{source.name}>{target.name}>{config.mapping.label}_{cell.num_samples}_{cell.ridge:g}_{config.sampling}"
+    )
     return name if config.draws == 1 else f"{name}_{cell.seed}"
 
 

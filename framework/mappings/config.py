@@ -38,6 +38,12 @@ class _Mapping(Config):
         return found | ({"relative": True} if "relative" in found and self._auto else {})
 
     @property
+    def label(self) -> str:
+        """What tables call the mapping: its kind, and a variant of it that is another method."""
+        kind: str = getattr(self, "kind")  # noqa: B009 (every mapping has one, each of another type)
+        return f"{kind}_relative" if self.options().get("relative") else kind
+
+    @property
     def ridge_values(self) -> tuple[float, ...]:
         """The values of λ that are fitted; (0.0,) where λ has no meaning."""
         values: tuple[float, ...] = AUTO if self._auto else getattr(self, "ridges", (0.0,))
@@ -129,9 +135,19 @@ class Kernel(_Mapping):
 
 
 class Orthogonal(_Mapping):
-    """z → R (z - m1) + m2 with RᵀR = I: rotation, reflection and translation only."""
+    """z → R (z - m1) + m2 with RᵀR = I: rotation, reflection and translation; a scale where it is asked for."""
 
     kind: Literal["orthogonal"] = Field("orthogonal", description="Selects the orthogonal (Procrustes) mapping.")
+    scaling: Literal["none", "isotropic", "standardised"] = Field(
+        "none",
+        description="none: a rotation alone; isotropic: with one scale, by least squares; standardised: between "
+        "latents whose dimensions have mean 0 and standard deviation 1 over the anchors.",
+    )
+
+    @property
+    def label(self) -> str:
+        """The kind, and the scaling if there is one."""
+        return self.kind if self.scaling == "none" else f"{self.kind}_{self.scaling}"
 
 
 class Permutation(_Mapping):
@@ -144,6 +160,14 @@ class Relative(_Mapping):
     """Zero-shot: cosines to the source's anchors, read as cosines to the target's."""
 
     kind: Literal["relative"] = Field("relative", description="Selects the relative representations.")
+    centred: bool = Field(
+        False, description="Whether cosines are taken about the mean of the anchors instead of the origin."
+    )
+
+    @property
+    def label(self) -> str:
+        """The kind, and whether it is centred."""
+        return f"{self.kind}_centred" if self.centred else self.kind
 
 
 class Identity(_Mapping):
@@ -168,13 +192,10 @@ MappingConfig = Annotated[
 ]
 
 AS_MANY = ("permutation", "identity")
-NO_FEWER = ("orthogonal",)
 
 
 def size_problem(kind: str, source_dim: int, target_dim: int) -> str | None:
     """Why a method cannot map a space of one size into one of another, if it cannot."""
     if kind in AS_MANY and source_dim != target_dim:
         return f"is {kind}, which needs as many target as source dimensions, not {source_dim} → {target_dim}"
-    if kind in NO_FEWER and source_dim > target_dim:
-        return f"is {kind}, which cannot map into fewer dimensions, {source_dim} → {target_dim}"
     return None

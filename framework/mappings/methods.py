@@ -122,6 +122,9 @@ def _about_means(kind: str, numbers: Numbers) -> Numbers:
     for name in ("input_mean", "output_mean", "correction.input_mean", "correction.output_mean"):
         if name in found and found[name].ndim == 1:
             found[name] = torch.stack([found[name], torch.zeros_like(found[name])])
+    if kind == "relative" and "weight" in found:  # saved before there was a centred form
+        for name, dim in (("source_mean", 1), ("target_mean", 0)):
+            found.setdefault(name, found["weight"].new_zeros(2, found["weight"].shape[dim]))
     if kind == "kernel" and "centres" in found and found["centres"].ndim == 2:
         found.setdefault("origin", found["centres"].new_zeros(2, found["centres"].shape[1]))
     return found

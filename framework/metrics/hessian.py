@@ -1,7 +1,7 @@
 """The Hessian of a classifier's loss at its weights: its largest eigenvalue, its trace, its spectral density.
 
 The loss is the mean cross-entropy per image on given train batches, the model is in eval mode and is left as it
-was. What is found, and how, is in `hessian_lanczos` and `hessian_trace`.
+was. What is found, and how, is in `hessian_lanczos` and `hessian_curvature`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from framework.metrics.hessian_curvature import Trace, trace
 from framework.metrics.hessian_lanczos import Density, TopEigenvalue, density, top_eigenvalue
 from framework.metrics.hessian_product import HessianProduct
-from framework.metrics.hessian_trace import Trace, trace
 from framework.metrics.metric import Metric
 from framework.metrics.perturbation import Batch, Objective, generator, steady
 from framework.metrics.spaces_config import HessianConfig

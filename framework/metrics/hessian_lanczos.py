@@ -44,6 +44,10 @@ class TopEigenvalue:
     steps: int
     converged: bool
 
+    def __float__(self) -> float:
+        """The eigenvalue."""
+        return self.value
+
 
 @dataclass(frozen=True)
 class Density:

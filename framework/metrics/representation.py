@@ -1,16 +1,12 @@
-"""How alike two sets of latents of the same images are.
+"""How alike two sets of latents of the same images are, one of them held against many others.
 
-Of latents X (N, D) and Y (N, E), with their columns centred over the images,
+    CKA      debiased, for the linear kernel: equations (1) and (4) of `similarity/cka.py`
+    angles   the principal angles between the spaces that the centred columns span: `similarity/angles.py`
 
-    CKA(X, Y) = ||Yᵀ X||² / (||Xᵀ X|| ||Yᵀ Y||)           Frobenius norms; linear kernel [1, section 3]         (1)
-    cos θ_i = σ_i(Qxᵀ Qy),  Qx = X Vx Λx^(-1/2),  Xᵀ X = Vx Λx Vxᵀ                     [2, section 6.4.3]       (2)
-
-θ are the principal angles between the spaces that the columns span, whose cosines are the canonical correlations.
-Both need products of the size of the latents only, so that comparing many mappings with one target is cheap. All
-is computed in float64. Knows no model.
-
-[1] Kornblith, Norouzi, Lee and Hinton, "Similarity of neural network representations revisited", 2019.
-[2] Golub and Van Loan, "Matrix computations", 4th edition, 2013.
+Both need products of the size of the latents only, so that comparing many mappings with one target is cheap: what
+belongs to the target is computed once, and there are no permutations. In their place stands what unrelated latents
+have on average: a CKA of 0, and the angle of `expected_angle`. All is computed in float64. Knows no model. For two
+arrays once, with a null, take `framework.metrics.cka` and its like.
 
 Shapes: N images, D and E latent dimensions, R the smaller of the two ranks.
 """
@@ -22,20 +18,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from framework.metrics.metric import Metric
+from framework.metrics.similarity.angles import ANGLE, expected_angle
+from framework.metrics.similarity.cka import CKA, FEWEST, hsic, ratio
+from framework.metrics.similarity.directions import there
+from framework.metrics.similarity.inputs import centred
 
-CKA = Metric(
-    name="cka",
-    unit="none, in [0, 1], 1 for latents that are equal up to rotation, scale and shift",
-    better="higher",
-    reduction="one number for all images",
-)
-
-ANGLE = Metric(
-    name="angle",
-    unit="radians, in [0, π/2]",
-    better="lower",
-    reduction="one number for all images and each pair of directions",
-)
+__all__ = [
+    "ANGLE",
+    "CKA",
+    "COSINE",
+    "DISTANCE",
+    "Comparison",
+    "Representation",
+    "cosine_per_image",
+    "distance_per_image",
+]
 
 DISTANCE = Metric(
     name="latent_distance", unit="Euclidean, in units of the latents", better="lower", reduction="mean over images"
@@ -48,25 +45,27 @@ COSINE = Metric(
     reduction="mean over images",
 )
 
-# Directions with less than this share of the largest variance count as absent. Latents in float32 of a lower rank
-# than their size have 1e-14 there.
-RANK_CUTOFF = 1e-10
-
 
 class Comparison(TypedDict):
-    """Similarity (1), NaN where latents are constant; angles (2) in radians, (R,) float64, the smallest first."""
+    """What `Representation.compare` finds.
+
+    `cka` is debiased, NaN where latents are constant or fewer than 4; `angles` are in radians, (R,) float64, the
+    smallest first; `angle_null` is the angle of unrelated latents of these ranks, in radians, NaN without angles.
+    """
 
     cka: float
     angles: Tensor
+    angle_null: float
 
 
 class Representation:
     """Latents (N, E), with which others of the same images are compared."""
 
     def __init__(self, latents_NE: Tensor) -> None:
-        self._centred_NE = _centred(latents_NE)
+        self._centred_NE = centred(latents_NE.double())
         gram_EE = self._centred_NE.t() @ self._centred_NE
-        self._norm = float(gram_EE.norm())
+        self._lengths_N = self._centred_NE.square().sum(dim=1)
+        self._norm = _norm(gram_EE, self._lengths_N)
         self._whitening_ER = _whitening(gram_EE)
 
     def compare(self, others_ND: Tensor) -> Comparison:
@@ -74,13 +73,22 @@ class Representation:
 
         Angles are right to about 1e-7 rad; equal spaces have angles of that size rather than 0.
         """
-        centred_ND = _centred(others_ND)
+        centred_ND = centred(others_ND.double())
         gram_DD = centred_ND.t() @ centred_ND
         cross_DE = centred_ND.t() @ self._centred_NE
-        norms = float(gram_DD.norm()) * self._norm
-        cka = float(cross_DE.square().sum()) / norms if norms else float("nan")  # (1)
-        cosines_R = torch.linalg.svdvals(_whitening(gram_DD).t() @ cross_DE @ self._whitening_ER)
-        return {"cka": cka, "angles": cosines_R.clamp(max=1).acos().cpu()}  # (2)
+        lengths_N = centred_ND.square().sum(dim=1)
+        cka = float("nan")
+        if len(lengths_N) >= FEWEST:
+            cross = hsic(float(cross_DE.square().sum()), lengths_N, self._lengths_N, debiased=True)
+            cka = ratio(cross, _norm(gram_DD, lengths_N), self._norm)
+        whitening_DR = _whitening(gram_DD)
+        ranks = whitening_DR.shape[1], self._whitening_ER.shape[1]
+        cosines_R = torch.linalg.svdvals(whitening_DR.t() @ cross_DE @ self._whitening_ER)
+        return {
+            "cka": cka,
+            "angles": cosines_R.clamp(max=1).acos().cpu(),
+            "angle_null": expected_angle(len(lengths_N), *ranks),
+        }
 
 
 def distance_per_image(latents_NE: Tensor, others_NE: Tensor) -> Tensor:
@@ -95,14 +103,15 @@ def cosine_per_image(latents_NE: Tensor, others_NE: Tensor) -> Tensor:
     return cosines_N
 
 
-def _centred(latents_NE: Tensor) -> Tensor:
-    latents = latents_NE.double()
-    return latents - latents.mean(dim=0)
+def _norm(gram_EE: Tensor, lengths_N: Tensor) -> float:
+    """HSIC of latents with themselves."""
+    if len(lengths_N) < FEWEST:
+        return 0.0
+    return hsic(float(gram_EE.square().sum()), lengths_N, lengths_N, debiased=True)
 
 
 def _whitening(gram_EE: Tensor) -> Tensor:
     """V Λ^(-1/2) of the directions that are there, (E, rank)."""
-    variances_E, directions_EE = torch.linalg.eigh(gram_EE)
-    there_E = variances_E > RANK_CUTOFF * variances_E[-1]
-    whitening_ER: Tensor = directions_EE[:, there_E] / variances_E[there_E].sqrt()
+    variances_R, directions_ER = there(gram_EE)
+    whitening_ER: Tensor = directions_ER / variances_R.sqrt()
     return whitening_ER

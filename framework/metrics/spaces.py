@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from framework.data.vision import Splits
 from framework.metrics.bounds import farther
+from framework.metrics.data_of import LOADED, Data, device_of, splits_of
 from framework.metrics.hessian import Hessian
 from framework.metrics.hessian_lanczos import Density
 from framework.metrics.perturbation import flat
@@ -69,27 +70,40 @@ class Measurement(NamedTuple):
 
 def measure(
     model: nn.Module,
-    splits: Splits,
-    config: MetricsConfig,
+    data: Splits | Data,
+    config: MetricsConfig | None = None,
     *,
+    test: Data | None = None,
+    batches: int = LOADED,
     initial: Sequence[Initial] = (),
     seed: int | None = None,
-    device: torch.device | str = "cpu",
+    device: torch.device | str | None = None,
 ) -> list[Measurement]:
-    """What `config` asks for of `model`, a row a number. The model itself is not touched.
+    """What `config` asks for of `model`, a row a number; `pandas.DataFrame` makes a table of them.
+
+    The model itself is not touched.
 
     Args:
-        model: Gives logits (N, K) of images (N, C, H, W).
-        splits: Train images for everything, test images for accuracy, loss and gaps alone.
-        config: What, and at which cost.
+        model: Gives logits (N, K) of images (N, C, H, W), or whatever inputs the data has.
+        data: Train images for everything, in any form that `data_of.images_of` takes; of splits the test images
+            are used too, for accuracy, loss and gaps alone.
+        config: What, and at which cost; None measures everything, which for a large network takes long: sharpness
+            and PAC-Bayes cost thousands of passes.
+        test: Images of the test split, where `data` is no splits; without any the rows that need them are
+            left out.
+        batches: Of a loader, how many are read, in its order.
         initial: The weights that training began from; of a fused network those of each parent, of which the ones
             farther from `model` count. Without any, the measures that need them are left out.
         seed: In place of the config's.
-        device: Where to compute.
+        device: Where to compute; None: where the model is.
 
     Raises:
-        InvalidInput: weights or a loss that are not finite, or initial weights of another architecture.
+        InvalidInput: data that is none, weights or a loss that are not finite, or initial weights of another
+            architecture.
     """
+    config = MetricsConfig() if config is None else config
+    splits = splits_of(model, data, test, batches)
+    device = device_of(model) if device is None else device
     seed = config.seed if seed is None else seed
     measured = copy.deepcopy(model).to(device)
     weights_P = flat(measured)

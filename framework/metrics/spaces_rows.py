@@ -139,17 +139,23 @@ def _six(
 
 
 def prediction_rows(subject: Subject) -> list[Found]:
-    """Accuracy and loss on both splits, and what lies between."""
+    """Accuracy and loss on both splits, and what lies between; on train images alone where there are no others."""
     splits = subject.splits
-    train, test = (score(subject.model, split, subject.device) for split in (splits.train, splits.test))
+    train = score(subject.model, splits.train, subject.device)
+    of_train = [
+        Found(_of_train(ACCURACY), "train", train.accuracy, f"images={len(splits.train)}"),
+        Found(_of_train(CROSS_ENTROPY), "train", train.cross_entropy, f"images={len(splits.train)}"),
+    ]
+    if not len(splits.test):
+        return of_train
+    test = score(subject.model, splits.test, subject.device)
     between = gaps(train, test)
-    images = {"train": f"images={len(splits.train)}", "test": f"images={len(splits.test)}"}
+    of_test = f"images={len(splits.test)}"
     both = f"images={len(splits.train) + len(splits.test)}"
     return [
-        Found(ACCURACY, "test", test.accuracy, images["test"]),
-        Found(CROSS_ENTROPY, "test", test.cross_entropy, images["test"]),
-        Found(_of_train(ACCURACY), "train", train.accuracy, images["train"]),
-        Found(_of_train(CROSS_ENTROPY), "train", train.cross_entropy, images["train"]),
+        Found(ACCURACY, "test", test.accuracy, of_test),
+        Found(CROSS_ENTROPY, "test", test.cross_entropy, of_test),
+        *of_train,
         Found(GENERALISATION_GAP, BOTH, between.generalisation_gap, both),
         Found(CROSS_ENTROPY_GAP, BOTH, between.cross_entropy_gap, both),
         Found(INVERSE_GAP, BOTH, between.inverse_gap, both),

@@ -54,7 +54,7 @@ def estimate(
     models: Sequence[tuple[Hashable, ...]],
     *,
     kinds: Sequence[tuple[Hashable, ...]] | None = None,
-    draws: Sequence[Hashable] | None = None,
+    draws: Sequence[Hashable] | pd.Series | None = None,
     level: float = LEVEL,
 ) -> Estimate:
     """The mean of `values` (N,) and its interval (3).
@@ -68,7 +68,8 @@ def estimate(
     """
     y_N = np.asarray(values, dtype=np.float64)
     members, strata = _units(models, kinds)
-    by_draw = list(dict.fromkeys(draws)) if draws is not None else []
+    of_draw = [] if draws is None else list(draws)
+    by_draw = list(dict.fromkeys(of_draw))
     mean = float(y_N.mean()) if len(y_N) else float("nan")
     about = (len(members), max(1, len(by_draw)), len(y_N))
     if len(members) < LEAST or min(map(len, strata)) < 2:
@@ -79,8 +80,8 @@ def estimate(
     terms = [(_left_out(y_N, cells_N, [members[unit] for unit in units]), len(units) - 1) for units in strata]
     parts = [(sum(variance for variance, _ in terms), sum(freedom for _, freedom in terms))]
     if len(by_draw) > 1:
-        places = {draw: np.array([given == draw for given in draws or ()]) for draw in by_draw}
-        parts.append((_left_out(y_N, cells_N, list(places.values())), len(by_draw) - 1))
+        places = [np.array([given == draw for given in of_draw]) for draw in by_draw]
+        parts.append((_left_out(y_N, cells_N, places), len(by_draw) - 1))
     variance = sum(part for part, _ in parts)
     if not np.isfinite(variance):
         return Estimate(mean, float("nan"), float("nan"), *about)
@@ -110,7 +111,7 @@ def estimates(
             group[value],
             list(group[list(models)].itertuples(index=False, name=None)),
             kinds=None if kinds is None else list(group[list(kinds)].itertuples(index=False, name=None)),
-            draws=None if draw is None else list(group[draw]),
+            draws=None if draw is None else group[draw],
         )
         rows.append(dict(zip(by, keys, strict=True)) | found._asdict())
     return pd.DataFrame(rows, columns=[*by, *Estimate._fields])

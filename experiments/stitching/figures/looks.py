@@ -9,10 +9,15 @@ from framework.report.style import COLOURS, MARKERS
 ORDER = (
     "identity",
     "relative",
+    "relative_centred",
     "permutation",
     "orthogonal",
+    "orthogonal_isotropic",
+    "orthogonal_standardised",
     "linear",
+    "linear_relative",
     "affine",
+    "affine_relative",
     "decouple",
     "decouple_affine",
     "kernel",
@@ -21,10 +26,16 @@ ORDER = (
 )
 NAMES = {
     "identity": "zero-shot",
+    "relative_centred": "relative, centred",
+    "orthogonal_isotropic": "orthogonal, scaled",
+    "orthogonal_standardised": "orthogonal, standardised",
+    "linear_relative": "linear, relative λ",
+    "affine_relative": "affine, relative λ",
     "decouple_affine": "decouple affine",
     "residual": "MLP + linear",
     "mlp": "MLP",
 }
+LINES = ("-", "--", ":")
 ROLES = ("source", "target")
 
 
@@ -53,9 +64,9 @@ SCORES = (
 
 
 def look(mapping: str) -> Look:
-    """The look of a mapping, the same in every figure: two families of lines, each with all colours."""
+    """The look of a mapping, the same in every figure: families of lines, each with all colours."""
     place = ORDER.index(mapping) if mapping in ORDER else len(ORDER)
-    line = "-" if place < len(COLOURS) else "--"
+    line = LINES[place // len(COLOURS) % len(LINES)]
     colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
     return Look(NAMES.get(mapping, mapping), colour, marker, line)
 

@@ -36,8 +36,9 @@ class ReferenceMapping(Measure):
 
     The mapping is fitted on anchors of the train split and scored on the val split, in eval mode. An epoch's row
     gets `mapping/error` (of the reference's decoder on mapped latents: mean squared error per pixel, or
-    cross-entropy in nats), `mapping/latent_distance`, `mapping/cka` and the largest and smallest singular value
-    of the mapping's linear part, where it has one. At the end the same stands in the table `reference_mapping`,
+    cross-entropy in nats), `mapping/latent_distance`, `mapping/cka` (debiased: 0 on average for unrelated
+    latents, and for them as often below it) and the largest and smallest singular value of the mapping's linear
+    part, where it has one. At the end the same stands in the table `reference_mapping`,
     all singular values in `singular_values`, and `log_mappings` gets the folder with a mapping an epoch
     (`epoch_0010/`), to make an artifact of it.
 

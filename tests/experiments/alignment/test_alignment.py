@@ -124,6 +124,23 @@ def test_the_report_has_a_line_a_pair_of_architectures():
         report(Results({}, runs))
 
 
+def test_variants_of_a_mapping_have_lines_of_their_own():
+    runs = pd.DataFrame(
+        {
+            "run_id": list("abcde"),
+            "model.model.kind": "vae",
+            "reference.model.kind": "vae",
+            "mapping.kind": ["affine", "orthogonal", "orthogonal", "relative", "relative"],
+            "mapping.scaling": [None, "none", "isotropic", None, None],
+            "mapping.centred": [None, None, None, False, True],
+        }
+    )
+    row = {"epoch": 1, "error": 1.0, "latent_distance": 1.0, "cka": 0.5, "singular_max": 2.0, "singular_min": 1.0}
+    made = report(Results({"reference_mapping": pd.DataFrame([{"run_id": r, **row} for r in "abcde"])}, runs))
+    labels = ["affine", "orthogonal", "orthogonal_isotropic", "relative", "relative_centred"]
+    assert sorted(made.table["mapping"]) == labels
+
+
 def classifier(seed, **changes):
     return model(seed, model={"kind": "mlp", "hidden": [16, 12]}, **changes)
 
@@ -159,8 +176,8 @@ def problems(**changes):
         ({"num_samples": 1294}, ["num_samples: is 1294, and the train split of digits has 1293 images"]),
         (
             {"model": model(1, model={"kind": "mlp_autoencoder", "hidden": [24], "latent_dim": 6}),
-             "mapping": {"kind": "orthogonal"}},
-            ["mapping.kind: is orthogonal, which cannot map into fewer dimensions, 6 → 5"],
+             "mapping": {"kind": "permutation"}},
+            ["mapping.kind: is permutation, which needs as many target as source dimensions, not 6 → 5"],
         ),
         (
             {"model": classifier(1), "reference": model(0, model={"kind": "mlp", "hidden": [16]}),

@@ -73,7 +73,6 @@ def sized(source, target):
     [
         ("permutation", (8, 6), "as many target as source dimensions, not 8 → 6"),
         ("identity", (6, 8), "as many target as source dimensions, not 6 → 8"),
-        ("orthogonal", (8, 6), "cannot map into fewer dimensions, 8 → 6"),
     ],
 )
 def test_a_mapping_that_cannot_take_the_sizes_is_refused(kind, sizes, why):

@@ -8,8 +8,9 @@ import torch
 from safetensors.torch import load_file
 
 from experiments.stitching import parents
-from experiments.stitching.cells import Cell, Draw, fit_cells, load_cell
+from experiments.stitching.cells import Cell, load_cell
 from experiments.stitching.config import LatentsConfig, StitchingConfig
+from experiments.stitching.figures.looks import ORDER
 from experiments.stitching.gallery import shown_cell
 from experiments.stitching.manager import StitchingManager
 from experiments.stitching.parents import load_parent, model_name
@@ -19,7 +20,7 @@ from framework.data import STRATEGIES, load_splits
 from framework.errors import ArtifactError, ConfigError, InvalidInput
 from framework.mappings import METHODS
 from framework.mappings.affine import AffineMapping
-from framework.mappings.config import AUTO, MLP, Affine
+from framework.mappings.config import AUTO
 from framework.mappings.linear import LinearMapping
 from framework.training.config import TrainingConfig
 from tests.experiments.bench import Bench
@@ -42,7 +43,16 @@ FACTORS = [
 SCORES = [
     *("mse_stitched", "mse_source", "mse_target", "psnr_stitched", "ssim_stitched"),
     *("latent_distance_original", "latent_distance_source", "latent_distance_target"),
-    *("cosine_original", "cosine_source", "cosine_target", "cka_original", "cka", "angle_mean", "angle_max"),
+    *(
+        "cosine_original",
+        "cosine_source",
+        "cosine_target",
+        "cka_original",
+        "cka",
+        "angle_mean",
+        "angle_max",
+        "angle_null",
+    ),
     *("singular_max", "singular_min", "mse_to_target", "mse_stitched_val"),
 ]
 
@@ -300,20 +310,6 @@ def test_every_draw_is_fitted_and_scored_with_anchors_of_its_own(bench):
         load_cell(run.require("mapping", config), 60, 0.01, 9)
 
 
-def test_a_methods_own_chance_is_drawn_anew_with_the_anchors():
-    """The same anchors for every draw: what differs is the network's own seed."""
-    z = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
-    anchors = {Draw(40, seed): torch.arange(40) for seed in (7, 8)}
-    for config, alike in ((MLP(ridges=(0.0,), epochs=3, seed=2), False), (Affine(ridges=(0.0,)), True)):
-        first, second = (cell.mapping(z) for cell in fit_cells(config, z, z @ z.T[:, :3], anchors, "here"))
-        assert torch.equal(first, second) is alike
-    given = MLP(ridges=(0.0,), epochs=3, seed=3)
-    alone = fit_cells(given, z, z @ z.T[:, :3], {Draw(40, 0): torch.arange(40)}, "here")[0].mapping(z)
-    config = MLP(ridges=(0.0,), epochs=3, seed=2)
-    second = fit_cells(config, z, z @ z.T[:, :3], anchors, "here")[1].mapping(z)
-    assert torch.equal(alone, second)
-
-
 def test_the_score_on_val_is_that_of_the_stitched_module_on_the_first_images_of_val(bench):
     config = stitching(selection_images=70)
     run = bench.run(config)
@@ -462,6 +458,23 @@ def test_latents_that_cannot_be_mapped_name_the_pair_and_the_mapping(bench, monk
     monkeypatch.setattr(parents, "load_evaluation", spoilt)
     with pytest.raises(InvalidInput, match=f"(?s){message}"):
         bench.run(stitching())
+
+
+@pytest.mark.parametrize(
+    ("given", "label"),
+    [
+        ({"kind": "orthogonal", "scaling": "isotropic"}, "orthogonal_isotropic"),
+        ({"kind": "orthogonal", "scaling": "standardised"}, "orthogonal_standardised"),
+        ({"kind": "relative", "centred": True}, "relative_centred"),
+    ],
+)
+def test_a_variant_of_a_mapping_has_a_name_of_its_own(bench, given, label):
+    run = bench.run(stitching(mapping=given))
+    results = run.tables["results"]
+    assert set(results["mapping"]) == {label}
+    assert all(f">{label}_" in name for name in results["name"])
+    assert load_cell(run.require("mapping", stitching(mapping=given)), 60, 0.0).kind == given["kind"]
+    assert label in ORDER
 
 
 def test_a_cycle_that_cannot_close_is_said_in_the_summary(bench):

@@ -6,7 +6,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from framework.errors import InvalidInput
-from framework.mappings.config import Affine, Kernel, MappingConfig, Orthogonal, Residual, size_problem
+from framework.mappings.config import Affine, Kernel, MappingConfig, Orthogonal, Relative, Residual, size_problem
 from framework.mappings.methods import METHODS
 
 CONFIGS = {config.model_fields["kind"].default: config for config in get_args(get_args(MappingConfig)[0])}
@@ -51,8 +51,15 @@ def test_kinds_select_and_other_fields_are_refused():
     ):
         with pytest.raises(ValidationError):
             adapter.validate_python(wrong)
-    assert Orthogonal().options() == {}
+    assert Orthogonal().options() == {"scaling": "none"}
     assert Residual.model_fields["seed"].json_schema_extra == {"replicate": True}
+
+
+def test_variants_of_a_method_have_labels_of_their_own():
+    assert [CONFIGS[kind]().label for kind in METHODS] == list(METHODS)
+    assert Orthogonal(scaling="isotropic").label == "orthogonal_isotropic"
+    assert Relative(centred=True).label == "relative_centred"
+    assert {"label"}.isdisjoint(Orthogonal().model_dump())
 
 
 @pytest.mark.filterwarnings("ignore::framework.mappings.MappingWarning")

@@ -9,9 +9,9 @@ from torch.func import functional_call
 
 from framework.errors import InvalidInput
 from framework.metrics.hessian import TOP_EIGENVALUE, TRACE, Hessian
+from framework.metrics.hessian_curvature import affine_in_each_tensor, curvature_trace, trace
 from framework.metrics.hessian_lanczos import density, top_eigenvalue
 from framework.metrics.hessian_product import HessianProduct
-from framework.metrics.hessian_trace import affine_in_each_tensor, curvature_trace, trace
 from framework.metrics.layer_gradients import _by_images, _by_layers, squared_gradients
 from framework.metrics.spaces_config import HessianConfig
 from tests.framework.metrics.networks import CLASSES, batches_of, convolutional, dense, numbers

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.linalg import subspace_angles
 
+from framework.metrics import angles, cka
 from framework.metrics.representation import ANGLE, CKA, Representation, cosine_per_image, distance_per_image
 
 
@@ -13,10 +14,11 @@ def latents(count, size, seed):
 
 
 def hsic(k, m):
-    """The Hilbert-Schmidt independence criterion, by its definition with the centring matrix."""
-    count = len(k)
-    centring = np.eye(count) - np.ones((count, count)) / count
-    return np.trace(k @ centring @ m @ centring) / (count - 1) ** 2
+    """The unbiased estimator of the Hilbert-Schmidt independence criterion: kernels without their diagonals."""
+    n, ones = len(k), np.ones(len(k))
+    k, m = k - np.diag(np.diag(k)), m - np.diag(np.diag(m))
+    sums = np.trace(k @ m) + (ones @ k @ ones) * (ones @ m @ ones) / ((n - 1) * (n - 2))
+    return (sums - 2 / (n - 2) * (ones @ k @ m @ ones)) / (n * (n - 3))
 
 
 def related(seed=0):
@@ -29,7 +31,7 @@ def related(seed=0):
 
 
 @pytest.mark.parametrize("seed", [0, 10, 20])
-def test_cka_is_normalised_hsic(seed):
+def test_cka_is_normalised_unbiased_hsic(seed):
     x, y = related(seed)
     k, m = (x @ x.T).numpy(), (y @ y.T).numpy()
     expected = hsic(k, m) / math.sqrt(hsic(k, k) * hsic(m, m))
@@ -41,9 +43,9 @@ def test_cka_is_normalised_hsic(seed):
 def test_angles_are_those_of_scipy(seed):
     x, y = related(seed)
     expected = np.sort(subspace_angles((x - x.mean(0)).numpy(), (y - y.mean(0)).numpy()))
-    angles = Representation(y).compare(x)["angles"]
-    assert angles.dtype == torch.float64
-    np.testing.assert_allclose(angles, expected, atol=1e-6)
+    found = Representation(y).compare(x)["angles"]
+    assert found.dtype == torch.float64
+    np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(Representation(x).compare(y)["angles"], expected, atol=1e-6)
 
 
@@ -65,8 +67,27 @@ def test_a_hand_made_angle():
     compared = Representation(x).compare(y)
     assert compared["angles"].tolist() == pytest.approx([0], abs=1e-6)
     assert Representation(x[:, :1]).compare(y)["angles"].tolist() == pytest.approx([math.pi / 3])
-    assert Representation(x[:, :1]).compare(y)["cka"] == pytest.approx(0.25)
     assert Representation(x[:, :1]).compare(x[:, 1:])["angles"].tolist() == pytest.approx([math.pi / 2])
+
+
+def test_unrelated_latents_have_no_cka_on_average_and_a_known_angle():
+    found = [Representation(latents(360, 512, seed)).compare(latents(360, 512, 100 + seed)) for seed in range(4)]
+    assert np.mean([each["cka"] for each in found]) == pytest.approx(0, abs=0.01)
+    assert found[0]["angle_null"] == 0  # as many directions as images: every space is every other
+    compared = Representation(latents(400, 20, 0)).compare(latents(400, 5, 1))
+    assert math.cos(compared["angle_null"]) ** 2 == pytest.approx(20 / 399)
+    assert float(compared["angles"].cos().square().mean()) == pytest.approx(20 / 399, abs=0.03)
+
+
+def test_it_is_what_the_suite_finds():
+    x, y = related()
+    compared = Representation(y).compare(x)
+    assert compared["cka"] == pytest.approx(cka(x, y, null=0).value, abs=1e-12)
+    np.testing.assert_allclose(compared["angles"], angles(x, y, null=0).values, atol=1e-6)
+
+
+def test_fewer_than_four_images_have_no_debiased_cka():
+    assert math.isnan(Representation(latents(3, 2, 0)).compare(latents(3, 2, 1))["cka"])
 
 
 def test_directions_that_are_not_there_have_no_angle():
@@ -82,6 +103,7 @@ def test_constant_latents_have_neither():
     compared = Representation(latents(20, 3, 0)).compare(torch.ones(20, 2))
     assert math.isnan(compared["cka"])
     assert compared["angles"].shape == (0,)
+    assert math.isnan(compared["angle_null"])
 
 
 def test_distance_and_cosine_of_hand_made_latents():

@@ -44,6 +44,10 @@ class Trace:
     standard_error: float
     probes: int
 
+    def __float__(self) -> float:
+        """The trace."""
+        return self.value
+
 
 def trace(
     model: nn.Module,
