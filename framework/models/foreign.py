@@ -1,68 +1,130 @@
-"""Weights that were saved elsewhere, read without running what they hold."""
+"""Weights that were saved elsewhere: whatever the training script put around their names is found and taken off.
 
+Names may lie behind what wraps a model while it is trained (`module.` of data-parallel training, `_orig_mod.` of
+compiled models, in any order and place), behind the attribute that held it (`model.`, `net.`, `backbone.`), or
+lack the attribute that holds it here. Whichever part of the file fits the model is taken, if one does.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from framework.errors import ArtifactError, InvalidInput, Problem
+from framework.errors import InvalidInput, Problem
+from framework.models.weight_files import state_dicts
 
-WRAPPERS = ("state_dict", "model_state_dict", "model")
+WRAPPERS = ("_orig_mod", "module", "_fsdp_wrapped_module", "_forward_module")
+COUNTER = "num_batches_tracked"
+"""What files of before PyTorch 0.4.1 lack; it only counts."""
+SHOWN = 12
+"""Names that a message lists of each kind."""
 
 
 def load_foreign(path: Path, model: nn.Module) -> None:
-    """Load a state dict into `model`: a safetensors file, or what `torch.save` wrote, with `weights_only`.
-
-    The dict may lie under one of the usual keys of a training checkpoint, and its names behind `module.`, as
-    data-parallel training leaves them.
+    """Load the weights in `path` into `model`, in the model's precision: see `weight_files.py` for what is read.
 
     Raises:
-        ArtifactError: the file is missing, or holds more than tensors.
-        InvalidInput: names that are missing or too many, or shapes that differ; all of them.
+        ArtifactError: the file is missing, or cannot be read without running what it holds.
+        InvalidInput: names that are missing or too many, shapes that differ, or numbers that are not finite; the
+            model is as it was.
     """
-    state = _unwrapped(_read(path), path)
     expected = model.state_dict()
-    if state and all(name.startswith("module.") for name in state):
-        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-    problems = [Problem(name, "is missing") for name in expected if name not in state]
-    problems += [Problem(name, "is no parameter of this model") for name in state if name not in expected]
-    problems += [
-        Problem(name, f"has the shape {tuple(tensor.shape)}; allowed: {tuple(expected[name].shape)}")
-        for name, tensor in state.items()
-        if name in expected and tensor.shape != expected[name].shape
-    ]
-    problems += [
-        Problem(name, "holds NaN or infinite numbers")
-        for name, tensor in state.items()
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all())
-    ]
+    found = state_dicts(path)
+    for _, state in found:
+        fitting = _fitted(state, expected)
+        if fitting is not None:
+            break
+    else:
+        place, state = max(found, key=lambda item: _common(item[1], expected))
+        raise InvalidInput(_misfits(state, expected, place), f"{path} does not fit {type(model).__name__}")
+    problems = list(_wrong_values(fitting, expected))
     if problems:
         raise InvalidInput(problems, f"{path} does not fit {type(model).__name__}")
-    model.load_state_dict(state)
+    kept = {name: tensor for name, tensor in expected.items() if name not in fitting}
+    model.load_state_dict(kept | fitting)
 
 
-def _read(path: Path) -> Any:
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ArtifactError(f"{path} does not exist") from error
-    except Exception as error:  # bytes that are no pickle make the unpickler stumble in any way
+def _fitted(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
+    """The tensors by the model's own names, if some way to take prefixes off finds all of them."""
+    needed = [name for name in expected if not name.endswith(COUNTER)]
+    for named in (dict(state), _unwrapped(state, expected)):
+        for prefix, added in _prefixes(named, needed):
+            tensors = {
+                added + name.removeprefix(prefix): tensor
+                for name, tensor in named.items()
+                if name.startswith(prefix)
+            }
+            # Behind a prefix the file may hold more than the model, such as a loss with weights; without one not.
+            if all(name in tensors for name in needed) and all(name in expected for name in tensors):
+                return tensors
+    return None
+
+
+def _unwrapped(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Names without the wrappers' words, wherever they stand; words that the model itself has are kept."""
+    own = {word for name in expected for word in name.split(".")}
+    away = [word for word in WRAPPERS if word not in own]
+    return {".".join(word for word in name.split(".") if word not in away): t for name, t in state.items()}
+
+
+def _prefixes(state: Mapping[str, Tensor], needed: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What may stand before the names in the file, and what before the model's: at most one of both."""
+    yield "", ""
+    if not needed:
+        return
+    for name in state:
+        if name.endswith("." + needed[0]):
+            yield name.removesuffix(needed[0]), ""
+    held = _beginning(needed)
+    while held:
+        yield "", held + "."
+        held = held.rpartition(".")[0]
+
+
+def _common(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> int:
+    return len(_unwrapped(state, expected).keys() & expected.keys())
+
+
+def _misfits(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], place: str) -> list[Problem]:
+    named = _unwrapped(state, expected)
+    key = place or "names"
+    if not named.keys() & expected.keys():
         message = (
-            f"{path} cannot be read as weights: it is broken, or holds more than tensors, which is not loaded as "
-            "it could run code; save `model.state_dict()`"
+            f"none of the {len(state)} in the file is one of the model's {len(expected)}; {_shared(state)}, the "
+            f"model's: {_shared(expected)}"
         )
-        raise ArtifactError(message) from error
+        return [Problem(key, message)]
+    missing = [name for name in expected if name not in named and not name.endswith(COUNTER)]
+    unknown = [name for name in named if name not in expected]
+    problems = [Problem(name, "is missing") for name in missing[:SHOWN]]
+    problems += [Problem(name, "is no parameter of this model") for name in unknown[:SHOWN]]
+    for left, what in ((missing, "are missing"), (unknown, "are no parameters of this model")):
+        if len(left) > SHOWN:
+            problems.append(Problem(key, f"{len(left) - SHOWN} more {what}"))
+    known = {name: tensor for name, tensor in named.items() if name in expected}
+    return [*problems, *_wrong_values(known, expected)]
 
 
-def _unwrapped(data: Any, path: Path) -> dict[str, Tensor]:
-    for key in WRAPPERS:
-        if isinstance(data, dict) and isinstance(data.get(key), dict):
-            data = data[key]
-            break
-    if not isinstance(data, dict) or not all(isinstance(tensor, Tensor) for tensor in data.values()):
-        raise ArtifactError(f"{path} holds no state dict (names with tensors); save `model.state_dict()`")
-    return dict(data)
+def _wrong_values(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Iterator[Problem]:
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            message = f"has the shape {tuple(tensor.shape)}; allowed: {tuple(expected[name].shape)}"
+            yield Problem(name, message)
+        elif tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            yield Problem(name, "holds NaN or infinite numbers")
+
+
+def _beginning(names: Sequence[str]) -> str:
+    """The words that all names begin with, joined by dots."""
+    words = [name.split(".")[:-1] for name in names]
+    alike = itertools.takewhile(lambda level: len(set(level)) == 1, zip(*words, strict=False))
+    return ".".join(level[0] for level in alike)
+
+
+def _shared(names: Mapping[str, Tensor]) -> str:
+    """What all names begin with, and the first of them."""
+    begin = _beginning(list(names))
+    first = next(iter(names), "")
+    return f"they all begin with `{begin}.` ({first}, …)" if begin else f"they are {first}, …"

@@ -1,4 +1,10 @@
+import json
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
+import pytorch_lightning as pl
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -8,22 +14,136 @@ from framework.models.foreign import load_foreign
 
 
 def network():
-    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2))
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
 
 
-@pytest.mark.parametrize("form", ["pt", "safetensors", "checkpoint", "parallel"])
-def test_the_usual_forms_are_read(form, tmp_path):
+def behind(prefix):
+    return lambda state: {prefix + name: tensor for name, tensor in state.items()}
+
+
+FORMS = {
+    "plain": lambda state: state,
+    "half precision": lambda state: {n: t.half() if t.is_floating_point() else t for n, t in state.items()},
+    "data-parallel": behind("module."),
+    "compiled": behind("_orig_mod."),
+    "compiled inside data-parallel": behind("module._orig_mod."),
+    "data-parallel inside compiled": behind("_orig_mod.module."),
+    "one part of it compiled": lambda state: {
+        (f"0._orig_mod.{n[2:]}" if n.startswith("0.") else n): t for n, t in state.items()
+    },
+    "checkpoint": lambda state: {"epoch": 3, "state_dict": state, "optimizer": {"state": {0: {"step": 3}}}},
+    "net": lambda state: {"net": behind("module.")(state), "acc": 95.1, "epoch": 199},
+    "language model": lambda state: {"model": behind("_orig_mod.")(state), "iter_num": 3},
+    "module held by a module": lambda state: {"state_dict": behind("model.backbone.")(state)},
+    "beside a loss with weights": lambda state: {**behind("model.")(state), "loss.weight": torch.ones(2)},
+    "under an unusual key": lambda state: {"payload": {"student": state}},
+    "beside its moving average": lambda state: {
+        "ema": {n: torch.zeros_like(t) for n, t in state.items()},
+        "state_dict": state,
+    },
+    "without counters": lambda state: {n: t for n, t in state.items() if "num_batches" not in n},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_weights_are_read_as_people_save_them(form, tmp_path):
     made, empty = network(), network()
     state = made.state_dict()
-    path = tmp_path / ("weights.safetensors" if form == "safetensors" else "weights.pt")
-    if form == "safetensors":
-        save_file(state, path)
-    elif form == "checkpoint":
-        torch.save({"epoch": 3, "state_dict": state}, path)
-    else:
-        torch.save({f"module.{name}": t for name, t in state.items()} if form == "parallel" else state, path)
+    path = tmp_path / "weights.pt"
+    torch.save(FORMS[form](state), path)
     load_foreign(path, empty)
+    tolerance = 1e-3 if form == "half precision" else 0
+    for name, tensor in empty.state_dict().items():
+        if "num_batches" not in name:
+            torch.testing.assert_close(tensor, state[name], rtol=tolerance, atol=tolerance)
+        assert tensor.dtype == state[name].dtype
+
+
+def test_weights_of_a_bare_network_fit_one_that_is_held_by_a_module(tmp_path):
+    made = network()
+    torch.save(made.state_dict(), tmp_path / "weights.pt")
+    holder = nn.ModuleDict({"backbone": nn.ModuleDict({"inner": network()})})
+    load_foreign(tmp_path / "weights.pt", holder)
+    assert torch.equal(holder["backbone"]["inner"][0].weight, made[0].weight)
+
+
+def test_a_word_that_the_model_has_itself_is_no_wrapper(tmp_path):
+    made, empty = (nn.ModuleDict({"module": network(), "head": nn.Linear(2, 1)}) for _ in range(2))
+    torch.save(behind("module.")(made.state_dict()), tmp_path / "weights.pt")
+    load_foreign(tmp_path / "weights.pt", empty)
+    assert torch.equal(empty["module"][0].weight, made["module"][0].weight)
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
+@pytest.mark.parametrize("given", ["index", "shard"])
+def test_shards_are_read_together(kind, given, tmp_path):
+    made, empty = network(), network()
+    state, files = made.state_dict(), {}
+    stem = "model" if kind == "safetensors" else "pytorch_model"
+    for number, names in enumerate((list(state)[:2], list(state)[2:]), start=1):
+        path = tmp_path / f"{stem}-0000{number}-of-00002.{kind}"
+        part = {name: state[name] for name in names}
+        save_file(part, path) if kind == "safetensors" else torch.save(part, path)
+        files |= dict.fromkeys(names, path.name)
+    index = tmp_path / f"{stem}.{kind}.index.json"
+    index.write_text(json.dumps({"weight_map": files}))
+    load_foreign(index if given == "index" else path, empty)
     assert all(torch.equal(tensor, state[name]) for name, tensor in empty.state_dict().items())
+    path.unlink()
+    with pytest.raises(ArtifactError, match=r"lacks its shards|does not exist"):
+        load_foreign(index if given == "index" else path, empty)
+    index.write_text(json.dumps({"weight_map": {"0.weight": "../elsewhere.bin"}}))
+    with pytest.raises(ArtifactError, match="in other folders"):
+        load_foreign(index, empty)
+    index.write_text("[]")
+    with pytest.raises(ArtifactError, match="needs `weight_map`"):
+        load_foreign(index, empty)
+
+
+def test_a_checkpoint_that_lightning_wrote_is_read(tmp_path):
+    class Module(pl.LightningModule):
+        def __init__(self, width, about):
+            super().__init__()
+            self.save_hyperparameters()
+            self.model = network()
+
+        def training_step(self, batch, _):
+            return self.model(batch[0]).square().mean()
+
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), 0.1)
+
+    module = Module(3, SimpleNamespace(rate=Path("odd")))
+    trainer = pl.Trainer(
+        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False, accelerator="cpu",
+        enable_model_summary=False,
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(module, torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.randn(8, 3)), 4))
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    empty = network()
+    load_foreign(tmp_path / "last.ckpt", empty)
+    assert torch.equal(empty[0].weight, module.model[0].weight)
+
+
+def test_where_no_name_fits_one_line_says_what_they_share(tmp_path):
+    torch.save({f"trunk.layer{k}.weight": torch.zeros(2) for k in range(40)}, tmp_path / "weights.pt")
+    with pytest.raises(InvalidInput) as caught:
+        load_foreign(tmp_path / "weights.pt", nn.ModuleDict({"features": network()}))
+    assert str(tmp_path / "weights.pt") in str(caught.value)
+    (problem,) = caught.value.problems
+    assert "none of the 40 in the file is one of the model's 9" in problem.message
+    assert "`trunk.`" in problem.message
+    assert "`features.`" in problem.message
+
+
+def test_of_many_names_that_do_not_fit_some_are_listed(tmp_path):
+    state = network().state_dict() | {f"more.{k}": torch.zeros(1) for k in range(40)}
+    torch.save(state, tmp_path / "weights.pt")
+    with pytest.raises(InvalidInput, match="28 more are no parameters") as caught:
+        load_foreign(tmp_path / "weights.pt", network())
+    assert len(caught.value.problems) == 13
 
 
 class Harmful:
@@ -33,8 +153,10 @@ class Harmful:
 
 def test_a_file_that_holds_code_is_not_loaded(tmp_path, capsys):
     torch.save({"0.weight": Harmful()}, tmp_path / "weights.pt")
-    with pytest.raises(ArtifactError, match="holds more than tensors"):
+    with pytest.raises(ArtifactError, match="holds no state dict"):
         load_foreign(tmp_path / "weights.pt", network())
+    torch.save({"state_dict": network().state_dict(), "lr_scheduler": Harmful()}, tmp_path / "weights.pt")
+    load_foreign(tmp_path / "weights.pt", network())
     assert capsys.readouterr().out == ""
 
 
@@ -60,13 +182,13 @@ def test_what_is_no_state_dict_is_told(tmp_path):
 def test_all_that_does_not_fit_is_named_at_once_and_the_model_stays(tmp_path):
     made, empty = network(), network()
     state = made.state_dict()
-    state["2.wait"] = state.pop("2.weight")
+    state["3.wait"] = state.pop("3.weight")
     state["0.bias"] = torch.zeros(7)
-    state["2.bias"][0] = float("inf")
+    state["3.bias"][0] = float("inf")
     torch.save(state, tmp_path / "weights.pt")
     before = [parameter.clone() for parameter in empty.parameters()]
     with pytest.raises(InvalidInput) as caught:
         load_foreign(tmp_path / "weights.pt", empty)
     keys = {problem.key for problem in caught.value.problems}
-    assert keys == {"2.weight", "2.wait", "0.bias", "2.bias"}
+    assert keys == {"3.weight", "3.wait", "0.bias", "3.bias"}
     assert all(map(torch.equal, before, empty.parameters()))
