@@ -26,7 +26,7 @@ from framework.errors import InvalidInput, Problem
 from framework.fusion.merging.vectors import State, parameters_of
 from framework.models.graph import in_eval_mode
 
-ROOM = 2**28  # bytes of gradients, one an input, at a time
+ROOM = 2**25  # bytes of gradients, one an input, at a time: more than caches hold is five times slower
 MOST = 128  # inputs at a time
 
 Classes = Literal["expected", "sampled", "given"]
