@@ -36,7 +36,7 @@ def settings_of(results: "Results") -> pd.DataFrame:
 def _told_by_others(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """Those of `names` that follow from the columns before them, as the shares of noise do from the scenario."""
     kept = [name for name in SETTING.values() if name in frame]
-    told = []
+    told: list[str] = []
     for name in names:
         varies = (frame.groupby(kept, dropna=False)[name].nunique(dropna=False) > 1).any()
         (kept if varies else told).append(name)

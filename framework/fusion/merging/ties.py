@@ -49,6 +49,6 @@ def elected_signs(entries_kP: Tensor) -> Tensor:
 def disjoint_mean(entries_kP: Tensor) -> Tensor:
     """Equation (3), (P,), over any number of axes behind the first."""
     signs_P = elected_signs(entries_kP)
-    agree_kP = (entries_kP.sign() == signs_P) & (signs_P != 0)
+    agree_kP = entries_kP.sign() == signs_P  # of an entry without a sign only zeros agree
     count_P = agree_kP.sum(0).clamp_min(1)
     return torch.where(agree_kP, entries_kP, 0).sum(0) / count_P

@@ -105,6 +105,11 @@ def test_entries_are_ranked_over_the_whole_vector_and_equal_ones_are_all_kept():
     assert trim(zero, 0.3)["a"].tolist() == [0, 0, 0, 0]
 
 
+def test_a_share_is_counted_without_the_error_of_its_product():
+    assert 0.07 * 100 > 7
+    assert int((trim({"a": torch.arange(1.0, 101.0)}, 0.07)["a"] > 0).sum()) == 7
+
+
 def test_a_sign_that_is_not_decided_leaves_the_base():
     entries = torch.tensor([[2.0, 0.0, 3.0], [-2.0, 0.0, -1.0]])
     assert disjoint_mean(entries).tolist() == [0, 0, 3]
