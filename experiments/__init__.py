@@ -11,6 +11,7 @@ EXPERIMENTS = {
     "stitching": "experiments.stitching.manager:StitchingManager",
     "alignment": "experiments.alignment.manager:AlignmentManager",
     "fusion": "experiments.fusion.manager:FusionManager",
+    "merging": "experiments.merging.manager:MergingManager",
 }
 
 

@@ -71,7 +71,7 @@ def fuse(
         own = [model.state_dict() for model in models]
         moved = [alignment.carried(state) for alignment, state in zip(found, own[1:], strict=True)]
         fused = holding(reference, mean_of_states([own[0], *moved], shares), *own)
-        fused = _with_statistics(fused, inputs, shares)
+        fused = with_statistics(fused, inputs, shares)
     else:
         pairs = zip(found, models[1:], strict=True)
         parents = [reference, *(alignment.moved(reference, model) for alignment, model in pairs)]
@@ -79,8 +79,14 @@ def fuse(
     return fused if reference is given else as_given(given, fused)
 
 
-def _with_statistics(fused: nn.Module, inputs: Tensor | None, shares: Sequence[float]) -> nn.Module:
-    """`fused` with running statistics of its own: the mean of its parents' is that of no model."""
+def with_statistics(
+    fused: nn.Module, inputs: Tensor | None, shares: Sequence[float] = (), *, stacklevel: int = 3
+) -> nn.Module:
+    """`fused` itself with running statistics of its own: the mean of its parents' is that of no model.
+
+    Where one parent has a share of 1 it is that parent, whose statistics are right. Where there are few inputs or
+    none a warning tells what to do, as of the caller `stacklevel` frames up.
+    """
     if 1.0 in shares or not has_statistics(fused):
         return fused
     number = 0 if inputs is None else len(inputs)
@@ -89,7 +95,7 @@ def _with_statistics(fused: nn.Module, inputs: Tensor | None, shares: Sequence[f
             f"there are {number} inputs to take the fused model's statistics of batch normalisation from; with "
             "the mean of its parents' it mostly guesses. Give inputs=… (a few hundred of the train split), or "
             "call framework.fusion.reset_statistics(model, inputs)",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
     return fused if inputs is None or number < 2 else reset_statistics(fused, inputs)
 
@@ -112,7 +118,7 @@ def merged(
         raise InvalidInput([Problem("merge", f"is {merge!r}; allowed: mean, regression")])
     fused = mean_of(parents, shares)
     if merge == "mean" and not repair:
-        return _with_statistics(fused, inputs, shares)
+        return with_statistics(fused, inputs, shares)
     if inputs is None:
         message = f"are needed to see activations on (merge={merge}, repair={repair}); give inputs=…"
         raise InvalidInput([Problem("inputs", message)])

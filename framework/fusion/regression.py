@@ -42,14 +42,14 @@ def regress(
     """A copy of `merged`, the mean of `parents` (in one basis), refitted by equation (1) on `inputs` (N, …)."""
     fitted = copy.deepcopy(merged)
     for node in structure.graph.nodes:
-        if node.op != "call_module" or not _can_fit(fitted.get_submodule(str(node.target))):
+        if node.op != "call_module" or not can_fit(fitted.get_submodule(str(node.target))):
             continue
         layer: Any = fitted.get_submodule(str(node.target))
         products = _Sums(layer)
         runs = [_UpTo(module, structure.graph, node.name) for module in (fitted, *parents)]
         every = max(1, -(-len(inputs) * _positions(runs[0], layer, inputs) // MOST_ROWS))
         for piece in torch.split(inputs, PIECE):
-            x_SI = _rows(layer, runs[0].inputs_of(piece))
+            x_SI = rows_of_layer(layer, runs[0].inputs_of(piece))
             y_SO = sum(
                 (share * _outputs(run, piece) for share, run in zip(shares, runs[1:], strict=True)),
                 torch.zeros(()),
@@ -59,13 +59,14 @@ def regress(
     return reset_statistics(fitted, inputs)
 
 
-def _can_fit(layer: nn.Module) -> bool:
+def can_fit(layer: nn.Module) -> bool:
+    """Whether a layer is linear in the rows of `rows_of_layer`."""
     return isinstance(layer, nn.Linear) or (
         isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.padding_mode == "zeros"
     )
 
 
-def _rows(layer: Any, values: Tensor) -> Tensor:
+def rows_of_layer(layer: Any, values: Tensor) -> Tensor:
     """The layer's input as rows (S, I), its kernel unfolded."""
     if isinstance(layer, nn.Linear):
         return values.flatten(0, -2)
@@ -90,7 +91,7 @@ def _outputs(run: "_UpTo", piece: Tensor) -> Tensor:
 
 
 def _positions(run: "_UpTo", layer: Any, inputs: Tensor) -> int:
-    return len(_rows(layer, run.inputs_of(inputs[:1])))
+    return len(rows_of_layer(layer, run.inputs_of(inputs[:1])))
 
 
 class _Sums:

@@ -29,12 +29,13 @@ from torch import Tensor, nn
 from framework.data.vision import ImageSet, Splits
 from framework.errors import InvalidInput, Problem, SashikoError
 from framework.metrics.classification import cross_entropy_per_image
+from framework.training.augmentation import augmented, black
 from framework.training.batches import Batch, Batches, BatchOrder
 from framework.training.callbacks.learning_rate import LearningRate
 from framework.training.callbacks.losses import Losses
 from framework.training.classifier import ClassifierTraining
 from framework.training.evaluation import BATCH, evaluating
-from framework.training.refine_config import RefineConfig
+from framework.training.refine_config import Augment, RefineConfig
 from framework.training.trainer import build_trainer, resolve_device, silence
 
 
@@ -52,10 +53,11 @@ class Refined(NamedTuple):
     rows: list[dict[str, float]]
 
 
-def fine_tune(model: nn.Module, splits: Splits, config: RefineConfig) -> Refined:
+def fine_tune(model: nn.Module, splits: Splits, config: RefineConfig, *, augment: Augment = "none") -> Refined:
     """`model` trained further on the labels. Parameters that need no gradient stay as they are.
 
-    Equal arguments give bit-equal weights on the same machine's CPU.
+    `augment` is what is done to the images of the train split first, as in `TrainingConfig`. Equal arguments give
+    bit-equal weights on the same machine's CPU.
 
     Raises:
         ConfigError: the device is not there.
@@ -64,7 +66,7 @@ def fine_tune(model: nn.Module, splits: Splits, config: RefineConfig) -> Refined
     """
     copied = copy.deepcopy(model)
     _refuse("model", copied, splits)
-    return _refined(copied, ClassifierTraining(copied, config), splits, config, [])
+    return _refined(copied, ClassifierTraining(copied, config), splits, config, [], augment)
 
 
 def distil(student: nn.Module, teacher: nn.Module, splits: Splits, config: RefineConfig) -> Refined:
@@ -129,14 +131,20 @@ class _Best(Callback):
 
 
 def _refined(
-    model: nn.Module, module: ClassifierTraining, splits: Splits, config: RefineConfig, taught: list[Tensor]
+    model: nn.Module,
+    module: ClassifierTraining,
+    splits: Splits,
+    config: RefineConfig,
+    taught: list[Tensor],
+    augment: Augment = "none",
 ) -> Refined:
     """Train `model`, which `module` holds; `taught` (N, K) belongs to the images of the train split."""
     device, home = resolve_device(config.device), _device_of(model)
     losses, rate = Losses(module.error), LearningRate()
     best = _Best(losses, rate)
     trainer = build_trainer(max_epochs=config.epochs, device=device, callbacks=[losses, rate, best], options={})
-    train = _batches(splits.train, taught, config.batch_size, config.seed, device)
+    plain = _batches(splits.train, taught, config.batch_size, config.seed, device)
+    train = augmented(plain, augment, black(splits), config.seed)
     val = _batches(splits.val, [], BATCH, None, device)
     if getattr(model, "channels_last", False) and device.type == "cpu":
         model.to(memory_format=torch.channels_last)

@@ -7,6 +7,8 @@ from pydantic import Field
 from framework.config import no_effect, replicate
 from framework.training.optimizers import Optimisation
 
+Augment = Literal["none", "flip_crop"]
+
 
 class RefineConfig(Optimisation):
     """A finished network that is trained further, on the labels alone or on another network's outputs too."""

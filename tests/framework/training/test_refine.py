@@ -249,3 +249,12 @@ def test_a_config_is_known_by_what_changes_the_result():
     assert RefineConfig(device="cpu").config_id == RefineConfig().config_id
     assert (RefineConfig().temperature, RefineConfig().alpha) == (20, 0.7)
     assert len({config(**c).config_id for c in ({}, {"seed": 1}, {"alpha": 0.5}, {"schedule": "linear"})}) == 4
+
+
+def test_augmented_images_are_those_of_training(splits):
+    model = small()
+    plain, moved = fine_tune(model, splits, config()), fine_tune(model, splits, config(), augment="flip_crop")
+    again = fine_tune(model, splits, config(), augment="flip_crop")
+    assert same(moved.model.state_dict(), again.model.state_dict())
+    assert not same(moved.model.state_dict(), plain.model.state_dict())
+    assert moved.rows[0]["train/cross_entropy"] > plain.rows[0]["train/cross_entropy"]
