@@ -58,6 +58,12 @@ class StitchingConfig(Config):
     mapping: MappingConfig = Field(
         Affine(), description="The map from the source's latent space into the target's."
     )
+    control: Literal["none", "shuffled_anchors", "random_encoder", "class_means", "task_loss"] = Field(
+        "none",
+        description="What the mapping's score is held against. shuffled_anchors: the mapping of pairs that do not "
+        "belong together; random_encoder: from the source before its training; class_means: to the target's mean "
+        "of the nearest class; task_loss: an affine layer trained through the target, from the affine mapping on.",
+    )
     num_samples: Counts = Field(
         (10, 50, 100, 200, 300, 500),
         description="Numbers of anchors, in images of the train split that both models encode; each is fitted.",
@@ -100,6 +106,12 @@ class StitchingConfig(Config):
         "auto", description="Where to decode; auto takes a GPU where there is one."
     )
 
+    @property
+    def label(self) -> str:
+        """What tables call the mapping, or the control in its place."""
+        suffix = {"none": "", "shuffled_anchors": "_shuffled", "random_encoder": "_untrained"}.get(self.control)
+        return self.control if suffix is None else self.mapping.label + suffix
+
     def conflicts(self) -> Iterator[Problem]:
         """What the data, the sampling and the mapping cannot do with the two models."""
         yield from self._data_problems()
@@ -132,6 +144,11 @@ class StitchingConfig(Config):
 
     def _mapping_problems(self) -> Iterator[Problem]:
         """Sizes of latent spaces that the mapping cannot take; those of hidden layers are not known here."""
+        if self.control == "task_loss" and self.mapping.kind != "affine":
+            message = (
+                f"is task_loss, which trains an affine layer; mapping.kind is {self.mapping.kind}: use affine"
+            )
+            yield Problem("control", message)
         if self.source_layer is None and self.target_layer is None:
             shape = facts_of(self.source.data).shape
             sizes = [latent_dim(side.model, shape) for side in (self.source, self.target)]

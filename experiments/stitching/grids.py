@@ -29,6 +29,14 @@ def mappings(ridges: Sequence[float]) -> Axis:
     return choice("mapping", [*values, {"kind": "affine", "ridges": "auto"}, *WITHOUT_RIDGE])
 
 
+def controls(ridges: Sequence[float]) -> Axis:
+    """The affine mapping, and everything that its score is held against."""
+    names = ("none", "shuffled_anchors", "random_encoder", "class_means", "task_loss")
+    mapping = {"kind": "affine", "ridges": list(ridges)}
+    only = {"kind": "affine", "ridges": [0]}  # of what has no λ, or no use for several
+    return zipped({"control": names, "mapping": [only if name == "class_means" else mapping for name in names]})
+
+
 def pairs(of: Iterable[tuple[Model, Model]]) -> Axis:
     """Source and target together."""
     sources, targets = zip(*of, strict=True)
@@ -89,6 +97,14 @@ GRIDS = {
         pairs(related(digits_models())),
         mappings((0, 0.01, 0.1, 1)),
         base={"num_samples": (10, 50, 200, 500), "draws": 3},
+    ),
+    # What those scores are worth: the affine mapping beside a stitching layer, shuffled anchors, an untrained
+    # encoder, and the classes alone.
+    "stitching_controls": Grid(
+        StitchingConfig,
+        pairs(related(digits_models())),
+        controls((0.01, 0.1, 1)),
+        base={"num_samples": (10, 50, 500), "draws": 3},
     ),
     # The study on real images: 27 models, 72 ordered pairs, 10,080 mappings. The table with a row for each mapped
     # image would have 101 million rows; it is left out, and so is SSIM.

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from experiments.stitching import tables
-from experiments.stitching.cells import Cell, Draw, fit_cells, save_cells
+from experiments.stitching.cells import Cell, Draw, save_cells
 from experiments.stitching.config import StitchingConfig
+from experiments.stitching.controls import fit_control, untrained
 from experiments.stitching.gallery import log_gallery, shown_cell
 from experiments.stitching.parents import Parent, load_parent
 from experiments.stitching.scoring import Decoding, score, val_scores
@@ -42,10 +43,12 @@ def stitching_study(config: StitchingConfig, run: "Run") -> None:
     same = (config.target.config_id, config.target_layer) == (config.source.config_id, config.source_layer)
     target = source if same else load_parent(config.target, config.target_layer, run)
 
+    if config.control == "random_encoder":
+        source = untrained(source, splits, device, run)
     anchors = pick_anchors(config, splits.train, source, target)
     where = f"{source.name} > {target.name}, mapping.kind={config.mapping.kind}"
-    latents = source.evaluation.latents["train"], target.evaluation.latents["train"]
-    cells = {cell_name(config, source, target, c): c for c in fit_cells(config.mapping, *latents, anchors, where)}
+    fitted = fit_control(config, source, target, splits, anchors, where)
+    cells = {cell_name(config, source, target, cell): cell for cell in fitted}
 
     decoding = Decoding(target, config.split, splits, config.ssim_images, device)
     factors = factors_of(config, source, target) | {"device": device.type}
@@ -101,9 +104,7 @@ def factors_of(config: StitchingConfig, source: Parent, target: Parent) -> dict[
 
 def cell_name(config: StitchingConfig, source: Parent, target: Parent, cell: Cell) -> str:
     """`{M1}>{M2}>{mapping}_{n}_{λ}_{strategy}`, of several draws with `_{seed}`: for people, no file's name."""
-    name = (
-        f"{source.name}>{target.name}>{config.mapping.label}_{cell.num_samples}_{cell.ridge:g}_{config.sampling}"
-    )
+    name = f"{source.name}>{target.name}>{config.label}_{cell.num_samples}_{cell.ridge:g}_{config.sampling}"
     return name if config.draws == 1 else f"{name}_{cell.seed}"
 
 

@@ -13,6 +13,7 @@ from framework.errors import ArtifactError, ConfigError, InvalidInput, Problem
 from framework.fields import nearest
 from framework.mappings.affine import Affine
 from framework.mappings.base import Mapping, Method, Numbers
+from framework.mappings.class_means import ClassMeansMapping
 from framework.mappings.decouple import Decouple
 from framework.mappings.decouple_affine import DecoupleAffine
 from framework.mappings.identity import Identity
@@ -106,6 +107,7 @@ def mapping_of(kind: str, numbers: Numbers, source_dim: int, target_dim: int) ->
         ArtifactError: the kind is unknown, or the numbers are not those of such a mapping.
     """
     kinds = {method.mapping.kind: method.mapping for method in METHODS.values()}
+    kinds[ClassMeansMapping.kind] = ClassMeansMapping  # a control, which is fitted to labels and so is no method
     if kind not in kinds:
         raise ArtifactError(f"a mapping of the kind {kind!r} is unknown here; known: {', '.join(kinds)}")
     return kinds[kind].from_numbers(_about_means(kind, numbers), source_dim, target_dim)

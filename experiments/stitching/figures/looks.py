@@ -23,6 +23,10 @@ ORDER = (
     "kernel",
     "residual",
     "mlp",
+    "affine_shuffled",
+    "affine_untrained",
+    "class_means",
+    "task_loss",
 )
 NAMES = {
     "identity": "zero-shot",
@@ -33,6 +37,10 @@ NAMES = {
     "affine_relative": "affine, relative λ",
     "decouple_affine": "decouple affine",
     "residual": "MLP + linear",
+    "affine_shuffled": "affine, shuffled anchors",
+    "affine_untrained": "affine, random encoder",
+    "class_means": "class means",
+    "task_loss": "stitching layer (task loss)",
     "mlp": "MLP",
 }
 LINES = ("-", "--", ":")

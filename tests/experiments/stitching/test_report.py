@@ -1,10 +1,12 @@
 import itertools
 from types import SimpleNamespace
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from experiments.stitching.config import StitchingConfig
 from experiments.stitching.figures.looks import ORDER, ROLES, in_order, look
 from experiments.stitching.manager import StitchingManager
 from experiments.stitching.report import report
@@ -212,7 +214,11 @@ def test_classifiers_are_judged_by_accuracy_and_have_no_pictures():
 def test_every_mapping_has_a_look_of_its_own():
     variants = {"orthogonal_isotropic", "orthogonal_standardised", "relative_centred"}
     relative = {config(ridges="auto").label for config in (Linear, Affine)}
-    assert {*METHODS, *variants, *relative} == set(ORDER)
+    controls = {
+        StitchingConfig(control=name).label
+        for name in get_args(StitchingConfig.model_fields["control"].annotation)
+    }
+    assert {*METHODS, *variants, *relative, *controls} == set(ORDER)
     assert len({(look(m).colour, look(m).line) for m in ORDER}) == len(ORDER)
     assert in_order(["zigzag", "mlp", "linear"]) == ["linear", "mlp", "zigzag"]
 
