@@ -6,7 +6,7 @@ On the anchors x_i with source latents z_i, through the target's frozen decoder 
 
 with the squared error of images on [0, 1], or the cross-entropy. It begins at the ridge fit and takes steps of
 Adam in coordinates in which both latent spaces have unit variance; a fifth of the anchors is held out, and the
-weights with the least loss on them are kept. Mappings of latents never see an image: here is what seeing them gives.
+weights with the least loss on them are kept. Mappings of latents never see an image: so much is lost by that.
 
 [1] Lenc and Vedaldi, "Understanding image representations by measuring their equivariance and equivalence", 2015;
 Bansal, Nakkiran and Barak, "Revisiting model stitching to compare neural representations", 2021.
