@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
 from framework.errors import InvalidInput
-from framework.mappings import ridge as module
+from framework.mappings import factorisation as module
 from framework.mappings.ridge import factorise, solve, solve_many
 
 RIDGES = [0.001, 0.1, 1.0, 50.0]
@@ -106,13 +106,36 @@ def test_more_ridge_shrinks_the_weights_towards_zero(centre):
 def test_a_gram_matrix_gives_what_the_singular_values_give(shape, centre, monkeypatch):
     z, y = latents(*shape)
     by_gram = factorise(z, centre=centre)
+    num_samples, dim, _ = shape
+    assert (by_gram.decomposition.u is None) == (num_samples > dim)
     monkeypatch.setattr(module, "WELL_CONDITIONED", np.inf)
     by_svd = factorise(z, centre=centre)
-    num_samples, dim, _ = shape
-    assert (by_gram.u is None) == (num_samples > dim)
-    assert by_svd.u is not None
+    assert by_svd.decomposition.u is not None
     for mine, theirs in zip(solve(by_gram, y, [0, *RIDGES]), solve(by_svd, y, [0, *RIDGES]), strict=True):
         np.testing.assert_allclose(mine, theirs, atol=1e-8 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("shape", [(100, 8, 3), (30, 29, 3), (20, 40, 5), (8, 8, 8), (2, 5, 3), (60, 1, 1)])
+@pytest.mark.parametrize("centre", [False, True])
+@pytest.mark.parametrize("ridges", [[0.3], [10.0, 0.0]])
+def test_few_ridges_by_cholesky_are_those_of_the_decomposition(shape, centre, ridges):
+    z, y = latents(*shape)
+    few, many = (solve(factorise(z, centre=centre), y, given) for given in (ridges, [*ridges, 0.5, 0.6]))
+    for mine, theirs in zip(few, many, strict=True):
+        np.testing.assert_allclose(mine, theirs[: len(ridges)], atol=1e-8 * np.abs(theirs).max())
+
+
+def test_few_ridges_decompose_nothing_where_that_is_safe_and_else_fall_back():
+    z, y = latents(60, 6, 3)
+    source = factorise(z, centre=True)
+    solve(source, y, [0.1])
+    assert "decomposition" not in vars(source)
+    twice = np.hstack([z, z[:, :1]])  # of rank 6 in 7 dimensions
+    source = factorise(twice, centre=True)
+    weights, _ = solve(source, y, [0.0])
+    assert "decomposition" in vars(source)
+    expected = np.linalg.lstsq(twice - twice.mean(axis=0), y - y.mean(axis=0), rcond=None)[0].T
+    np.testing.assert_allclose(weights[0], expected, atol=1e-8)
 
 
 @pytest.mark.parametrize("centre", [False, True])
@@ -123,7 +146,7 @@ def test_nearly_dependent_dimensions_lose_no_accuracy(centre, least):
     u, _, vt = np.linalg.svd(z, full_matrices=False)
     z = u * np.geomspace(1, least, 6) @ vt
     source = factorise(z, centre=centre)
-    assert (source.u is None) == (least**2 > 1e-7)
+    assert (source.decomposition.u is None) == (least**2 > 1e-7)
     weights, _ = solve(source, y, [0.0])
     expected = np.linalg.lstsq(z, y - y.mean(axis=0) * centre, rcond=None)[0].T
     np.testing.assert_allclose(weights[0], expected, atol=1e-6 * np.abs(expected).max())
