@@ -1,4 +1,4 @@
-"""The decoupled mapping: a linear map and its way back, fitted together so that there and back again is near.
+"""The decoupled mappings: a map and its way back, fitted together so that there and back again is near.
 
 For samples z_i of the source and y_i of the target, and λ ≥ 0,
 
@@ -6,7 +6,8 @@ For samples z_i of the source and y_i of the target, and λ ≥ 0,
 
 over A1 (E, D) and A2 (D, E). The cycle error is a norm, not squared: from some λ on the cycle closes exactly,
 A2 A1 = I, as far as the ranks allow. λ = 0 is two independent least-squares fits, of least norm. The mapping is
-z → A1 z; `inverse` is y → A2 y.
+z → A1 z; `inverse` is y → A2 y. The affine form has a free bias each way, z → A1 z + b1 and y → A2 y + b2, in all
+three terms. (The original [1] added a bias of D entries to E dimensions.)
 
 (1) is not convex. `decouple_solver.py` finds a minimum near the least-squares solution, following λ upwards. The
 original [1] ran 200 steps of Adam from random matrices, which end far above it.
@@ -27,10 +28,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from framework.mappings.base import LinearMapping, Mapping, Method
+from framework.mappings.base import AffineMapping, LinearMapping, Mapping, Method
 from framework.mappings.decouple_form import Maps, NormalForm
 from framework.mappings.decouple_solver import solve
 from framework.mappings.latents import Array
+from framework.mappings.offsets import in_two, less, plus, whole
 
 
 class DecoupleMapping(LinearMapping):
@@ -46,6 +48,33 @@ class DecoupleMapping(LinearMapping):
     def inverse(self, z_target_ME: Tensor) -> Tensor:
         """A2 y for each row: target latents (M, E) back in the source space, (M, D)."""
         return nn.functional.linear(z_target_ME, self.inverse_weight.to(z_target_ME.dtype))
+
+
+class DecoupleAffineMapping(AffineMapping):
+    """z → A1 z + b1, A1 (E, D), and y → A2 y + b2, A2 (D, E), each kept about the mean of its inputs."""
+
+    kind = "decouple_affine"
+    inverse_weight: Tensor
+    inverse_source_mean: Tensor
+    inverse_target_mean: Tensor
+
+    def __init__(self, source_dim: int, target_dim: int) -> None:
+        super().__init__(source_dim, target_dim)
+        self.register_buffer("inverse_weight", torch.zeros(source_dim, target_dim))
+        self.register_buffer("inverse_source_mean", torch.zeros(2, target_dim))
+        self.register_buffer("inverse_target_mean", torch.zeros(2, source_dim))
+
+    @property
+    def inverse_bias(self) -> Tensor:
+        """b2, (D,)."""
+        offset_D = self.inverse_weight.cpu().double() @ whole(self.inverse_source_mean)
+        return (whole(self.inverse_target_mean) - offset_D).to(self.inverse_weight)
+
+    def inverse(self, z_target_ME: Tensor) -> Tensor:
+        """A2 y + b2 for each row: target latents (M, E) back in the source space, (M, D)."""
+        centred_ME = less(z_target_ME, self.inverse_source_mean)
+        mapped_MD = nn.functional.linear(centred_ME, self.inverse_weight.to(z_target_ME.dtype))
+        return plus(mapped_MD, self.inverse_target_mean)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +104,21 @@ class Decouple(Method):
     def _of(self, maps: Maps, mean_D: Array, mean_E: Array) -> Mapping:
         mapping = DecoupleMapping.of(maps.a1, maps.b1)
         mapping.inverse_weight.copy_(torch.from_numpy(maps.a2))
+        return mapping
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoupleAffine(Decouple):
+    """`DecoupleAffine(ridge=0.1).fit(z_source, z_target)`. `ridge` is λ of (1), in units of a latent's length."""
+
+    mapping: ClassVar[type[Mapping]] = DecoupleAffineMapping
+    bias: ClassVar[bool] = True
+
+    def _of(self, maps: Maps, mean_D: Array, mean_E: Array) -> Mapping:
+        mapping = DecoupleAffineMapping.of(maps.a1, maps.b1, mean_D)
+        mapping.inverse_weight.copy_(torch.from_numpy(maps.a2))
+        mapping.inverse_source_mean.copy_(in_two(mean_E))
+        mapping.inverse_target_mean.copy_(in_two(maps.a2 @ mean_E + maps.b2))
         return mapping
 
 

@@ -14,8 +14,7 @@ from framework.fields import nearest
 from framework.mappings.affine import Affine
 from framework.mappings.base import Mapping, Method, Numbers
 from framework.mappings.class_means import ClassMeansMapping
-from framework.mappings.decouple import Decouple
-from framework.mappings.decouple_affine import DecoupleAffine
+from framework.mappings.decouple import Decouple, DecoupleAffine
 from framework.mappings.identity import Identity
 from framework.mappings.kernel import Kernel
 from framework.mappings.latents import Latents
