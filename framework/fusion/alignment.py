@@ -22,8 +22,10 @@ from framework.fusion.finders import find
 from framework.fusion.layerwise import Coupled
 from framework.fusion.plans import Plan, State, transport
 from framework.fusion.precision import as_given, inputs_for, working
+from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.structure import Structure
 from framework.fusion.task import Task
+from framework.models.batch import Inputs
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def options_of(method: str, options: Mapping[str, Any]) -> Config:
 
 
 def align(
-    reference: nn.Module, model: nn.Module, method: str = "ot", *, inputs: Tensor | None = None, **options: Any
+    reference: nn.Module, model: nn.Module, method: str = "ot", *, inputs: Inputs | None = None, **options: Any
 ) -> nn.Module:
     """`model` in the basis of `reference`: a new module with the reference's shapes.
 
@@ -93,7 +95,10 @@ def align(
         reference: Its hidden units keep their order.
         model: A module of the same architecture; it is not changed.
         method: A key of `framework.fusion.METHODS`.
-        inputs: A batch (N, …), for methods that look at activations; else only its shape is used.
+        inputs: What the models take, N of it: a tensor (N, …) of any type, several in a tuple, or by name in a
+            dict
+            (`framework.models.batch`). The models are traced on the first of them; without them images are made
+            up.
         options: Of the method (`framework.fusion.config`). Beside them, `labels` (N,) are for
             `sinkhorn_matching`, and `fix_outputs=False` lets the last layer's rows move too.
 
@@ -103,6 +108,8 @@ def align(
     """
     labels, fix_outputs = options.pop("labels", None), bool(options.pop("fix_outputs", True))
     config = options_of(method, options)
+    for module in (reference, model):
+        refuse_untraceable(module)
     given, reference, model = reference, working(reference), working(model)
     task = Task.of(reference, model, inputs_for(reference, inputs), labels, fix_outputs=fix_outputs)
     moved = plans(task, config).moved(reference, model)

@@ -137,33 +137,56 @@ def _bases(found: Walk) -> tuple[Basis, ...]:
         kind = block if block in pinned else len(block)
         members[(tuple(sorted(lies[unit])), kind)].append(unit)
     ties: dict[tuple[object, ...], int] = {}
+    axes = [_Axis.of(class_of[slot.units]) for slot in slots]
+    watched = {node: _Axis.of(class_of[along]) for node, (_, along) in found.channels.items()}
     made = []
     for units in members.values():
         if len(units) > 1:
-            made.append(_basis(found, slots, class_of, np.array(units), parents, ties))
+            on = [(slots[number], axes[number]) for number in dict.fromkeys(lies[units[0]])]
+            made.append(_basis(found, on, watched, np.array(units), parents, ties))
     return tuple(made)
 
 
 def _loose_slots(found: Walk, class_of: Ints) -> list[Slot]:
     """Parameters that no layer holds (a class token, positions): along one axis of each there may be units."""
     slots = []
+    sizes = np.bincount(class_of)
     for name, labels in found.loose.items():
         classes = class_of[labels.numpy()]
-        axes = [axis for axis in range(classes.ndim) if (classes != classes.take([0], axis)).any()]
+        used = (sizes[classes] > 1) | (classes == FIXED)  # of more positions than there are inputs some are not
+        if not used.any():
+            continue
+        axes = [axis for axis in range(classes.ndim) if _differs(classes, used, axis)]
         if len(axes) > 1:
             message = f"has units along axes {axes}; a parameter outside of a layer may have them along one"
             raise InvalidInput([Problem(name, message)])
-        slots += [Slot(name, axis, np.moveaxis(classes, axis, 0).reshape(classes.shape[axis], -1)[:, 0], "writes")
-                  for axis in axes]  # fmt: skip
+        for axis in axes:
+            rows = np.moveaxis(np.where(used, classes, -1), axis, 0).reshape(classes.shape[axis], -1)
+            units = rows.max(axis=1)
+            if (units < 0).any():
+                raise InvalidInput([Problem(name, f"is used in part along axis {axis}, where it has units")])
+            slots.append(Slot(name, axis, units, "writes"))
     return slots
 
 
+def _differs(classes: Ints, used: "np.ndarray", axis: int) -> bool:
+    """Whether classes that are used differ along an axis."""
+    least = np.where(used, classes, classes.max()).min(axis=axis)
+    largest = np.where(used, classes, FIXED).max(axis=axis)
+    there = used.any(axis=axis)
+    return bool((least != largest)[there].any())
+
+
 def _parents(found: Walk, class_of: Ints, lying: set[int]) -> dict[int, tuple[int, ...]]:
-    """Of each class the blocks that it lies in. A block that cannot move is told by its own number, negative."""
+    """Of each class the blocks that it lies in. A fixed block is told by its own number, negative. A block that
+    has a parameter itself (a bias for each head) is its own block: what lies there moves with it.
+    """
     parents: dict[int, set[int]] = defaultdict(set)
     for unit, block in found.units.blocks().tolist():
-        moves = class_of[block] != FIXED and class_of[block] not in lying
-        parents[int(class_of[unit])].add(int(class_of[block]) if moves else -block)
+        outer = int(class_of[block])
+        parents[int(class_of[unit])].add(outer if outer != FIXED else -block)
+        if outer in lying:
+            parents[outer].add(outer)
     parents.pop(FIXED, None)
     return {unit: tuple(sorted(blocks)) for unit, blocks in parents.items()}
 
@@ -175,20 +198,20 @@ def _pinned(parents: Mapping[int, tuple[int, ...]]) -> set[tuple[int, ...]]:
 
 def _basis(
     found: Walk,
-    slots: Sequence[Slot],
-    class_of: Ints,
+    slots: Sequence[tuple[Slot, "_Axis"]],
+    channels: Mapping[fx.Node, "_Axis"],
     units: Ints,
     parents: Mapping[int, tuple[int, ...]],
     ties: dict[tuple[object, ...], int],
 ) -> Basis:
     places = []
-    for slot in slots:
-        positions = _positions(class_of[slot.units], units)
+    for slot, axis in slots:
+        positions = axis.positions(units)
         if positions is not None:
             places.append(Place(slot.name, slot.axis, slot.role, positions, slot.groups))
-    written = _watched(found, class_of, units, found.written)
-    activated = _watched(found, class_of, units, found.activated)
-    name = _name(slots, places)
+    written = _watched(found, channels, units, found.written)
+    activated = _watched(found, channels, units, found.activated)
+    name = _name([slot for slot, _ in slots], places)
     blocks = [parents.get(int(unit), ()) for unit in units]
     if len(set(blocks)) == 1:
         return Basis(name, len(units), tuple(places), written, activated)
@@ -207,23 +230,37 @@ def _name(slots: Sequence[Slot], places: Sequence[Place]) -> str:
     return name if first.positions.numel() == length else f"{name}[{int(first.positions.min())}:]"
 
 
-def _watched(found: Walk, class_of: Ints, units: Ints, nodes: Sequence[fx.Node]) -> tuple[Activation, ...]:
+def _watched(
+    found: Walk, channels: Mapping[fx.Node, "_Axis"], units: Ints, nodes: Sequence[fx.Node]
+) -> tuple[Activation, ...]:
     watched = []
     for node in nodes:
-        if node in found.channels:
-            dim, along = found.channels[node]
-            positions = _positions(class_of[along], units)
+        if node in channels:
+            positions = channels[node].positions(units)
             if positions is not None:
-                watched.append(Activation(node.name, dim, positions))
+                watched.append(Activation(node.name, found.channels[node][0], positions))
     return tuple(watched)
 
 
-def _positions(along: Ints, units: Ints) -> Tensor | None:
-    """Where each of `units` stands on an axis, (n, K), or None if the basis does not lie there."""
-    among = np.zeros(max(along.max(initial=0), units.max()) + 1, np.bool_)
-    among[units] = True
-    there = np.flatnonzero(among[along])
-    if not len(there) or len(there) % len(units):
-        return None
-    order = there[np.argsort(along[there], kind="stable")]
-    return torch.from_numpy(order.reshape(len(units), -1))
+@dataclass(frozen=True)
+class _Axis:
+    """The classes along an axis, and where each stands: read once, however many bases there are."""
+
+    order: Ints
+    classes: Ints
+    starts: Ints
+    counts: Ints
+
+    @classmethod
+    def of(cls, along: Ints) -> "_Axis":
+        order = np.argsort(along, kind="stable").astype(np.int64)
+        classes, starts, counts = np.unique(along[order], return_index=True, return_counts=True)
+        return cls(order, classes, starts.astype(np.int64), counts.astype(np.int64))
+
+    def positions(self, units: Ints) -> Tensor | None:
+        """Where each of `units`, in order of size, stands, (n, K), or None if the basis does not lie here."""
+        place = np.minimum(np.searchsorted(self.classes, units), len(self.classes) - 1)
+        if (self.classes[place] != units).any() or (self.counts[place] != self.counts[place[0]]).any():
+            return None
+        steps = np.arange(self.counts[place[0]])
+        return torch.from_numpy(self.order[self.starts[place][:, None] + steps])

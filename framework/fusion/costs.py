@@ -20,6 +20,7 @@ from torch import Tensor
 from framework.fusion.config import Ground
 
 TINY = 1e-12
+FEW = 32  # features up to which products are taken in double precision
 PIECE = 64  # numbers that are summed in the precision that they have
 
 
@@ -37,6 +38,8 @@ class Products:
     @classmethod
     def of(cls, model_nD: Tensor, reference_mD: Tensor, *, sums: bool = True) -> "Products":
         """Of features of both models. Without `sums` these are NaN, and so is what is `centred`."""
+        if model_nD.shape[1] <= FEW:  # short rows lie close together, and cost nothing
+            model_nD, reference_mD = model_nD.double(), reference_mD.double()
         return cls(
             (model_nD @ reference_mD.T).cpu().double(),
             _squares(model_nD).cpu(),

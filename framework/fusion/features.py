@@ -12,6 +12,7 @@ from framework.fusion.bases import Activation, Basis, Place
 from framework.fusion.costs import Products, total
 from framework.fusion.plans import Plan, Plans, State, along, opened
 from framework.fusion.structure import Structure
+from framework.models.batch import Inputs, pieces, tensors
 from framework.models.graph import in_eval_mode
 
 PIECE = 100  # inputs at a time
@@ -76,20 +77,28 @@ class Weights:
         self.room = ROOM
 
     def ready(self, basis: Basis, index: int, plans: Plans) -> bool:
-        """Whether all else that a parameter stands on has a plan."""
-        others = self.lying[basis.places[index].name]
-        return all(other is basis or other.name in plans for other, _, _ in others)
+        """Whether all else that a parameter stands on has a plan: of a layer from a stream into itself (a
+        recurrent one) that is the stream's own.
+        """
+        place = basis.places[index]
+        return all(here is place or other.name in plans for other, here, _ in self.lying[place.name])
+
+    def writers(self, number: int, plans: Plans) -> tuple[list[list[int]], bool]:
+        """The places of basis `number` by the layer that writes them, those that are ready; whether all are."""
+        basis = self.bases[number]
+        layers = layers_of(basis, compared(basis, ["writes"]))
+        ready = [layer for layer in layers if all(self.ready(basis, index, plans) for index in layer)]
+        return ready, len(ready) == len(layers)
 
     def products(self, number: int, plans: Plans) -> tuple[Products | None, bool]:
         """Of basis `number`: from the writers that are ready (None if there are none), and whether all were."""
-        basis = self.bases[number]
         found: list[Products] = []
-        layers = layers_of(basis, compared(basis, ["writes"]))
-        ready = [layer for layer in layers if all(self.ready(basis, index, plans) for index in layer)]
+        ready, complete = self.writers(number, plans)
+        several = len(ready) > 1 or not complete
         for layer in ready:
-            rows = total([self._piece(number, index, plans, keep=len(layers) > 1) for index in layer])
+            rows = total([self._piece(number, index, plans, keep=several) for index in layer])
             found.append(rows.normalised() if self.normalise_rows else rows)
-        return (total(found) if found else None), len(ready) == len(layers)
+        return (total(found) if found else None), complete
 
     def stands(self, number: int, plans: Plans) -> list[Plan | None]:
         """All that `products` of a basis depend on. They are the same as long as these are the same objects."""
@@ -119,6 +128,10 @@ class Weights:
 
     def product(self, basis: Basis, place: Place, goal: Place, plans: Plans) -> Products:
         """What one parameter says of a basis, with all else that it stands on carried along `plans`."""
+        return Products.of(*self.rows(place, goal, plans), sums=False)
+
+    def rows(self, place: Place, goal: Place, plans: Plans) -> tuple[Tensor, Tensor]:
+        """The rows (n, D) and (m, D) that `product` is of."""
         pairs = [
             (here, there, plans[other.name])
             for other, here, there in self.lying[place.name]
@@ -126,16 +139,16 @@ class Weights:
         ]
         weight = along(opened(self.model[place.name], self.groups[place.name]), pairs)
         reference = opened(self.reference[place.name], self.groups[place.name])
-        return Products.of(rows_of(weight, place), rows_of(reference, goal), sums=False)
+        return rows_of(weight, place), rows_of(reference, goal)
 
 
 def activations(
-    module: nn.Module, structure: Structure, which: Mapping[str, Sequence[Activation]], inputs: Tensor
+    module: nn.Module, structure: Structure, which: Mapping[str, Sequence[Activation]], inputs: Inputs
 ) -> Iterator[dict[str, Tensor]]:
     """Batch by batch the activations (n, D) of each basis in `which`, in eval mode."""
     names = {activation.node for watched in which.values() for activation in watched}
     run = _Watcher(module, structure.graph, names)
-    for batch in torch.split(inputs, PIECE):
+    for batch in pieces(inputs, PIECE):
         with in_eval_mode(module):  # not around the yield: whoever reads would go on without gradients
             seen = run.watch(batch)
         yield {
@@ -152,7 +165,7 @@ def watched(basis: Basis, which: str) -> tuple[Activation, ...]:
 def activation_products(
     modules: tuple[nn.Module, nn.Module],
     structures: tuple[Structure, Structure],
-    inputs: Tensor,
+    inputs: Inputs,
     which: str,
     statistic: str,
 ) -> dict[str, Products]:
@@ -187,9 +200,9 @@ class _Watcher(fx.Interpreter):
         self.names = names
         self.seen: dict[str, Tensor] = {}
 
-    def watch(self, inputs: Tensor) -> dict[str, Tensor]:
+    def watch(self, inputs: Inputs) -> dict[str, Tensor]:
         self.seen = {}
-        self.run(inputs)
+        self.run(*tensors(inputs))
         return self.seen
 
     def run_node(self, n: fx.Node) -> object:

@@ -3,7 +3,7 @@
 The element (n, c, h, w) of a tensor holds the unit that channel c is. What only moves elements about (reshape,
 flatten, concatenation, slices, heads) is run on them as it stands; a layer with weights reads its columns off its
 input and puts new units, its rows, into its output; a sum says that its two sides are the same. The rules are in
-`layer_rules.py` and `function_rules.py`.
+`layer_rules.py`, `composite_rules.py`, `function_rules.py` and `product_rules.py`; `rules.py` chooses.
 """
 
 from typing import Any
@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from framework.errors import InvalidInput, Problem
-from framework.fusion.function_rules import apply_function
-from framework.fusion.layer_rules import apply_layer
+from framework.fusion.product_rules import apply_function
+from framework.fusion.refusals import is_parametrized
+from framework.fusion.rules import apply_layer, described
 from framework.fusion.units import FIXED
 from framework.fusion.walk import Unknown, Walk, varies
 from framework.models.graph import Traced
@@ -25,7 +26,7 @@ def walk(module: nn.Module, traced: Traced, *, fix_outputs: bool = True) -> Walk
     Raises:
         InvalidInput: a node that no rule is known for, or that lets units meet in a way that cannot be told.
     """
-    found = Walk()
+    found = Walk(held=_held(module))
     walker = _Walker(module, traced, found)
     outputs = walker.run(*(None for node in traced.graph.nodes if node.op == "placeholder"))
     if fix_outputs:
@@ -55,7 +56,9 @@ class _Walker(fx.Interpreter):
                 value = apply_layer(self.found, n, self.fetch_attr(str(n.target)), args, kwargs, shape)
             else:
                 value = apply_function(self.found, n, args, kwargs, shape)
-        except Unknown as error:
+        except (Unknown, RuntimeError, IndexError, TypeError, ValueError) as error:
+            if not isinstance(error, Unknown):
+                error = Unknown(f"cannot be followed with units in place of numbers: {error}")
             raise InvalidInput([Problem(f"node {n.name}", f"{described(n, self.module)} {error}")]) from error
         if isinstance(value, Tensor):
             dims = [dim for dim in range(value.ndim) if varies(value, dim)]
@@ -75,11 +78,19 @@ class _Walker(fx.Interpreter):
         return self.found.loose[name]
 
 
-def described(node: fx.Node, module: nn.Module) -> str:
-    """A node in words: what it calls."""
-    if node.op == "call_module":
-        return f"(module {node.target}, {type(module.get_submodule(str(node.target))).__name__})"
-    return f"({getattr(node.target, '__name__', node.target)})"
+def _held(module: nn.Module) -> dict[str, list[tuple[str, int | None]]]:
+    """Of each weight under weight normalisation the tensors that it is computed from: directions of its own shape,
+    and lengths along one axis. (`refusals.py` lets no other parametrisation pass.)
+    """
+    held: dict[str, list[tuple[str, int | None]]] = {}
+    for name, part in module.named_modules():
+        if is_parametrized(part):
+            lists: Any = part.get_submodule("parametrizations")
+            for tensor, kinds in lists.items():
+                base = f"{name}.".lstrip(".")
+                path = f"{base}parametrizations.{tensor}.original"
+                held[f"{base}{tensor}"] = [(f"{path}1", None), (f"{path}0", int(kinds[0].dim))]
+    return held
 
 
 def _tensors(value: Any) -> list[Tensor]:

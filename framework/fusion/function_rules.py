@@ -7,7 +7,6 @@ Shapes: labels are tensors of units, of the shape of the activation.
 """
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,11 +26,11 @@ SIZES = _names("getattr size dim numel assert")
 MOVES = _names(
     "reshape view flatten ravel permute transpose t swapaxes movedim squeeze unsqueeze expand expand_as repeat "
     "contiguous clone detach getitem chunk split tensor_split cat concat concatenate stack unbind narrow select "
-    "unflatten flip roll tile repeat_interleave index_select view_as reshape_as pixel_shuffle"
+    "unflatten flip roll tile repeat_interleave index_select view_as reshape_as pixel_shuffle patch_merging_pad"
 )
 SAME = _names(
     "to float double half type dropout dropout1d dropout2d dropout3d neg abs exp log sqrt rsqrt square reciprocal "
-    "sign clamp alpha_dropout"
+    "sign clamp alpha_dropout masked_fill stochastic_depth nan_to_num"
 )
 NONLINEAR = _names(
     "relu relu_ relu6 leaky_relu elu selu celu gelu silu mish softplus softsign tanh sigmoid logsigmoid hardtanh "
@@ -47,26 +46,31 @@ POOLS = _names(
 )
 
 
-def apply_function(
+def apply_simple(
     walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any], shape: Shape | None
 ) -> Any:
-    """What the function or method at `node` gives for the units that it takes.
+    """What the function or method at `node` gives, which is no product and no normalisation (`product_rules.py`).
 
     Raises:
         Unknown: there is no rule for it.
     """
-    name = str(getattr(node.target, "__name__", node.target)).strip("_")
+    name = name_of(node)
     given = [value for value in _flat([args, kwargs]) if isinstance(value, Tensor)]
     if not given or name in SIZES or name in MOVES:
-        return _run(node, args, kwargs)
-    if name in RULES:
-        return RULES[name](walk, node, args, kwargs)
+        value = _run(node, args, kwargs)
+        made = not given and isinstance(value, Tensor)  # positions, masks: numbers that are no units
+        return torch.full(value.shape, FIXED, dtype=torch.int64) if made else value
     found = _by_kind(walk, node, name, given, shape)
     if found is None and shape is not None and all(bool((labels == FIXED).all()) for labels in given):
         found = torch.full(shape, FIXED, dtype=torch.int64)
     if found is None:
         raise Unknown("is a function with no rule for the units in it; use a layer of torch.nn for it")
     return found
+
+
+def name_of(node: fx.Node) -> str:
+    """What a function is called, however it is written."""
+    return str(getattr(node.target, "__name__", node.target)).strip("_")
 
 
 def _by_kind(walk: Walk, node: fx.Node, name: str, given: list[Tensor], shape: Shape | None) -> Tensor | None:
@@ -120,60 +124,6 @@ def _is_over(first: Tensor, second: Tensor) -> bool:
     return any(size == 1 and varies(second, dim) for dim, size in enumerate(sizes))
 
 
-def matmul(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """(…, T, D) times (…, D, S); with a parameter of two axes it is a linear layer."""
-    first, second = (*args, *kwargs.values())[:2]
-    source = node.all_input_nodes[-1]
-    if str(source.target) in walk.loose and second.ndim == 2:
-        return _linear(walk, str(source.target), first, second, inputs_axis=0)
-    if first.ndim < 2 or second.ndim < 2:
-        raise Unknown("multiplies by a vector, which has no rule; use torch.nn.Linear")
-    return _product(walk, first, second)
-
-
-def functional_linear(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """F.linear of a parameter of the module."""
-    values = (*args, *kwargs.values())
-    source = node.all_input_nodes[1]
-    if str(source.target) not in walk.loose:
-        raise Unknown("has a weight that is computed, not a parameter")
-    outputs = _linear(walk, str(source.target), values[0], values[1], inputs_axis=1)
-    if len(values) > 2 and isinstance(values[2], Tensor):
-        return combined(walk, outputs, values[2])
-    return outputs
-
-
-def attention(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """softmax(q kᵀ) v, head by head."""
-    query, key, value = args[:3]
-    return _product(walk, _product(walk, query, key.transpose(-2, -1)), value)
-
-
-def _linear(walk: Walk, name: str, labels: Tensor, weight: Tensor, inputs_axis: int) -> Tensor:
-    walk.loose.pop(name)
-    walk.slot(name, inputs_axis, walk.along(labels, -1), "reads")
-    outputs_O = walk.units.new(weight.shape[1 - inputs_axis])
-    walk.slot(name, 1 - inputs_axis, outputs_O, "writes")
-    return spread(outputs_O, labels.ndim - 1, (*labels.shape[:-1], len(outputs_O)))
-
-
-def _product(walk: Walk, first: Tensor, second: Tensor) -> Tensor:
-    """The units of a matrix product of activations: what is summed over is the same on both sides."""
-    if varies(first, -1) or varies(second, -2):
-        if not (varies(first, -1) and varies(second, -2)):
-            fixed = torch.full((), FIXED, dtype=torch.int64)
-            for labels in (first, second):
-                walk.units.same(labels.numpy(), fixed.expand(labels.shape).numpy())
-            return torch.full((*first.shape[:-1], second.shape[-1]), FIXED, dtype=torch.int64)
-        rows, columns = broadcast(first, second.transpose(-2, -1)[..., :1, :])
-        walk.units.same(rows.numpy(), columns.numpy())
-        blocks = walk.together(first[..., :1, :], [first.ndim - 1])
-        return blocks.expand(*first.shape[:-1], second.shape[-1])
-    return combined(walk, first[..., :1].expand(*first.shape[:-1], 1), second[..., :1, :]).expand(
-        *first.shape[:-1], second.shape[-1]
-    )
-
-
 def _reduced(walk: Walk, node: fx.Node, labels: Tensor, shape: Shape | None) -> Tensor:
     """Of a reduction: the dimensions that it takes away are those that its real shape lacks."""
     words: dict[str, Any] = dict(zip(("dim", "keepdim"), node.args[1:], strict=False)) | dict(node.kwargs)
@@ -195,11 +145,3 @@ def _flat(value: Any) -> list[Any]:
     if isinstance(value, dict):
         value = list(value.values())
     return [part for item in value for part in _flat(item)] if isinstance(value, tuple | list) else [value]
-
-
-RULES: dict[str, Callable[[Walk, fx.Node, tuple[Any, ...], dict[str, Any]], Tensor]] = {
-    "matmul": matmul,
-    "bmm": matmul,
-    "linear": functional_linear,
-    "scaled_dot_product_attention": attention,
-}

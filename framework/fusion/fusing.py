@@ -15,11 +15,13 @@ from framework.errors import InvalidInput, Problem
 from framework.fusion.alignment import options_of, plans
 from framework.fusion.copies import holding
 from framework.fusion.precision import as_given, inputs_for, working
+from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.regression import regress
 from framework.fusion.repair import has_statistics, reset_statistics
 from framework.fusion.repair import repair as repaired
 from framework.fusion.structure import Structure, structure_of
 from framework.fusion.task import Task, refuse_values
+from framework.models.batch import Inputs, count
 
 SUM_WITHIN = 1e-6
 FEW = 32
@@ -30,7 +32,7 @@ def fuse(
     models: Sequence[nn.Module],
     method: str = "ot",
     *,
-    inputs: Tensor | None = None,
+    inputs: Inputs | None = None,
     labels: Tensor | None = None,
     weights: Sequence[float] | None = None,
     merge: Literal["mean", "regression"] = "mean",
@@ -42,7 +44,10 @@ def fuse(
     Args:
         models: Two or more; they are not changed.
         method: A key of `framework.fusion.METHODS`; `average` matches nothing.
-        inputs: A batch (N, …) for methods and options that look at activations; else only its shape is used.
+        inputs: What the models take, N of it: a tensor (N, …) of any type, several in a tuple, or by name in a
+            dict
+            (`framework.models.batch`). The models are traced on the first of them; methods and options that look
+            at activations use them all. Without them images are made up.
         labels: Classes (N,) of the inputs, for `sinkhorn_matching`.
         weights: The share of each model, summing to 1; None gives each the same.
         merge: The mean of the aligned weights, or that mean refitted layer by layer on `inputs` (`regression.py`).
@@ -59,6 +64,8 @@ def fuse(
     fix_outputs = bool(options.pop("fix_outputs", True))
     config = options_of(method, options)
     shares = shares_of(models, weights)
+    for model in models:
+        refuse_untraceable(model)
     refuse_values({f"models[{number}]": model for number, model in enumerate(models)})
     given, models = models[0], [working(model) for model in models]
     reference, inputs = models[0], inputs_for(models[0], inputs)
@@ -80,7 +87,7 @@ def fuse(
 
 
 def with_statistics(
-    fused: nn.Module, inputs: Tensor | None, shares: Sequence[float] = (), *, stacklevel: int = 3
+    fused: nn.Module, inputs: Inputs | None, shares: Sequence[float] = (), *, stacklevel: int = 3
 ) -> nn.Module:
     """`fused` itself with running statistics of its own: the mean of its parents' is that of no model.
 
@@ -89,7 +96,7 @@ def with_statistics(
     """
     if 1.0 in shares or not has_statistics(fused):
         return fused
-    number = 0 if inputs is None else len(inputs)
+    number = 0 if inputs is None else count(inputs)
     if number < FEW:
         warnings.warn(
             f"there are {number} inputs to take the fused model's statistics of batch normalisation from; with "
@@ -104,7 +111,7 @@ def merged(
     parents: Sequence[nn.Module],
     shares: Sequence[float],
     structure: Structure,
-    inputs: Tensor | None,
+    inputs: Inputs | None,
     *,
     merge: str = "mean",
     repair: bool = False,

@@ -4,8 +4,9 @@
 
 (Peyré, Cuturi and Solomon, "Gromov-Wasserstein averaging of kernel and distance matrices", 2016, equation 5.) The
 distances between rows do not depend on the order of the columns, so that no plan waits for another. The problem is
-not convex; POT's conditional gradient finds a local minimum. Bases in blocks (heads, groups) have too few units to
-be told apart this way; they are matched by optimal transport.
+not convex; POT's conditional gradient finds a local minimum, from each of two starts, of which the better is kept.
+What it needs are distances that differ: of n units all at one distance every plan costs the same. Bases in blocks
+(heads, groups) have too few units to be told apart this way; they are matched by optimal transport.
 
 Shapes: n units of the model, m of the reference.
 """
@@ -24,6 +25,7 @@ from framework.fusion.costs import Products, distances, total
 from framework.fusion.features import Weights, compared, layers_of, rows_of
 from framework.fusion.layerwise import Coupled, layerwise, masses_of
 from framework.fusion.plans import Plan, State
+from framework.fusion.solvers import MOST_ITERATIONS, assigned
 
 WITHIN = 1e-6  # relative change of (1) at which it ends
 
@@ -65,19 +67,85 @@ def _rows(state: State, basis: Basis, normalise: bool) -> Products:
 
 
 def _matched(a_nn: Tensor, b_mm: Tensor, mass_n: Tensor, mass_m: Tensor, config: GW, name: str) -> Coupled:
+    """The best of the local minima that are reached from the starts."""
+    found = []
+    scaled_a, scaled_b, size = _scaled(a_nn, b_mm, config)
+    for start_nm in _starts(scaled_a, scaled_b, mass_n, mass_m):
+        coupling, cost, converged = _descended(scaled_a, scaled_b, mass_n, mass_m, start_nm, config, size)
+        if np.isfinite(coupling).all() and coupling.sum() > 0:
+            plan = Plan(coupling=torch.from_numpy(coupling), converged=converged)
+            found.append(Coupled(plan, cost * size**2))
+    if not found:
+        raise InvalidInput(
+            [Problem(name, f"method gw with reg={config.reg} gave no plan; use a larger reg, or 0")]
+        )
+    return min(found, key=lambda coupled: coupled.cost)
+
+
+def _scaled(a_nn: Tensor, b_mm: Tensor, config: GW) -> tuple[Tensor, Tensor, float]:
+    """Both less the mean of all distances, divided by their spread, and the spread.
+
+    Rows of many columns are nearly at one distance from each other: of numbers as they are the part that differs
+    is lost in the solver's tolerances. With squares (1) has the same minimum, in units of the spread's square.
+    """
+    if config.loss != "square":
+        return a_nn, b_mm, 1.0
+    off = [d[~torch.eye(len(d), dtype=torch.bool)] for d in (a_nn, b_mm)]
+    every = torch.cat(off)
+    mean, spread = every.mean(), float(every.std()) if len(every) > 1 else 0.0
+    if not spread > 0:
+        return a_nn, b_mm, 1.0
+    return (a_nn - mean) / spread, (b_mm - mean) / spread, spread
+
+
+def _starts(a_nn: Tensor, b_mm: Tensor, mass_n: Tensor, mass_m: Tensor) -> list[np.ndarray]:
+    """Couplings to begin at: the plan between profiles of distances, and no knowledge at all.
+
+    The profile of a unit is its distances to all others in the order of size, whatever they are called (Mémoli,
+    "Gromov-Wasserstein distances and the metric approach to object matching", 2011, third lower bound). From the
+    uniform coupling alone the first step sees no more than each unit's mean distance.
+    """
     import ot  # type: ignore[import-untyped]
+
+    places = torch.linspace(0, 1, max(len(a_nn), len(b_mm)), dtype=torch.float64)
+    profiles = [_quantiles(d.sort(dim=1).values, places) for d in (a_nn, b_mm)]
+    cost_nm = torch.cdist(profiles[0], profiles[1], compute_mode="donot_use_mm_for_euclid_dist").square()
+    if len(a_nn) == len(b_mm) and torch.equal(mass_n, mass_m) and bool((mass_n == mass_n[0]).all()):
+        by_profile = Plan(index=assigned(cost_nm)).matrix().numpy()
+    else:
+        by_profile = np.asarray(
+            ot.emd(mass_n.numpy(), mass_m.numpy(), cost_nm.numpy(), numItermax=MOST_ITERATIONS)
+        )
+    return [by_profile, torch.outer(mass_n, mass_m).numpy()]
+
+
+def _quantiles(sorted_nk: Tensor, places: Tensor) -> Tensor:
+    """Rows of sorted numbers read at `places` in [0, 1], so that rows of two lengths can be compared."""
+    at = places * (sorted_nk.shape[1] - 1)
+    low = at.floor().long()
+    high = (low + 1).clamp_max(sorted_nk.shape[1] - 1)
+    return sorted_nk[:, low] + (sorted_nk[:, high] - sorted_nk[:, low]) * (at - low)
+
+
+def _descended(
+    a_nn: Tensor,
+    b_mm: Tensor,
+    mass_n: Tensor,
+    mass_m: Tensor,
+    start_nm: np.ndarray,
+    config: GW,
+    size: float,
+) -> tuple[np.ndarray, float, bool]:
+    """A coupling at a local minimum, its cost, and whether the solver came to an end."""
+    import ot
 
     loss = {"square": "square_loss", "kl": "kl_loss"}[config.loss]
     arrays = (a_nn.numpy(), b_mm.numpy(), mass_n.numpy(), mass_m.numpy())
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if config.reg:
-            coupling, log = ot.gromov.entropic_gromov_wasserstein(*arrays, loss, epsilon=config.reg, log=True)
+            reg = config.reg / size**2
+            solved = ot.gromov.entropic_gromov_wasserstein(*arrays, loss, epsilon=reg, G0=start_nm, log=True)
         else:
-            coupling, log = ot.gromov.gromov_wasserstein(*arrays, loss, tol_rel=WITHIN, log=True)
-    coupling = np.asarray(coupling)
-    if not np.isfinite(coupling).all() or coupling.sum() <= 0:
-        raise InvalidInput(
-            [Problem(name, f"method gw with reg={config.reg} gave no plan; use a larger reg, or 0")]
-        )
-    return Coupled(Plan(coupling=torch.from_numpy(coupling), converged=not caught), float(log["gw_dist"]))
+            solved = ot.gromov.gromov_wasserstein(*arrays, loss, G0=start_nm, tol_rel=WITHIN, log=True)
+    return np.asarray(solved[0]), float(solved[1]["gw_dist"]), not caught

@@ -1,6 +1,7 @@
 """What each kind of layer does to the units that run through it: which it reads, which it writes.
 
-A layer that is missing here is refused by name; a new one is a function and a line in `RULES`.
+A layer that is missing here and in `composite_rules.py` is refused by name (`rules.py`); a new one is a function
+and a line in `RULES`.
 
 Shapes: labels are tensors of units, (N, C, …) or (…, C); I inputs, O outputs, G groups, H heads, D units a head.
 """
@@ -10,53 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from framework.fusion.units import Ints
 from framework.fusion.walk import Role, Unknown, Walk, spread, varies
 
 Shape = tuple[int, ...]
 Rule = Callable[[Walk, str, Any, Tensor, Shape], Tensor]
-
-
-def apply_layer(
-    walk: Walk,
-    node: fx.Node,
-    module: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    shape: Shape | None,
-) -> Any:
-    """What the layer at `node` gives for the units that it takes.
-
-    Raises:
-        Unknown: there is no rule for it.
-    """
-    name, labels = str(node.target), args[0]
-    if isinstance(module, nn.MultiheadAttention):
-        walk.written.append(node)
-        return attention(walk, name, module, args, kwargs)
-    if isinstance(module, ELEMENTWISE) or type(module).__name__ in IDLE or _is_empty(module):
-        if isinstance(module, NONLINEAR):
-            walk.activated.append(node)
-        return labels
-    if type(module).__name__ in MOVERS:
-        return module(labels)
-    for kind, rule in RULES.items():
-        if isinstance(module, kind) and shape is not None:
-            if isinstance(module, WRITERS):
-                walk.written.append(node)
-            return rule(walk, name, module, labels, shape)
-    raise Unknown(f"is a layer with no rule for its axes; there are rules for {', '.join(known())}")
-
-
-def _is_empty(module: nn.Module) -> bool:
-    return isinstance(module, nn.Sequential) and not len(module)
-
-
-def known() -> list[str]:
-    """The layers with a rule, by name."""
-    return sorted({kind.__name__.lstrip("_") for kind in (*RULES, nn.MultiheadAttention)})
 
 
 def linear(walk: Walk, name: str, module: nn.Linear, labels: Tensor, shape: Shape) -> Tensor:
@@ -82,7 +43,7 @@ def convolution(walk: Walk, name: str, module: Any, labels: Tensor, shape: Shape
     if transposed:
         raise Unknown("is a transposed convolution in groups, which has no rule; use groups=1, or depthwise")
     outputs_O = walk.units.new(int(module.out_channels))
-    _in_groups(walk, inputs_I, outputs_O, groups)
+    in_groups(walk, groups, inputs_I, outputs_O)
     walk.slot(f"{name}.weight", 1, inputs_I, "reads", groups)
     return _written(walk, name, module, 0, 1, shape, outputs_O)
 
@@ -156,18 +117,23 @@ def attention(
 ) -> tuple[Tensor, Any]:
     """Heads keep together; a head's queries and keys share their units, its values have their own."""
     query, key, value = (args[place] if place < len(args) else kwargs[word] for place, word in enumerate(QKV))
-    if module.bias_k is not None or module.in_proj_weight is None:
-        raise Unknown("has add_bias_kv or sizes of keys and values of their own, which have no rule")
+    if module.bias_k is not None:
+        raise Unknown("has add_bias_kv, whose rows have no rule; use add_bias_kv=False")
     width, heads = module.embed_dim, module.num_heads
     match_O, value_O, written_O = (walk.units.new(width) for _ in QKV)
     if heads > 1:
-        _in_groups(walk, match_O, value_O, heads)
+        in_groups(walk, heads, match_O, value_O)
     read = [walk.along(labels, -1) for labels in (query, key, value)]
-    for other in read[1:]:  # one matrix holds all three: its columns are of one kind
-        walk.units.same(read[0], other)
-    walk.slot(f"{name}.in_proj_weight", 1, read[0], "reads")
     rows = np.concatenate([match_O, match_O, value_O])
-    walk.slot(f"{name}.in_proj_weight", 0, rows, "writes")
+    if module.in_proj_weight is None:  # keys and values of sizes of their own
+        for part, units, columns in zip("qkv", (match_O, match_O, value_O), read, strict=True):
+            walk.slot(f"{name}.{part}_proj_weight", 1, columns, "reads")
+            walk.slot(f"{name}.{part}_proj_weight", 0, units, "writes")
+    else:
+        for other in read[1:]:  # one matrix holds all three: its columns are of one kind
+            walk.units.same(read[0], other)
+        walk.slot(f"{name}.in_proj_weight", 1, read[0], "reads")
+        walk.slot(f"{name}.in_proj_weight", 0, rows, "writes")
     walk.slot(f"{name}.out_proj.weight", 1, value_O, "reads")
     walk.slot(f"{name}.out_proj.weight", 0, written_O, "writes")
     if module.in_proj_bias is not None:
@@ -176,11 +142,12 @@ def attention(
     return spread(written_O, query.ndim - 1, tuple(query.shape)), None
 
 
-def _in_groups(walk: Walk, first: Ints, second: Ints, groups: int) -> None:
-    """Both, in as many equal parts, move part by part, together."""
+def in_groups(walk: Walk, groups: int, *several: Ints) -> Ints:
+    """All of them, in as many equal parts, move part by part, together; the parts, (groups,)."""
     blocks = walk.units.new(groups, level=1)
-    for units in (first, second):
+    for units in several:
         walk.units.inside(units, blocks.repeat(len(units) // groups))
+    return blocks
 
 
 def _written(
@@ -232,7 +199,7 @@ NONLINEAR = (
     nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Hardswish, nn.Hardsigmoid, nn.Threshold, nn.Softmax,
     nn.LogSoftmax,
 )  # fmt: skip
-# Layers of torchvision and timm, by name: neither needs to be imported to be met.
-IDLE = ("StochasticDepth", "DropPath")
-MOVERS = ("Permute",)
 ELEMENTWISE = (*NONLINEAR, nn.Identity, torch.nn.modules.dropout._DropoutNd)
+# Layers with a forward of their own, by name, as they need not be imported: other steps, and the results of the
+# rule.
+NAMED: dict[str, Rule] = {"FrozenBatchNorm2d": channel_norm, "DoublingConvTranspose2d": convolution}

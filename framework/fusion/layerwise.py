@@ -20,9 +20,10 @@ from framework.errors import InvalidInput, Problem
 from framework.fusion.bases import Basis
 from framework.fusion.config import OT
 from framework.fusion.costs import Products, distances
+from framework.fusion.equal_rows import EqualRows
 from framework.fusion.features import Weights, compared, layers_of, rows_of, same_objects
 from framework.fusion.plans import Plan
-from framework.fusion.solvers import assigned, solve
+from framework.fusion.solvers import assigned, blockwise, solve
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ def layerwise(
     """
     known = known or {}
     found: dict[str, Coupled] = dict(known)
+    uniform = config.marginals == "uniform" and config.solver in ("exact", "assignment")
+    equal = EqualRows(weights) if uniform else None
     last: dict[int, list[Plan | None]] = {}  # what the costs stood on when a basis was last matched
     for sweep in range(config.passes):
         before = {name: coupled.plan for name, coupled in found.items()}
@@ -54,12 +57,21 @@ def layerwise(
         for numbers in _ties(weights.bases):
             if weights.bases[numbers[0]].name in known:
                 continue
-            plans = {number: _others(found, weights.bases[number].name) for number in numbers}
+            plans = {number: {name: coupled.plan for name, coupled in found.items()} for number in numbers}
             rows = [number for number in numbers if weights.bases[number].name not in products]
             stands = [plan for number in rows for plan in weights.stands(number, plans[number])]
             if numbers[0] in last and same_objects(last[numbers[0]], stands):
                 continue  # the same costs again
             last[numbers[0]] = stands
+            free = (
+                equal.plans(numbers, [plans[number] for number in numbers]) if equal and rows == numbers else None
+            )
+            if free is not None:
+                open_writers |= not free[1]
+                for number, plan in zip(numbers, free[0], strict=True):
+                    name = weights.bases[number].name
+                    found[name] = _kept(found.get(name), Coupled(plan, 0.0))
+                continue
             costs = []
             for number in numbers:
                 given = products.get(weights.bases[number].name)
@@ -77,10 +89,6 @@ def layerwise(
         if sweep and all(_equal(before[name], coupled.plan) for name, coupled in found.items()):
             break
     return found
-
-
-def _others(found: Mapping[str, Coupled], name: str) -> dict[str, Plan]:
-    return {other: coupled.plan for other, coupled in found.items() if other != name}
 
 
 def _kept(before: Coupled | None, now: Coupled) -> Coupled:
@@ -163,13 +171,7 @@ def _outer(bases: list[tuple[Basis, Basis]], costs: list[Tensor]) -> Tensor:
     blocks = len(bases[0][0].blocks)
     cost_BB = torch.zeros(blocks, blocks, dtype=torch.float64)
     for (basis, goal), cost in zip(bases, costs, strict=True):
-        for here, units in enumerate(basis.blocks):
-            for there, goals in enumerate(goal.blocks):
-                inner = cost[units][:, goals]
-                if inner.shape[0] == inner.shape[1]:
-                    cost_BB[here, there] += inner[assigned(inner), torch.arange(len(inner))].sum()
-                else:
-                    cost_BB[here, there] += inner.mean() * len(inner)
+        cost_BB += blockwise(cost, torch.stack(basis.blocks), torch.stack(goal.blocks))
     return assigned(cost_BB)
 
 

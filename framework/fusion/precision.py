@@ -7,9 +7,10 @@ is in the precision, and on the device, of what was given.
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from framework.fusion.copies import holding
+from framework.models.batch import Inputs, in_precision, refuse_inputs
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -22,12 +23,17 @@ def working(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module).float()
 
 
-def inputs_for(module: nn.Module, inputs: Tensor | None) -> Tensor | None:
-    """`inputs` on the device of `module`, and in its precision unless they are integers (tokens, classes)."""
+def inputs_for(module: nn.Module, inputs: Inputs | None) -> Inputs | None:
+    """`inputs` on the device of `module`, and in its precision unless they are integers (tokens, masks).
+
+    Raises:
+        InvalidInput: they are no tensors.
+    """
     like = next(module.parameters(), None)
     if inputs is None or like is None:
         return inputs
-    return inputs.to(like) if inputs.is_floating_point() else inputs.to(like.device)
+    refuse_inputs(inputs)
+    return in_precision(inputs, like)
 
 
 def as_given(given: nn.Module, made: nn.Module) -> nn.Module:

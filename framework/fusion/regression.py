@@ -11,11 +11,19 @@ is RegMean (Jin, Ren, Preotiuc-Pietro and Cheng, "Dataless knowledge fusion by m
 models", 2023, equation 3). No labels and no gradients are needed. Linear and ungrouped convolutional layers are
 fitted; all other parameters keep the mean.
 
+Memory: positions are drawn before a kernel is unfolded, so that at most `MOST_ROWS` rows are ever made, `CHUNK`
+bytes of them at a time; activations are held for as many inputs as `CHUNK` holds. Where there are fewer rows than
+columns (the first linear layer behind a large map) rows are kept, and (1) is solved in its dual form,
+
+    W = W₀ + Xᵀ(XXᵀ + λ I)⁻¹ (Y - X W₀)                                                                         (2)
+
 Shapes: S rows (inputs and positions), I columns of a layer's input (its kernel unfolded), O outputs.
 """
 
 import copy
-from collections.abc import Sequence
+import math
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -23,97 +31,167 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from framework.fusion.features import PIECE
+from framework.fusion.refusals import is_parametrized
 from framework.fusion.repair import reset_statistics
 from framework.fusion.structure import Structure
+from framework.models.batch import Inputs, chosen, count, pieces, tensors
 from framework.models.graph import in_eval_mode
 
 RIDGE = 1e-3
-MOST_ROWS = 200_000  # of X; of larger maps positions are left out, evenly
+MOST_ROWS = 200_000  # of X; of larger maps each input gives as many positions, drawn at random
+CHUNK = 2**26  # bytes of rows, or of a layer's inputs, at a time
 
 
 def regress(
     merged: nn.Module,
     parents: Sequence[nn.Module],
     structure: Structure,
-    inputs: Tensor,
+    inputs: Inputs,
     shares: Sequence[float],
     ridge: float = RIDGE,
+    *,
+    most_rows: int = MOST_ROWS,
+    seed: int = 0,
 ) -> nn.Module:
-    """A copy of `merged`, the mean of `parents` (in one basis), refitted by equation (1) on `inputs` (N, …)."""
+    """A copy of `merged`, the mean of `parents` (in one basis), refitted by equation (1) on `inputs` (N, …).
+
+    Of maps with more than `most_rows` positions over all inputs, so many are drawn, by `seed`.
+    """
     fitted = copy.deepcopy(merged)
+    largest = 1  # bytes that one input takes in the widest layer so far
     for node in structure.graph.nodes:
         if node.op != "call_module" or not can_fit(fitted.get_submodule(str(node.target))):
             continue
         layer: Any = fitted.get_submodule(str(node.target))
-        products = _Sums(layer)
         runs = [_UpTo(module, structure.graph, node.name) for module in (fitted, *parents)]
-        every = max(1, -(-len(inputs) * _positions(runs[0], layer, inputs) // MOST_ROWS))
-        for piece in torch.split(inputs, PIECE):
-            x_SI = rows_of_layer(layer, runs[0].inputs_of(piece))
-            y_SO = sum(
-                (share * _outputs(run, piece) for share, run in zip(shares, runs[1:], strict=True)),
-                torch.zeros(()),
-            )
-            products.add(x_SI[::every], (y_SO - _outputs(runs[0], piece))[::every])
+        one = runs[0].inputs_of(chosen(inputs, slice(1)))
+        largest = max(largest, one.numel() * one.element_size())
+        drawn = _Positions(layer, one, count(inputs), most_rows, torch.Generator().manual_seed(seed))
+        products = _Sums(layer, drawn.rows)
+        for piece in pieces(inputs, max(1, min(PIECE, CHUNK // largest))):
+            values = [run.inputs_of(piece) for run in runs]
+            for at in drawn.chunks(len(values[0])):
+                x_SI = drawn.rows_at(values[0], at)
+                residuals_SO = -_written(layer, x_SI)
+                for share, run, value in zip(shares, runs[1:], values[1:], strict=True):
+                    residuals_SO += share * _written(run.layer, drawn.rows_at(value, at))
+                products.add(x_SI, residuals_SO)
         products.solve(layer, ridge)
     return reset_statistics(fitted, inputs)
 
 
 def can_fit(layer: nn.Module) -> bool:
-    """Whether a layer is linear in the rows of `rows_of_layer`."""
+    """Whether a layer is linear in the rows of `rows_of_layer`, with weights that can be replaced."""
+    if is_parametrized(layer):  # its weight is computed: nothing can be put there
+        return False
     return isinstance(layer, nn.Linear) or (
         isinstance(layer, nn.Conv2d) and layer.groups == 1 and layer.padding_mode == "zeros"
     )
 
 
 def rows_of_layer(layer: Any, values: Tensor) -> Tensor:
-    """The layer's input as rows (S, I), its kernel unfolded."""
-    if isinstance(layer, nn.Linear):
-        return values.flatten(0, -2)
-    if isinstance(layer.padding, str):
-        total = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
-        sides = [(t // 2, t - t // 2) for t in reversed(total)] if layer.padding == "same" else []
-        values = F.pad(values, [side for pair in sides for side in pair])
-    padding = 0 if isinstance(layer.padding, str) else layer.padding
-    patches = F.unfold(values, layer.kernel_size, layer.dilation, padding, layer.stride)
-    return patches.transpose(1, 2).flatten(0, 1)
+    """All of the layer's input (N, …) as rows (S, I), its kernel unfolded."""
+    positions = _Positions(layer, values, 1, sys.maxsize, torch.Generator())
+    return positions.rows_at(values, torch.arange(len(values) * positions.every))
 
 
-def _outputs(run: "_UpTo", piece: Tensor) -> Tensor:
-    """What the layer writes, as rows (S, O)."""
-    layer: Any = run.layer
-    outputs: Tensor = layer(run.inputs_of(piece))
-    return (
-        outputs.flatten(0, -2)
-        if isinstance(layer, nn.Linear)
-        else outputs.flatten(2).transpose(1, 2).flatten(0, 1)
+def _written(layer: Any, x_SI: Tensor) -> Tensor:
+    """What the layer makes of rows (S, I): (S, O)."""
+    return F.linear(x_SI, layer.weight.detach().flatten(1), None if layer.bias is None else layer.bias.detach())
+
+
+class _Positions:
+    """Which rows of a layer's input are looked at: all, or as many of each input, drawn at random."""
+
+    def __init__(self, layer: Any, one: Tensor, number: int, most_rows: int, generator: torch.Generator) -> None:
+        self.layer, self.generator = layer, generator
+        self.linear = isinstance(layer, nn.Linear)
+        self.size = one[0, ..., 0].shape if self.linear else _map_size(layer, one)
+        every = math.prod(self.size)
+        per_input = min(every, max(1, most_rows // number))
+        self.every, self.per_input, self.rows = every, per_input, number * per_input
+        self.width = layer.weight[0].numel() * one.element_size()
+
+    def chunks(self, number: int) -> Iterator[Tensor]:
+        """Of a batch of inputs the rows to look at, as numbers of positions input by input, `CHUNK` at a time."""
+        if self.per_input == self.every:
+            chosen_S = torch.arange(number * self.every)
+        else:
+            draws = torch.rand(number, self.every, generator=self.generator)
+            start_N1 = torch.arange(number)[:, None] * self.every
+            chosen_S = (start_N1 + draws.topk(self.per_input, dim=1).indices).flatten()
+        yield from torch.split(chosen_S, max(1, CHUNK // self.width))
+
+    def rows_at(self, values: Tensor, at: Tensor) -> Tensor:
+        """The rows (S, I) that stand at these positions; nothing else is unfolded."""
+        at = at.to(values.device)
+        if self.linear:
+            return values.flatten(0, -2)[at]
+        layer = self.layer
+        padded = F.pad(values, _padding(layer))
+        image_S, place_S = at // self.every, at % self.every
+        top_S, left_S = place_S // self.size[1] * layer.stride[0], place_S % self.size[1] * layer.stride[1]
+        down, across = (
+            torch.arange(k, device=at.device) * d for k, d in zip(layer.kernel_size, layer.dilation, strict=True)
+        )
+        y_Sk, x_Sk = top_S[:, None] + down, left_S[:, None] + across
+        patches_SkkC = padded.movedim(1, -1)[image_S[:, None, None], y_Sk[:, :, None], x_Sk[:, None, :]]
+        return patches_SkkC.movedim(-1, 1).flatten(1)
+
+
+def _padding(layer: Any) -> list[int]:
+    """As `F.pad` takes it: left, right, top, bottom."""
+    if not isinstance(layer.padding, str):
+        return [side for pad in reversed(layer.padding) for side in (pad, pad)]
+    if layer.padding == "valid":
+        return [0, 0, 0, 0]
+    total = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
+    return [side for t in reversed(total) for side in (t // 2, t - t // 2)]
+
+
+def _map_size(layer: Any, one: Tensor) -> tuple[int, ...]:
+    left, right, top, bottom = _padding(layer)
+    sides = (one.shape[2] + top + bottom, one.shape[3] + left + right)
+    return tuple(
+        (side - dilation * (kernel - 1) - 1) // stride + 1
+        for side, dilation, kernel, stride in zip(
+            sides, layer.dilation, layer.kernel_size, layer.stride, strict=True
+        )
     )
 
 
-def _positions(run: "_UpTo", layer: Any, inputs: Tensor) -> int:
-    return len(rows_of_layer(layer, run.inputs_of(inputs[:1])))
-
-
 class _Sums:
-    """XᵀX and Xᵀ(Y - X W₀); a layer with a bias has a column of ones."""
+    """XᵀX and Xᵀ(Y - X W₀), or X and Y - X W₀ where that is less; a layer with a bias has a column of ones."""
 
-    def __init__(self, layer: Any) -> None:
+    def __init__(self, layer: Any, rows: int) -> None:
         self.biased = layer.bias is not None
-        width = layer.weight[0].numel() + self.biased
-        self.xx_II = torch.zeros(width, width, dtype=torch.float64)
-        self.xr_IO = torch.zeros(width, len(layer.weight), dtype=torch.float64)
+        self.width = layer.weight[0].numel() + self.biased
+        self.dual = rows < self.width
+        self.kept: list[tuple[Tensor, Tensor]] = []
+        size = 0 if self.dual else self.width
+        self.xx_II = torch.zeros(size, size, dtype=torch.float64)
+        self.xr_IO = torch.zeros(size, len(layer.weight), dtype=torch.float64)
 
     def add(self, x_SI: Tensor, residuals_SO: Tensor) -> None:
         if self.biased:
             x_SI = torch.cat([x_SI, x_SI.new_ones(len(x_SI), 1)], dim=1)
+        if self.dual:
+            self.kept.append((x_SI.cpu().double(), residuals_SO.cpu().double()))
+            return
         self.xx_II += (x_SI.T @ x_SI).cpu().double()
         self.xr_IO += (x_SI.T @ residuals_SO).cpu().double()
 
     def solve(self, layer: Any, ridge: float) -> None:
         """Put the solution of (1) into the layer."""
-        strength = ridge * self.xx_II.diagonal().mean().clamp_min(torch.finfo(torch.float64).tiny)
-        damped_II = self.xx_II + strength * torch.eye(len(self.xx_II), dtype=torch.float64)
-        change_IO = torch.linalg.solve(damped_II, self.xr_IO).to(layer.weight)
+        tiny = torch.finfo(torch.float64).tiny
+        if self.dual:
+            x_SI, r_SO = (torch.cat(parts) for parts in zip(*self.kept, strict=True))
+            gram_SS = x_SI @ x_SI.T
+            gram_SS.diagonal().add_(ridge * (gram_SS.trace() / self.width).clamp_min(tiny))
+            change_IO = (x_SI.T @ torch.linalg.solve(gram_SS, r_SO)).to(layer.weight)
+        else:
+            self.xx_II.diagonal().add_(ridge * self.xx_II.diagonal().mean().clamp_min(tiny))
+            change_IO = torch.linalg.solve(self.xx_II, self.xr_IO).to(layer.weight)
         with torch.no_grad():
             if self.biased:
                 layer.bias.add_(change_IO[-1])
@@ -135,19 +213,21 @@ class _UpTo(fx.Interpreter):
         node = next(node for node in graph.nodes if node.name == name)
         self.layer = module.get_submodule(str(node.target))
 
-    def inputs_of(self, inputs: Tensor) -> Tensor:
+    def inputs_of(self, inputs: Inputs) -> Tensor:
         """The layer's input for a batch, in eval mode."""
         try:
             with in_eval_mode(self.module):
-                self.run(inputs)
+                self.run(*tensors(inputs))
         except _Reached:
             pass
         if self.found is None:
             raise ValueError(f"node {self.name} was not reached")
-        return self.found
+        found, self.found = self.found, None
+        return found
 
     def run_node(self, n: fx.Node) -> Any:
         if n.name == self.name:
-            self.found = self.fetch_args_kwargs_from_env(n)[0][0]
+            args, words = self.fetch_args_kwargs_from_env(n)
+            self.found = args[0] if args else words["input"]
             raise _Reached
         return super().run_node(n)

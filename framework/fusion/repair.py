@@ -23,7 +23,9 @@ from torch import Tensor, fx, nn
 from framework.errors import InvalidInput, Problem
 from framework.fusion.features import PIECE
 from framework.fusion.layer_rules import WRITERS
+from framework.fusion.refusals import is_parametrized
 from framework.fusion.structure import Structure
+from framework.models.batch import Inputs, call, count, pieces, tensors
 from framework.models.graph import in_eval_mode
 
 TINY = 1e-8
@@ -37,7 +39,7 @@ def repair(
     fused: nn.Module,
     parents: Sequence[nn.Module],
     structure: Structure,
-    inputs: Tensor,
+    inputs: Inputs,
     shares: Sequence[float],
 ) -> nn.Module:
     """A repaired copy of `fused`. The parents are in its basis; `inputs` (S, …) are of the train split.
@@ -48,6 +50,14 @@ def repair(
     Raises:
         InvalidInput: fewer than two inputs, where statistics are taken anew.
     """
+    computed = [
+        name for name, part in fused.named_modules() if isinstance(part, WRITERS) and is_parametrized(part)
+    ]
+    if computed:
+        message = (
+            "has a weight that is computed, which cannot be rescaled; make it plain (remove_parametrizations)"
+        )
+        raise InvalidInput([Problem(name, message) for name in computed])
     mended = copy.deepcopy(fused)
     layers = [node for node in structure.graph.nodes if _is_writer(mended, node) and not _normalised(mended, node)]
     wanted = _mean_statistics([_statistics(parent, structure.graph, inputs, layers) for parent in parents], shares)
@@ -63,7 +73,7 @@ def has_statistics(module: nn.Module) -> bool:
     return any(isinstance(part, NORMS) and part.track_running_stats for part in module.modules())
 
 
-def reset_statistics(module: nn.Module, inputs: Tensor) -> nn.Module:
+def reset_statistics(module: nn.Module, inputs: Inputs) -> nn.Module:
     """`module` itself, its running statistics of batch normalisation, if any, replaced by those over `inputs`.
 
     Raises:
@@ -71,8 +81,10 @@ def reset_statistics(module: nn.Module, inputs: Tensor) -> nn.Module:
     """
     if not has_statistics(module):
         return module
-    if len(inputs) < 2:
-        raise InvalidInput([Problem("inputs", f"holds {len(inputs)}; running statistics need 2, better hundreds")])
+    if count(inputs) < 2:
+        raise InvalidInput(
+            [Problem("inputs", f"holds {count(inputs)}; running statistics need 2, better hundreds")]
+        )
     norms = [part for part in module.modules() if isinstance(part, NORMS) and part.track_running_stats]
     momenta, modes = [norm.momentum for norm in norms], [(part, part.training) for part in module.modules()]
     module.eval()
@@ -81,11 +93,14 @@ def reset_statistics(module: nn.Module, inputs: Tensor) -> nn.Module:
         norm.train()
     seen = 0
     with torch.no_grad():
-        for piece in torch.tensor_split(inputs, math.ceil(len(inputs) / PIECE)):
-            seen += len(piece)
+        size = math.ceil(
+            count(inputs) / math.ceil(count(inputs) / PIECE)
+        )  # alike: of one alone there is no variance
+        for piece in pieces(inputs, size):
+            seen += count(piece)
             for norm in norms:
-                norm.momentum = len(piece) / seen  # the mean over inputs
-            module(piece)
+                norm.momentum = count(piece) / seen  # the mean over inputs
+            call(module, piece)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
     for part, training in modes:
@@ -129,12 +144,12 @@ def _rescale(layer: Any, mean_n: Tensor, std_n: Tensor, wanted_mean_n: Tensor, w
 Statistics = dict[str, tuple[Tensor, Tensor]]
 
 
-def _statistics(module: nn.Module, graph: fx.Graph, inputs: Tensor, layers: Sequence[fx.Node]) -> Statistics:
+def _statistics(module: nn.Module, graph: fx.Graph, inputs: Inputs, layers: Sequence[fx.Node]) -> Statistics:
     """Mean and standard deviation (n,) of what each layer writes, over inputs and positions."""
     run = _Recorder(module, graph, {node.name for node in layers})
     with in_eval_mode(module):
-        for piece in torch.split(inputs, PIECE):
-            run.run(piece)
+        for piece in pieces(inputs, PIECE):
+            run.run(*tensors(piece))
     return {
         name: (sums / count, (squares / count - (sums / count).square()).clamp_min(0).sqrt())
         for name, (sums, squares, count) in run.sums.items()

@@ -30,6 +30,7 @@ from framework.fusion.plans import Plan, transport
 from framework.fusion.repair import NORMS
 from framework.fusion.solvers import assigned
 from framework.fusion.weight_matching import weight_matching
+from framework.models.batch import Inputs, call, called, chosen, count, pieces
 from framework.models.graph import in_eval_mode
 
 PIECE = 500  # images at a time, where the loss over all of them is taken
@@ -41,7 +42,7 @@ def sinkhorn_matching(
     reference: nn.Module,
     bases: Sequence[Basis],
     config: SinkhornMatching,
-    inputs: Tensor,
+    inputs: Inputs,
     labels: Tensor | None,
 ) -> dict[str, Coupled]:
     """A permutation for every free basis, by name, with the loss at the middle as its cost.
@@ -55,10 +56,10 @@ def sinkhorn_matching(
     optimizer = torch.optim.Adam(list(search.scores.values()), lr=config.learning_rate)
     best, least = search.hard(), search.middle(inputs, targets)
     every = max(1, config.steps // CHECKS)
-    for step, chosen in enumerate(_batches(len(inputs), config, generator), start=1):
+    for step, rows in enumerate(_batches(count(inputs), config, generator), start=1):
         place = float(torch.rand((), generator=generator))
         optimizer.zero_grad()
-        search.loss(search.soft(), place, inputs[chosen], targets[chosen]).backward()  # type: ignore[no-untyped-call]
+        search.loss(search.soft(), place, chosen(inputs, rows), targets[rows]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if step % every == 0 or step == config.steps:
             value = search.middle(inputs, targets)
@@ -123,7 +124,7 @@ class _Search:
             plans[name] = Plan(coupling=hard + soft - soft.detach())
         return plans
 
-    def loss(self, plans: Mapping[str, Plan], place: float, inputs: Tensor, targets: Tensor) -> Tensor:
+    def loss(self, plans: Mapping[str, Plan], place: float, inputs: Inputs, targets: Tensor) -> Tensor:
         """Equation (1) on a batch, `place` of the way from the reference to the model."""
         moved = transport(self.model_state, self.bases, plans)
         between = {
@@ -131,23 +132,24 @@ class _Search:
             for name, tensor in self.state.items()
         }
         with _with_statistics_of_the_batch(self.module):
-            outputs = functional_call(self.module, between, (inputs,))
+            arguments, words = called(inputs)
+            outputs = functional_call(self.module, between, arguments, words)
         return F.mse_loss(outputs, targets) if targets.is_floating_point() else F.cross_entropy(outputs, targets)
 
-    def middle(self, inputs: Tensor, targets: Tensor) -> float:
+    def middle(self, inputs: Inputs, targets: Tensor) -> float:
         """The loss half way, over all inputs."""
         plans, total = self.hard(), 0.0
-        count = math.ceil(len(inputs) / PIECE)
+        size = math.ceil(count(inputs) / math.ceil(count(inputs) / PIECE))
         with torch.no_grad():
-            for images, wanted in zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True):
-                total += float(self.loss(plans, 0.5, images, wanted)) * len(images)
-        return total / len(inputs)
+            for given, wanted in zip(pieces(inputs, size), torch.split(targets, size), strict=True):
+                total += float(self.loss(plans, 0.5, given, wanted)) * len(wanted)
+        return total / count(inputs)
 
-    def mean_outputs(self, inputs: Tensor) -> Tensor:
+    def mean_outputs(self, inputs: Inputs) -> Tensor:
         """The mean of what both models give, where there are no labels."""
         with in_eval_mode(self.module), in_eval_mode(self.model):
             return torch.cat(
-                [(self.module(piece) + self.model(piece)) / 2 for piece in torch.split(inputs, PIECE)]
+                [(call(self.module, piece) + call(self.model, piece)) / 2 for piece in pieces(inputs, PIECE)]
             )
 
 

@@ -30,14 +30,37 @@ def assigned(cost_nn: Tensor) -> Tensor:
     A number taken from a whole row or column changes no permutation's lead over another. Taking means and then
     least costs leaves the solver shorter searches: 1.5 to 3.5 times less time for rows of weights, n = 512.
     """
-    reduced_nn = cost_nn - cost_nn.mean(1, keepdim=True)
-    reduced_nn -= reduced_nn.mean(0)
-    reduced_nn -= reduced_nn.amin(1, keepdim=True)
-    reduced_nn -= reduced_nn.amin(0)
-    rows, columns = linear_sum_assignment(reduced_nn.numpy())
-    order = torch.empty(len(columns), dtype=torch.int64)
-    order[torch.from_numpy(columns)] = torch.from_numpy(rows)
+    order: Tensor = assigned_each(cost_nn[None])[0]
     return order
+
+
+def assigned_each(cost_Bnn: Tensor) -> Tensor:
+    """`assigned` for B problems of one size, (B, n). Of many small ones the solver takes the least part."""
+    reduced_Bnn = cost_Bnn - cost_Bnn.mean(2, keepdim=True)
+    reduced_Bnn -= reduced_Bnn.mean(1, keepdim=True)
+    reduced_Bnn -= reduced_Bnn.amin(2, keepdim=True)
+    reduced_Bnn -= reduced_Bnn.amin(1, keepdim=True)
+    order = np.empty(reduced_Bnn.shape[:2], np.int64)
+    for here, reduced_nn in zip(order, reduced_Bnn.numpy(), strict=True):
+        rows, columns = linear_sum_assignment(reduced_nn)
+        here[columns] = rows
+    return torch.from_numpy(order)
+
+
+def blockwise(cost_nm: Tensor, units: Tensor, goals: Tensor) -> Tensor:
+    """For every pair of blocks the least sum of costs of matching their insides, (B, B).
+
+    Blocks of one size are matched by assignment. Where the sizes of model and reference differ the mean counts.
+    `units` and `goals` are those of each block, (B, n / B) and (B, m / B).
+    """
+    inner = cost_nm[units.flatten()][:, goals.flatten()]
+    inner_BBkl = inner.reshape(*units.shape, *goals.shape).transpose(1, 2)
+    if units.shape[1] != goals.shape[1]:
+        return inner_BBkl.mean((2, 3)) * units.shape[1]
+    size = units.shape[1]
+    flat_Pkk = inner_BBkl.reshape(-1, size, size)
+    found = flat_Pkk.gather(1, assigned_each(flat_Pkk)[:, None, :]).sum((1, 2))
+    return found.reshape(len(units), len(goals))
 
 
 def solve(cost_nm: Tensor, mass_n: Tensor, mass_m: Tensor, config: OT, where: str = "") -> Plan:

@@ -6,11 +6,16 @@ import torch
 from torch import Tensor, fx, nn
 
 from framework.errors import InvalidInput, Problem
-from framework.fusion.bases import Basis, Shape, derive
+from framework.fusion.bases import Basis, Shape, derive, refuse_sharing
+from framework.fusion.layer_rules import NAMED
+from framework.fusion.refusals import refuse_untraceable
+from framework.fusion.rules import refuse_layers
 from framework.fusion.symmetry import check
-from framework.models.graph import LENGTHS, trace
+from framework.models.batch import Inputs, chosen, in_precision, made_up, mapped, refuse_inputs, tensors
+from framework.models.graph import record, symbolic
 
 SIDES = (32, 28, 64, 224, 8, 96, 128, 256, 299)
+PROBES = 2  # inputs on which a module is traced and tested
 
 
 @dataclass(frozen=True)
@@ -20,45 +25,86 @@ class Structure:
     Attributes:
         bases: In the order in which the graph writes them.
         graph: One forward pass.
-        input_shape: Of one input, without N.
+        probe: The few inputs on which it was traced.
     """
 
     bases: tuple[Basis, ...]
     graph: fx.Graph
-    input_shape: Shape
+    probe: Inputs
+
+    @property
+    def input_shape(self) -> Shape:
+        """Of one input, without N; of several tensors that of the first."""
+        return tuple(tensors(self.probe)[0].shape[1:])
 
 
-def structure_of(module: nn.Module, inputs: Tensor | None = None, *, fix_outputs: bool = True) -> Structure:
+def structure_of(module: nn.Module, inputs: Inputs | None = None, *, fix_outputs: bool = True) -> Structure:
     """The structure of `module`, put to the test on a random permutation.
 
-    The shape of its inputs is that of `inputs` (N, …), or its own `input_shape`; where both are missing it is that
-    of the first layer with parameters, with the first usual side of an image on which the module runs.
+    It is traced and tested on the first of `inputs`, which are whatever it takes (`framework.models.batch`). Where
+    there are none, images are made up, in its own `input_shape`; where that is missing too, in that of the first
+    layer with parameters, with the first usual side of an image on which the module runs.
 
     Raises:
-        InvalidInput: the module cannot be traced, or as `derive` and `check`; or no shape of inputs is known.
+        InvalidInput: a wrapper, computed weights, layers without a rule; the module cannot be traced, or as
+            `derive`
+            and `check`; or nothing is known of its inputs.
     """
-    shape = _input_shape(module, inputs)
-    traced = trace(module, shape, LENGTHS[:1])
+    refuse_untraceable(module)
+    refuse_sharing(module)
+    probe = probe_of(module, inputs)
+    traced = symbolic(module, probe, NAMED)
+    refuse_layers(module, traced.graph)
+    record(module, traced, [probe])
     bases = derive(module, traced, fix_outputs=fix_outputs)
-    check(module, bases if fix_outputs else derive(module, traced), shape)
-    return Structure(bases, traced.graph, shape)
+    check(module, bases if fix_outputs else derive(module, traced), traced, probe)
+    return Structure(bases, traced.graph, probe)
 
 
-def _input_shape(module: nn.Module, inputs: Tensor | None) -> Shape:
-    if inputs is not None:
-        return tuple(inputs.shape[1:])
+def probe_of(module: nn.Module, inputs: Inputs | None) -> Inputs:
+    """What `module` is traced and tested on: the first of `inputs`, or images that are made up.
+
+    Floating inputs that hold one number alone (zeros, to tell a shape) are replaced by noise: with equal numbers
+    every order of the units looks right.
+
+    Raises:
+        InvalidInput: `inputs` are none, or nothing is known of them.
+    """
+    like = next(module.parameters(), torch.empty(0))
+    if inputs is None:
+        return made_up(_guessed_shape(module), PROBES, like)
+    refuse_inputs(inputs)
+    return mapped(in_precision(chosen(inputs, slice(PROBES)), like), _telling)
+
+
+def _telling(part: Tensor) -> Tensor:
+    if part.is_floating_point() and part.numel() > 1 and bool(part.min() == part.max()):
+        return made_up(part.shape[1:], len(part), part)
+    return part
+
+
+def _guessed_shape(module: nn.Module) -> Shape:
     own = getattr(module, "input_shape", None)
     if own is not None:
         return tuple(own)
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            return (part.in_features,)
-        if isinstance(part, nn.Conv2d):
-            for side in SIDES:
-                if _runs(module, (part.in_channels, side, side)):
-                    return (part.in_channels, side, side)
-            break
-    raise InvalidInput([Problem("inputs", "a batch of inputs is needed to know their shape; give inputs=…")])
+    first = next((part for part in module.modules() if part._parameters), None)
+    shapes: list[Shape] = []
+    if isinstance(first, nn.Linear):
+        shapes = [(first.in_features,)]
+    elif isinstance(first, nn.Conv2d):
+        shapes = [(first.in_channels, side, side) for side in SIDES]
+    elif first is module:  # parameters of its own, such as a class token or positions, before its first layer
+        layer = next((part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear)), None)
+        if isinstance(layer, nn.Conv2d):
+            shapes = [(layer.in_channels, side, side) for side in SIDES]
+        elif layer is not None:
+            shapes = [(layer.in_features,)]
+    for shape in shapes:
+        if len(shapes) == 1 or _runs(module, shape):
+            return shape
+    kind = "" if first is None else f" (its first layer with parameters is a {type(first).__name__})"
+    message = f"a batch of inputs is needed to know what the module takes{kind}; give inputs=…"
+    raise InvalidInput([Problem("inputs", message)])
 
 
 def _runs(module: nn.Module, shape: Shape) -> bool:

@@ -7,16 +7,19 @@ import copy
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from framework.errors import InvalidInput, Problem
-from framework.fusion.bases import Basis, Shape
+from framework.fusion.bases import Basis
 from framework.fusion.plans import Plan, State, transport
-from framework.models.graph import in_eval_mode
+from framework.fusion.rules import described
+from framework.models.batch import Inputs, called, mapped, tensors
+from framework.models.graph import Traced, in_eval_mode
 
 NOISE = 1.0  # most that is added to numbers that are all the same
 SINGLE, DOUBLE = 1e-4, 1e-8  # largest difference of outputs, relative to the largest output
+NODES = 1e-6  # the same for the numbers of a node
 
 
 def random_plans(bases: Sequence[Basis], seed: int) -> dict[str, Plan]:
@@ -44,30 +47,81 @@ def permuted(module: nn.Module, bases: Sequence[Basis], plans: dict[str, Plan]) 
     return moved
 
 
-def check(module: nn.Module, bases: Sequence[Basis], input_shape: Shape) -> None:
-    """Permute at random and compare what comes out.
+def check(module: nn.Module, bases: Sequence[Basis], traced: Traced, inputs: Inputs) -> None:
+    """Permute at random and compare what comes out for `inputs`.
 
     Raises:
-        InvalidInput: with each basis whose permutation changes the outputs.
+        InvalidInput: with the first node that does not treat its units alike, and a basis that it is about.
     """
     plans = random_plans(bases, seed=0)
-    like = next(module.parameters(), torch.empty(0))
-    inputs = torch.rand(2, *input_shape, generator=torch.Generator().manual_seed(0)).to(like)
     state = _telling(module.state_dict())
     if _unchanged(module, state, bases, plans, inputs, SINGLE):
         return
     # Rounding can be large in single precision, where weights are; in double precision it decides nothing.
-    exact, inputs = copy.deepcopy(module).double(), inputs.double()
+    exact = copy.deepcopy(module).double()
+    inputs = mapped(inputs, lambda part: part.double() if part.is_floating_point() else part)
     state = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     if _unchanged(exact, state, bases, plans, inputs, DOUBLE):
         return
-    wrong = [
-        basis.name
-        for basis in bases
-        if not _unchanged(exact, state, bases, {basis.name: plans[basis.name]}, inputs, DOUBLE)
-    ]
+    raise InvalidInput(_told(exact, state, bases, plans, traced, inputs), type(module).__name__)
+
+
+def _told(
+    module: nn.Module, state: State, bases: Sequence[Basis], plans: dict[str, Plan], traced: Traced, inputs: Inputs
+) -> list[Problem]:
+    """The first node that gives other numbers, whatever their order, when units are permuted: there it goes
+    wrong.
+    """
+    moved = transport(state, bases, plans)
+    before, after = (_Sorted(module, traced.graph, of).read(inputs) for of in (state, moved))
+    nodes = [node for node in traced.graph.nodes if node.name in before and node.op != "output"]
+    wrong = next((n for n in nodes if not _same(after.get(n.name), before[n.name], NODES)), None)
+    names = [place for place in bases if wrong is not None and _lies_on(place, str(wrong.target))]
+    suspects = [*names, *(basis for basis in bases if basis not in names)]
+    basis = next(
+        (
+            basis.name
+            for basis in suspects
+            if not _unchanged(module, state, bases, {basis.name: plans[basis.name]}, inputs, DOUBLE)
+        ),
+        "all bases",
+    )
     message = "its units cannot be told from the graph: a permutation changes the outputs"
-    raise InvalidInput([Problem(name, message) for name in wrong or ["all bases"]], type(module).__name__)
+    if wrong is None:
+        return [Problem(basis, f"{message}; where is not known, as every node only changes its order")]
+    where = f"node {wrong.name} {described(wrong, module)}"
+    return [
+        Problem(basis, message),
+        Problem(
+            where, "is the first that depends on the order of its units; use layers of torch.nn for what it does"
+        ),
+    ]
+
+
+def _lies_on(basis: Basis, layer: str) -> bool:
+    return any(place.name.startswith(f"{layer}.") for place in basis.places)
+
+
+class _Sorted(fx.Interpreter):
+    """The values of each node in the order of their size, in eval mode."""
+
+    def __init__(self, module: nn.Module, graph: fx.Graph, state: State) -> None:
+        held = copy.deepcopy(module)
+        held.load_state_dict(dict(state))
+        super().__init__(held.eval(), graph=graph)
+        self.found: dict[str, Tensor] = {}
+
+    def read(self, inputs: Inputs) -> dict[str, Tensor]:
+        """By the name of each node that gives one floating tensor."""
+        with torch.no_grad():
+            self.run(*tensors(inputs))
+        return self.found
+
+    def run_node(self, n: fx.Node) -> object:
+        value = super().run_node(n)
+        if isinstance(value, Tensor) and value.is_floating_point() and n.op != "get_attr":
+            self.found[n.name] = value.flatten().sort().values
+        return value
 
 
 def _telling(state: State) -> dict[str, Tensor]:
@@ -89,18 +143,25 @@ def _unchanged(
     state: State,
     bases: Sequence[Basis],
     plans: dict[str, Plan],
-    inputs: Tensor,
+    inputs: Inputs,
     tolerance: float,
 ) -> bool:
+    arguments, words = called(inputs)
     with in_eval_mode(module):
-        expected = functional_call(module, dict(state), (inputs,))
-        found = functional_call(module, transport(state, bases, plans), (inputs,))
+        expected = functional_call(module, dict(state), arguments, words)
+        found = functional_call(module, transport(state, bases, plans), arguments, words)
         return _same(found, expected, tolerance)
 
 
 def _same(found: object, expected: object, tolerance: float) -> bool:
     if isinstance(expected, Tensor) and isinstance(found, Tensor):
-        return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
+        if not expected.is_floating_point():
+            return torch.equal(found, expected)
+        shown = expected.isfinite()  # masked places of attention are minus infinity
+        apart, largest = (
+            value[shown].abs().amax() if shown.any() else 0 for value in (found - expected, expected)
+        )
+        return torch.equal(found.isfinite(), shown) and bool(apart <= tolerance * largest)
     if isinstance(expected, dict) and isinstance(found, dict):
         return all(_same(found[key], expected[key], tolerance) for key in expected)
     if isinstance(expected, tuple | list) and isinstance(found, tuple | list):

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
 from framework.fusion.plans import State
+from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.structure import Structure, structure_of
+from framework.models.batch import Inputs, chosen, count
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Task:
     Attributes:
         reference, model: The modules.
         target, structure: The structure of each; one object where their widths are equal.
-        inputs: (N, …) or nothing.
+        inputs: What the modules take, N of them (`framework.models.batch`), or nothing.
         labels: Classes (N,) of the inputs, or nothing.
     """
 
@@ -28,7 +30,7 @@ class Task:
     model: nn.Module
     target: Structure
     structure: Structure
-    inputs: Tensor | None
+    inputs: Inputs | None
     labels: Tensor | None
 
     @classmethod
@@ -36,7 +38,7 @@ class Task:
         cls,
         reference: nn.Module,
         model: nn.Module,
-        inputs: Tensor | None = None,
+        inputs: Inputs | None = None,
         labels: Tensor | None = None,
         *,
         target: Structure | None = None,
@@ -50,14 +52,17 @@ class Task:
             InvalidInput: NaN, another architecture or other classes, shared parameters, no shape of inputs, or a
                 module that cannot be traced.
         """
+        for module in (reference, model):
+            refuse_untraceable(module)
         if not finite:
             refuse_values({"reference": reference, "model": model})
         refuse_other_names(reference.state_dict(), model.state_dict())
         target = target or structure_of(reference, inputs, fix_outputs=fix_outputs)
         structure = target
         if _shapes(model) != _shapes(reference) or type(model) is not type(reference):
-            like = inputs if inputs is not None else torch.empty(1, *target.input_shape)
-            structure = structure_of(model, like, fix_outputs=fix_outputs)
+            structure = structure_of(
+                model, inputs if inputs is not None else target.probe, fix_outputs=fix_outputs
+            )
             refuse_differences(structure, target, model.state_dict(), reference.state_dict())
         return cls(reference, model, target, structure, inputs, labels)
 
@@ -66,7 +71,7 @@ class Task:
         """The weights of the model and of the reference."""
         return self.model.state_dict(), self.reference.state_dict()
 
-    def drawn(self, number: int, seed: int) -> Tensor:
+    def drawn(self, number: int, seed: int) -> Inputs:
         """A seeded draw of so many inputs.
 
         Raises:
@@ -74,10 +79,11 @@ class Task:
         """
         if self.inputs is None:
             raise InvalidInput([Problem("inputs", "are needed to see activations on; give inputs=…")])
-        if len(self.inputs) < number:
-            raise InvalidInput([Problem("num_samples", f"is {number}, and there are {len(self.inputs)} inputs")])
-        order = torch.randperm(len(self.inputs), generator=torch.Generator().manual_seed(seed))
-        return self.inputs[order[:number]]
+        held = count(self.inputs)
+        if held < number:
+            raise InvalidInput([Problem("num_samples", f"is {number}, and there are {held} inputs")])
+        order = torch.randperm(held, generator=torch.Generator().manual_seed(seed))
+        return chosen(self.inputs, order[:number])
 
     def refuse_widths(self) -> None:
         """Refuse models of different widths.

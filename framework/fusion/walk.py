@@ -53,6 +53,7 @@ class Walk:
     activated: list[fx.Node] = field(default_factory=list)
     channels: dict[fx.Node, tuple[int, Ints]] = field(default_factory=dict)
     loose: dict[str, Tensor] = field(default_factory=dict)  # parameters used outside of layers, element by element
+    held: dict[str, list[tuple[str, int | None]]] = field(default_factory=dict)  # of a computed weight its tensors
 
     def along(self, labels: Tensor, dim: int) -> Ints:
         """The units along `dim`, (V,): whatever the other indices are, they are the same."""
@@ -62,8 +63,12 @@ class Walk:
         return first
 
     def slot(self, name: str, axis: int, units: Ints, role: Role, groups: int = 1) -> None:
-        """Note an axis."""
-        self.slots.append(Slot(name, axis, units, role, groups))
+        """Note an axis; of a weight that is computed, on the tensors that hold it."""
+        for tensor, along in self.held.get(name, [(name, None)]):
+            if along is None:
+                self.slots.append(Slot(tensor, axis, units, role, groups))
+            elif along == axis:
+                self.slots.append(Slot(tensor, axis, units, "scales"))
 
     def together(self, labels: Tensor, dims: Iterable[int]) -> Tensor:
         """What a reduction over `dims` leaves, in size 1: the unit, or a block of several."""

@@ -21,7 +21,7 @@ from framework.fusion.costs import Products, distances
 from framework.fusion.features import Weights
 from framework.fusion.layerwise import Coupled
 from framework.fusion.plans import Plan, State
-from framework.fusion.solvers import assigned
+from framework.fusion.solvers import assigned, blockwise
 
 GAIN = 1e-9  # of (1), relative to its scale, below which a new assignment is a tie
 
@@ -104,21 +104,17 @@ def _value(gain: Tensor, order: Tensor | None) -> float:
 
 def _in_blocks(tied: Sequence[Basis], gains: Sequence[Tensor]) -> list[Tensor]:
     """Blocks as wholes, by the best that their insides can reach; the insides each for itself."""
-    blocks = len(tied[0].blocks)
-    total = torch.zeros(blocks, blocks, dtype=torch.float64)
-    inner: dict[tuple[int, int, int], Tensor] = {}
-    for number, gain in enumerate(gains):
-        for here in range(blocks):
-            for there in range(blocks):
-                part = gain[tied[number].blocks[here]][:, tied[number].blocks[there]]
-                inner[number, here, there] = assigned(-part)
-                total[here, there] += _value(part, inner[number, here, there])
-    outer = assigned(-total).tolist()
+    cost_BB = torch.zeros(len(tied[0].blocks), len(tied[0].blocks), dtype=torch.float64)
+    for basis, gain in zip(tied, gains, strict=True):
+        units = torch.stack(basis.blocks)
+        cost_BB += blockwise(-gain, units, units)
+    outer = assigned(cost_BB).tolist()
     orders = []
-    for number, basis in enumerate(tied):
+    for basis, gain in zip(tied, gains, strict=True):
         order = torch.empty(basis.size, dtype=torch.int64)
         for there, here in enumerate(outer):
-            order[basis.blocks[there]] = basis.blocks[here][inner[number, here, there]]
+            units, places = basis.blocks[here], basis.blocks[there]
+            order[places] = units[assigned(-gain[units][:, places])]
         orders.append(order)
     return orders
 

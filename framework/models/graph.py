@@ -10,10 +10,13 @@ which an integer is known as a function of the number of images N:
 
     value(N) = constant + slope N                                                                               (1)
 
+Where a graph is to hold every use of a parameter (`deep`), the tracer also goes into layers whose `forward` is not
+torch's own: a subclass of a layer of torch may do something else.
+
 Knows no model of the project and nothing of stitching.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +25,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from framework.errors import InvalidInput, Problem
+from framework.models.batch import Inputs, names_of, shapes, tensors
 
 LENGTHS = (2, 3, 5)  # images; two determine equation (1), the third checks it
 
@@ -63,19 +67,42 @@ def trace(module: nn.Module, input_shape: tuple[int, ...], lengths: Sequence[int
         InvalidInput: what `module` itself does, outside the modules in it, cannot be traced; or it does not run on
             images of this shape.
     """
+    like = next(module.parameters(), torch.empty(0))
+    images = [like.new_zeros(length, *input_shape) for length in lengths]
     with in_eval_mode(module):
-        traced = _trace(module)
-        like = next(module.parameters(), torch.empty(0))
-        for length in lengths:
+        traced = _trace(module, images[0], deep=False)
+    record(module, traced, images, f"images of shape {input_shape}")
+    return traced
+
+
+def symbolic(module: nn.Module, inputs: Inputs, leaves: Collection[str] = ()) -> Traced:
+    """The graph of `module`, every use of a parameter in it; nothing is run. It takes what `inputs` holds, in
+    their order; what else `forward` takes keeps its default. Classes that `leaves` names are taken whole, as
+    torch's are.
+
+    Raises:
+        InvalidInput: what `module` itself does, outside the modules in it, cannot be traced.
+    """
+    with in_eval_mode(module):
+        return _trace(module, inputs, deep=True, leaves=leaves)
+
+
+def record(module: nn.Module, traced: Traced, batches: Sequence[Inputs], what: str = "") -> None:
+    """Run the graph on `batches` and note in `traced` what each node gave.
+
+    Raises:
+        InvalidInput: it does not run on them.
+    """
+    with in_eval_mode(module):
+        for batch in batches:
             try:
-                _Recorder(module, traced).run(like.new_zeros(length, *input_shape))
+                _Recorder(module, traced).run(*tensors(batch))
             except Exception as error:  # whatever the module raises
-                message = f"does not run on images of shape {input_shape}: {error}"
+                message = f"does not run on {what or f'inputs of {shapes(batch)}'}: {error}"
                 raise InvalidInput([Problem(type(module).__name__, message)]) from error
     for node in traced.graph.nodes:
         if node in traced.tensors and (node.op == "placeholder" or traced.following & set(node.all_input_nodes)):
             traced.following.add(node)
-    return traced
 
 
 def plain(values: list[Any]) -> Any:
@@ -97,10 +124,20 @@ def plain(values: list[Any]) -> Any:
     raise ValueError(f"{values} for batches of {LENGTHS} images")
 
 
-def _trace(module: nn.Module) -> Traced:
+def forward_of(module: nn.Module) -> type:
+    """The class whose `forward` a module runs. A subclass without one of its own means what that class means."""
+    return next(kind for kind in type(module).__mro__ if "forward" in vars(kind))
+
+
+def is_torchs(module: nn.Module) -> bool:
+    """Whether what a module does is what torch says of its class."""
+    return forward_of(module).__module__.startswith(("torch.nn.", "torch.ao.")) and "forward" not in vars(module)
+
+
+def _trace(module: nn.Module, inputs: Inputs, *, deep: bool, leaves: Collection[str] = ()) -> Traced:
     whole: set[str] = set()
     while True:
-        tracer = _Tracer(whole)
+        tracer = _Tracer(whole, inputs, leaves, deep=deep)
         try:
             graph = tracer.trace(module)
         except Exception as error:
@@ -115,13 +152,29 @@ def _trace(module: nn.Module) -> Traced:
 
 
 class _Tracer(fx.Tracer):
-    def __init__(self, whole: set[str]) -> None:
+    def __init__(self, whole: set[str], inputs: Inputs, leaves: Collection[str], *, deep: bool) -> None:
         super().__init__()
-        self.whole = whole
+        self.whole, self.inputs, self.leaves, self.deep = whole, inputs, leaves, deep
         self.inside: list[str] = []
         self.outputs: dict[str, fx.Node | None] = {}
 
+    def create_args_for_root(
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        root: Any = self.root
+        names = names_of(root, self.inputs)
+        values = [self.create_proxy("placeholder", name, (), {}) for name in names]
+
+        def forward(module: nn.Module, *given: Any) -> Any:
+            if isinstance(self.inputs, Mapping):
+                return root_fn(module, **dict(zip(names, given, strict=True)))
+            return root_fn(module, *given)
+
+        return forward, [root, *values]
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        if self.deep and module_qualified_name not in self.whole:
+            return forward_of(m).__name__ in self.leaves or (is_torchs(m) and not isinstance(m, nn.Sequential))
         childless = next(m.children(), None) is None
         return childless or module_qualified_name in self.whole or super().is_leaf_module(m, module_qualified_name)
 

@@ -127,7 +127,7 @@ class Odd(nn.Module):
         self.weight = nn.Parameter(torch.ones(5))
 
     def forward(self, values):
-        return values * self.weight
+        return values * self.weight if values.sum() > 0 else values
 
 
 def test_what_cannot_be_traced_or_has_no_rule_is_refused_with_its_node():
@@ -136,7 +136,9 @@ def test_what_cannot_be_traced_or_has_no_rule_is_refused_with_its_node():
     with pytest.raises(InvalidInput, match=r"node sort: \(sort\) is a function with no rule"):
         structure_of(Sorts(), images())
     made = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), Odd(), nn.Linear(5, 3))
-    with pytest.raises(InvalidInput, match=r"node _2: \(module 2, Odd\) is a layer with no rule"):
+    with pytest.raises(
+        InvalidInput, match=r"node _2: \(module 2, Odd\) is a layer of its own kind[\s\S]*with no rule"
+    ):
         structure_of(made, images())
 
 
@@ -165,5 +167,5 @@ def test_a_shape_is_found_without_inputs_or_asked_for():
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)
     )
     assert structure_of(convolutional).input_shape == (3, 32, 32)
-    with pytest.raises(InvalidInput, match="a batch of inputs is needed"):
+    with pytest.raises(InvalidInput, match=r"a batch of inputs is needed[\s\S]*Conv1d"):
         structure_of(nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.Conv1d(3, 1, 3)))
