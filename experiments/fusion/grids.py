@@ -26,6 +26,19 @@ def disjoint(count: int) -> list[tuple[int, int]]:
     return [(2 * number, 2 * number + 1) for number in range(count)]
 
 
+def groups(model: Model, count: int, size: int) -> Axis:
+    """Groups of `size` parents that differ in their seed alone; no seed stands twice."""
+    of = [[{**model, "seed": size * number + place} for place in range(size)] for number in range(count)]
+    return zipped(
+        {
+            "first": [first for first, *_ in of],
+            "second": [second for _, second, *_ in of],
+            "more": [more for _, _, *more in of],
+            "inputs_seed": list(range(count)),
+        }
+    )
+
+
 SGD = {"kind": "sgd", "momentum": 0.9}
 MLP = {
     "data": {"normalise": "standard"},
@@ -34,6 +47,7 @@ MLP = {
     "learning_rate": 0.02,
     "max_epochs": 15,
 }
+NARROW: Model = {**MLP, "model": {"kind": "mlp", "hidden": [64, 64, 64], "bias": False}, "max_epochs": 5}
 SMALL: Model = {
     "data": {"name": "fashion_mnist", "normalise": "standard"},
     "optimizer": SGD,
@@ -68,12 +82,26 @@ COSTS = {
     "pac_bayes": {"draws": 8, "batches": 2, "depth": 12},
 }
 
+MATCHED = ("average", "ot", "weight_matching", "cycle_consistent")
+FINISHED: Mapping[str, Model] = {"": {}, "+repair": {"repair": True}, "+regression": {"merge": "regression"}}
+MANY = [
+    {"name": f"{kind}{end}", "method": {"kind": kind}, **options}
+    for end, options in FINISHED.items()
+    for kind in MATCHED
+]
+
 GRIDS = {
     # Minutes on a laptop: three pairs of parents, fused by every recipe, fine-tuned and distilled.
     "fusion": Grid(
         FusionConfig,
         pairs([MLP], disjoint(3)),
         base={"data": "mnist_or_digits", "fine_tune": REFINE, "distil": REFINE},
+    ),
+    # Three groups of four, matched to the first or all to one another: minutes on a laptop.
+    "fusion_many": Grid(
+        FusionConfig,
+        groups(NARROW, 3, 4),
+        base={"data": "mnist_or_digits", "recipes": MANY, "curve_places": 0},
     ),
     # Five pairs of each architecture, and everything that the study measures of them.
     "fusion_metrics": Grid(

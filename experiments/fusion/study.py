@@ -21,7 +21,7 @@ from experiments.fusion.saving import save
 from experiments.fusion.scoring import scored, scores
 from experiments.fusion.settings import PARENTS_JOINED
 from framework.data.vision import Splits, load_splits
-from framework.fusion.alignment import Alignment, plans
+from framework.fusion.alignment import Alignment, all_plans
 from framework.fusion.ensemble import Ensemble
 from framework.fusion.fusing import merged, shares_of
 from framework.fusion.interpolation import barrier, between
@@ -123,7 +123,7 @@ def _fused(study: Study) -> list[Fused]:
         if key not in matched:
             start = time.perf_counter()
             tasks = [Task.of(first, other, study.inputs, study.labels, target=structure) for other in others]
-            matched[key] = [plans(task, recipe.method) for task in tasks], time.perf_counter() - start
+            matched[key] = all_plans(tasks, recipe.method), time.perf_counter() - start
         alignments, matching_s = matched[key]
         start = time.perf_counter()
         pairs = zip(alignments, others, strict=True)

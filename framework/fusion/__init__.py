@@ -1,6 +1,6 @@
 """Fusion of networks: hidden units of one model are matched to those of another, then weights are averaged.
 
-What was fine-tuned from one checkpoint needs no matching: `merge`.
+What was fine-tuned from one checkpoint needs no matching: `merge`. Two that learned other classes: `zipit`.
 
 Importing this package is light; the names below bring torch with them at first use.
 """
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from framework.fusion.fusing import fuse as fuse
     from framework.fusion.merging.merging import merge as merge
     from framework.fusion.repair import reset_statistics as reset_statistics
+    from framework.fusion.zipping import zipit as zipit
 
-__all__ = ["MERGING", "METHODS", "align", "fuse", "merge", "reset_statistics"]
+__all__ = ["MERGING", "METHODS", "align", "fuse", "merge", "reset_statistics", "zipit"]
 
 __getattr__ = lazy(
     __name__,
@@ -26,5 +27,6 @@ __getattr__ = lazy(
         "fuse": "framework.fusion.fusing",
         "merge": "framework.fusion.merging.merging",
         "reset_statistics": "framework.fusion.repair",
+        "zipit": "framework.fusion.zipping",
     },
 )

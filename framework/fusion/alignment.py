@@ -3,11 +3,13 @@
     align(reference, model, method, …)     the model with its hidden units in the reference's order: the same
                                            function, where the plan is a permutation
     plans(task, config)                    which hidden unit of one stands for which of the other
+    all_plans(tasks, config)               the same of several models to one reference, found together where the
+                                           method can
 
-Both are for any two modules of one architecture; widths may differ where the method allows it.
+All are for any two modules of one architecture; widths may differ where the method allows it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,4 +124,14 @@ def plans(task: Task, config: Config) -> Alignment:
     Raises:
         InvalidInput: inputs that the method needs are missing, widths that it cannot match, or no plan was found.
     """
-    return Alignment(find(task, config), task.structure, task.target)
+    return all_plans([task], config)[0]
+
+
+def all_plans(tasks: Sequence[Task], config: Config) -> list[Alignment]:
+    """Of each task the plans that the method of `config` finds; the reference is the same in all.
+
+    Raises:
+        InvalidInput: as `plans`.
+    """
+    pairs = zip(find(tasks, config), tasks, strict=True)
+    return [Alignment(found, task.structure, task.target) for found, task in pairs]

@@ -105,6 +105,24 @@ class WeightMatching(Config):
     seed: int = Field(0, description="Seed of the order of the bases.")
 
 
+class CycleConsistent(Config):
+    """Permutations of all models at once into one universe, so that cycles close (Crisostomi et al., 2024)."""
+
+    kind: Literal["cycle_consistent"] = Field(
+        "cycle_consistent", description="Selects cycle-consistent matching of all models at once."
+    )
+    iterations: int = Field(100, ge=1, description="Most Frank-Wolfe steps of a start, all permutations in each.")
+    tolerance: float = Field(
+        1e-6,
+        ge=0,
+        description="Gain of a step below which it ends, as a share of the squared norm of all weights.",
+    )
+    starts: int = Field(
+        1, ge=1, description="Starts, the first from the order that units have; the best objective is kept."
+    )
+    seed: int = Field(0, description="Seed of the orders that further starts begin with.")
+
+
 class ActivationMatching(Config):
     """Permutations that bring activations closest in correlation (Li et al., 2016)."""
 
@@ -131,15 +149,17 @@ class SinkhornMatching(Config):
 
 
 AlignmentConfig = Annotated[
-    Average | OT | GW | WeightMatching | ActivationMatching | SinkhornMatching, Field(discriminator="kind")
+    Average | OT | GW | WeightMatching | CycleConsistent | ActivationMatching | SinkhornMatching,
+    Field(discriminator="kind"),
 ]
-EQUAL_WIDTHS = ("average", "weight_matching", "activation_matching", "sinkhorn_matching")
+EQUAL_WIDTHS = ("average", "weight_matching", "cycle_consistent", "activation_matching", "sinkhorn_matching")
 """Kinds of methods that need models of equal widths."""
 CONFIGS: dict[str, type[Config]] = {
     "average": Average,
     "ot": OT,
     "gw": GW,
     "weight_matching": WeightMatching,
+    "cycle_consistent": CycleConsistent,
     "activation_matching": ActivationMatching,
     "sinkhorn_matching": SinkhornMatching,
 }

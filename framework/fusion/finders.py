@@ -1,11 +1,23 @@
-"""The method of each config. A new method is a config in `config.py`, a file of its own, and a line here."""
+"""The method of each config. A new method is a config in `config.py`, a file of its own, and a line here: in
+`FINDERS` if it matches one model to the first, in `JOINT` if it looks at all models at once.
+"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from framework.config import Config
 from framework.errors import InvalidInput, Problem
-from framework.fusion.config import GW, OT, ActivationMatching, Average, Ground, SinkhornMatching, WeightMatching
+from framework.fusion.config import (
+    GW,
+    OT,
+    ActivationMatching,
+    Average,
+    CycleConsistent,
+    Ground,
+    SinkhornMatching,
+    WeightMatching,
+)
+from framework.fusion.cycle_consistent import cycle_consistent
 from framework.fusion.features import Weights, activation_products
 from framework.fusion.gromov import gromov
 from framework.fusion.layerwise import Coupled, layerwise
@@ -16,13 +28,16 @@ from framework.fusion.weight_matching import weight_matching
 Found = dict[str, Coupled]
 
 
-def find(task: Task, config: Config) -> Found:
-    """A plan for every basis, by name; of the plain average none.
+def find(tasks: Sequence[Task], config: Config) -> list[Found]:
+    """Of each model that is to be brought to their one reference a plan for every basis, by name; of the plain
+    average none.
 
     Raises:
         InvalidInput: inputs that the method needs are missing, widths that it cannot match, or no plan was found.
     """
-    return FINDERS[type(config)](task, config)
+    if type(config) in JOINT:
+        return JOINT[type(config)](tasks, config)
+    return [FINDERS[type(config)](task, config) for task in tasks]
 
 
 def _average(task: Task, config: Average) -> Found:
@@ -62,6 +77,13 @@ def _weight_matching(task: Task, config: WeightMatching) -> Found:
     return weight_matching(*task.states, task.structure.bases, config)
 
 
+def _cycle_consistent(tasks: Sequence[Task], config: CycleConsistent) -> list[Found]:
+    for task in tasks:
+        task.refuse_widths()
+    states = [tasks[0].reference.state_dict(), *(task.model.state_dict() for task in tasks)]
+    return cycle_consistent(states, tasks[0].target.bases, config)
+
+
 def _activation_matching(task: Task, config: ActivationMatching) -> Found:
     task.refuse_widths()
     drawn = task.drawn(config.num_samples, config.seed)
@@ -87,3 +109,4 @@ FINDERS: dict[type[Config], Callable[[Task, Any], Found]] = {
     ActivationMatching: _activation_matching,
     SinkhornMatching: _sinkhorn_matching,
 }
+JOINT: dict[type[Config], Callable[[Sequence[Task], Any], list[Found]]] = {CycleConsistent: _cycle_consistent}

@@ -1,6 +1,7 @@
 """Several models as one, in the basis of the first.
 
 fuse(models, method="ot")        align every model to the first, then average the weights
+fuse(models, "cycle_consistent") align all of them to one another at once, then the same
 
 W = Σ_k weight_k · W_k carried along the plan from model k to model 1                                       (1)
 """
@@ -12,7 +13,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
-from framework.fusion.alignment import options_of, plans
+from framework.fusion.alignment import all_plans, options_of
 from framework.fusion.copies import holding
 from framework.fusion.precision import as_given, inputs_for, working
 from framework.fusion.refusals import refuse_untraceable
@@ -70,10 +71,8 @@ def fuse(
     given, models = models[0], [working(model) for model in models]
     reference, inputs = models[0], inputs_for(models[0], inputs)
     structure = structure_of(reference, inputs, fix_outputs=fix_outputs)
-    found = [
-        plans(Task.of(reference, model, inputs, labels, target=structure, finite=True), config)
-        for model in models[1:]
-    ]
+    tasks = [Task.of(reference, model, inputs, labels, target=structure, finite=True) for model in models[1:]]
+    found = all_plans(tasks, config)
     if merge == "mean" and not repair:  # weights are all that is needed of the parents
         own = [model.state_dict() for model in models]
         moved = [alignment.carried(state) for alignment, state in zip(found, own[1:], strict=True)]

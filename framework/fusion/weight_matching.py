@@ -48,15 +48,12 @@ class Search:
         self.bases = bases
         self.plans = {basis.name: Plan.identity(basis.size) for basis in bases}
         self.weights = Weights(model, reference, bases, bases, normalise_rows=False)
-        names = {place.name for basis in bases for place in _weighed(basis)}
+        names = {place.name for basis in bases for place in weighed(basis)}
         self.scale = sum(float(reference[name].double().square().sum()) for name in names)
 
     def run(self, passes: int, generator: torch.Generator) -> None:
         """Rounds over all bases, until one changes nothing or there were `passes`."""
-        groups: dict[object, list[Basis]] = {}
-        for basis in self.bases:
-            groups.setdefault(basis.name if basis.tie is None else basis.tie, []).append(basis)
-        tied = list(groups.values())
+        tied = ties(self.bases)
         for _ in range(passes):
             order = torch.randperm(len(tied), generator=generator).tolist()
             better = [self._improve(tied[number]) for number in order]
@@ -72,7 +69,7 @@ class Search:
 
     def products(self, basis: Basis) -> Products:
         """Over all parameters that the basis lies on, the other bases as they are."""
-        found = [self.weights.product(basis, place, place, self.plans) for place in _weighed(basis)]
+        found = [self.weights.product(basis, place, place, self.plans) for place in weighed(basis)]
         return sum(found[1:], found[0])
 
     def gains(self, basis: Basis) -> Tensor:
@@ -81,7 +78,7 @@ class Search:
 
     def _improve(self, tied: Sequence[Basis]) -> bool:
         gains = [self.gains(basis) for basis in tied]
-        orders = _in_blocks(tied, gains) if tied[0].blocks else [assigned(-gains[0])]
+        orders = best_orders(tied, gains)
         before = sum(_value(gain, self.plans[basis.name].index) for basis, gain in zip(tied, gains, strict=True))
         after = sum(_value(gain, order) for gain, order in zip(gains, orders, strict=True))
         if after - before <= GAIN * self.scale:
@@ -91,7 +88,20 @@ class Search:
         return True
 
 
-def _weighed(basis: Basis) -> list[Place]:
+def ties(bases: Sequence[Basis]) -> list[list[Basis]]:
+    """The bases, those together whose blocks move together."""
+    groups: dict[object, list[Basis]] = {}
+    for basis in bases:
+        groups.setdefault(basis.name if basis.tie is None else basis.tie, []).append(basis)
+    return list(groups.values())
+
+
+def best_orders(tied: Sequence[Basis], gains: Sequence[Tensor]) -> list[Tensor]:
+    """Of bases that are tied, the orders (n,) that gain most, by what unit i gains in place j, (n, n) each."""
+    return _in_blocks(tied, gains) if tied[0].blocks else [assigned(-gains[0])]
+
+
+def weighed(basis: Basis) -> list[Place]:
     """Where a basis lies on parameters; of one that lies on none, wherever it does."""
     return [place for place in basis.places if place.role != "counts"] or list(basis.places)
 

@@ -258,7 +258,8 @@ def test_everything_that_is_wrong_is_told():
 
 
 def test_every_method_is_public():
-    assert set(METHODS) == {"average", "ot", "gw", "weight_matching", "activation_matching", "sinkhorn_matching"}
+    matching = {"weight_matching", "cycle_consistent", "activation_matching", "sinkhorn_matching"}
+    assert set(METHODS) == {"average", "ot", "gw", *matching}
 
 
 def test_the_ensemble_gives_the_weighted_mean_of_the_logits():
