@@ -19,8 +19,9 @@ from torch import Tensor, fx, nn
 from framework.errors import InvalidInput, Problem
 from framework.fields import nearest
 from framework.fusion.bases import Basis, Shape
-from framework.fusion.flow import described, walk
+from framework.fusion.flow import walk
 from framework.fusion.plans import State
+from framework.fusion.rules import described
 from framework.fusion.units import Ints
 from framework.fusion.walk import Walk
 from framework.models.graph import LENGTHS, Traced, trace

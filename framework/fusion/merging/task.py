@@ -131,7 +131,7 @@ class Merging:
         for place, (model, batch) in enumerate(zip(self.models, self.inputs, strict=True)):
             chosen = torch.randperm(len(batch), generator=torch.Generator().manual_seed(seed))[:number]
             drawn = inputs_for(model, batch[chosen.to(batch.device)])
-            found += [] if drawn is None else [drawn]
+            found += [drawn] if isinstance(drawn, Tensor) else []
             if self.labels is not None:
                 classes.append(self.labels[place][chosen.to(self.labels[place].device)])
         return found, classes or None
