@@ -151,6 +151,7 @@ def _loose_slots(found: Walk, class_of: Ints) -> list[Slot]:
     """Parameters that no layer holds (a class token, positions): along one axis of each there may be units."""
     slots = []
     sizes = np.bincount(class_of)
+    sizes[class_of[found.units.blocks()[:, 0]]] += 1
     for name, labels in found.loose.items():
         classes = class_of[labels.numpy()]
         used = (sizes[classes] > 1) | (classes == FIXED)  # of more positions than there are inputs some are not

@@ -28,8 +28,6 @@ def recurrent(walk: Walk, name: str, module: nn.RNNBase, args: tuple[Any, ...], 
     labels, start = (*args, *kwargs.values(), None)[:2]
     if not isinstance(labels, Tensor):
         raise Unknown("takes packed sequences, which have no rule; pad them instead")
-    if module.proj_size:
-        raise Unknown("projects its states (proj_size), which has no rule; use proj_size=0 and a Linear")
     starts = [] if start is None else [start] if isinstance(start, Tensor) else list(start)
     lasts: list[Ints] = []
     for layer in range(module.num_layers):

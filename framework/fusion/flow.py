@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from framework.errors import InvalidInput, Problem
+from framework.fusion.function_rules import name_of
 from framework.fusion.product_rules import apply_function
 from framework.fusion.refusals import is_parametrized
 from framework.fusion.rules import apply_layer, described
@@ -45,6 +46,8 @@ class _Walker(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         shape: Any = self.traced.values[n][0] if n in self.traced.values else None
         args, kwargs = self.fetch_args_kwargs_from_env(n)
+        if n.op.startswith("call") and name_of(n) in ("getitem", "index_select"):
+            args = fx.node.map_arg(n.args, self._index)
         try:
             if n.op == "placeholder":
                 value: Any = torch.full(shape, FIXED, dtype=torch.int64)
@@ -65,6 +68,11 @@ class _Walker(fx.Interpreter):
             if len(dims) == 1:
                 self.found.channels[n] = (dims[0], self.found.along(value, dims[0]))
         return value
+
+    def _index(self, n: fx.Node) -> Any:
+        """What a node holds; of a buffer with the numbers of units those numbers."""
+        value = self.fetch_attr(str(n.target)) if n.op == "get_attr" else None
+        return value if isinstance(value, Tensor) and not value.is_floating_point() else self.env[n]
 
     def _attribute(self, name: str) -> Any:
         value = self.fetch_attr(name)

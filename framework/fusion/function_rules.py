@@ -107,8 +107,16 @@ def combined(walk: Walk, first: Tensor, second: Tensor) -> Tensor:
         walk.units.same(first.numpy(), second.numpy())
         return first
     inner, outer = (first, second) if levels[0].max() < levels[1].max() else (second, first)
+    if _one_to_one(inner, outer):  # one number for each block is the block's own, as a scale of each head
+        walk.units.same(inner.numpy(), outer.numpy())
+        return outer
     walk.units.inside(inner.numpy(), outer.numpy())
     return inner
+
+
+def _one_to_one(first: Tensor, second: Tensor) -> bool:
+    pairs = torch.stack([first.flatten(), second.flatten()]).unique(dim=1).shape[1]  # type: ignore[no-untyped-call]
+    return bool(pairs == len(first.unique()) == len(second.unique()))  # type: ignore[no-untyped-call]
 
 
 def broadcast(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

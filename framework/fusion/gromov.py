@@ -69,12 +69,11 @@ def _rows(state: State, basis: Basis, normalise: bool) -> Products:
 def _matched(a_nn: Tensor, b_mm: Tensor, mass_n: Tensor, mass_m: Tensor, config: GW, name: str) -> Coupled:
     """The best of the local minima that are reached from the starts."""
     found = []
-    scaled_a, scaled_b, size = _scaled(a_nn, b_mm, config)
-    for start_nm in _starts(scaled_a, scaled_b, mass_n, mass_m):
-        coupling, cost, converged = _descended(scaled_a, scaled_b, mass_n, mass_m, start_nm, config, size)
+    for start_nm in _starts(a_nn, b_mm, mass_n, mass_m):
+        coupling, cost, converged = _descended(a_nn, b_mm, mass_n, mass_m, start_nm, config)
         if np.isfinite(coupling).all() and coupling.sum() > 0:
             plan = Plan(coupling=torch.from_numpy(coupling), converged=converged)
-            found.append(Coupled(plan, cost * size**2))
+            found.append(Coupled(plan, cost))
     if not found:
         raise InvalidInput(
             [Problem(name, f"method gw with reg={config.reg} gave no plan; use a larger reg, or 0")]
@@ -82,28 +81,13 @@ def _matched(a_nn: Tensor, b_mm: Tensor, mass_n: Tensor, mass_m: Tensor, config:
     return min(found, key=lambda coupled: coupled.cost)
 
 
-def _scaled(a_nn: Tensor, b_mm: Tensor, config: GW) -> tuple[Tensor, Tensor, float]:
-    """Both less the mean of all distances, divided by their spread, and the spread.
-
-    Rows of many columns are nearly at one distance from each other: of numbers as they are the part that differs
-    is lost in the solver's tolerances. With squares (1) has the same minimum, in units of the spread's square.
-    """
-    if config.loss != "square":
-        return a_nn, b_mm, 1.0
-    off = [d[~torch.eye(len(d), dtype=torch.bool)] for d in (a_nn, b_mm)]
-    every = torch.cat(off)
-    mean, spread = every.mean(), float(every.std()) if len(every) > 1 else 0.0
-    if not spread > 0:
-        return a_nn, b_mm, 1.0
-    return (a_nn - mean) / spread, (b_mm - mean) / spread, spread
-
-
 def _starts(a_nn: Tensor, b_mm: Tensor, mass_n: Tensor, mass_m: Tensor) -> list[np.ndarray]:
     """Couplings to begin at: the plan between profiles of distances, and no knowledge at all.
 
     The profile of a unit is its distances to all others in the order of size, whatever they are called (Mémoli,
     "Gromov-Wasserstein distances and the metric approach to object matching", 2011, third lower bound). From the
-    uniform coupling alone the first step sees no more than each unit's mean distance.
+    uniform coupling alone the first step sees no more than each unit's mean distance, which of many units differs
+    by little, and the descent ends in a poor minimum.
     """
     import ot  # type: ignore[import-untyped]
 
@@ -134,7 +118,6 @@ def _descended(
     mass_m: Tensor,
     start_nm: np.ndarray,
     config: GW,
-    size: float,
 ) -> tuple[np.ndarray, float, bool]:
     """A coupling at a local minimum, its cost, and whether the solver came to an end."""
     import ot
@@ -144,8 +127,9 @@ def _descended(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if config.reg:
-            reg = config.reg / size**2
-            solved = ot.gromov.entropic_gromov_wasserstein(*arrays, loss, epsilon=reg, G0=start_nm, log=True)
+            solved = ot.gromov.entropic_gromov_wasserstein(
+                *arrays, loss, epsilon=config.reg, G0=start_nm, log=True
+            )
         else:
             solved = ot.gromov.gromov_wasserstein(*arrays, loss, G0=start_nm, tol_rel=WITHIN, log=True)
     return np.asarray(solved[0]), float(solved[1]["gw_dist"]), not caught

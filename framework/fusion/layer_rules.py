@@ -117,8 +117,6 @@ def attention(
 ) -> tuple[Tensor, Any]:
     """Heads keep together; a head's queries and keys share their units, its values have their own."""
     query, key, value = (args[place] if place < len(args) else kwargs[word] for place, word in enumerate(QKV))
-    if module.bias_k is not None:
-        raise Unknown("has add_bias_kv, whose rows have no rule; use add_bias_kv=False")
     width, heads = module.embed_dim, module.num_heads
     match_O, value_O, written_O = (walk.units.new(width) for _ in QKV)
     if heads > 1:

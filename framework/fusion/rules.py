@@ -79,6 +79,10 @@ def why_not(module: nn.Module) -> str:
             f"is {whose} that cannot be followed into, a layer with no rule for its axes; build it of layers of "
             "torch.nn, with no choice by values of tensors"
         )
+    if isinstance(module, nn.RNNBase) and module.proj_size:
+        return "projects its states (proj_size), which has no rule; use proj_size=0 and a Linear behind it"
+    if isinstance(module, nn.MultiheadAttention) and module.bias_k is not None:
+        return "has add_bias_kv, whose rows have no rule; use add_bias_kv=False"
     if isinstance(module, (*ELEMENTWISE, *COMPOSITES, nn.MultiheadAttention)) or _is_empty(module):
         return ""
     if _rule(module) is None:

@@ -12,7 +12,7 @@ from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.rules import refuse_layers
 from framework.fusion.symmetry import check
 from framework.models.batch import Inputs, chosen, in_precision, made_up, mapped, refuse_inputs, tensors
-from framework.models.graph import record, symbolic
+from framework.models.graph import is_torchs, record, symbolic
 
 SIDES = (32, 28, 64, 224, 8, 96, 128, 256, 299)
 PROBES = 2  # inputs on which a module is traced and tested
@@ -87,18 +87,15 @@ def _guessed_shape(module: nn.Module) -> Shape:
     own = getattr(module, "input_shape", None)
     if own is not None:
         return tuple(own)
-    first = next((part for part in module.modules() if part._parameters), None)
+    # A class token or positions may be the module's own: what tells its inputs is its first layer.
+    first = next(
+        (part for part in module.modules() if part._parameters and (part is not module or is_torchs(part))), None
+    )
     shapes: list[Shape] = []
     if isinstance(first, nn.Linear):
         shapes = [(first.in_features,)]
     elif isinstance(first, nn.Conv2d):
         shapes = [(first.in_channels, side, side) for side in SIDES]
-    elif first is module:  # parameters of its own, such as a class token or positions, before its first layer
-        layer = next((part for part in module.modules() if isinstance(part, nn.Conv2d | nn.Linear)), None)
-        if isinstance(layer, nn.Conv2d):
-            shapes = [(layer.in_channels, side, side) for side in SIDES]
-        elif layer is not None:
-            shapes = [(layer.in_features,)]
     for shape in shapes:
         if len(shapes) == 1 or _runs(module, shape):
             return shape

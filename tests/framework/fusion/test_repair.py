@@ -1,3 +1,5 @@
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 from framework.errors import InvalidInput
 from framework.fusion import fuse
 from framework.fusion.fusing import mean_of
-from framework.fusion.regression import regress
+from framework.fusion.regression import CHUNK, _Positions, _Sums, _written, regress
 from framework.fusion.repair import repair, reset_statistics
 from framework.fusion.structure import structure_of
 from tests.framework.fusion.zoo import difference, images, module
@@ -144,3 +146,60 @@ def test_layers_that_no_normalisation_follows_are_repaired_beside_those_that_one
         assert torch.equal(mended.get_submodule(layer).weight, start.get_submodule(layer).weight)
     seen = outputs_of(mended, "first", inputs).double().movedim(1, 0).flatten(1)
     assert torch.allclose(mended.norm.running_mean.double(), seen.mean(1), atol=1e-4)
+
+
+def test_rows_that_are_drawn_are_rows_of_the_unfolded_map():
+    torch.manual_seed(0)
+    for layer in (
+        nn.Conv2d(3, 5, 3, padding=1, stride=2),
+        nn.Conv2d(3, 5, (3, 2), dilation=2, padding="same"),
+        nn.Conv2d(3, 5, 2, padding="valid", bias=False),
+        nn.Linear(6, 4),
+    ):
+        values = torch.rand(4, 6, 6) if isinstance(layer, nn.Linear) else torch.rand(4, 3, 9, 8)
+        drawn = _Positions(layer, values[:1], 4, 10**6, torch.Generator().manual_seed(0))
+        rows = torch.cat([drawn.rows_at(values, at) for at in drawn.chunks(4)])
+        with torch.no_grad():
+            expected = layer(values)
+        expected = expected.flatten(0, 1) if isinstance(layer, nn.Linear) else expected.flatten(2).mT.flatten(0, 1)
+        assert torch.allclose(_written(layer, rows), expected, atol=1e-6)
+        few = _Positions(layer, values[:1], 4, 12, torch.Generator().manual_seed(0))
+        (at,) = few.chunks(4)
+        assert few.rows == len(at) == len(at.unique()) == 12
+        assert (at // few.every).tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+        assert torch.allclose(_written(layer, few.rows_at(values, at)), expected[at], atol=1e-6)
+
+
+def test_few_rows_are_solved_in_the_dual_form_with_the_same_result():
+    torch.manual_seed(0)
+    layer = nn.Linear(40, 3)
+    rows, residuals = torch.rand(30, 40), torch.rand(30, 3)
+    found = []
+    for dual in (True, False):
+        fitted, sums = copy.deepcopy(layer), _Sums(layer, 30 if dual else 10**6)
+        assert sums.dual == dual
+        for start in (0, 20):
+            sums.add(rows[start : start + 20], residuals[start : start + 20])
+        sums.solve(fitted, 1e-2)
+        found.append(torch.cat([fitted.weight.flatten(), fitted.bias]))
+    assert torch.allclose(found[0], found[1], atol=1e-4)
+
+
+def test_a_drawn_regression_is_close_to_the_full_one_and_its_memory_is_bounded():
+    parents = [module("residual"), module("residual", seed=5)]
+    inputs, mean = images(200), mean_of(parents, HALVES)
+    structure = structure_of(parents[0], inputs)
+    full, drawn, again, other = (
+        regress(mean, parents, structure, inputs, HALVES, **options)
+        for options in ({}, {"most_rows": 6000}, {"most_rows": 6000}, {"most_rows": 6000, "seed": 1})
+    )
+    assert 0 < difference(full, drawn) < 0.1
+    assert difference(drawn, again) == 0 < difference(drawn, other)
+    large, layer = torch.rand(1, 64, 224, 224), nn.Conv2d(64, 64, 3, padding=1)
+    positions = _Positions(layer, large, 100, 200_000, torch.Generator().manual_seed(0))
+    (at, *rest) = positions.chunks(1)
+    assert not rest
+    assert positions.rows == 200_000
+    assert at.shape == (2000,)  # 4.6 MB of rows, not the 116 MB of the whole map
+    assert positions.rows_at(large, at).shape == (2000, 576)
+    assert max(len(at) for at in positions.chunks(100)) * 576 * 4 <= CHUNK
