@@ -7,7 +7,7 @@ from typing import Any
 
 NAMES = (
     *("plan", "claims", "linear", "ridge", "decouple", "study", "sweep"),
-    *("fusion", "one_shot", "sharpness", "hessian", "search", "intake", "reads"),
+    *("fusion", "one_shot", "several", "sharpness", "hessian", "search", "intake", "reads"),
 )
 
 
