@@ -49,9 +49,10 @@ def test_the_pieces_run_as_printed(tmp_path: Path):
         torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)) for _ in range(2)
     ]
     base = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2))
-    names = {"first": parents[0], "second": parents[1], "base": base, "images": names["z_source"]}
+    names = {"first": parents[0], "second": parents[1], "third": base, "base": base, "images": names["z_source"]}
     exec(fusion, names)
     assert names["merged"](names["images"]).shape == (50, 2)
+    assert names["zipped"](names["images"]).shape == (50, 4)
     assert torch.allclose(names["moved"](names["images"]), parents[1](names["images"]), atol=1e-5)
     inputs, labels = torch.from_numpy(latents[0]), torch.arange(50) % 2
     loader = DataLoader(TensorDataset(inputs, labels), batch_size=10)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ALWAYS = {"first.data.name": "dataset", "first.model.kind": "architecture"}
 # Parents that come from files: which files is what a seed is otherwise, and their architecture stands here.
 FILES = ("parents", "model.kind")
-FIRST, SECOND = "first.", "second."
+FIRST, SECOND, MORE = "first.", "second.", "more"
 PARENTS_JOINED = "+"  # between the identities of a run's parents in the column `parents` of its tables
 LONGEST = 24  # characters of a value in a title
 
@@ -35,11 +35,17 @@ class Settings:
 
     @classmethod
     def of(cls, results: "Results") -> "Settings":
-        """The settings of a sweep. A factor that both parents share in every run is one column, not two."""
+        """The settings of a sweep. A factor that both parents share in every run is one column, not two; further
+        parents are told without their seeds.
+        """
         runs, fields = results.runs, dict(leaf_fields(results.config))
+        if MORE in runs:
+            runs = runs.assign(**{MORE: runs[MORE].map(_seedless)})
         seeds = {name for name, info in fields.items() if is_replicate(info)}
         factors = [name for name in results.factors if name in runs and name not in (*ALWAYS, *FILES, *seeds)]
         factors = [name for name in factors if not name.split(".")[-1].endswith("seed") and not _twin(runs, name)]
+        if MORE in factors and runs[MORE].map(repr).nunique() == 1:
+            factors.remove(MORE)
         if "model.kind" in runs:
             kinds = runs["model.kind"].fillna(runs["first.model.kind"])
             runs = runs.assign(**{"first.model.kind": kinds})
@@ -109,6 +115,13 @@ def _telling(frame: pd.DataFrame, names: Sequence[str]) -> list[str]:
         if not kept or (frame.groupby(kept, dropna=False)[name].nunique(dropna=False) > 1).any():
             kept.append(name)
     return kept
+
+
+def _seedless(value: Any) -> Any:
+    """Configs, as data, without the seeds in them."""
+    if isinstance(value, dict):
+        return {name: _seedless(part) for name, part in value.items() if not name.endswith("seed")}
+    return [_seedless(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _scalar(value: Any) -> Any:

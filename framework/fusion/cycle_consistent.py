@@ -53,6 +53,8 @@ def cycle_consistent(
     """Of each model but the first the permutations that lead to the first, by the name of their basis; their cost
     is the mean squared distance between units.
     """
+    if not bases:  # a single layer
+        return [{} for _ in states[1:]]
     own = into_universe(Universe(states, bases), config)
     return [_to_first(states, bases, own, number) for number in range(1, len(states))]
 

@@ -200,6 +200,18 @@ def test_what_only_one_parent_varies_keeps_its_name():
     assert settings.frame["recipes"].tolist()[0] == '{"name":"ot"}'
 
 
+def test_the_seeds_of_further_parents_set_no_runs_apart():
+    results = made(replicates=3)
+    parents = [{"seed": 10 * number, "model": {"kind": "mlp", "hidden": [8]}} for number in range(3)]
+    results.runs["more"] = [[parent] for parent in parents]
+    results.factors = [*results.factors, "more"]
+    assert "more" not in Settings.of(results).names
+    results.runs["more"] = [[parents[0]], [parents[1]], [parents[2], parents[0]]]
+    settings = Settings.of(results)
+    assert settings.telling == ["more"]
+    assert settings.frame["more"].nunique() == 2
+
+
 def test_further_tables_are_averaged():
     more = report(made()).more
     assert list(more) == ["layers", "curve", "barriers", "metrics", "bounds", "correlations"]

@@ -169,6 +169,12 @@ def test_no_step_makes_the_objective_smaller(name):
     assert universe.value(universe.rounded(soft)) >= universe.value(rounded) - 1e-9 * universe.scale
 
 
+def test_models_without_hidden_units_are_averaged():
+    models = [net(seed, (6, 3)) for seed in range(3)]
+    fused = fuse(models, "cycle_consistent")
+    assert torch.allclose(fused[0].weight, sum(made[0].weight for made in models) / 3)
+
+
 def test_models_of_other_widths_are_refused():
     with pytest.raises(InvalidInput, match="permutations need equal widths"):
         fuse([net(0), net(1), net(2, (20, 25, 16, 10, 5))], "cycle_consistent")
