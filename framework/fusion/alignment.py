@@ -24,7 +24,7 @@ from framework.fusion.finders import find
 from framework.fusion.layerwise import Coupled
 from framework.fusion.plans import Plan, State, transport
 from framework.fusion.precision import as_given, inputs_for, working
-from framework.fusion.refusals import refuse_untraceable
+from framework.fusion.refusals import refuse_others, refuse_untraceable
 from framework.fusion.structure import Structure
 from framework.fusion.task import Task
 from framework.models.batch import Inputs
@@ -109,6 +109,7 @@ def align(
         ConfigError: an option that the method does not take.
     """
     labels, fix_outputs = options.pop("labels", None), bool(options.pop("fix_outputs", True))
+    refuse_others({"reference": reference, "model": model})
     config = options_of(method, options)
     for module in (reference, model):
         refuse_untraceable(module)

@@ -7,13 +7,13 @@ from typing import Any
 
 from framework.config import Config
 from framework.errors import InvalidInput, Problem
+from framework.fusion.activation_matching import activation_matching
 from framework.fusion.config import (
     GW,
     OT,
     ActivationMatching,
     Average,
     CycleConsistent,
-    Ground,
     SinkhornMatching,
     WeightMatching,
 )
@@ -86,12 +86,7 @@ def _cycle_consistent(tasks: Sequence[Task], config: CycleConsistent) -> list[Fo
 
 def _activation_matching(task: Task, config: ActivationMatching) -> Found:
     task.refuse_widths()
-    drawn = task.drawn(config.num_samples, config.seed)
-    products = activation_products(
-        (task.model, task.reference), (task.structure, task.target), drawn, config.activation, "standardised"
-    )
-    weights = Weights(*task.states, task.structure.bases, task.target.bases, normalise_rows=True)
-    return layerwise(weights, OT(solver="assignment", ground=Ground(metric="cosine")), products)
+    return activation_matching(task, config)
 
 
 def _sinkhorn_matching(task: Task, config: SinkhornMatching) -> Found:

@@ -1,6 +1,6 @@
 """Several models as one, in the basis of the first.
 
-fuse(models, method="ot")        align every model to the first, then average the weights
+fuse(first, second, …)           align every model to the first, then average the weights
 fuse(models, "cycle_consistent") align all of them to one another at once, then the same
 
 W = Σ_k weight_k · W_k carried along the plan from model k to model 1                                       (1)
@@ -8,15 +8,15 @@ W = Σ_k weight_k · W_k carried along the plan from model k to model 1         
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, overload
 
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
-from framework.fusion.alignment import all_plans, options_of
+from framework.fusion.alignment import Alignment, all_plans, options_of
 from framework.fusion.copies import holding
 from framework.fusion.precision import as_given, inputs_for, working
-from framework.fusion.refusals import refuse_untraceable
+from framework.fusion.refusals import refuse_others, refuse_untraceable
 from framework.fusion.regression import regress
 from framework.fusion.repair import has_statistics, reset_statistics
 from framework.fusion.repair import repair as repaired
@@ -29,40 +29,73 @@ FEW = 32
 """Inputs below which statistics are told to be poor."""
 
 
+class Fusion(NamedTuple):
+    """A fused model, and how it came about.
+
+    Attributes:
+        model: The fused module.
+        aligned: The models in the basis of the first, in their order; the first is itself.
+        alignments: Of every further model its plans to the first (`plans`), with their costs (`rows()`).
+    """
+
+    model: nn.Module
+    aligned: list[nn.Module]
+    alignments: list[Alignment]
+
+
+@overload
 def fuse(
-    models: Sequence[nn.Module],
-    method: str = "ot",
-    *,
+    models: nn.Module | Sequence[nn.Module],
+    *more: nn.Module | str,
+    method: str | None = None,
+    return_alignment: Literal[False] = False,
+    **options: Any,
+) -> nn.Module: ...
+@overload
+def fuse(
+    models: nn.Module | Sequence[nn.Module],
+    *more: nn.Module | str,
+    method: str | None = None,
+    return_alignment: Literal[True],
+    **options: Any,
+) -> Fusion: ...
+def fuse(
+    models: nn.Module | Sequence[nn.Module],
+    *more: nn.Module | str,
+    method: str | None = None,
     inputs: Inputs | None = None,
     labels: Tensor | None = None,
     weights: Sequence[float] | None = None,
     merge: Literal["mean", "regression"] = "mean",
     repair: bool = False,
+    return_alignment: bool = False,
     **options: Any,
-) -> nn.Module:
+) -> nn.Module | Fusion:
     """One module from several of one architecture, in the basis and with the widths of the first.
 
     Args:
-        models: Two or more; they are not changed.
-        method: A key of `framework.fusion.METHODS`; `average` matches nothing.
+        models: Two or more, one after the other or as a sequence; they are not changed.
+        more: Further models; the last may be the method.
+        method: A key of `framework.fusion.METHODS`, `ot` if none is given; `average` matches nothing.
         inputs: What the models take, N of it: a tensor (N, …) of any type, several in a tuple, or by name in a
-            dict
-            (`framework.models.batch`). The models are traced on the first of them; methods and options that look
-            at activations use them all. Without them images are made up.
+            dict (`framework.models.batch`). The models are traced on the first of them; methods and options that
+            look at activations use them all. Without them images are made up.
         labels: Classes (N,) of the inputs, for `sinkhorn_matching`.
         weights: The share of each model, summing to 1; None gives each the same.
         merge: The mean of the aligned weights, or that mean refitted layer by layer on `inputs` (`regression.py`).
         repair: Whether to rescale the fused model's units to the statistics of its parents on `inputs`.
             Batch normalisation gets running statistics of its own wherever there are `inputs`.
+        return_alignment: Whether to give a `Fusion`: the aligned models and the plans beside the fused one.
         options: Of the method (`framework.fusion.config`), such as `source="activations"` or `solver="sinkhorn"`;
             `fix_outputs=False` lets the last layer's rows move too.
 
     Raises:
-        InvalidInput: fewer than two models, another architecture or other classes, NaN, shared parameters, weights
-            that do not sum to 1, missing inputs, or a module that cannot be traced.
+        InvalidInput: fewer than two models, what is no module, another architecture or other classes, NaN, shared
+            parameters, weights that do not sum to 1, missing inputs, or a module that cannot be traced.
         ConfigError: an option that the method does not take.
     """
     fix_outputs = bool(options.pop("fix_outputs", True))
+    models, method = _modules(models, more, method)
     config = options_of(method, options)
     shares = shares_of(models, weights)
     for model in models:
@@ -82,7 +115,31 @@ def fuse(
         pairs = zip(found, models[1:], strict=True)
         parents = [reference, *(alignment.moved(reference, model) for alignment, model in pairs)]
         fused = merged(parents, shares, structure, inputs, merge=merge, repair=repair)
-    return fused if reference is given else as_given(given, fused)
+    made = fused if reference is given else as_given(given, fused)
+    if not return_alignment:
+        return made
+    aligned = [alignment.moved(reference, model) for alignment, model in zip(found, models[1:], strict=True)]
+    aligned = aligned if reference is given else [as_given(given, moved) for moved in aligned]
+    return Fusion(made, [given, *aligned], found)
+
+
+def _modules(
+    models: nn.Module | Sequence[nn.Module], more: Sequence[nn.Module | str], method: str | None
+) -> tuple[list[nn.Module], str]:
+    """The models and the method, however they were given.
+
+    Raises:
+        InvalidInput: what is no module, or a method that is given twice.
+    """
+    given: list[Any] = [*models] if isinstance(models, list | tuple) else [models]
+    given += more
+    if len(given) > 1 and isinstance(given[-1], str):
+        last = given.pop()
+        if method is not None and method != last:
+            raise InvalidInput([Problem("method", f"is given twice: {last!r} and {method!r}")])
+        method = last
+    refuse_others({f"models[{number}]": model for number, model in enumerate(given)})
+    return given, method or "ot"
 
 
 def with_statistics(

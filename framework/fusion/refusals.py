@@ -4,7 +4,8 @@
 row of its weight is a row of what it holds. What others compute from their numbers is not known.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from torch import nn
 from torch.nn.utils import parametrize
@@ -36,6 +37,23 @@ def refuse_untraceable(module: nn.Module) -> None:
     problems = list(_wrappers(module)) or list(_computed(module))
     if problems:
         raise InvalidInput(problems, type(module).__name__)
+
+
+def refuse_others(given: Mapping[str, Any]) -> None:
+    """Refuse what is no module.
+
+    Raises:
+        InvalidInput: with each by its key: what it is, and what to give.
+    """
+    problems = []
+    for key, model in given.items():
+        if isinstance(model, Mapping):
+            message = "is a state dict; give the module that holds it: build one, then load_state_dict(…)"
+            problems.append(Problem(key, message))
+        elif not isinstance(model, nn.Module):
+            problems.append(Problem(key, f"is a {type(model).__name__}; allowed: a torch.nn.Module"))
+    if problems:
+        raise InvalidInput(problems)
 
 
 def is_parametrized(module: nn.Module) -> bool:

@@ -1,6 +1,7 @@
 """Two models that are to be matched, checked before anything is computed."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -13,6 +14,8 @@ from framework.fusion.plans import State
 from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.structure import Structure, structure_of
 from framework.models.batch import Inputs, chosen, count
+
+FEWEST = 2  # inputs: over one no activation varies
 
 
 @dataclass(frozen=True)
@@ -72,16 +75,22 @@ class Task:
         return self.model.state_dict(), self.reference.state_dict()
 
     def drawn(self, number: int, seed: int) -> Inputs:
-        """A seeded draw of so many inputs.
+        """A seeded draw of so many inputs; all of them, with a warning, where there are fewer.
 
         Raises:
-            InvalidInput: there are none, or fewer than asked for.
+            InvalidInput: there are none, or a single one.
         """
         if self.inputs is None:
             raise InvalidInput([Problem("inputs", "are needed to see activations on; give inputs=…")])
         held = count(self.inputs)
+        if held < FEWEST:
+            raise InvalidInput([Problem("inputs", f"are {held}; activations are compared over {FEWEST} or more")])
         if held < number:
-            raise InvalidInput([Problem("num_samples", f"is {number}, and there are {held} inputs")])
+            warnings.warn(
+                f"activations are compared over {held} inputs, and {number} are asked for (num_samples): the "
+                "fewer, the more units are matched by chance",
+                stacklevel=2,
+            )
         order = torch.randperm(held, generator=torch.Generator().manual_seed(seed))
         return chosen(self.inputs, order[:number])
 

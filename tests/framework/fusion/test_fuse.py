@@ -241,8 +241,8 @@ def test_everything_that_is_wrong_is_told():
         fuse([made, made], weights=[1.0])
     with pytest.raises(InvalidInput, match="needed to see activations on"):
         fuse([made, made], source="activations")
-    with pytest.raises(InvalidInput, match="num_samples: is 500, and there are 16 inputs"):
-        fuse([made, made], source="activations", num_samples=500, inputs=images())
+    with pytest.raises(InvalidInput, match="inputs: are 1; activations are compared over 2 or more"):
+        fuse([made, made], source="activations", inputs=images()[:1])
     with pytest.raises(InvalidInput, match=r"needed to see activations on \(merge=regression"):
         fuse([made, made], merge="regression")
     with pytest.raises(InvalidInput, match="merge: is 'median'; allowed: mean, regression"):
@@ -278,3 +278,49 @@ def test_the_line_between_two_models_and_its_barrier():
     assert torch.allclose(line[0.5].head.weight, (first.head.weight + second.head.weight) / 2)
     assert barrier([0, 0.25, 0.5, 1], [1.0, 2.5, 4.0, 3.0]) == pytest.approx(2.0)
     assert barrier([0, 0.5, 1], [1.0, 0.5, 1.0]) == 0.0
+
+
+def test_models_are_given_one_after_the_other_or_as_a_sequence():
+    first, second = module("mlp with bias"), module("mlp with bias", 1)
+    expected = fuse([first, second], "weight_matching")
+    for fused in (
+        fuse(first, second, method="weight_matching"),
+        fuse(first, second, "weight_matching"),
+        fuse((first, second), method="weight_matching"),
+    ):
+        assert largest_change(expected, fused) == 0
+    third = module("mlp with bias", 2)
+    assert largest_change(fuse([first, second, third]), fuse(first, second, third)) == 0
+    with pytest.raises(InvalidInput, match="method: is given twice: 'ot' and 'average'"):
+        fuse(first, second, "ot", method="average")
+
+
+def test_what_is_no_module_is_refused_in_words():
+    made = module("mlp with bias")
+    with pytest.raises(InvalidInput, match=r"models\[1\]: is a state dict; give the module that holds it"):
+        fuse(made, made.state_dict())
+    with pytest.raises(InvalidInput, match="2 problems"):
+        fuse([made.state_dict(), 3])
+    with pytest.raises(InvalidInput, match="holds 1; at least two are fused"):
+        fuse(made)
+    with pytest.raises(InvalidInput, match="reference: is a state dict"):
+        align(made.state_dict(), made)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_the_alignment_comes_with_the_fused_model(dtype):
+    made = module("mlp with bias").to(dtype)
+    found = fuse(made, shuffled(made), return_alignment=True)
+    assert found.aligned[0] is made
+    assert largest_change(found.aligned[1], made) == 0
+    assert largest_change(found.model, made) < 1e-6
+    (alignment,) = found.alignments
+    assert [row["cost"] for row in alignment.rows()] == pytest.approx([0] * len(alignment.plans), abs=1e-3)
+    assert set(alignment.plans) == {row["basis"] for row in alignment.rows()}
+
+
+def test_few_inputs_are_taken_with_a_warning():
+    made = module("mlp with bias")
+    with pytest.warns(UserWarning, match="over 16 inputs, and 1000 are asked for"):
+        fused = fuse(made, shuffled(made), "activation_matching", inputs=images())
+    assert largest_change(fused, made) < 1e-6
