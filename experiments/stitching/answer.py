@@ -10,7 +10,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from experiments.stitching.figures.looks import NAMES, ROLES, Score
-from experiments.stitching.selection import has_val, selected
 from framework.report.aggregate import number
 from framework.report.report import Answer
 
@@ -19,25 +18,27 @@ ONCE = (BASELINE, PARENTS, *ROLES)
 """Columns that do not depend on the anchors."""
 SETTING, COUNT = "setting", "n"
 MOST_ROWS = 12
+RELATIVE, UNIT = "_relative", " tr/D"
+"""How the names of mappings end whose λ is in units of trace(ZᵀZ)/D, and what stands behind it."""
 GAP = 2  # characters between two columns
 DIGITS, SPREAD_DIGITS = 3, 2
 
 
 def answer(
-    results: pd.DataFrame, table: pd.DataFrame, scores: Sequence[Score], setting: Sequence[str], split: str
+    selected: pd.DataFrame | None, table: pd.DataFrame, scores: Sequence[Score], setting: Sequence[str], split: str
 ) -> Answer:
     """A row for each setting and number of anchors; of many the fewest and the most anchors, evenly between.
 
     Args:
-        results: The rows of all runs.
+        selected: Of the score that is shown, what val chose (`selection.py`); None where it chose nothing.
         table: The report's: means over pairs, by `setting`, mapping, number of anchors and ridge.
         scores: The first of them that the table holds is shown.
         setting: The columns that set one comparison apart from another.
         split: Which images are scored, for the caption.
     """
     score = next(score for score in scores if table[f"{score.key}_stitched_mean"].notna().any())
-    by_val = has_val(results, score)
-    table = selected(results, setting, score) if by_val else table[table[f"{score.key}_stitched_mean"].notna()]
+    by_val = selected is not None
+    table = selected if selected is not None else table[table[f"{score.key}_stitched_mean"].notna()]
     groups = [("", table)] if not setting else list(table.groupby(list(setting), sort=True, dropna=False))
     name = setting[0] if len(setting) == 1 else SETTING
     as_many = all(group["n"].nunique() == 1 for _, group in groups)
@@ -82,14 +83,15 @@ def _line_by_val(group: pd.DataFrame, count: int, score: Score) -> dict[str, str
     if not pd.isna(low):
         spread = f" [{number(low, DIGITS)}, {number(high, DIGITS)}]"
     bare = rows.loc[rows["mapping"] == "identity", f"{name}_mean"]
-    mapping = NAMES.get(best["mapping"], best["mapping"])
+    kind = best["mapping"].removesuffix(RELATIVE)
+    mapping, unit = NAMES.get(kind, kind), UNIT if kind != best["mapping"] else ""
     several = group.loc[group["mapping"] == best["mapping"], "ridge_high"].max() > 0
     ends = f"{best['ridge_low']:g}" + (
         f"–{best['ridge_high']:g}" if best["ridge_low"] < best["ridge_high"] else ""
     )
     return {
         "anchors": str(count),
-        "best mapping": f"{mapping}, λ={ends}" if several else mapping,
+        "best mapping": f"{mapping}, λ={ends}{unit}" if several else mapping,
         score.word: f"{number(mean, DIGITS)}{spread}",
         BASELINE: number(bare.iloc[0], DIGITS) if len(bare) else "",
         **{role: number(best[f"{score.key}_{role}"], DIGITS) for role in ROLES if f"{score.key}_{role}" in best},

@@ -82,8 +82,16 @@ def report(tables: Tables) -> Report:
         figures,
         brief=partial(brief, table, scores, setting),
         more={name: rows for name, rows in more.items() if not rows.empty},
-        answer=partial(answer, results, table, scores, setting, split),
+        answer=partial(answer, _shown_first(table, by_val, scores, more), table, scores, setting, split),
     )
+
+
+def _shown_first(
+    table: pd.DataFrame, by_val: list[Score], scores: list[Score], more: dict[str, pd.DataFrame]
+) -> pd.DataFrame | None:
+    """What val selected of the score that the answer shows; None where nothing was scored on val."""
+    score = next(score for score in scores if table[f"{score.key}_stitched_mean"].notna().any())
+    return more["selected" if len(by_val) == 1 else f"selected_{score.word}"] if score in by_val else None
 
 
 def with_architectures(results: pd.DataFrame) -> pd.DataFrame:

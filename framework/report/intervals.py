@@ -18,6 +18,7 @@ at a time. The noise of single rows counts in both terms, so that intervals are 
 """
 
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +68,7 @@ def estimate(
         level: Share of intervals that hold the true mean, in (0, 1).
     """
     y_N = np.asarray(values, dtype=np.float64)
-    members, strata = _units(models, kinds)
+    members, strata = _units(tuple(models), None if kinds is None else tuple(kinds))
     of_draw = [] if draws is None else list(draws)
     by_draw = list(dict.fromkeys(of_draw))
     mean = float(y_N.mean()) if len(y_N) else float("nan")
@@ -117,10 +118,11 @@ def estimates(
     return pd.DataFrame(rows, columns=[*by, *Estimate._fields])
 
 
+@lru_cache(maxsize=64)
 def _units(
-    models: Sequence[tuple[Hashable, ...]], kinds: Sequence[tuple[Hashable, ...]] | None
+    models: tuple[tuple[Hashable, ...], ...], kinds: tuple[tuple[Hashable, ...], ...] | None
 ) -> tuple[list[npt.NDArray[np.bool_]], list[list[int]]]:
-    """What is left out: the rows of each unit, and the units of each stratum.
+    """What is left out: the rows of each unit, and the units of each stratum. All groups of a table have the same.
 
     Groups of pairs that share no model where there are three of them or more, else models.
     """
