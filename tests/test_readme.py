@@ -123,7 +123,7 @@ def test_every_command_runs(project: Lab):
     assert (project.folder / "results" / "stitching.csv").exists()
     drawn = {path.stem for path in (project.folder / "results").glob("*.png")}
     assert {"error_by_num_samples", "error_by_ridge", "error_by_mapping", "latents_pca", "error_maps"} <= drawn
-    assert len(list((project.folder / "results" / "pulled" / "mapping").iterdir())) == 28
+    assert len(list((project.folder / "results" / "pulled" / "mapping").iterdir())) == 30  # 15 mappings of 2 pairs
     table = outputs["sashiko compare sweeps/penalty.yaml"]
     assert len(re.findall(r"^ *(0\.01|0\.1|1|10) ", table, flags=re.MULTILINE)) == 4, table
     assert "wandb agent local/sashiko/" in outputs["wandb sweep sweeps/stitching.yaml"]
