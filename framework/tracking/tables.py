@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 DOWNLOADS = 8
+READERS = 4
 
 
 class Source(NamedTuple):
@@ -56,12 +57,9 @@ class Tables(Mapping[str, pd.DataFrame]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            frames = [
-                _read(path).rename(columns={"run_id": "table.run_id"}).assign(run_id=run_id)
-                for run_id, path in self.files(name)
-            ]
-            joined = pd.concat(frames, ignore_index=True)
-            self._read[name] = joined[["run_id", *(column for column in joined if column != "run_id")]]
+            with ThreadPoolExecutor(READERS) as pool:
+                frames = list(pool.map(lambda found: _read(*found), self.files(name)))
+            self._read[name] = pd.concat(frames, ignore_index=True)
         return self._read[name]
 
     def __contains__(self, name: object) -> bool:
@@ -101,11 +99,16 @@ class Tables(Mapping[str, pd.DataFrame]):
                     yield source.run_id, dict(file)
 
 
-def _read(path: Path) -> pd.DataFrame:
+def _read(run_id: str, path: Path) -> pd.DataFrame:
+    """The table of one run, with the column `run_id` in front."""
     try:
-        return pd.read_parquet(path)
+        frame = pd.read_parquet(path, use_threads=False)  # files are read side by side
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path} cannot be read as a table: {error}") from error
+    if "run_id" in frame:
+        frame = frame.rename(columns={"run_id": "table.run_id"})
+    frame.insert(0, "run_id", run_id)
+    return frame
 
 
 def sources_of(project_path: str, runs: Mapping[str, Config], filters: Mapping[str, Any]) -> list[Source]:
