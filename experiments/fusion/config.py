@@ -23,7 +23,7 @@ from framework.metrics.spaces_config import MetricsConfig
 from framework.models.config import MLP, ModelConfig
 from framework.models.facts import differences, image_problems, is_classifier
 from framework.problems import differing, within
-from framework.training.config import TrainingConfig
+from framework.training.config import TrainingConfig, with_data
 from framework.training.optimizers import SGD
 from framework.training.refine_config import RefineConfig
 
@@ -128,9 +128,9 @@ class FusionConfig(Config):
         name = "mnist" if lies_here("mnist") else "digits"
         changed = {**values, "data": None}
         for key, default in (("first", _parent(0)), ("second", _parent(1))):
-            changed[key] = _with_data(values.get(key, default), name)
+            changed[key] = with_data(values.get(key, default), name)
         if isinstance(values.get("more"), list | tuple):
-            changed["more"] = [_with_data(parent, name) for parent in values["more"]]
+            changed["more"] = [with_data(parent, name) for parent in values["more"]]
         return changed
 
     def conflicts(self) -> Iterator[Problem]:
@@ -218,11 +218,3 @@ class FusionConfig(Config):
     def trained(self) -> tuple[TrainingConfig, ...]:
         """The parents that are trained."""
         return (self.first, self.second, *self.more)
-
-
-def _with_data(parent: Any, name: str) -> Any:
-    """The parent on another data set; what is no section stays, to be refused where it stands."""
-    values = parent.model_dump() if isinstance(parent, TrainingConfig) else parent
-    data = values.get("data", {}) if isinstance(values, Mapping) else None
-    data = data.model_dump() if isinstance(data, DataConfig) else data
-    return {**values, "data": {**data, "name": name}} if isinstance(data, Mapping) else values

@@ -25,7 +25,7 @@ from framework.fusion.merging.config import (
 )
 from framework.models.config import MLP
 from framework.models.facts import is_classifier
-from framework.training.config import TrainingConfig
+from framework.training.config import TrainingConfig, with_data
 from framework.training.optimizers import SGD
 
 RESERVED = ("base", "ensemble", "parent", "best_parent")
@@ -116,7 +116,7 @@ class MergingConfig(Config):
         if not isinstance(values, Mapping) or values.get("data") != "fashion_mnist_or_digits":
             return values
         name = "fashion_mnist" if lies_here("fashion_mnist") else "digits"
-        return {**values, "data": None, "base": _with_data(values.get("base", _base()), name)}
+        return {**values, "data": None, "base": with_data(values.get("base", _base()), name)}
 
     def conflicts(self) -> Iterator[Problem]:
         """What the recipes cannot do with the models and the inputs."""
@@ -182,11 +182,3 @@ class MergingConfig(Config):
             )
             for number in range(self.num_models)
         )
-
-
-def _with_data(base: Any, name: str) -> Any:
-    """The base on another data set; what is no section stays, to be refused where it stands."""
-    values = base.model_dump() if isinstance(base, TrainingConfig) else base
-    data = values.get("data", {}) if isinstance(values, Mapping) else None
-    data = data.model_dump() if isinstance(data, DataConfig) else data
-    return {**values, "data": {**data, "name": name}} if isinstance(data, Mapping) else values

@@ -5,7 +5,7 @@ their number n. The table has every λ. `selected` has the λ that the val split
 models (`selection.py`), and `differences` compares mappings within pairs.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,8 +46,8 @@ class Tables(Protocol):
     def files(self, name: str) -> list[tuple[str, Path]]:
         """The file of a table for each run, by the run's id."""
 
-    def arrays(self, name: str) -> Any:
-        """Pairs of a run's id and its arrays."""
+    def arrays(self, name: str, runs: Container[str] | None = None) -> Any:
+        """Pairs of a run's id and its arrays, of these runs alone if any are given."""
 
 
 def report(tables: Tables) -> Report:
@@ -143,8 +143,11 @@ def _setting(results: pd.DataFrame) -> list[str]:
 def _score_figures(
     score: Score, table: pd.DataFrame, results: pd.DataFrame, setting: list[str], tables: Tables
 ) -> dict[str, Draw]:
+    # A λ that a single mapping was fitted with, relative to its latents for instance, compares nothing.
+    shared = table.groupby("ridge")["mapping"].transform("nunique") > 1
+    alike = table[shared] if shared.any() else table
     figures: dict[str, Draw] = {
-        f"{score.word}_by_num_samples": partial(lines, table, score, setting, x="num_samples", panel="ridge"),
+        f"{score.word}_by_num_samples": partial(lines, alike, score, setting, x="num_samples", panel="ridge"),
         f"{score.word}_by_ridge": partial(lines, table, score, setting, x="ridge", panel="num_samples"),
         f"{score.word}_by_mapping": partial(boxes, results, score, setting),
         f"{score.word}_ablation": partial(ablation, results, score),
@@ -166,7 +169,7 @@ def _gallery_figures(results: pd.DataFrame, tables: Tables) -> dict[str, Draw]:
     runs = dict(zip(shown_rows(first)["run_id"], shown_rows(first)["mapping"], strict=True))
 
     def galleries() -> Galleries:
-        return {runs[run_id]: arrays for run_id, arrays in tables.arrays("gallery") if run_id in runs}
+        return {runs[run_id]: arrays for run_id, arrays in tables.arrays("gallery", runs)}
 
     loaded = cache(galleries)
     data = Later(loaded, cache(lambda: str(digest_of(loaded()))))

@@ -75,15 +75,15 @@ class Alignment:
         return transport(state, self.model.bases, self.plans, self.reference.bases)
 
 
-def options_of(method: str, options: Mapping[str, Any]) -> Config:
-    """The config of a method from keyword arguments.
+def options_of(method: str, options: Mapping[str, Any], configs: Mapping[str, type[Config]] = CONFIGS) -> Config:
+    """The config of a method from keyword arguments; `configs` has those of every method by its name.
 
     Raises:
         ConfigError: there is no such method, or it has no such option or value.
     """
-    if method not in CONFIGS:
-        raise ConfigError([Problem("method", f"is {method!r}; {nearest(method, list(CONFIGS))}")])
-    return CONFIGS[method].parse({"kind": method, **options}, method)
+    if method not in configs:
+        raise ConfigError([Problem("method", f"is {method!r}; {nearest(method, list(configs))}")])
+    return configs[method].parse({"kind": method, **options}, method)
 
 
 def align(

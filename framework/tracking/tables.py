@@ -4,7 +4,7 @@ Every finished run has one artifact `results` with its tables and arrays. A tabl
 `Run.log_table`) has an artifact of its own kind; it is downloaded only when somebody asks for that table.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -88,11 +88,15 @@ class Tables(Mapping[str, pd.DataFrame]):
             (source.run_id, folder / f"{name}.parquet") for source, folder in zip(having, folders, strict=True)
         ]
 
-    def arrays(self, name: str) -> "Iterator[tuple[str, dict[str, np.ndarray]]]":
-        """The arrays that runs logged under a name, run by run, with the run's id."""
+    def arrays(
+        self, name: str, runs: Container[str] | None = None
+    ) -> "Iterator[tuple[str, dict[str, np.ndarray]]]":
+        """The arrays that runs logged under a name, run by run, with the run's id; of `runs` alone if given."""
         import numpy as np
 
         for source in self.sources:
+            if runs is not None and source.run_id not in runs:
+                continue
             path = source.folder / f"{name}.npz"
             if path.is_file():
                 with np.load(path, allow_pickle=False) as file:

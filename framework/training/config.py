@@ -108,6 +108,14 @@ class TrainingConfig(Optimisation):
             yield Problem("", message)
 
 
+def with_data(training: Any, name: str) -> Any:
+    """A training, or its unchecked fields, on another data set; what is no section stays, to be refused."""
+    values = training.model_dump() if isinstance(training, TrainingConfig) else training
+    data = values.get("data", {}) if isinstance(values, Mapping) else None
+    data = data.model_dump() if isinstance(data, DataConfig) else data
+    return {**values, "data": {**data, "name": name}} if isinstance(data, Mapping) else values
+
+
 # Trainer arguments that another field sets, or that no config can hold.
 OWNED = {
     "max_epochs": "set max_epochs beside it",

@@ -1,7 +1,7 @@
 """The stitched score of each mapping over all pairs of models: a box a mapping, a panel a setting.
 
-All boxes are at the most anchors, and at the least positive ridge of the sweep (mappings without one: as they
-are); neither is chosen by its score.
+All boxes are at the most anchors, and at the λ that val chose in each run; where the runs scored nothing on val,
+at the least positive λ of each mapping. Neither is chosen by the score that is shown.
 """
 
 from collections.abc import Sequence
@@ -11,21 +11,26 @@ from matplotlib.figure import Figure
 
 from experiments.stitching.figures.lines import parents
 from experiments.stitching.figures.looks import Score, in_order, look
+from experiments.stitching.selection import has_val, with_chosen_ridge
 from framework.report.panels import one_legend, panel_grid, score_axis
 from framework.report.style import COLUMN_WIDTH, PAGE_WIDTH, styled
 
 
 def shown_rows(results: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the most anchors and the least positive ridge."""
+    """The rows with the most anchors and the least positive λ of each mapping."""
     results = results[results["num_samples"] == results["num_samples"].max()]
-    positive = results.loc[results["ridge"] > 0, "ridge"]
-    alone = results.groupby("mapping")["ridge"].transform("nunique") == 1
-    return results[alone | (results["ridge"] == (positive.min() if len(positive) else 0.0))]
+    least = results["ridge"].where(results["ridge"] > 0).groupby(results["mapping"]).transform("min")
+    return results[results["ridge"] == least.fillna(0.0)]
 
 
 def boxes(results: pd.DataFrame, score: Score, setting: Sequence[str]) -> Figure:
     """A box from quartile to quartile, whiskers to the furthest value within 1.5 of its lengths."""
-    results = shown_rows(results[results[f"{score.key}_stitched"].notna()])
+    results = results[results[f"{score.key}_stitched"].notna()]
+    if has_val(results, score):
+        most = results[results["num_samples"] == results["num_samples"].max()]
+        results = with_chosen_ridge(most, score)
+    else:
+        results = shown_rows(results)
     groups = list(results.groupby(list(setting), sort=True, dropna=False)) if setting else [((), results)]
     mappings = in_order(results["mapping"])
     across = min(2, len(groups))

@@ -6,15 +6,15 @@ combine(models, base, config)          the same from a config, with what was cho
 A new method is a config in `config.py`, a file of its own, and a function here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from framework.config import Config
-from framework.errors import ConfigError, InvalidInput, Problem
-from framework.fields import nearest
+from framework.errors import InvalidInput, Problem
+from framework.fusion.alignment import options_of
 from framework.fusion.merging.config import (
     CONFIGS,
     Dare,
@@ -85,7 +85,7 @@ def merge(
             missing inputs, labels or val.
         ConfigError: a method that does not exist, or an option that it does not take.
     """
-    config = options_of(method, options)
+    config = options_of(method, options, CONFIGS)
     return _merged(models, base, config, inputs, labels, val, score).model
 
 
@@ -105,17 +105,6 @@ def combine(
         InvalidInput: as `merge`.
     """
     return _merged(models, base, config, inputs, labels, val, score)
-
-
-def options_of(method: str, options: Mapping[str, Any]) -> Config:
-    """The config of a method from keyword arguments.
-
-    Raises:
-        ConfigError: there is no such method, or it has no such option or value.
-    """
-    if method not in CONFIGS:
-        raise ConfigError([Problem("method", f"is {method!r}; {nearest(method, list(CONFIGS))}")])
-    return CONFIGS[method].parse({"kind": method, **options}, method)
 
 
 def accuracy_on(val: tuple[Tensor, Tensor]) -> Score:

@@ -7,9 +7,11 @@ import pandas as pd
 import pytest
 
 from experiments.stitching.config import StitchingConfig
-from experiments.stitching.figures.looks import ORDER, ROLES, in_order, look
+from experiments.stitching.figures.boxes import shown_rows
+from experiments.stitching.figures.looks import ORDER, ROLES, SCORES, in_order, look
 from experiments.stitching.manager import StitchingManager
 from experiments.stitching.report import report
+from experiments.stitching.selection import with_chosen_ridge
 from framework.errors import SashikoError
 from framework.mappings import METHODS
 from framework.mappings.config import Affine, Linear
@@ -25,9 +27,9 @@ class Tables(dict):
 
     galleries: dict = {}
 
-    def arrays(self, name):
+    def arrays(self, name, runs=None):
         assert name == "gallery"
-        return iter(self.galleries.items())
+        return ((run, arrays) for run, arrays in self.galleries.items() if runs is None or run in runs)
 
     def files(self, name):
         """What stands for the file of each run: its rows as bytes."""
@@ -158,6 +160,30 @@ def test_by_ridge_leaves_out_what_has_none():
     assert {line.get_label() for line in figure.axes[0].lines} >= {"linear", "affine"}
     assert "zero-shot" not in {line.get_label() for line in figure.axes[0].lines}
     assert "error_by_ridge" not in report(made(mappings=RIGID)).figures
+
+
+def test_a_mapping_with_ridges_of_its_own_hides_no_other():
+    """One fitted at λ = 1e-6, as relative ridges are: the others keep their boxes and panels."""
+    tables = made()
+    rows = tables["results"]
+    own = rows[(rows["mapping"] == "affine") & (rows["ridge"] == 0.1)]
+    relative = [own.assign(mapping="affine_relative", ridge=ridge, run_id="more") for ridge in (1e-6, 0.1)]
+    tables["results"] = pd.concat([rows, *relative], ignore_index=True)
+    shown = shown_rows(tables["results"]).groupby("mapping")["ridge"].unique().map(list).to_dict()
+    assert shown == {"affine": [0.1], "affine_relative": [1e-6], "identity": [0.0], "linear": [0.1]}
+    drawn = report(tables).figures["error_by_num_samples"]()
+    assert len(drawn.axes) == len(report(made()).figures["error_by_num_samples"]().axes)
+
+
+def test_boxes_are_of_the_ridge_that_val_chose():
+    tables = with_val(made(pairs=SEEDED))
+    drawn = report(tables).figures["error_by_mapping"]()
+    (panel,) = drawn.axes
+    boxes = [patch.get_path().get_extents() for patch in panel.patches]
+    most = tables["results"][tables["results"]["num_samples"] == 200]
+    chosen = with_chosen_ridge(most, SCORES[0]).groupby("mapping")["mse_stitched"]
+    quartiles = [tuple(chosen.quantile(q)[name] for q in (0.25, 0.75)) for name in in_order(chosen.groups)]
+    assert [(box.x0, box.x1) for box in boxes] == [pytest.approx(ends, rel=0.02) for ends in quartiles]
 
 
 def test_over_all_ordered_pairs_the_parents_are_one_line():
