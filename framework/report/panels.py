@@ -39,12 +39,21 @@ def panel_grid(
 
 
 def one_legend(figure: Figure, axes: Sequence[Axes], columns: int = 4) -> None:
-    """One legend above all panels, each label once, in the order of its first appearance."""
+    """One legend above all panels, each label once, in the order of its first appearance.
+
+    It has `columns`, or as many as the figure is wide enough for.
+    """
     found: dict[str, Any] = {}
     for panel in axes:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             found.setdefault(str(label), handle)
-    figure.legend(list(found.values()), list(found), loc="outside upper center", ncols=columns, columnspacing=1.0)
+    for number in range(columns, 0, -1):
+        legend = figure.legend(
+            list(found.values()), list(found), loc="outside upper center", ncols=number, columnspacing=1.0
+        )
+        if number == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return
+        legend.remove()
 
 
 def score_axis(axes: Axes, smallest: float, largest: float, *, along: Literal["x", "y"] = "y") -> None:
