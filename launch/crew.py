@@ -57,7 +57,7 @@ def _missing(job: Job) -> tuple[Work, ...]:
     """
     missing, told = [], {}
     for work in job.required:
-        found, why = making.there(job.tracker, job.project_path, work.identity)
+        found, why = making.latest(job.tracker, job.project_path, work.identity)
         if found is None:
             missing.append(work)
         elif why:

@@ -176,7 +176,7 @@ def refuse_stale(
     if stale.policy() is stale.Policy.REFUSE:
         home = "/".join(home_of(tracker, definition, project))
         for work in required(manager.requires, (point.work for point in points)):
-            making.there(tracker, home, work.identity)
+            making.latest(tracker, home, work.identity)
 
 
 def _succeed(tracker: Tracker, chain: Chain) -> Chosen:

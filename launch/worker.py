@@ -128,7 +128,7 @@ class Worker:
         wanted = self._job.required
         for work in wanted[self._index :] + wanted[: self._index]:
             try:
-                if making.there(self._job.tracker, self._job.project_path, work.identity)[0] is not None:
+                if making.latest(self._job.tracker, self._job.project_path, work.identity)[0] is not None:
                     continue
                 run_id = making.claim(self._job.tracker, self._job.maker, work)
             except SashikoError as error:

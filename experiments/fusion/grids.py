@@ -1,6 +1,6 @@
 """The grids of the fusion experiment; `python -m experiments --write-sweeps` writes them to sweeps/."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.fusion.config import FusionConfig
@@ -9,21 +9,20 @@ from framework.grid import Axis, Grid, zipped
 Model = Mapping[str, Any]
 
 
-def pairs(models: Sequence[Model], seeds: Sequence[tuple[int, int]], *chance: str) -> Axis:
-    """Parents that differ in their seed alone: every model with every pair of seeds.
+def pairs(of: Iterable[tuple[Model, int]], *chance: str) -> Axis:
+    """Parents that differ in their seed alone: of every model as many pairs as stand beside it, of seeds (0, 1),
+    (2, 3), …
 
     The seeds named in `chance`, by their dotted names, are drawn anew with every pair, so that the spread over the
     pairs holds theirs.
     """
-    of = [({**model, "seed": a}, {**model, "seed": b}) for model in models for a, b in seeds]
-    drawn = [number for _ in models for number, _ in enumerate(seeds)]
-    values = {"first": [first for first, _ in of], "second": [second for _, second in of]}
-    return zipped({**values, **dict.fromkeys(("inputs_seed", *chance), drawn)})
-
-
-def disjoint(count: int) -> list[tuple[int, int]]:
-    """Pairs of seeds of which none stands twice: (0, 1), (2, 3), …"""
-    return [(2 * number, 2 * number + 1) for number in range(count)]
+    drawn = [(model, number) for model, count in of for number in range(count)]
+    values: dict[str, list[Any]] = {
+        "first": [{**model, "seed": 2 * number} for model, number in drawn],
+        "second": [{**model, "seed": 2 * number + 1} for model, number in drawn],
+    }
+    numbers = [number for _, number in drawn]
+    return zipped({**values, **dict.fromkeys(("inputs_seed", *chance), numbers)})
 
 
 def groups(model: Model, count: int, size: int) -> Axis:
@@ -48,13 +47,24 @@ MLP = {
     "max_epochs": 15,
 }
 NARROW: Model = {**MLP, "model": {"kind": "mlp", "hidden": [64, 64, 64], "bias": False}, "max_epochs": 5}
-SMALL: Model = {
-    "data": {"name": "fashion_mnist", "normalise": "standard"},
-    "optimizer": SGD,
-    "max_epochs": 3,
-    "trainer": {"limit_train_batches": 0.5},
-}
 PLAIN = {"batch_norm": False, "bias": False}
+
+
+def fashion_models() -> list[tuple[Model, int]]:
+    """VGG11 and ResNet18 of an eighth of the width, plain, and the ResNet with batch normalisation, each with its
+    number of pairs, and for as many epochs as it takes to reach 88 %.
+    """
+    common = {
+        "data": {"name": "fashion_mnist", "normalise": "standard"},
+        "optimizer": SGD,
+        "schedule": "cosine",
+    }
+    resnet = {"kind": "cifar_resnet", "width": 0.125}
+    return [
+        ({**common, "model": {"kind": "vgg", "width": 0.125, **PLAIN}, "learning_rate": 0.05, "max_epochs": 8}, 5),
+        ({**common, "model": {**resnet, **PLAIN}, "learning_rate": 0.1, "max_epochs": 6}, 3),
+        ({**common, "model": {**resnet, "batch_norm": True}, "learning_rate": 0.1, "max_epochs": 3}, 3),
+    ]
 
 
 def cifar_models() -> list[Model]:
@@ -94,7 +104,7 @@ GRIDS = {
     # Minutes on a laptop: three pairs of parents, fused by every recipe, fine-tuned and distilled.
     "fusion": Grid(
         FusionConfig,
-        pairs([MLP], disjoint(3)),
+        pairs([(MLP, 3)]),
         base={"data": "mnist_or_digits", "fine_tune": REFINE, "distil": REFINE},
     ),
     # Three groups of four, matched to the first or all to one another: minutes on a laptop.
@@ -103,23 +113,16 @@ GRIDS = {
         groups(NARROW, 3, 4),
         base={"data": "mnist_or_digits", "recipes": MANY, "curve_places": 0},
     ),
-    # Five pairs of each architecture, and everything that the study measures of them.
+    # Pairs of each architecture, and everything that the study measures of them.
     "fusion_metrics": Grid(
         FusionConfig,
-        pairs(
-            [
-                {**SMALL, "model": {"kind": "vgg", "width": 0.125, **PLAIN}, "learning_rate": 0.05},
-                {**SMALL, "model": {"kind": "cifar_resnet", "width": 0.125, **PLAIN}, "learning_rate": 0.1},
-            ],
-            disjoint(5),
-            "metrics.seed",
-        ),
+        pairs(fashion_models(), "metrics.seed"),
         base={"recipes": [{"name": "average", "method": {"kind": "average"}}, {"name": "ot"}], "metrics": COSTS},
     ),
     # The study itself: hours on a GPU.
     "fusion_cifar": Grid(
         FusionConfig,
-        pairs(cifar_models(), disjoint(5), "metrics.seed"),
+        pairs([(model, 5) for model in cifar_models()], "metrics.seed"),
         base={"metrics": {}, "fine_tune": REFINE},
     ),
 }

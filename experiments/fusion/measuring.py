@@ -14,7 +14,7 @@ from experiments.fusion.config import Recipe
 from experiments.fusion.parents import Parent
 from framework.data.vision import Splits
 from framework.fusion.alignment import Alignment
-from framework.fusion.plans import transport
+from framework.fusion.transport import transport
 from framework.metrics.spaces import measure, spectral_density
 from framework.metrics.spaces_config import MetricsConfig
 

@@ -13,9 +13,11 @@ representations?", 2016.
 [2] Tatro, Chen, Das, Melnyk, Sattigeri and Lai, "Optimizing mode connectivity via neuron alignment", 2020.
 """
 
+from framework.fusion.activations import activation_products
 from framework.fusion.config import OT, ActivationMatching, Ground
-from framework.fusion.features import Weights, activation_products
-from framework.fusion.layerwise import Coupled, layerwise
+from framework.fusion.plans import Coupled
+from framework.fusion.rows import Weights
+from framework.fusion.shortcuts import quick_transport_plans
 from framework.fusion.task import Task
 
 
@@ -30,4 +32,4 @@ def activation_matching(task: Task, config: ActivationMatching) -> dict[str, Cou
         (task.model, task.reference), (task.structure, task.target), drawn, config.activation, "standardised"
     )
     weights = Weights(*task.states, task.structure.bases, task.target.bases, normalise_rows=True)
-    return layerwise(weights, OT(solver="assignment", ground=Ground(metric="cosine")), products)
+    return quick_transport_plans(weights, OT(solver="assignment", ground=Ground(metric="cosine")), products)

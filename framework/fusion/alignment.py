@@ -2,7 +2,7 @@
 
     align(reference, model, method, …)     the model with its hidden units in the reference's order: the same
                                            function, where the plan is a permutation
-    plans(task, config)                    which hidden unit of one stands for which of the other
+    plans(task, config)                    which hidden unit of one is matched with which of the other
     all_plans(tasks, config)               the same of several models to one reference, found together where the
                                            method can
 
@@ -21,12 +21,12 @@ from framework.fields import nearest
 from framework.fusion.config import CONFIGS
 from framework.fusion.copies import holding
 from framework.fusion.finders import find
-from framework.fusion.layerwise import Coupled
-from framework.fusion.plans import Plan, State, transport
+from framework.fusion.plans import Coupled, Plan, State
 from framework.fusion.precision import as_given, inputs_for, working
 from framework.fusion.refusals import refuse_others, refuse_untraceable
 from framework.fusion.structure import Structure
 from framework.fusion.task import Task
+from framework.fusion.transport import transport
 from framework.models.batch import Inputs
 
 
@@ -56,12 +56,12 @@ class Alignment:
             {
                 "basis": basis.name,
                 "units": basis.size,
-                "target_units": goal.size,
+                "target_units": target.size,
                 "cost": self.coupled[basis.name].cost,
                 "diagonal": self.coupled[basis.name].plan.diagonal(),
                 "converged": self.coupled[basis.name].plan.converged,
             }
-            for basis, goal in zip(self.model.bases, self.reference.bases, strict=True)
+            for basis, target in zip(self.model.bases, self.reference.bases, strict=True)
             if basis.name in self.coupled
         ]
 

@@ -2,16 +2,16 @@
 
 The hidden units of a layer have no order. To permute them leaves the function as it is, if whatever makes them
 (rows, biases), scales them (normalisation) and takes them (columns) is permuted alike. Units that only differ in
-their number form one `Basis`: they lie on the same axes, and within the same kind of block. The basis of a
+their number form one `Basis`: they are on the same axes, and in the same kind of block. The basis of a
 residual stream holds the rows of every layer that writes to it. Blocks (heads of attention, groups of a
-convolution) move as wholes; the bases that lie in the same blocks are tied: their blocks move together.
+convolution) move as wholes; bases in the same blocks are tied: their blocks move together.
 
 Every derivation is put to the test before it is used (`symmetry.py`).
 
 Ainsworth, Hayase and Srinivasa, "Git Re-Basin: merging models modulo permutation symmetries", 2023, section 3,
 write such bases down by hand; here they follow from the graph.
 
-Shapes: n units of a basis, K places that each takes on an axis (height times width behind a flatten).
+Shapes: n units of a basis, K positions of each on an axis (height times width behind a flatten).
 """
 
 from collections import defaultdict
@@ -34,7 +34,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a basis lies on an axis of a parameter or buffer: `positions` (n, K) along it."""
+    """A basis on an axis of a parameter or buffer: `positions` (n, K) along it."""
 
     name: str
     axis: int
@@ -44,7 +44,7 @@ class Place:
 
     @cached_property
     def in_order(self) -> bool:
-        """Whether the units stand on the axis one behind the other, from its beginning."""
+        """Whether the units follow one another along the axis, from its beginning."""
         return torch.equal(self.positions.flatten(), torch.arange(len(self.positions)))
 
 
@@ -64,7 +64,7 @@ class Basis:
     Attributes:
         name: The first layer that writes them.
         size: n.
-        places: Every axis on which they lie.
+        places: Every axis that they are on.
         written, activated: The nodes that hold them as a layer wrote them, and behind a nonlinearity.
         blocks: The units of each block, where they keep together; none where each is free.
         tie: Bases with one number move their blocks together.
@@ -123,36 +123,36 @@ def refuse_layers_run_twice(module: nn.Module, called: Sequence[str]) -> None:
 
 def _bases(found: Walk) -> tuple[Basis, ...]:
     class_of = found.units.classes()
-    slots = [*found.slots, *_loose_slots(found, class_of)]
-    lies: dict[int, list[int]] = defaultdict(list)  # of each class the slots that it lies on, as often as it does
+    slots = [*found.slots, *_elementwise_slots(found, class_of)]
+    on_slots: dict[int, list[int]] = defaultdict(list)  # of each class the slots that it is on, as often as it is
     for number, slot in enumerate(slots):
         for unit in class_of[slot.units].tolist():
-            lies[unit].append(number)
-    lies.pop(FIXED, None)
-    parents = _parents(found, class_of, set(lies))
+            on_slots[unit].append(number)
+    on_slots.pop(FIXED, None)
+    parents = _parents(found, class_of, set(on_slots))
     members: dict[tuple[object, ...], list[int]] = defaultdict(list)
     pinned = _pinned(parents)
-    for unit in sorted(lies):
+    for unit in sorted(on_slots):
         block = parents.get(unit, ())
         kind = block if block in pinned else len(block)
-        members[(tuple(sorted(lies[unit])), kind)].append(unit)
+        members[(tuple(sorted(on_slots[unit])), kind)].append(unit)
     ties: dict[tuple[object, ...], int] = {}
     axes = [_Axis.of(class_of[slot.units]) for slot in slots]
     watched = {node: _Axis.of(class_of[along]) for node, (_, along) in found.channels.items()}
     made = []
     for units in members.values():
         if len(units) > 1:
-            on = [(slots[number], axes[number]) for number in dict.fromkeys(lies[units[0]])]
+            on = [(slots[number], axes[number]) for number in dict.fromkeys(on_slots[units[0]])]
             made.append(_basis(found, on, watched, np.array(units), parents, ties))
     return tuple(made)
 
 
-def _loose_slots(found: Walk, class_of: Ints) -> list[Slot]:
+def _elementwise_slots(found: Walk, class_of: Ints) -> list[Slot]:
     """Parameters that no layer holds (a class token, positions): along one axis of each there may be units."""
     slots = []
     sizes = np.bincount(class_of)
     sizes[class_of[found.units.blocks()[:, 0]]] += 1
-    for name, labels in found.loose.items():
+    for name, labels in found.elementwise.items():
         classes = class_of[labels.numpy()]
         used = (sizes[classes] > 1) | (classes == FIXED)  # of more positions than there are inputs some are not
         if not used.any():
@@ -174,26 +174,26 @@ def _differs(classes: Ints, used: "np.ndarray", axis: int) -> bool:
     """Whether classes that are used differ along an axis."""
     least = np.where(used, classes, classes.max()).min(axis=axis)
     largest = np.where(used, classes, FIXED).max(axis=axis)
-    there = used.any(axis=axis)
-    return bool((least != largest)[there].any())
+    shown = used.any(axis=axis)
+    return bool((least != largest)[shown].any())
 
 
-def _parents(found: Walk, class_of: Ints, lying: set[int]) -> dict[int, tuple[int, ...]]:
-    """Of each class the blocks that it lies in. A fixed block is told by its own number, negative. A block that
-    has a parameter itself (a bias for each head) is its own block: what lies there moves with it.
+def _parents(found: Walk, class_of: Ints, on_axes: set[int]) -> dict[int, tuple[int, ...]]:
+    """Of each class the blocks that it is in. A fixed block is told by its own number, negative. A block that
+    has a parameter itself (a bias for each head) is its own block: what is in it moves with it.
     """
     parents: dict[int, set[int]] = defaultdict(set)
     for unit, block in found.units.blocks().tolist():
         outer = int(class_of[block])
         parents[int(class_of[unit])].add(outer if outer != FIXED else -block)
-        if outer in lying:
+        if outer in on_axes:
             parents[outer].add(outer)
     parents.pop(FIXED, None)
     return {unit: tuple(sorted(blocks)) for unit, blocks in parents.items()}
 
 
 def _pinned(parents: Mapping[int, tuple[int, ...]]) -> set[tuple[int, ...]]:
-    """The blocks that stay where they are: fixed ones, and units that lie in several blocks at once."""
+    """The blocks that stay where they are: fixed ones, and units that are in several blocks at once."""
     return {blocks for blocks in parents.values() if len(blocks) > 1 or blocks[0] < 0}
 
 
@@ -224,7 +224,7 @@ def _basis(
 
 
 def _name(slots: Sequence[Slot], places: Sequence[Place]) -> str:
-    """The first layer that writes the units, with the row where they begin if others lie on its rows too."""
+    """The first layer that writes the units, with the row where they begin if others are on its rows too."""
     first = next((place for place in places if place.role == "writes"), places[0])
     length = next(len(slot.units) for slot in slots if (slot.name, slot.axis) == (first.name, first.axis))
     name = first.name.removesuffix(".weight")
@@ -245,7 +245,7 @@ def _watched(
 
 @dataclass(frozen=True)
 class _Axis:
-    """The classes along an axis, and where each stands: read once, however many bases there are."""
+    """The classes along an axis, and the positions of each: read once, however many bases there are."""
 
     order: Ints
     classes: Ints
@@ -259,7 +259,7 @@ class _Axis:
         return cls(order, classes, starts.astype(np.int64), counts.astype(np.int64))
 
     def positions(self, units: Ints) -> Tensor | None:
-        """Where each of `units`, in order of size, stands, (n, K), or None if the basis does not lie here."""
+        """The positions of each of `units`, in order of size, (n, K), or None if the basis is not on this axis."""
         place = np.minimum(np.searchsorted(self.classes, units), len(self.classes) - 1)
         if (self.classes[place] != units).any() or (self.counts[place] != self.counts[place[0]]).any():
             return None

@@ -21,7 +21,7 @@ class Average(Config):
 
 
 class Ground(Config):
-    """What it costs to let one unit stand for another: the distance of their rows, or of their activations."""
+    """What it costs to match one unit with another: the distance of their rows, or of their activations."""
 
     metric: Literal["euclidean", "cosine"] = Field(
         "euclidean", description="Ground metric: Euclidean distance, or 1 - cosine similarity."
@@ -58,7 +58,7 @@ class _Coupled(Config):
         "uniform",
         description="Mass of a unit: equal for all, or in proportion to the l1 or l2 norm of its rows.",
     )
-    ground: Ground = Field(Ground(), description="What it costs to let one unit stand for another.")
+    ground: Ground = Field(Ground(), description="What it costs to match one unit with another.")
 
 
 class OT(_Coupled):

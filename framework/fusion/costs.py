@@ -1,4 +1,4 @@
-"""What it costs to let one hidden unit stand for another, from features that come in pieces.
+"""What it costs to match one hidden unit with another, from features that come in pieces.
 
 All ground metrics follow from inner products, which add up over layers and over batches of inputs, so that no
 features need to be kept. With a_i the features of unit i of the model, b_j of unit j of the reference,

@@ -34,10 +34,10 @@ from torch import Tensor
 
 from framework.fusion.bases import Basis, Place
 from framework.fusion.config import CycleConsistent
-from framework.fusion.features import rows_of
-from framework.fusion.layerwise import Coupled
-from framework.fusion.plans import Plan, State, along, opened
+from framework.fusion.plans import Coupled, Plan, State
+from framework.fusion.rows import rows_of
 from framework.fusion.symmetry import random_plans
+from framework.fusion.transport import along, opened
 from framework.fusion.weight_matching import Search, best_orders, ties, weighed
 
 Numbers = npt.NDArray[np.float64]
@@ -85,13 +85,13 @@ class Universe:
 
     def __init__(self, states: Sequence[State], bases: Sequence[Basis]) -> None:
         self.bases = bases
-        self.lying: dict[str, list[tuple[Basis, Place]]] = {}
+        self.axes: dict[str, list[tuple[Basis, Place]]] = {}
         for name in dict.fromkeys(place.name for basis in bases for place in weighed(basis)):
             of = [(basis, place) for basis in bases for place in basis.places if place.name == name]
-            self.lying[name] = of
-        groups = {name: max(place.groups for _, place in of) for name, of in self.lying.items()}
+            self.axes[name] = of
+        groups = {name: max(place.groups for _, place in of) for name, of in self.axes.items()}
         self.weights = [
-            {name: opened(state[name].detach().cpu().double(), groups[name]) for name in self.lying}
+            {name: opened(state[name].detach().cpu().double(), groups[name]) for name in self.axes}
             for state in states
         ]
         norms = [sum(float(weight.square().sum()) for weight in own.values()) for own in self.weights]
@@ -109,7 +109,7 @@ class Universe:
 
     def carried(self, number: int, name: str, own: Own, but: Place | None = None) -> Tensor:
         """A parameter of model `number` along its plans, on all places `but` one."""
-        pairs = [(place, place, own[basis.name]) for basis, place in self.lying[name] if place is not but]
+        pairs = [(place, place, own[basis.name]) for basis, place in self.axes[name] if place is not but]
         return along(self.weights[number][name], pairs)
 
     def moved(self, found: Sequence[Own], names: Iterable[str]) -> Moved:
@@ -118,7 +118,7 @@ class Universe:
 
     def value(self, found: Sequence[Own], names: Iterable[str] | None = None) -> float:
         """Equation (2), over all parameters or those of `names`."""
-        moved = self.moved(found, self.lying if names is None else names)
+        moved = self.moved(found, self.axes if names is None else names)
         return sum(
             float(torch.stack(of).sum(0).square().sum() - torch.stack(of).square().sum()) / 2
             for of in moved.values()
@@ -129,26 +129,26 @@ class Universe:
     ) -> list[Tensor]:
         """Equation (3) for model `number`, (n, n) of each of `bases`; `moved` is Y of all, where it is known."""
         sums = {basis.name: torch.zeros(basis.size, basis.size, dtype=torch.float64) for basis in bases}
-        for name, of in self.lying.items():
-            here = [(basis, place) for basis, place in of if basis.name in sums]
-            if not here:
+        for name, of in self.axes.items():
+            asked = [(basis, place) for basis, place in of if basis.name in sums]
+            if not asked:
                 continue
             at_name = moved[name] if moved else self.moved(found, [name])[name]
             others = torch.stack(at_name).sum(0) - at_name[number]
-            for basis, place in here:
+            for basis, place in asked:
                 units_nD = rows_of(self.carried(number, name, found[number], but=place), place)
                 sums[basis.name] += units_nD @ rows_of(others, place).T
         return list(sums.values())
 
     def line(self, found: Sequence[Own], towards: Sequence[Own], moved: Moved | None = None) -> Numbers:
         """The coefficients of f on the line (5), the constant first: Y_p is interpolated at d + 1 places."""
-        moved = moved or self.moved(found, self.lying)
-        degree = max(len({place.axis for _, place in of}) for of in self.lying.values())
+        moved = moved or self.moved(found, self.axes)
+        degree = max(len({place.axis for _, place in of}) for of in self.axes.values())
         nodes = np.arange(degree + 1) / degree
         to_powers = torch.from_numpy(np.linalg.inv(np.vander(nodes, increasing=True)))
         steps = [_between(found, towards, node) for node in nodes[1:]]
         products = torch.zeros(degree + 1, degree + 1, dtype=torch.float64)  # of powers of γ with one another
-        for name in self.lying:
+        for name in self.axes:
             at_nodes = [moved[name], *(self.moved(step, [name])[name] for step in steps)]
             powers = [to_powers @ torch.stack(of_model).flatten(1) for of_model in zip(*at_nodes, strict=True)]
             total = torch.stack(powers).sum(0)
@@ -159,7 +159,7 @@ class Universe:
     def climbed(self, found: Sequence[Own], config: CycleConsistent, values: list[float]) -> Sequence[Own]:
         """Frank-Wolfe from `found`: the matrices where it ends. f of each step is put into `values`."""
         for _ in range(config.iterations):
-            moved = self.moved(found, self.lying)
+            moved = self.moved(found, self.axes)
             towards = [self._vertex(self.gradient(found, number, self.bases, moved)) for number in self.numbers]
             line = self.line(found, towards, moved)
             step, highest = _highest(line)
@@ -205,8 +205,8 @@ def _between(found: Sequence[Own], towards: Sequence[Own], step: float) -> Seque
     if step in (0, 1):  # plans that are permutations stay so, which are quicker to follow
         return towards if step else found
     return [
-        {name: Plan(coupling=(1 - step) * plan.rows() + step * goal[name].rows()) for name, plan in own.items()}
-        for own, goal in zip(found, towards, strict=True)
+        {name: Plan(coupling=(1 - step) * plan.rows() + step * target[name].rows()) for name, plan in own.items()}
+        for own, target in zip(found, towards, strict=True)
     ]
 
 

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from framework.fusion.bases import Basis
-from framework.fusion.features import Weights, rows_of
-from framework.fusion.plans import Plan, Plans, opened
+from framework.fusion.plans import Plan, Plans
+from framework.fusion.rows import Weights, rows_of
+from framework.fusion.transport import opened
 
 ALIKE = 1e-4  # relative difference of lengths that rounding leaves
 
@@ -27,22 +28,22 @@ class EqualRows:
         self.weights = weights
         self.alike: dict[tuple[int, int], bool] = {}
 
-    def plans(self, numbers: Sequence[int], plans: Sequence[Plans]) -> tuple[list[Plan], bool] | None:
+    def plans(self, numbers: Sequence[int], plans: Plans) -> tuple[list[Plan], bool] | None:
         """A plan for each of the bases `numbers`, which are tied, and whether all of their writers were ready.
 
         None, where no writer is ready, or rows are not equal, or do not keep together in blocks.
         """
         orders: list[Tensor | None] = []
         all_complete, outer = True, None
-        for number, found in zip(numbers, plans, strict=True):
-            ready, complete = self.weights.writers(number, found)
+        for number in numbers:
+            ready, complete = self.weights.writers(number, plans)
             all_complete &= complete
-            order = self._order(number, [index for layer in ready for index in layer], found) if ready else None
+            order = self._order(number, [index for layer in ready for index in layer], plans) if ready else None
             if ready and order is None:
                 return None
-            basis, goal = self.weights.bases[number], self.weights.target[number]
+            basis, target = self.weights.bases[number], self.weights.target[number]
             if order is not None and basis.blocks:
-                moved = blocks_moved(order, basis, goal)
+                moved = blocks_moved(order, basis, target)
                 if moved is None or (outer is not None and moved != outer):
                     return None
                 outer = moved
@@ -56,17 +57,17 @@ class EqualRows:
 
     def _unknown(self, number: int, outer: Sequence[int] | None) -> Tensor:
         """Blocks as the others of the tie have them, whose insides nothing tells yet."""
-        basis, goal = self.weights.bases[number], self.weights.target[number]
-        index = torch.arange(goal.size)
-        for there, here in enumerate(outer or ()):
-            index[goal.blocks[there]] = basis.blocks[here]
+        basis, target = self.weights.bases[number], self.weights.target[number]
+        index = torch.arange(target.size)
+        for target_block, block in enumerate(outer or ()):
+            index[target.blocks[target_block]] = basis.blocks[block]
         return index
 
     def _order(self, number: int, indices: Sequence[int], plans: Plans) -> Tensor | None:
-        basis, goal = self.weights.bases[number], self.weights.target[number]
-        if basis.size != goal.size or not all(self._is_alike(number, index) for index in indices):
+        basis, target = self.weights.bases[number], self.weights.target[number]
+        if basis.size != target.size or not all(self._is_alike(number, index) for index in indices):
             return None
-        pairs = [self.weights.rows(basis.places[index], goal.places[index], plans) for index in indices]
+        pairs = [self.weights.rows(basis.places[index], target.places[index], plans) for index in indices]
         keys = [torch.zeros(basis.size, dtype=torch.float64) for _ in range(2)]
         for pair in pairs:
             generator = torch.Generator().manual_seed(pair[0].shape[1])
@@ -93,13 +94,13 @@ class EqualRows:
         return self.alike[number, index]
 
 
-def blocks_moved(order: Tensor, basis: Basis, goal: Basis) -> list[int] | None:
+def blocks_moved(order: Tensor, basis: Basis, target: Basis) -> list[int] | None:
     """For each block of the reference the model's block that `order` brings there; None if it tears one."""
     block_of = torch.empty(basis.size, dtype=torch.int64)
     for number, units in enumerate(basis.blocks):
         block_of[units] = number
     found = []
-    for units in goal.blocks:
+    for units in target.blocks:
         sources = block_of[order[units]]
         if bool((sources != sources[0]).any()):
             return None

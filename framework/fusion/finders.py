@@ -8,6 +8,7 @@ from typing import Any
 from framework.config import Config
 from framework.errors import InvalidInput, Problem
 from framework.fusion.activation_matching import activation_matching
+from framework.fusion.activations import activation_products
 from framework.fusion.config import (
     GW,
     OT,
@@ -18,9 +19,10 @@ from framework.fusion.config import (
     WeightMatching,
 )
 from framework.fusion.cycle_consistent import cycle_consistent
-from framework.fusion.features import Weights, activation_products
 from framework.fusion.gromov import gromov
-from framework.fusion.layerwise import Coupled, layerwise
+from framework.fusion.plans import Coupled
+from framework.fusion.rows import Weights
+from framework.fusion.shortcuts import quick_transport_plans
 from framework.fusion.sinkhorn_matching import sinkhorn_matching
 from framework.fusion.task import Task
 from framework.fusion.weight_matching import weight_matching
@@ -57,7 +59,7 @@ def _ot(task: Task, config: OT) -> Found:
             config.activation,
             config.statistic,
         )
-    return layerwise(weights, config, products)
+    return quick_transport_plans(weights, config, products)
 
 
 def _gw(task: Task, config: GW) -> Found:

@@ -1,7 +1,7 @@
 """Walks a module's graph with units in place of activations.
 
 The element (n, c, h, w) of a tensor holds the unit that channel c is. What only moves elements about (reshape,
-flatten, concatenation, slices, heads) is run on them as it stands; a layer with weights reads its columns off its
+flatten, concatenation, slices, heads) is run on them as it is; a layer with weights reads its columns off its
 input and puts new units, its rows, into its output; a sum says that its two sides are the same. The rules are in
 `layer_rules.py`, `composite_rules.py`, `function_rules.py` and `product_rules.py`; `rules.py` chooses.
 """
@@ -80,10 +80,10 @@ class _Walker(fx.Interpreter):
             return value
         if name not in self.parameters:
             return torch.full(value.shape, FIXED, dtype=torch.int64)
-        if name not in self.found.loose:
+        if name not in self.found.elementwise:
             units = torch.from_numpy(self.found.units.new(value.numel())).reshape(value.shape)
-            self.found.loose[name] = units
-        return self.found.loose[name]
+            self.found.elementwise[name] = units
+        return self.found.elementwise[name]
 
 
 def _held(module: nn.Module) -> dict[str, list[tuple[str, int | None]]]:

@@ -22,9 +22,9 @@ from framework.errors import InvalidInput, Problem
 from framework.fusion.bases import Basis
 from framework.fusion.config import GW, OT
 from framework.fusion.costs import Products, distances, total
-from framework.fusion.features import Weights, compared, layers_of, rows_of
-from framework.fusion.layerwise import Coupled, layerwise, masses_of
-from framework.fusion.plans import Plan, State
+from framework.fusion.plans import Coupled, Plan, State
+from framework.fusion.rows import Weights, compared, layers_of, masses_of, rows_of
+from framework.fusion.shortcuts import quick_transport_plans
 from framework.fusion.solvers import MOST_ITERATIONS, assigned
 
 WITHIN = 1e-6  # relative change of (1) at which it ends
@@ -43,10 +43,10 @@ def gromov(
         InvalidInput: no plan was found.
     """
     found = {}
-    for number, (basis, goal) in enumerate(zip(weights.bases, weights.target, strict=True)):
+    for number, (basis, target) in enumerate(zip(weights.bases, weights.target, strict=True)):
         if basis.blocks:
             continue
-        pairs = ((weights.model, basis, within_model), (weights.reference, goal, within_reference))
+        pairs = ((weights.model, basis, within_model), (weights.reference, target, within_reference))
         costs = [
             distances(products.get(basis.name) or _rows(state, part, config.normalise_rows), config.ground)
             for state, part, products in pairs
@@ -54,7 +54,7 @@ def gromov(
         masses = masses_of(weights, number, config.marginals)
         found[basis.name] = _matched(costs[0], costs[1], masses[0], masses[1], config, basis.name)
     by_rows = OT(normalise_rows=config.normalise_rows, marginals=config.marginals, ground=config.ground)
-    return layerwise(weights, by_rows, {}, known=found)
+    return quick_transport_plans(weights, by_rows, {}, known=found)
 
 
 def _rows(state: State, basis: Basis, normalise: bool) -> Products:

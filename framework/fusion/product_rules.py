@@ -34,7 +34,7 @@ def matmul(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, A
     """(…, T, D) times (…, D, S); with a parameter of two axes it is a linear layer."""
     first, second = (*args, *kwargs.values())[:2]
     source = node.all_input_nodes[-1]
-    if str(source.target) in walk.loose and second.ndim == 2:
+    if str(source.target) in walk.elementwise and second.ndim == 2:
         return _linear(walk, str(source.target), first, second, inputs_axis=0)
     if first.ndim < 2 or second.ndim < 2:
         raise Unknown("multiplies by a vector, which has no rule; use torch.nn.Linear")
@@ -45,7 +45,7 @@ def functional_linear(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: 
     """F.linear of a parameter of the module."""
     values = (*args, *kwargs.values())
     source = node.all_input_nodes[1]
-    if str(source.target) not in walk.loose:
+    if str(source.target) not in walk.elementwise:
         raise Unknown("has a weight that is computed, not a parameter")
     outputs = _linear(walk, str(source.target), values[0], values[1], inputs_axis=1)
     if len(values) > 2 and isinstance(values[2], Tensor):
@@ -60,7 +60,7 @@ def attention(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str
 
 
 def _linear(walk: Walk, name: str, labels: Tensor, weight: Tensor, inputs_axis: int) -> Tensor:
-    walk.loose.pop(name)
+    walk.elementwise.pop(name)
     walk.slot(name, inputs_axis, walk.along(labels, -1), "reads")
     outputs_O = walk.units.new(weight.shape[1 - inputs_axis])
     walk.slot(name, 1 - inputs_axis, outputs_O, "writes")
@@ -101,7 +101,7 @@ def einsum(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, A
         rest = walk.together(operands[0], gone).squeeze(gone) if gone else operands[0]
         return _axes(rest, [letter for letter in letters[0] if letter in out], out)
     nodes = list(node.all_input_nodes)
-    weight = len(nodes) == 2 and str(nodes[1].target) in walk.loose and nodes[1].op == "get_attr"
+    weight = len(nodes) == 2 and str(nodes[1].target) in walk.elementwise and nodes[1].op == "get_attr"
     if weight and operands[1].ndim == 2 and not set(letters[1]) <= set(out):
         shared = [letter for letter in letters[1] if letter in letters[0] and letter not in out]
         if len(shared) != 1:
@@ -151,7 +151,7 @@ def layer_norm(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[st
         if isinstance(given.get(word), Tensor) and name is None:
             combined(walk, labels, given[word])
         elif name is not None:
-            walk.loose.pop(name)
+            walk.elementwise.pop(name)
             for dim in dims:
                 walk.slot(name, dim - labels.ndim + over, walk.along(labels, dim), "scales")
     found: Tensor = labels
@@ -187,7 +187,7 @@ def windows(walk: Walk, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, 
             raise Unknown(f"has a {word} that is computed, not a parameter")
         walk.slot(str(names[word]), axis, units, role)
     for name in {names[word] for word, *_ in slots} - {None}:
-        walk.loose.pop(str(name), None)
+        walk.elementwise.pop(str(name), None)
     for word, dim in (("relative_position_bias", 1), ("logit_scale", 0)):
         if isinstance(given.get(word), Tensor):
             walk.units.same(walk.along(given[word], dim), blocks)
@@ -205,7 +205,7 @@ def _parameter(walk: Walk, node: fx.Node, word: str, words: Sequence[str]) -> st
     """The parameter that a function gets as `word`, if it gets one as it is."""
     place = list(words).index(word)
     source = node.args[place] if place < len(node.args) else node.kwargs.get(word)
-    held = isinstance(source, fx.Node) and source.op == "get_attr" and str(source.target) in walk.loose
+    held = isinstance(source, fx.Node) and source.op == "get_attr" and str(source.target) in walk.elementwise
     return str(source.target) if held and isinstance(source, fx.Node) else None
 
 

@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from framework.fusion.features import PIECE
+from framework.fusion.activations import PIECE
 from framework.fusion.refusals import is_parametrized
 from framework.fusion.repair import reset_statistics
 from framework.fusion.structure import Structure

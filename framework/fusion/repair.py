@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from framework.errors import InvalidInput, Problem
-from framework.fusion.features import PIECE
+from framework.fusion.activations import PIECE
 from framework.fusion.layer_rules import WRITERS
 from framework.fusion.refusals import is_parametrized
 from framework.fusion.structure import Structure

@@ -25,10 +25,10 @@ from torch.func import functional_call
 
 from framework.fusion.bases import Basis
 from framework.fusion.config import SinkhornMatching, WeightMatching
-from framework.fusion.layerwise import Coupled
-from framework.fusion.plans import Plan, transport
+from framework.fusion.plans import Coupled, Plan
 from framework.fusion.repair import NORMS
 from framework.fusion.solvers import assigned
+from framework.fusion.transport import transport
 from framework.fusion.weight_matching import weight_matching
 from framework.models.batch import Inputs, call, called, chosen, count, pieces
 from framework.models.graph import in_eval_mode

@@ -41,26 +41,26 @@ def assigned_each(cost_Bnn: Tensor) -> Tensor:
     reduced_Bnn -= reduced_Bnn.amin(2, keepdim=True)
     reduced_Bnn -= reduced_Bnn.amin(1, keepdim=True)
     order = np.empty(reduced_Bnn.shape[:2], np.int64)
-    for here, reduced_nn in zip(order, reduced_Bnn.numpy(), strict=True):
+    for found_n, reduced_nn in zip(order, reduced_Bnn.numpy(), strict=True):
         rows, columns = linear_sum_assignment(reduced_nn)
-        here[columns] = rows
+        found_n[columns] = rows
     return torch.from_numpy(order)
 
 
-def blockwise(cost_nm: Tensor, units: Tensor, goals: Tensor) -> Tensor:
+def blockwise(cost_nm: Tensor, units: Tensor, target_units: Tensor) -> Tensor:
     """For every pair of blocks the least sum of costs of matching their insides, (B, B).
 
     Blocks of one size are matched by assignment. Where the sizes of model and reference differ the mean counts.
-    `units` and `goals` are those of each block, (B, n / B) and (B, m / B).
+    `units` and `target_units` are those of each block, (B, n / B) and (B, m / B).
     """
-    inner = cost_nm[units.flatten()][:, goals.flatten()]
-    inner_BBkl = inner.reshape(*units.shape, *goals.shape).transpose(1, 2)
-    if units.shape[1] != goals.shape[1]:
+    inner = cost_nm[units.flatten()][:, target_units.flatten()]
+    inner_BBkl = inner.reshape(*units.shape, *target_units.shape).transpose(1, 2)
+    if units.shape[1] != target_units.shape[1]:
         return inner_BBkl.mean((2, 3)) * units.shape[1]
     size = units.shape[1]
     flat_Pkk = inner_BBkl.reshape(-1, size, size)
     found = flat_Pkk.gather(1, assigned_each(flat_Pkk)[:, None, :]).sum((1, 2))
-    return found.reshape(len(units), len(goals))
+    return found.reshape(len(units), len(target_units))
 
 
 def solve(cost_nm: Tensor, mass_n: Tensor, mass_m: Tensor, config: OT, where: str = "") -> Plan:

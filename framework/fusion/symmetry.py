@@ -12,8 +12,9 @@ from torch.func import functional_call
 
 from framework.errors import InvalidInput, Problem
 from framework.fusion.bases import Basis
-from framework.fusion.plans import Plan, State, transport
+from framework.fusion.plans import Plan, State
 from framework.fusion.rules import described
+from framework.fusion.transport import transport
 from framework.models.batch import Inputs, called, mapped, tensors
 from framework.models.graph import Traced, in_eval_mode
 
@@ -33,9 +34,9 @@ def random_plans(bases: Sequence[Basis], seed: int) -> dict[str, Plan]:
             continue
         order = outer.setdefault(basis.tie, torch.randperm(len(basis.blocks), generator=generator))
         index = torch.empty(basis.size, dtype=torch.int64)
-        for there, here in enumerate(order.tolist()):
-            units = basis.blocks[here]
-            index[basis.blocks[there]] = units[torch.randperm(len(units), generator=generator)]
+        for target_block, block in enumerate(order.tolist()):
+            units = basis.blocks[block]
+            index[basis.blocks[target_block]] = units[torch.randperm(len(units), generator=generator)]
         plans[basis.name] = Plan(index=index)
     return plans
 

@@ -146,15 +146,15 @@ def refuse_differences(structure: Structure, target: Structure, model: State, re
     """Refuse models that differ in more than the widths of hidden layers: in inputs, classes or kernels.
 
     Raises:
-        InvalidInput: with each parameter whose shape differs where no hidden units lie.
+        InvalidInput: with each parameter whose shape differs on an axis without hidden units.
     """
-    lies = [
+    axes = [
         [[(place.name, place.axis, place.role) for place in basis.places] for basis in part.bases]
         for part in (structure, target)
     ]
-    if lies[0] != lies[1]:
+    if axes[0] != axes[1]:
         raise InvalidInput([Problem("", "the models connect their hidden units in different ways")])
-    hidden = {(name, axis % model[name].ndim) for places in lies[0] for name, axis, _ in places}
+    hidden = {(name, axis % model[name].ndim) for places in axes[0] for name, axis, _ in places}
     problems = [
         Problem(name, f"is {tuple(tensor.shape)}, in the reference {tuple(reference[name].shape)}")
         for name, tensor in model.items()

@@ -1,6 +1,6 @@
 """Hidden units as numbers, and what a network says about them: which are the same, and which move together.
 
-A unit is an integer. `FIXED` stands for everything that may not move: pixels, positions, classes. Two kinds of
+A unit is an integer. `FIXED` is everything that may not move: pixels, positions, classes. Two kinds of
 facts are gathered while a graph is walked (`flow.py`):
 
     same(a, b)      a and b are one unit: the writer's row and the reader's column, the two sides of a sum
@@ -57,7 +57,7 @@ class Units:
             self._same.append(_pairs(first[differ], second[differ]))
 
     def inside(self, units: Ints, blocks: Ints) -> None:
-        """`units` lie in `blocks`, of one shape, one by one."""
+        """`units` are in `blocks`, of one shape, one by one."""
         pairs = _pairs(units, blocks)
         self._inside.append(pairs[pairs[:, 0] != FIXED])
 

@@ -26,7 +26,7 @@ class Slot:
 
     `writes`: rows that make the units, biases among them. `reads`: columns that take them. `scales`: one number
     a unit, as in normalisation. `counts`: one that is no weight, as running statistics are. Of a grouped
-    convolution the axis `reads` is shared by its `groups`: units (V,) of all groups stand behind each other.
+    convolution the axis `reads` is shared by its `groups`: units (V,) of all groups follow one another.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Walk:
         written: The nodes in which a layer puts its own rows.
         activated: The nodes that hold what came out of a nonlinearity.
         channels: Of a node in which units run along one dimension, that dimension and the units along it, (V,).
+        elementwise: Of a parameter used outside of layers the unit of each element.
     """
 
     units: Units = field(default_factory=Units)
@@ -52,7 +53,7 @@ class Walk:
     written: list[fx.Node] = field(default_factory=list)
     activated: list[fx.Node] = field(default_factory=list)
     channels: dict[fx.Node, tuple[int, Ints]] = field(default_factory=dict)
-    loose: dict[str, Tensor] = field(default_factory=dict)  # parameters used outside of layers, element by element
+    elementwise: dict[str, Tensor] = field(default_factory=dict)
     held: dict[str, list[tuple[str, int | None]]] = field(default_factory=dict)  # of a computed weight its tensors
 
     def along(self, labels: Tensor, dim: int) -> Ints:
@@ -92,5 +93,5 @@ def spread(units: Ints, dim: int, shape: tuple[int, ...]) -> Tensor:
 
 
 def varies(labels: Tensor, dim: int) -> bool:
-    """Whether more than one unit stands along `dim`."""
+    """Whether more than one unit is along `dim`."""
     return bool((labels != labels.narrow(dim, 0, 1)).any())

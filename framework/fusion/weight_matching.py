@@ -3,7 +3,7 @@
     max over permutations   Σ over parameters <W_ref, P W>                                                     (1)
 
 (Ainsworth, Hayase and Srinivasa, "Git Re-Basin", 2023, algorithm 1.) Basis by basis, in random order, the
-assignment that is best for all parameters on which the basis lies, rows and columns alike, with the other bases as
+assignment that is best for all parameters on which the basis is, rows and columns alike, with the other bases as
 they are; until a whole round changes nothing. No step makes (1) smaller. Running statistics are no parameters:
 they are carried along, and say nothing.
 
@@ -18,9 +18,8 @@ from torch import Tensor
 from framework.fusion.bases import Basis, Place
 from framework.fusion.config import Ground, WeightMatching
 from framework.fusion.costs import Products, distances
-from framework.fusion.features import Weights
-from framework.fusion.layerwise import Coupled
-from framework.fusion.plans import Plan, State
+from framework.fusion.plans import Coupled, Plan, State
+from framework.fusion.rows import Weights
 from framework.fusion.solvers import assigned, blockwise
 
 GAIN = 1e-9  # of (1), relative to its scale, below which a new assignment is a tie
@@ -68,8 +67,8 @@ class Search:
         return Coupled(plan, float(cost_nn[index, torch.arange(basis.size)].mean()))
 
     def products(self, basis: Basis) -> Products:
-        """Over all parameters that the basis lies on, the other bases as they are."""
-        found = [self.weights.product(basis, place, place, self.plans) for place in weighed(basis)]
+        """Over all parameters that the basis is on, the other bases as they are."""
+        found = [self.weights.product(place, place, self.plans) for place in weighed(basis)]
         return sum(found[1:], found[0])
 
     def gains(self, basis: Basis) -> Tensor:
@@ -102,7 +101,7 @@ def best_orders(tied: Sequence[Basis], gains: Sequence[Tensor]) -> list[Tensor]:
 
 
 def weighed(basis: Basis) -> list[Place]:
-    """Where a basis lies on parameters; of one that lies on none, wherever it does."""
+    """The places of a basis on parameters; of one that is on none, all of its places."""
     return [place for place in basis.places if place.role != "counts"] or list(basis.places)
 
 
@@ -122,9 +121,9 @@ def _in_blocks(tied: Sequence[Basis], gains: Sequence[Tensor]) -> list[Tensor]:
     orders = []
     for basis, gain in zip(tied, gains, strict=True):
         order = torch.empty(basis.size, dtype=torch.int64)
-        for there, here in enumerate(outer):
-            units, places = basis.blocks[here], basis.blocks[there]
-            order[places] = units[assigned(-gain[units][:, places])]
+        for target_block, block in enumerate(outer):
+            units, target_units = basis.blocks[block], basis.blocks[target_block]
+            order[target_units] = units[assigned(-gain[units][:, target_units])]
         orders.append(order)
     return orders
 

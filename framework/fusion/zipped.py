@@ -43,7 +43,7 @@ MEETING_FUNCTIONS = (
     ),
     *("rms_norm", "group_norm", "normalize", "glu", "bilinear", "multi_head_attention_forward"),
 )
-"""Layers and functions in which units of a layer meet one another: a merged unit does not stand for both there."""
+"""Layers and functions in which units of a layer meet one another: a merged unit cannot take the part of both."""
 
 
 @dataclass(frozen=True)
@@ -165,12 +165,12 @@ class Zipped(nn.Module):
 
 
 def _dim(found: Walk, node: fx.Node, traced: Traced) -> int | None:
-    """Along which axis of a value units lie; None where there are none."""
+    """Along which axis of a value there are units; None where there are none."""
     if node in found.channels:
         return found.channels[node][0]
     if node.op == "placeholder" or node not in traced.tensors:
         return None
-    message = "is where the networks would part, and it cannot be told along which axis its units lie; zip until "
+    message = "is where the networks would part, and it cannot be told which axis its units are on; zip until "
     raise InvalidInput([Problem(f"node {node.name}", message + "another layer")])
 
 
@@ -197,6 +197,6 @@ def _classes(found: Walk, class_of: Ints, basis: Basis) -> Ints:
 
 
 def _positions(along_V: Ints, units_n: Ints) -> Tensor | None:
-    """Where each unit stands on an axis, (n, K); None if they are not on it."""
+    """The positions of each unit on an axis, (n, K); None if they are not on it."""
     places = [torch.from_numpy((along_V == unit).nonzero()[0]) for unit in units_n]
     return torch.stack(places) if len(places[0]) else None

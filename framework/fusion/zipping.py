@@ -14,7 +14,7 @@ and a layer between units zipped by (M′, U′) and by (M, U) becomes, with its
 2024, section 4.) Inputs are shared, U_a = U_b = 1, and so are outputs, M_a = M_b = 1 / 2: logits are averaged. One
 number a unit, as in normalisation, is carried by M. Groups are found greedily: the two that correlate most become
 one, n times. What is left of a merger correlates with others as the worse of its two sides, times `alpha`; at most
-`beta` n mergers lie within one network.
+`beta` n mergers are within one network.
 
 Zipped `until` a layer, the networks go on each for itself behind it (ibid., partial zipping), on U_a z and U_b z:
 so networks of different classes become one that tells all of them apart.
@@ -31,10 +31,10 @@ import torch
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
+from framework.fusion.activations import activations
 from framework.fusion.bases import Activation, Basis, Place
 from framework.fusion.copies import holding
 from framework.fusion.costs import Products
-from framework.fusion.features import activations
 from framework.fusion.fusing import with_statistics
 from framework.fusion.plans import State
 from framework.fusion.precision import as_given, inputs_for, working
@@ -139,19 +139,19 @@ def zipped(name: str, states: Sequence[State], bases: Sequence[Basis], groups: M
     """Equation (3) for one parameter; `groups` (2 n,) are by the name of their basis."""
     if not states[0][name].is_floating_point():
         return states[0][name]
-    lying = [(place, groups[basis.name]) for basis in bases for place in basis.places if place.name == name]
-    return _half(states[0][name], lying, 0) + _half(states[1][name].to(states[0][name]), lying, 1)
+    placed = [(place, groups[basis.name]) for basis in bases for place in basis.places if place.name == name]
+    return _half(states[0][name], placed, 0) + _half(states[1][name].to(states[0][name]), placed, 1)
 
 
-def _half(tensor: Tensor, lying: Sequence[tuple[Place, Tensor]], number: int) -> Tensor:
+def _half(tensor: Tensor, placed: Sequence[tuple[Place, Tensor]], number: int) -> Tensor:
     """What equation (3) has of one network. Rows of no basis make outputs, which both share."""
-    axes = {place.axis % tensor.ndim: place.role != "reads" for place, _ in lying}
+    axes = {place.axis % tensor.ndim: place.role != "reads" for place, _ in placed}
     if not any(axes.values()):
         tensor = tensor / 2
     for axis, makes in axes.items():
         before = tensor.movedim(axis, -1)
         after = before / 2 if makes else before.clone()
-        for place, group_u in lying:
+        for place, group_u in placed:
             if place.axis % tensor.ndim != axis:
                 continue
             own = group_u[number * len(place.positions) :][: len(place.positions)]

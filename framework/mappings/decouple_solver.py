@@ -159,10 +159,10 @@ def _search(model: _Model, x: Both, point: Point) -> tuple[Both, Point, float]:
     arc, slope = model.arc(direction), model.gradient.dot(direction)
     length = 1.0
     while length > 1e-9:
-        there = x.plus(length, direction).plus(length**2, arc)
-        at = point_at(model.form, there)
+        moved = x.plus(length, direction).plus(length**2, arc)
+        at = point_at(model.form, moved)
         value, _ = model.value_at(at)
         if value <= model.value + 1e-4 * length * slope:
-            return there, at, value
+            return moved, at, value
         length *= 0.5
     return x, point, model.value

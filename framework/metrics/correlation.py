@@ -115,8 +115,8 @@ def correlations(frame: pd.DataFrame, *, against: str = "accuracy", unit: str = 
     """
     missing = [column for column in (unit, "family", "metric", "value") if column not in frame]
     if missing:
-        there = ", ".join(map(str, frame.columns))
-        raise InvalidInput([Problem(column, f"is no column; there are {there}") for column in missing], "frame")
+        columns = ", ".join(map(str, frame.columns))
+        raise InvalidInput([Problem(column, f"is no column; there are {columns}") for column in missing], "frame")
     problems = []
     if against not in set(frame["metric"]):
         known = ", ".join(sorted(set(frame["metric"]))) or "none"

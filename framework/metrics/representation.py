@@ -20,7 +20,7 @@ from torch import Tensor
 from framework.metrics.metric import Metric
 from framework.metrics.similarity.angles import ANGLE, expected_angle
 from framework.metrics.similarity.cka import CKA, FEWEST, hsic, ratio
-from framework.metrics.similarity.directions import there
+from framework.metrics.similarity.directions import present
 from framework.metrics.similarity.inputs import centred
 
 __all__ = [
@@ -112,6 +112,6 @@ def _norm(gram_EE: Tensor, lengths_N: Tensor) -> float:
 
 def _whitening(gram_EE: Tensor) -> Tensor:
     """V Λ^(-1/2) of the directions that are there, (E, rank)."""
-    variances_R, directions_ER = there(gram_EE)
+    variances_R, directions_ER = present(gram_EE)
     whitening_ER: Tensor = directions_ER / variances_R.sqrt()
     return whitening_ER

@@ -65,8 +65,8 @@ def worst_case_sigma(worst: WorstCase, span: SigmaConfig, target: float) -> Sigm
                 if compare(rise, target, config.deviation_tolerance) is not Answer.ABOVE:
                     low_enough[restart] = found.low
             highest = group[rises.index(max(rises))]
-            there = answer(highest, found.low)
-            if there is Answer.ABOVE or (there is Answer.WITHIN and not found.met):
+            at_highest = answer(highest, found.low)
+            if at_highest is Answer.ABOVE or (at_highest is Answer.WITHIN and not found.met):
                 return highest
         return None
 

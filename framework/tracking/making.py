@@ -60,7 +60,7 @@ def made(maker: Maker, kind: str, config: Config) -> tuple[Version, list[str]]:
     tracker = current_tracker()
     work = Work(kind, config)
     while True:
-        found, why = there(tracker, maker.project_path, work.identity)
+        found, why = latest(tracker, maker.project_path, work.identity)
         if found is not None:
             return found, why
         run_id = claim(tracker, maker, work)
@@ -78,7 +78,7 @@ def _make_or_say_what(maker: Maker, work: Work, run_id: str) -> None:
         raise RequirementFailed(message) from error
 
 
-def there(tracker: Tracker, project_path: str, identity: str) -> tuple[Version | None, list[str]]:
+def latest(tracker: Tracker, project_path: str, identity: str) -> tuple[Version | None, list[str]]:
     """The newest version of an artifact, if it may be used, and why it is stale, if it is.
 
     Raises:
@@ -111,7 +111,7 @@ def claim(tracker: Tracker, maker: Maker, work: Work) -> str | None:
     if any(attempt.cause is None for attempt in attempts):
         return None
     if any(attempt.cause is Cause.FINISHED for attempt in attempts) and (
-        there(tracker, maker.project_path, work.identity)[0] is not None
+        latest(tracker, maker.project_path, work.identity)[0] is not None
     ):
         return None  # it came meanwhile
     _refuse_hopeless(work, attempts)
@@ -196,7 +196,7 @@ def make(maker: Maker, work: Work, run_id: str) -> None:
 def wait(tracker: Tracker, project_path: str, work: Work) -> None:
     """Wait until nobody is making an artifact any more, or it is there. Asks less often the longer it takes."""
     pause = POLL_S[0]
-    while there(tracker, project_path, work.identity)[0] is None:
+    while latest(tracker, project_path, work.identity)[0] is None:
         if all(attempt.cause is not None for attempt in attempts_at(tracker, project_path, work)):
             return
         time.sleep(pause)

@@ -217,7 +217,7 @@ class Run:
                 "account, `sashiko serve` starts a tracker on this machine"
             )
             raise ArtifactError(message)
-        found, why = making.there(current_tracker(), self.project_path, artifacts.name_of(kind, config))
+        found, why = making.latest(current_tracker(), self.project_path, artifacts.name_of(kind, config))
         if found is None:
             if self.manager is None:
                 message = f"{kind}-{config.config_id} is missing, and no Manager is here to make it"

@@ -25,9 +25,9 @@ from framework.fusion import fuse
 from framework.fusion.alignment import options_of, plans
 from framework.fusion.copies import holding
 from framework.fusion.costs import distances
-from framework.fusion.features import Weights
 from framework.fusion.fusing import mean_of_states
 from framework.fusion.plans import Plan
+from framework.fusion.rows import Weights
 from framework.fusion.solvers import assigned
 from framework.fusion.structure import structure_of
 from framework.fusion.task import Task

@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from framework.fusion.features import PIECE
+from framework.fusion.activations import PIECE
 from framework.fusion.merging.config import RegMean
 from framework.fusion.merging.vectors import mean, parameters_of
 from framework.fusion.regression import MOST_ROWS, can_fit, rows_of_layer

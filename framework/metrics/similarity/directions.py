@@ -33,14 +33,14 @@ def directions(centred_ND: Tensor) -> Directions:
     n, dim = centred_ND.shape
     wide = dim > n
     gram = centred_ND @ centred_ND.t() if wide else centred_ND.t() @ centred_ND
-    variances, vectors = there(gram)
+    variances, vectors = present(gram)
     sizes_R = variances.sqrt()
     if wide:
         return Directions(vectors, sizes_R, (centred_ND.t() @ vectors / sizes_R).t())
     return Directions(centred_ND @ vectors / sizes_R, sizes_R, vectors.t())
 
 
-def there(gram_DD: Tensor) -> tuple[Tensor, Tensor]:
+def present(gram_DD: Tensor) -> tuple[Tensor, Tensor]:
     """The eigenvalues (R,) of a symmetric matrix that are there, the largest first, and their vectors (D, R)."""
     variances_D, vectors_DD = torch.linalg.eigh(gram_DD)
     there_D = variances_D > max(RANK_CUTOFF * float(variances_D[-1]), 0.0)

@@ -5,12 +5,10 @@ import torch
 from torch import nn
 
 from framework.errors import InvalidInput
-from framework.fusion import features, fuse
+from framework.fusion import fuse
 from framework.fusion.alignment import options_of, plans
 from framework.fusion.copies import holding
 from framework.fusion.fusing import mean_of
-from framework.fusion.structure import structure_of
-from framework.fusion.symmetry import permuted, random_plans
 from framework.fusion.task import Task, refuse_values
 from tests.framework.fusion.zoo import NAMES, images, module
 
@@ -63,45 +61,6 @@ def test_what_is_made_shares_no_memory_with_its_parents(name, weights):
             tensor.fill_(7)
     for parent, state in zip(parents, before, strict=True):
         assert all(torch.equal(tensor, state[key]) for key, tensor in parent.state_dict().items())
-
-
-@pytest.mark.parametrize("name", ["residual", "resnet18", "attention", "grouped"])
-def test_what_is_kept_between_sweeps_changes_no_plan(name, monkeypatch):
-    reference, model = module(name), module(name, seed=5)
-    structure = structure_of(reference, images())
-    near = permuted(reference, structure.bases, random_plans(structure.bases, 3))
-    with torch.no_grad():
-        for parameter in near.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
-    for other in (model, near):
-        task = Task.of(reference, other, images(), target=structure)
-        found = plans(task, options_of("ot", {}))
-        with monkeypatch.context() as patch:
-            patch.setattr(features, "ROOM", 0)
-            patch.setattr("framework.fusion.layerwise.same_objects", lambda first, second: False)
-            anew = plans(task, options_of("ot", {}))
-        assert [row["cost"] for row in found.rows()] == [row["cost"] for row in anew.rows()]
-        for key, plan in found.plans.items():
-            assert torch.equal(plan.matrix(), anew.plans[key].matrix())
-
-
-def test_what_has_not_changed_is_not_found_again(monkeypatch):
-    reference = module("resnet18")
-    structure = structure_of(reference, images())
-    model = permuted(reference, structure.bases, random_plans(structure.bases, 3))
-    seen = []
-    with torch.no_grad():
-        for parameter in model.parameters():  # rows that are equal need no products at all
-            parameter.add_(0.01 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)))
-    product = features.Weights.product
-    monkeypatch.setattr(
-        features.Weights, "product", lambda self, *args: seen.append(args[1].name) or product(self, *args)
-    )
-    plans(Task.of(reference, model, images(), target=structure), options_of("ot", {}))
-    assert max(map(seen.count, seen)) <= 2
-    seen.clear()
-    plans(Task.of(reference, permuted(reference, structure.bases, {}), images()), options_of("ot", {}))
-    assert not seen
 
 
 def test_numbers_whose_sum_overflows_are_finite():

@@ -127,7 +127,7 @@ def test_who_waits_for_an_artifact_backs_off_to_fifteen_seconds(clock: FakeTime,
         asked.append(clock.now)
         return None, []
 
-    monkeypatch.setattr(making, "there", absent)
+    monkeypatch.setattr(making, "latest", absent)
     at_work = [Attempt("model-1", "m", "running", None)]
 
     def attempts(*_: Any) -> list[Attempt]:

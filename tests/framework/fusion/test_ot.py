@@ -4,7 +4,7 @@ from torch import nn
 
 from framework.errors import InvalidInput
 from framework.fusion.alignment import options_of, plans
-from framework.fusion.layerwise import layerwise
+from framework.fusion.ot import transport_plans
 from framework.fusion.task import Task
 from tests.framework.fusion.published import published_plans
 from tests.framework.fusion.zoo import images, module
@@ -97,8 +97,8 @@ def test_blocks_of_another_number_are_refused():
     task = Task.of(Heads(2), Heads(2), images())
     other = Task.of(Heads(4), Heads(4), images())
     from framework.fusion.config import OT
-    from framework.fusion.features import Weights
+    from framework.fusion.rows import Weights
 
     weights = Weights(*task.states, task.structure.bases, other.target.bases, normalise_rows=True)
     with pytest.raises(InvalidInput, match="has 2 blocks"):
-        layerwise(weights, OT(), {})
+        transport_plans(weights, OT(), {})

@@ -1,0 +1,88 @@
+"""The activations of a module's units, batch by batch, and their products between two modules.
+
+Shapes: n units of the model, D numbers a unit, S inputs.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from torch import Tensor, fx, nn
+
+from framework.fusion.bases import Activation, Basis
+from framework.fusion.costs import Products
+from framework.fusion.structure import Structure
+from framework.models.batch import Inputs, pieces, tensors
+from framework.models.graph import in_eval_mode
+
+PIECE = 100  # inputs at a time
+
+
+def activations(
+    module: nn.Module, structure: Structure, which: Mapping[str, Sequence[Activation]], inputs: Inputs
+) -> Iterator[dict[str, Tensor]]:
+    """Batch by batch the activations (n, D) of each basis in `which`, in eval mode."""
+    names = {activation.node for watched in which.values() for activation in watched}
+    run = _Watcher(module, structure.graph, names)
+    for batch in pieces(inputs, PIECE):
+        with in_eval_mode(module):  # not around the yield: whoever reads would go on without gradients
+            seen = run.watch(batch)
+        yield {
+            name: torch.cat([_units(seen[activation.node], activation) for activation in watched], dim=1)
+            for name, watched in which.items()
+        }
+
+
+def watched(basis: Basis, which: str) -> tuple[Activation, ...]:
+    """Where to watch a basis before (`pre`) or behind (`post`) its nonlinearity; where it has none, before."""
+    return basis.activated or basis.written if which == "post" else basis.written
+
+
+def activation_products(
+    modules: tuple[nn.Module, nn.Module],
+    structures: tuple[Structure, Structure],
+    inputs: Inputs,
+    which: str,
+    statistic: str,
+) -> dict[str, Products]:
+    """Of each basis that can be watched, by its name in the first, over the same inputs for both modules."""
+    wanted = [
+        {basis.name: watched(part, which) for basis, part in zip(structures[0].bases, of.bases, strict=True)}
+        for of in structures
+    ]
+    streams = [
+        activations(module, part, {name: nodes for name, nodes in of.items() if nodes}, inputs)
+        for module, part, of in zip(modules, structures, wanted, strict=True)
+    ]
+    found: dict[str, Products] = {}
+    for first, second in zip(*streams, strict=True):
+        for name, features in first.items():
+            piece = Products.of(features.double(), second[name].double())
+            found[name] = found[name] + piece if name in found else piece
+    if statistic != "raw":
+        found = {name: products.centred() for name, products in found.items()}
+    if statistic == "standardised":
+        found = {name: products.normalised() for name, products in found.items()}
+    return found
+
+
+def _units(values: Tensor, activation: Activation) -> Tensor:
+    return values.movedim(activation.dim, 0)[activation.positions].flatten(1)
+
+
+class _Watcher(fx.Interpreter):
+    def __init__(self, module: nn.Module, graph: fx.Graph, names: set[str]) -> None:
+        super().__init__(module, graph=graph)
+        self.names = names
+        self.seen: dict[str, Tensor] = {}
+
+    def watch(self, inputs: Inputs) -> dict[str, Tensor]:
+        self.seen = {}
+        self.run(*tensors(inputs))
+        return self.seen
+
+    def run_node(self, n: fx.Node) -> object:
+        value = super().run_node(n)
+        if n.name in self.names:
+            # A later layer may write into the same memory (inplace=True).
+            self.seen[n.name] = value[0].clone() if isinstance(value, tuple) else value.clone()
+        return value
