@@ -4,6 +4,7 @@ Shapes: n units of the model, D numbers a unit, S inputs.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -86,3 +87,37 @@ class _Watcher(fx.Interpreter):
             # A later layer may write into the same memory (inplace=True).
             self.seen[n.name] = value[0].clone() if isinstance(value, tuple) else value.clone()
         return value
+
+
+class _Reached(Exception):
+    """Ends a forward pass at the node that was asked for."""
+
+
+class UpTo(fx.Interpreter):
+    """What a layer gets as its input."""
+
+    def __init__(self, module: nn.Module, graph: fx.Graph, name: str) -> None:
+        super().__init__(module, graph=graph)
+        self.name = name
+        self.found: Tensor | None = None
+        node = next(node for node in graph.nodes if node.name == name)
+        self.layer = module.get_submodule(str(node.target))
+
+    def inputs_of(self, inputs: Inputs) -> Tensor:
+        """The layer's input for a batch, in eval mode."""
+        try:
+            with in_eval_mode(self.module):
+                self.run(*tensors(inputs))
+        except _Reached:
+            pass
+        if self.found is None:
+            raise ValueError(f"node {self.name} was not reached")
+        found, self.found = self.found, None
+        return found
+
+    def run_node(self, n: fx.Node) -> Any:
+        if n.name == self.name:
+            args, words = self.fetch_args_kwargs_from_env(n)
+            self.found = args[0] if args else words["input"]
+            raise _Reached
+        return super().run_node(n)

@@ -21,25 +21,22 @@ Shapes: S rows (inputs and positions), I columns of a layer's input (its kernel 
 """
 
 import copy
-import math
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from framework.fusion.activations import PIECE
+from framework.fusion.activations import PIECE, UpTo
 from framework.fusion.refusals import is_parametrized
 from framework.fusion.repair import reset_statistics
 from framework.fusion.structure import Structure
-from framework.models.batch import Inputs, chosen, count, pieces, tensors
-from framework.models.graph import in_eval_mode
+from framework.fusion.unfolding import CHUNK, Positions
+from framework.models.batch import Inputs, chosen, count, pieces
 
 RIDGE = 1e-3
 MOST_ROWS = 200_000  # of X; of larger maps each input gives as many positions, drawn at random
-CHUNK = 2**26  # bytes of rows, or of a layer's inputs, at a time
 
 
 def regress(
@@ -63,10 +60,10 @@ def regress(
         if node.op != "call_module" or not can_fit(fitted.get_submodule(str(node.target))):
             continue
         layer: Any = fitted.get_submodule(str(node.target))
-        runs = [_UpTo(module, structure.graph, node.name) for module in (fitted, *parents)]
+        runs = [UpTo(module, structure.graph, node.name) for module in (fitted, *parents)]
         one = runs[0].inputs_of(chosen(inputs, slice(1)))
         largest = max(largest, one.numel() * one.element_size())
-        drawn = _Positions(layer, one, count(inputs), most_rows, torch.Generator().manual_seed(seed))
+        drawn = Positions(layer, one, count(inputs), most_rows, torch.Generator().manual_seed(seed))
         products = _Sums(layer, drawn.rows)
         for piece in pieces(inputs, max(1, min(PIECE, CHUNK // largest))):
             values = [run.inputs_of(piece) for run in runs]
@@ -89,75 +86,9 @@ def can_fit(layer: nn.Module) -> bool:
     )
 
 
-def rows_of_layer(layer: Any, values: Tensor) -> Tensor:
-    """All of the layer's input (N, …) as rows (S, I), its kernel unfolded."""
-    positions = _Positions(layer, values, 1, sys.maxsize, torch.Generator())
-    return positions.rows_at(values, torch.arange(len(values) * positions.every))
-
-
 def _written(layer: Any, x_SI: Tensor) -> Tensor:
     """What the layer makes of rows (S, I): (S, O)."""
     return F.linear(x_SI, layer.weight.detach().flatten(1), None if layer.bias is None else layer.bias.detach())
-
-
-class _Positions:
-    """Which rows of a layer's input are looked at: all, or as many of each input, drawn at random."""
-
-    def __init__(self, layer: Any, one: Tensor, number: int, most_rows: int, generator: torch.Generator) -> None:
-        self.layer, self.generator = layer, generator
-        self.linear = isinstance(layer, nn.Linear)
-        self.size = one[0, ..., 0].shape if self.linear else _map_size(layer, one)
-        every = math.prod(self.size)
-        per_input = min(every, max(1, most_rows // number))
-        self.every, self.per_input, self.rows = every, per_input, number * per_input
-        self.width = layer.weight[0].numel() * one.element_size()
-
-    def chunks(self, number: int) -> Iterator[Tensor]:
-        """Of a batch of inputs the rows to look at, as numbers of positions input by input, `CHUNK` at a time."""
-        if self.per_input == self.every:
-            chosen_S = torch.arange(number * self.every)
-        else:
-            draws = torch.rand(number, self.every, generator=self.generator)
-            start_N1 = torch.arange(number)[:, None] * self.every
-            chosen_S = (start_N1 + draws.topk(self.per_input, dim=1).indices).flatten()
-        yield from torch.split(chosen_S, max(1, CHUNK // self.width))
-
-    def rows_at(self, values: Tensor, at: Tensor) -> Tensor:
-        """The rows (S, I) that stand at these positions; nothing else is unfolded."""
-        at = at.to(values.device)
-        if self.linear:
-            return values.flatten(0, -2)[at]
-        layer = self.layer
-        padded = F.pad(values, _padding(layer))
-        image_S, place_S = at // self.every, at % self.every
-        top_S, left_S = place_S // self.size[1] * layer.stride[0], place_S % self.size[1] * layer.stride[1]
-        down, across = (
-            torch.arange(k, device=at.device) * d for k, d in zip(layer.kernel_size, layer.dilation, strict=True)
-        )
-        y_Sk, x_Sk = top_S[:, None] + down, left_S[:, None] + across
-        patches_SkkC = padded.movedim(1, -1)[image_S[:, None, None], y_Sk[:, :, None], x_Sk[:, None, :]]
-        return patches_SkkC.movedim(-1, 1).flatten(1)
-
-
-def _padding(layer: Any) -> list[int]:
-    """As `F.pad` takes it: left, right, top, bottom."""
-    if not isinstance(layer.padding, str):
-        return [side for pad in reversed(layer.padding) for side in (pad, pad)]
-    if layer.padding == "valid":
-        return [0, 0, 0, 0]
-    total = [d * (k - 1) for d, k in zip(layer.dilation, layer.kernel_size, strict=True)]
-    return [side for t in reversed(total) for side in (t // 2, t - t // 2)]
-
-
-def _map_size(layer: Any, one: Tensor) -> tuple[int, ...]:
-    left, right, top, bottom = _padding(layer)
-    sides = (one.shape[2] + top + bottom, one.shape[3] + left + right)
-    return tuple(
-        (side - dilation * (kernel - 1) - 1) // stride + 1
-        for side, dilation, kernel, stride in zip(
-            sides, layer.dilation, layer.kernel_size, layer.stride, strict=True
-        )
-    )
 
 
 class _Sums:
@@ -197,37 +128,3 @@ class _Sums:
                 layer.bias.add_(change_IO[-1])
                 change_IO = change_IO[:-1]
             layer.weight.add_(change_IO.T.reshape(layer.weight.shape))
-
-
-class _Reached(Exception):
-    """Ends a forward pass at the node that was asked for."""
-
-
-class _UpTo(fx.Interpreter):
-    """What a layer gets as its input."""
-
-    def __init__(self, module: nn.Module, graph: fx.Graph, name: str) -> None:
-        super().__init__(module, graph=graph)
-        self.name = name
-        self.found: Tensor | None = None
-        node = next(node for node in graph.nodes if node.name == name)
-        self.layer = module.get_submodule(str(node.target))
-
-    def inputs_of(self, inputs: Inputs) -> Tensor:
-        """The layer's input for a batch, in eval mode."""
-        try:
-            with in_eval_mode(self.module):
-                self.run(*tensors(inputs))
-        except _Reached:
-            pass
-        if self.found is None:
-            raise ValueError(f"node {self.name} was not reached")
-        found, self.found = self.found, None
-        return found
-
-    def run_node(self, n: fx.Node) -> Any:
-        if n.name == self.name:
-            args, words = self.fetch_args_kwargs_from_env(n)
-            self.found = args[0] if args else words["input"]
-            raise _Reached
-        return super().run_node(n)

@@ -31,19 +31,15 @@ import torch
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
-from framework.fusion.activations import activations
-from framework.fusion.bases import Activation, Basis, Place
+from framework.fusion.bases import Basis, Place
 from framework.fusion.copies import holding
-from framework.fusion.costs import Products
 from framework.fusion.fusing import with_statistics
 from framework.fusion.plans import State
 from framework.fusion.precision import as_given, inputs_for, working
 from framework.fusion.structure import Structure, structure_of
 from framework.fusion.task import refuse_other_names, refuse_values
+from framework.fusion.unit_groups import correlations, grouped
 from framework.fusion.zipped import Cut, Zipped
-
-LAST = -2.0  # less than any correlation
-CONSTANT = 1e-12  # variance, relative to the mean square, of a unit that does not vary
 
 
 def zipit(
@@ -86,7 +82,7 @@ def zipit(
     bases = [basis for basis in structures[0].bases if any(place.name in names for place in basis.places)]
     groups = {
         name: grouped(correlation, alpha, beta)
-        for name, correlation in _correlations(modules, structures, bases, cut.names, inputs).items()
+        for name, correlation in correlations(modules, structures, bases, cut.names, inputs).items()
     }
     state = {**states[0], **{name: zipped(name, states, bases, groups) for name in names}}
     merged = holding(modules[0], state, *states)
@@ -95,44 +91,6 @@ def zipit(
         return with_statistics(made, inputs_N).to(next(first.parameters()).dtype)
     made = with_statistics(merged, inputs_N)
     return made if modules[0] is first else as_given(first, made)
-
-
-def grouped(correlation_uu: Tensor, alpha: float, beta: float) -> Tensor:
-    """The group of each of u = 2 n units, (u,), by their correlations (u, u): those of the first network first.
-
-    Groups are 0 … n - 1 in the order of their first units, so that a network zipped with itself keeps its order.
-    """
-    n = len(correlation_uu) // 2
-    likeness = correlation_uu.clone().fill_diagonal_(-torch.inf)
-    group = torch.arange(2 * n)
-    nets = torch.arange(2 * n) // n  # of what each group is: 0 or 1 of one network, 2 of both
-    within, most = [0, 0], int(beta * n + 1e-9)  # 0.29 * 100 is a little less than 29
-    for _ in range(n):
-        for net in (0, 1):
-            if within[net] == most:
-                pure = torch.nonzero(nets == net).squeeze(1)
-                likeness[pure[:, None], pure] = -torch.inf
-        kept, gone = sorted(divmod(int(likeness.argmax()), 2 * n))
-        if nets[kept] == nets[gone] != 2:
-            within[int(nets[kept])] += 1
-        else:
-            nets[kept] = 2
-        group[group == gone] = kept
-        worse = torch.minimum(likeness[kept], likeness[gone])
-        worse = (
-            torch.where(worse > 0, alpha * worse, worse) if alpha else torch.where(worse.isfinite(), LAST, worse)
-        )
-        likeness[kept], likeness[:, kept] = worse, worse
-        likeness[gone], likeness[:, gone] = -torch.inf, -torch.inf
-        nets[gone] = -1
-    firsts = group == torch.arange(2 * n)
-    return (firsts.cumsum(0) - 1)[group]
-
-
-def matrices(group_u: Tensor) -> tuple[Tensor, Tensor]:
-    """Equation (1) as matrices, M (n, 2 n) and U (2 n, n)."""
-    unmerge = nn.functional.one_hot(group_u).double()
-    return unmerge.T / unmerge.sum(0)[:, None], unmerge
 
 
 def zipped(name: str, states: Sequence[State], bases: Sequence[Basis], groups: Mapping[str, Tensor]) -> Tensor:
@@ -161,44 +119,6 @@ def _half(tensor: Tensor, placed: Sequence[tuple[Place, Tensor]], number: int) -
             after[..., place.positions] = torch.zeros_like(units).index_add_(-1, own, units).movedim(-1, -2)
         tensor = after.movedim(-1, axis)
     return tensor
-
-
-def _correlations(
-    modules: Sequence[nn.Module],
-    structures: Sequence[Structure],
-    bases: Sequence[Basis],
-    nodes: Collection[str],
-    inputs: Tensor,
-) -> dict[str, Tensor]:
-    """Of each basis the correlations (2 n, 2 n) of both networks' units, seen at `nodes` alone.
-
-    Units that do not vary correlate fully with one another and not at all with others.
-    """
-    watched = {basis.name: _seen(basis, nodes) for basis in bases}
-    streams = [activations(*of, watched, inputs) for of in zip(modules, structures, strict=True)]
-    sums: dict[str, Products] = {}
-    for batches in zip(*streams, strict=True):
-        for name in watched:
-            features_uD = torch.cat([batch[name] for batch in batches]).double()
-            piece = Products.of(features_uD, features_uD)
-            sums[name] = sums[name] + piece if name in sums else piece
-    found = {}
-    for name, products in sums.items():
-        centred = products.centred()
-        constant_u = centred.squares_n <= CONSTANT * products.squares_n
-        correlation_uu = centred.normalised().cross_nm
-        correlation_uu[constant_u], correlation_uu[:, constant_u] = 0, 0
-        correlation_uu[torch.outer(constant_u, constant_u)] = 1
-        found[name] = correlation_uu
-    return found
-
-
-def _seen(basis: Basis, nodes: Collection[str]) -> list[Activation]:
-    for watched in (basis.activated, basis.written):
-        seen = [activation for activation in watched if activation.node in nodes]
-        if seen:
-            return seen
-    raise InvalidInput([Problem(basis.name, "has no activations by which its units could be compared")])
 
 
 def _refuse_options(inputs: Tensor, *, alpha: float, beta: float) -> None:

@@ -30,7 +30,8 @@ from torch import Tensor, nn
 from framework.fusion.activations import PIECE
 from framework.fusion.merging.config import RegMean
 from framework.fusion.merging.vectors import mean, parameters_of
-from framework.fusion.regression import MOST_ROWS, can_fit, rows_of_layer
+from framework.fusion.regression import MOST_ROWS, can_fit
+from framework.fusion.unfolding import rows_of_layer
 from framework.models.graph import in_eval_mode
 
 ROOM = 2**28  # bytes of inner products at a time; layers beyond it wait for a further pass

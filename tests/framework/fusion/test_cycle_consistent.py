@@ -10,11 +10,12 @@ from framework.errors import InvalidInput
 from framework.fusion import fuse
 from framework.fusion.alignment import all_plans
 from framework.fusion.config import CycleConsistent, WeightMatching
-from framework.fusion.cycle_consistent import Universe, into_universe
+from framework.fusion.cycle_consistent import climbed, into_universe, rounded, vertex
 from framework.fusion.plans import Plan
 from framework.fusion.structure import structure_of
 from framework.fusion.symmetry import permuted, random_plans
 from framework.fusion.task import Task
+from framework.fusion.universe import Universe
 from framework.fusion.weight_matching import weight_matching
 from tests.framework.fusion.zoo import images, module
 
@@ -161,12 +162,12 @@ def test_the_line_is_the_objective_and_its_slope_the_gradient(name):
 def test_no_step_makes_the_objective_smaller(name):
     universe = universe_of([module(name, seed) for seed in range(3)], images())
     values = []
-    soft = universe.climbed(universe.start(None), CycleConsistent(iterations=15), values)
+    soft = climbed(universe, universe.start(None), CycleConsistent(iterations=15), values)
     values.append(universe.value(soft))
     assert all(after >= before - 1e-9 * universe.scale for before, after in itertools.pairwise(values))
     assert values[-1] > values[0]
-    rounded = [universe._vertex([own[basis.name].rows() for basis in universe.bases]) for own in soft]
-    assert universe.value(universe.rounded(soft)) >= universe.value(rounded) - 1e-9 * universe.scale
+    nearest = [vertex(universe, [own[basis.name].rows() for basis in universe.bases]) for own in soft]
+    assert universe.value(rounded(universe, soft)) >= universe.value(nearest) - 1e-9 * universe.scale
 
 
 def test_models_without_hidden_units_are_averaged():

@@ -9,9 +9,10 @@ from torch import nn
 from framework.errors import InvalidInput
 from framework.fusion import fuse
 from framework.fusion.fusing import mean_of
-from framework.fusion.regression import CHUNK, _Positions, _Sums, _written, regress
+from framework.fusion.regression import _Sums, _written, regress
 from framework.fusion.repair import repair, reset_statistics
 from framework.fusion.structure import structure_of
+from framework.fusion.unfolding import CHUNK, Positions
 from tests.framework.fusion.zoo import difference, images, module
 
 HALVES = [0.5, 0.5]
@@ -157,13 +158,13 @@ def test_rows_that_are_drawn_are_rows_of_the_unfolded_map():
         nn.Linear(6, 4),
     ):
         values = torch.rand(4, 6, 6) if isinstance(layer, nn.Linear) else torch.rand(4, 3, 9, 8)
-        drawn = _Positions(layer, values[:1], 4, 10**6, torch.Generator().manual_seed(0))
+        drawn = Positions(layer, values[:1], 4, 10**6, torch.Generator().manual_seed(0))
         rows = torch.cat([drawn.rows_at(values, at) for at in drawn.chunks(4)])
         with torch.no_grad():
             expected = layer(values)
         expected = expected.flatten(0, 1) if isinstance(layer, nn.Linear) else expected.flatten(2).mT.flatten(0, 1)
         assert torch.allclose(_written(layer, rows), expected, atol=1e-6)
-        few = _Positions(layer, values[:1], 4, 12, torch.Generator().manual_seed(0))
+        few = Positions(layer, values[:1], 4, 12, torch.Generator().manual_seed(0))
         (at,) = few.chunks(4)
         assert few.rows == len(at) == len(at.unique()) == 12
         assert (at // few.every).tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
@@ -196,7 +197,7 @@ def test_a_drawn_regression_is_close_to_the_full_one_and_its_memory_is_bounded()
     assert 0 < difference(full, drawn) < 0.1
     assert difference(drawn, again) == 0 < difference(drawn, other)
     large, layer = torch.rand(1, 64, 224, 224), nn.Conv2d(64, 64, 3, padding=1)
-    positions = _Positions(layer, large, 100, 200_000, torch.Generator().manual_seed(0))
+    positions = Positions(layer, large, 100, 200_000, torch.Generator().manual_seed(0))
     (at, *rest) = positions.chunks(1)
     assert not rest
     assert positions.rows == 200_000

@@ -10,8 +10,9 @@ from framework.errors import InvalidInput
 from framework.fusion import reset_statistics, zipit
 from framework.fusion.structure import structure_of
 from framework.fusion.symmetry import permuted, random_plans
+from framework.fusion.unit_groups import grouped, matrices
 from framework.fusion.zipped import Cut, Zipped
-from framework.fusion.zipping import grouped, matrices, zipped
+from framework.fusion.zipping import zipped
 from tests.framework.fusion.zoo import difference, images, module
 
 NAMES = [
