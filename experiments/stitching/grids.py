@@ -43,6 +43,14 @@ def pairs(of: Iterable[tuple[Model, Model]]) -> Axis:
     return zipped({"source": sources, "target": targets})
 
 
+def drawn_pairs(of: Iterable[tuple[Model, Model]]) -> Axis:
+    """Source and target together, each pair with a draw of the anchors of its own: the spread over the pairs holds
+    theirs.
+    """
+    sources, targets = zip(*of, strict=True)
+    return zipped({"source": sources, "target": targets, "sampling_seed": list(range(len(sources)))})
+
+
 def digits_models() -> list[Model]:
     """Two architectures x three seeds, latent size 8, of seconds each."""
     return [{"model": {"kind": kind}, "seed": seed} for kind in ("pcktae", "mlp_autoencoder") for seed in SEEDS]
@@ -71,7 +79,7 @@ def fashion_pairs() -> Iterable[tuple[Model, Model]]:
 
     The convolutional autoencoder is a source only: its decoder takes a CPU five times as long as the others'.
     """
-    for latent_dim in (8, 10, 32):
+    for latent_dim in (10, 32):
         yield from (pair for pair in related(fashion_models(latent_dim)) if pair[1]["model"]["kind"] != "ae")
 
 
@@ -106,13 +114,13 @@ GRIDS = {
         controls((0.01, 0.1, 1)),
         base={"num_samples": (10, 50, 500), "draws": 3},
     ),
-    # The study on real images: 27 models, 72 ordered pairs, 10,080 mappings. The table with a row for each mapped
-    # image would have 101 million rows; it is left out, and so is SSIM.
+    # The study on real images: 18 models, 48 ordered pairs, 5,280 mappings. The table with a row for each mapped
+    # image would have 53 million rows; it is left out, and so is SSIM.
     "stitching_fashion_mnist": Grid(
         StitchingConfig,
-        pairs(fashion_pairs()),
+        drawn_pairs(fashion_pairs()),
         mappings((0, 0.001, 0.1, 1)),
-        base={"num_samples": (10, 50, 200, 500), "per_image": False, "ssim_images": 0},
+        base={"num_samples": (10, 50, 500), "per_image": False, "ssim_images": 0},
     ),
     # Heads that classify: accuracy of the target's head on the source's latents.
     "stitching_classifiers": Grid(

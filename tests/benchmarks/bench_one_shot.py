@@ -2,7 +2,7 @@
 
 MLP 784-400-200-100-10 without bias; parents by the recipe of Singh & Jaggi (SGD 0.01, momentum 0.5, batches of 64,
 10 epochs), whose own code gives, for one pair of parents of 97.72 and 97.75 %: average 73.84, OT on weights 95.58,
-normalised 96.63, on activations 96.31 to 96.50, ensemble 97.88. Their layer loop runs here on the same parents, too.
+normalised 96.63, on activations 96.31 to 96.50, ensemble 97.88. Their layer loop runs here on the same parents.
 Of the ways to match, the one with the best mean val accuracy counts; the test split chooses nothing. Intervals are
 Student's, over the pairs, which share no parent.
 """
