@@ -83,7 +83,7 @@ def correlation_table(
             where = f" for {title}" if settings.telling else ""
             notes.append(
                 f"no correlations{where}: they are over runs with other seeds, of which at least {FEWEST} are "
-                f"needed; {count} has finished"
+                f"needed; {count} {'has' if count == 1 else 'have'} finished"
             )
             continue
         frame = _tidy(rows, runs, looks)
