@@ -201,7 +201,7 @@ def shares_of(models: Sequence[nn.Module], weights: Sequence[float] | None) -> l
     shares = list(weights) if weights is not None else [1 / len(models)] * len(models)
     if len(shares) != len(models):
         raise InvalidInput([Problem("weights", f"has {len(shares)} numbers for {len(models)} models")])
-    if min(shares) < 0 or abs(sum(shares) - 1) > SUM_WITHIN:
+    if not (min(shares) >= 0 and abs(sum(shares) - 1) <= SUM_WITHIN):  # NaN too
         message = f"is {shares}, which sums to {sum(shares):g}; shares must be 0 or more and sum to 1"
         raise InvalidInput([Problem("weights", message)])
     return shares

@@ -91,21 +91,31 @@ def reset_statistics(module: nn.Module, inputs: Inputs) -> nn.Module:
     for norm in norms:
         norm.reset_running_stats()
         norm.train()
+    size = math.ceil(count(inputs) / math.ceil(count(inputs) / PIECE))  # alike: of one alone there is no variance
     seen = 0
-    with torch.no_grad():
-        size = math.ceil(
-            count(inputs) / math.ceil(count(inputs) / PIECE)
-        )  # alike: of one alone there is no variance
+    try:
         for piece in pieces(inputs, size):
             seen += count(piece)
-            for norm in norms:
-                norm.momentum = count(piece) / seen  # the mean over inputs
-            call(module, piece)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    for part, training in modes:
-        part.training = training
+            _gather(module, norms, piece, count(piece) / seen)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for part, training in modes:
+            part.training = training
     return module
+
+
+@torch.no_grad()
+def _gather(module: nn.Module, norms: Sequence[Any], piece: Inputs, share: float) -> None:
+    """Add a piece, `share` of what was seen with it, to the running statistics. The mean over pieces of their
+    variances is not the variance over all: what the pieces' means vary by is added.
+    """
+    before = [norm.running_mean.clone() for norm in norms]
+    for norm in norms:
+        norm.momentum = share
+    call(module, piece)
+    for norm, mean in zip(norms, before, strict=True):
+        norm.running_var.add_((norm.running_mean - mean).square(), alpha=(1 - share) / share)
 
 
 def _is_writer(module: nn.Module, node: fx.Node) -> bool:

@@ -18,6 +18,7 @@ from framework.fusion.activations import activations
 from framework.fusion.bases import Activation, Basis
 from framework.fusion.costs import Products
 from framework.fusion.structure import Structure
+from framework.models.batch import Inputs
 
 LAST = -2.0  # less than any correlation
 CONSTANT = 1e-12  # variance, relative to the mean square, of a unit that does not vary
@@ -66,7 +67,7 @@ def correlations(
     structures: Sequence[Structure],
     bases: Sequence[Basis],
     nodes: Collection[str],
-    inputs: Tensor,
+    inputs: Inputs,
 ) -> dict[str, Tensor]:
     """Of each basis the correlations (2 n, 2 n) of both networks' units, seen at `nodes` alone.
 

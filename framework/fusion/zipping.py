@@ -73,7 +73,8 @@ def zipit(
     refuse_values({"first": first, "second": second})
     refuse_other_names(first.state_dict(), second.state_dict())
     modules = [working(first), working(second)]
-    inputs_N = inputs_for(modules[0], inputs)
+    working_inputs = inputs_for(modules[0], inputs)
+    inputs_N = inputs if working_inputs is None else working_inputs
     structures = [structure_of(module, inputs_N) for module in modules]
     cut = Cut.of(modules[0], structures[0].input_shape, until)
     states = [module.state_dict() for module in modules]
@@ -82,7 +83,7 @@ def zipit(
     bases = [basis for basis in structures[0].bases if any(place.name in names for place in basis.places)]
     groups = {
         name: grouped(correlation, alpha, beta)
-        for name, correlation in correlations(modules, structures, bases, cut.names, inputs).items()
+        for name, correlation in correlations(modules, structures, bases, cut.names, inputs_N).items()
     }
     state = {**states[0], **{name: zipped(name, states, bases, groups) for name in names}}
     merged = holding(modules[0], state, *states)

@@ -324,3 +324,9 @@ def test_few_inputs_are_taken_with_a_warning():
     with pytest.warns(UserWarning, match="over 16 inputs, and 1000 are asked for"):
         fused = fuse(made, shuffled(made), "activation_matching", inputs=images())
     assert largest_change(fused, made) < 1e-6
+
+
+@pytest.mark.parametrize("weights", [[float("nan")] * 2, [float("nan"), 1.0]])
+def test_shares_that_are_no_numbers_are_refused(weights):
+    with pytest.raises(InvalidInput, match="weights"):
+        fuse(module("mlp"), module("mlp", seed=5), weights=weights)

@@ -204,3 +204,19 @@ def test_a_drawn_regression_is_close_to_the_full_one_and_its_memory_is_bounded()
     assert at.shape == (2000,)  # 4.6 MB of rows, not the 116 MB of the whole map
     assert positions.rows_at(large, at).shape == (2000, 576)
     assert max(len(at) for at in positions.chunks(100)) * 576 * 4 <= CHUNK
+
+
+def test_statistics_are_those_of_all_inputs_in_any_order():
+    net = nn.Sequential(nn.BatchNorm1d(1)).eval()
+    inputs = torch.cat([torch.zeros(100, 1), torch.full((100, 1), 10.0), torch.full((37, 1), -4.0)])
+    reset_statistics(net, inputs)
+    assert net[0].running_mean.item() == pytest.approx(inputs.mean().item(), abs=1e-4)
+    assert net[0].running_var.item() == pytest.approx(inputs.var().item(), rel=0.01)
+
+
+def test_a_failure_leaves_modes_and_momenta_as_they_were():
+    net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).eval()
+    with pytest.raises(RuntimeError):
+        reset_statistics(net, torch.zeros(8, 4))
+    assert not net[1].training
+    assert net[1].momentum == 0.1

@@ -261,3 +261,11 @@ def test_networks_of_other_classes_become_one_that_tells_all_apart():
     apart = torch.cat([made(test) for made in pair], dim=1)
     assert both(test).shape == apart.shape
     assert accuracy(both(test)) > accuracy(average(test)) + 0.1
+
+
+@pytest.mark.parametrize("given", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_any_precision_of_models_takes_inputs_of_any(dtype, given):
+    made = [net(seed, (8, 6, 6, 3)).to(dtype) for seed in (0, 1)]
+    inputs = torch.randn(50, 8, generator=torch.Generator().manual_seed(0)).to(given)
+    assert {p.dtype for p in zipit(*made, inputs).parameters()} == {dtype}
