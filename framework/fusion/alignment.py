@@ -113,7 +113,8 @@ def align(
     config = options_of(method, options)
     for module in (reference, model):
         refuse_untraceable(module)
-    given, reference, model = reference, working(reference), working(model)
+    given, reference = reference, working(reference)
+    model = working(model, reference)
     task = Task.of(reference, model, inputs_for(reference, inputs), labels, fix_outputs=fix_outputs)
     moved = plans(task, config).moved(reference, model)
     return moved if reference is given else as_given(given, moved)

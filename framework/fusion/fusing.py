@@ -101,8 +101,9 @@ def fuse(
     for model in models:
         refuse_untraceable(model)
     refuse_values({f"models[{number}]": model for number, model in enumerate(models)})
-    given, models = models[0], [working(model) for model in models]
-    reference, inputs = models[0], inputs_for(models[0], inputs)
+    given, reference = models[0], working(models[0])
+    models = [reference, *(working(model, reference) for model in models[1:])]
+    inputs = inputs_for(reference, inputs)
     structure = structure_of(reference, inputs, fix_outputs=fix_outputs)
     tasks = [Task.of(reference, model, inputs, labels, target=structure, finite=True) for model in models[1:]]
     found = all_plans(tasks, config)

@@ -23,9 +23,10 @@ from torch import Tensor, fx, nn
 from framework.errors import InvalidInput, Problem
 from framework.fusion.activations import PIECE
 from framework.fusion.layer_rules import WRITERS
+from framework.fusion.precision import inputs_for
 from framework.fusion.refusals import is_parametrized
 from framework.fusion.structure import Structure
-from framework.models.batch import Inputs, call, count, pieces, tensors
+from framework.models.batch import Inputs, call, chosen, count, pieces, refuse_inputs, tensors
 from framework.models.graph import in_eval_mode
 
 TINY = 1e-8
@@ -76,33 +77,49 @@ def has_statistics(module: nn.Module) -> bool:
 def reset_statistics(module: nn.Module, inputs: Inputs) -> nn.Module:
     """`module` itself, its running statistics of batch normalisation, if any, replaced by those over `inputs`.
 
+    Many inputs are seen in pieces, drawn at random: whatever their order (sorted by class, task by task), a layer
+    behind another normalisation sees pieces that are alike. Where one cannot be run the module stays as it was.
+
     Raises:
-        InvalidInput: fewer than two inputs, which have no variance.
+        InvalidInput: fewer than two inputs, which have no variance; NaN among them, or what is no tensor.
     """
     if not has_statistics(module):
         return module
-    if count(inputs) < 2:
-        raise InvalidInput(
-            [Problem("inputs", f"holds {count(inputs)}; running statistics need 2, better hundreds")]
-        )
+    refuse_inputs(inputs)
+    number = count(inputs)
+    if number < 2:
+        raise InvalidInput([Problem("inputs", f"holds {number}; running statistics need 2, better hundreds")])
+    inputs = inputs_for(module, inputs)
     norms = [part for part in module.modules() if isinstance(part, NORMS) and part.track_running_stats]
     momenta, modes = [norm.momentum for norm in norms], [(part, part.training) for part in module.modules()]
-    module.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.train()
-    size = math.ceil(count(inputs) / math.ceil(count(inputs) / PIECE))  # alike: of one alone there is no variance
-    seen = 0
+    before = [{name: buffer.clone() for name, buffer in norm.named_buffers()} for norm in norms]
     try:
-        for piece in pieces(inputs, size):
-            seen += count(piece)
-            _gather(module, norms, piece, count(piece) / seen)
+        module.eval()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.train()
+        seen = 0
+        for rows in _drawn(number):
+            seen += len(rows)
+            _gather(module, norms, chosen(inputs, rows), len(rows) / seen)
+    except Exception:
+        for norm, buffers in zip(norms, before, strict=True):
+            norm.load_state_dict(buffers, strict=False)
+        raise
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
         for part, training in modes:
             part.training = training
     return module
+
+
+def _drawn(number: int) -> Sequence[Tensor]:
+    """The numbers of so many inputs in random pieces of like size: of one input alone there is no variance."""
+    if number <= PIECE:
+        return [torch.arange(number)]
+    order = torch.randperm(number, generator=torch.Generator().manual_seed(0))
+    return torch.split(order, math.ceil(number / math.ceil(number / PIECE)))
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ Plans are the same where their `key` is: what counts is what they hold.
 
 from collections.abc import Mapping, Sequence
 
+from framework.fusion.bases import Place
 from framework.fusion.config import OT
 from framework.fusion.costs import Products
 from framework.fusion.equal_rows import EqualRows
@@ -37,12 +38,17 @@ def quick_transport_plans(
 
 def keys(weights: Weights, numbers: Sequence[int], plans: Plans) -> Keys:
     """What the rows of these bases are read through: the key of each plan, None where there is none yet."""
-    return tuple(
-        plans[other.name].key if other.name in plans else None
+    places = [
+        weights.bases[number].places[index]
         for number in numbers
         for index in compared(weights.bases[number], ["writes"])
-        for other in weights.others(weights.bases[number].places[index])
-    )
+    ]
+    return tuple(key for place in places for key in keys_of(weights, place, plans))
+
+
+def keys_of(weights: Weights, place: Place, plans: Plans) -> Keys:
+    """What the rows of one place are read through."""
+    return tuple(plans[other.name].key if other.name in plans else None for other in weights.others(place))
 
 
 def remembered(weights: Weights, products: Mapping[str, Products], match: Match) -> Match:
@@ -93,8 +99,7 @@ class RememberedRows(Weights):
 
     def of_writer(self, number: int, index: int, plans: Plans) -> Products:
         """As `Weights.of_writer`."""
-        others = self.others(self.bases[number].places[index])
-        through = tuple(plans[other.name].key if other.name in plans else None for other in others)
+        through = keys_of(self, self.bases[number].places[index], plans)
         before = self.kept.get((number, index))
         if before is not None and before[0] == through:
             return before[1]

@@ -72,9 +72,9 @@ def zipit(
     _refuse_options(inputs, alpha=alpha, beta=beta)
     refuse_values({"first": first, "second": second})
     refuse_other_names(first.state_dict(), second.state_dict())
-    modules = [working(first), working(second)]
-    working_inputs = inputs_for(modules[0], inputs)
-    inputs_N = inputs if working_inputs is None else working_inputs
+    modules = [working(first)]
+    modules.append(working(second, modules[0]))
+    inputs_N = inputs_for(modules[0], inputs)
     structures = [structure_of(module, inputs_N) for module in modules]
     cut = Cut.of(modules[0], structures[0].input_shape, until)
     states = [module.state_dict() for module in modules]

@@ -330,3 +330,25 @@ def test_few_inputs_are_taken_with_a_warning():
 def test_shares_that_are_no_numbers_are_refused(weights):
     with pytest.raises(InvalidInput, match="weights"):
         fuse(module("mlp"), module("mlp", seed=5), weights=weights)
+
+
+@pytest.mark.filterwarnings("ignore:there are 16 inputs")
+@pytest.mark.parametrize("second", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("first", [torch.float32, torch.float64, torch.float16])
+@pytest.mark.parametrize("options", [{}, {"method": "activation_matching"}, {"repair": True}])
+def test_models_of_two_precisions_become_one_in_the_first(first, second, options):
+    models = module("mlp with bias").to(first), module("mlp with bias", seed=5).to(second)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # few inputs
+        made = fuse(*models, inputs=images(), **options)
+        moved = align(*models, inputs=images())
+    assert {tensor.dtype for of in (made, moved) for tensor in of.parameters()} == {first}
+    assert {tensor.dtype for tensor in models[1].parameters()} == {second}
+
+
+@pytest.mark.parametrize("options", [{}, {"merge": "regression"}, {"method": "activation_matching"}])
+def test_inputs_that_hold_nan_are_refused(options):
+    inputs = images()
+    inputs[3] = torch.nan
+    with pytest.raises(InvalidInput, match="inputs: holds NaN"):
+        fuse(module("resnet18 with norm"), module("resnet18 with norm", seed=5), inputs=inputs, **options)

@@ -214,9 +214,37 @@ def test_statistics_are_those_of_all_inputs_in_any_order():
     assert net[0].running_var.item() == pytest.approx(inputs.var().item(), rel=0.01)
 
 
-def test_a_failure_leaves_modes_and_momenta_as_they_were():
-    net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).eval()
+def test_statistics_behind_another_norm_do_not_depend_on_the_order_of_inputs():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 6), nn.ReLU(), nn.BatchNorm1d(6))
+    inputs = torch.cat([torch.randn(400, 4) + 3 * task for task in range(3)])  # task by task
+    whole = copy.deepcopy(net).train()
+    whole[0].momentum = whole[3].momentum = 1.0
+    whole(inputs)
+    reset_statistics(net, inputs)
+    for place in (0, 3):
+        assert torch.allclose(net[place].running_mean, whole[place].running_mean, rtol=0.05, atol=0.05)
+        assert torch.allclose(net[place].running_var, whole[place].running_var, rtol=0.1)
+
+
+def test_statistics_take_inputs_in_any_precision():
+    net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).double()
+    assert reset_statistics(net, torch.randn(8, 3))[1].running_var.dtype == torch.float64
+
+
+@pytest.mark.parametrize(
+    ("inputs", "told"), [(np.zeros((8, 3)), "inputs: is a ndarray"), (torch.full((8, 3), torch.nan), "holds NaN")]
+)
+def test_statistics_of_what_are_no_numbers_are_refused(inputs, told):
+    with pytest.raises(InvalidInput, match=told):
+        reset_statistics(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)), inputs)
+
+
+def test_a_failure_leaves_the_module_as_it_was():
+    net = reset_statistics(nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).eval(), torch.randn(50, 3))
+    before = copy.deepcopy(net.state_dict())
     with pytest.raises(RuntimeError):
         reset_statistics(net, torch.zeros(8, 4))
     assert not net[1].training
     assert net[1].momentum == 0.1
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
