@@ -55,7 +55,7 @@ def by_family(runs: pd.DataFrame, names: list[str], looks: Looks) -> pd.DataFram
     """The whole table: mean, standard deviation and n of every number, by setting and family.
 
     Test accuracy and the differences have an interval over parents, `_low` and `_high`, where there are three
-    groups of runs that share none, or three parents; else NaN.
+    groups of runs that share none, or three parents that meet in several runs; else NaN.
     """
     scores = [f"{score}_{split}" for split in SPLITS for score in SCORES if f"{score}_{split}" in runs]
     metrics = [*scores[:2], *DIFFERENCES, *scores[2:], "seconds"]

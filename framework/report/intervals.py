@@ -11,7 +11,8 @@ leaving out one unit at a time [1; 2, CR3], for models and for draws by themselv
 where θ_(-i) is the mean without every pair that model i is part of, in strata s of k_s models of one kind. Kinds
 are chosen, not drawn: each combination of them keeps its weight in θ_(-i). ν_models = Σ_s (k_s - 1) and
 ν_draws = D - 1; (3) is Satterthwaite's. Where pairs fall into groups that share no model, groups are left out one
-at a time. The noise of single rows counts in both terms, so that intervals are rather too wide than too narrow.
+at a time, and models that always come together are one. The noise of single rows counts in both terms, so that
+intervals are rather too wide than too narrow, but of two draws, whose spread is hardly known.
 
 [1] Efron and Stein, "The jackknife estimate of variance", Annals of Statistics 9, 1981.
 [2] MacKinnon, Nielsen and Webb, "Cluster-robust inference: a guide to empirical practice", J. Econometrics, 2023.
@@ -124,7 +125,8 @@ def _units(
 ) -> tuple[list[npt.NDArray[np.bool_]], list[list[int]]]:
     """What is left out: the rows of each unit, and the units of each stratum. All groups of a table have the same.
 
-    Groups of pairs that share no model where there are three of them or more, else models.
+    Groups of pairs that share no model where there are three of them or more, else models; models that are part of
+    the same rows, as the two of a pair that meets no other, are one unit.
     """
     groups = _groups(models)
     together = max(groups, default=-1) + 1
@@ -134,8 +136,11 @@ def _units(
         for place, group in enumerate(groups):
             signs[group] = None if kinds is None else tuple(sorted({*map(str, kinds[place])}))
     else:
-        names = list(dict.fromkeys(name for row in models for name in row))
-        members = [np.array([name in row for row in models]) for name in names]
+        every = dict.fromkeys(name for row in models for name in row)
+        rows_of = {name: np.array([name in row for row in models]) for name in every}
+        told_apart = {rows_N.tobytes(): name for name, rows_N in reversed(rows_of.items())}
+        names = [name for name in every if told_apart[rows_of[name].tobytes()] == name]
+        members = [rows_of[name] for name in names]
         kind_of: dict[Hashable, Hashable] = {}
         for place, row in enumerate(models):
             kind_of |= dict(zip(row, kinds[place] if kinds is not None else (None,) * len(row), strict=True))

@@ -1,4 +1,5 @@
 import itertools
+import math
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +14,6 @@ from experiments.fusion.report import report
 from experiments.fusion.settings import Settings
 from framework.errors import SashikoError
 from framework.report.digest import digest_of
-from framework.report.intervals import estimate
 from framework.tracking.results import factors_of
 
 # Test accuracy of each family in the first run; every further run has 0.01 more.
@@ -153,10 +153,8 @@ def test_differences_have_an_interval_over_the_parents_and_not_over_the_runs():
     # Two groups of runs that share their parents are two numbers, and of two there is no interval.
     results.tables["models"] = models.assign(parents=models["run_id"].map({**ids, "run1": "a+b", "run3": "e+f"}))
     row = row_of(report(results).table, family="ot")
-    shared = estimate(
-        [100 * (0.81 - 0.93 + by_run[run]) for run in ids], [("a", "b"), ("a", "b"), ("e", "f"), ("e", "f")]
-    )
-    assert row["pp_over_parents_high"] - row["pp_over_parents_low"] == pytest.approx(shared.high - shared.low)
+    assert math.isnan(row["pp_over_parents_low"])
+    assert math.isnan(row["pp_over_parents_high"])
 
 
 def test_the_terminals_line_holds_two_settings():

@@ -53,6 +53,10 @@ def test_kinds_are_chosen_and_not_drawn():
         ([("a", "b"), ("b", "a")], None),
         ([("a",), ("b",), ("c",)], [("x",), ("x",), ("y",)]),  # of y there is one
         ([("a", "b"), ("a", "c")], None),  # without a nothing is left
+        ([("a", "b"), ("c", "d")], None),  # two pairs: what one model says its partner says again
+        ([("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")], None),
+        ([("a", "b", "c"), ("d", "e", "f")], None),
+        ([("a", "b"), ("c", "d")], [("x", "y"), ("x", "y")]),
     ],
 )
 def test_of_fewer_than_three_it_is_undefined(models, kinds):
