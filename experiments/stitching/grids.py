@@ -44,11 +44,8 @@ def pairs(of: Iterable[tuple[Model, Model]]) -> Axis:
 
 
 def drawn_pairs(of: Iterable[tuple[Model, Model]]) -> Axis:
-    """Source and target together, each pair with a draw of the anchors of its own: the spread over the pairs holds
-    theirs.
-    """
-    sources, targets = zip(*of, strict=True)
-    return zipped({"source": sources, "target": targets, "sampling_seed": list(range(len(sources)))})
+    """`pairs`, each with a draw of the anchors of its own: the spread over the pairs holds theirs."""
+    return Axis(tuple({**row, "sampling_seed": number} for number, row in enumerate(pairs(of).rows)))
 
 
 def digits_models() -> list[Model]:

@@ -77,8 +77,8 @@ def mutual_knn(
 def neighbours(rows_ND: Tensor, k: int, distance: Distance, seed: int, side: int) -> Tensor:
     """The positions of each row's k nearest others, (N, K)."""
     n = len(rows_ND)
-    if distance == "cosine":
-        rows_ND = F.normalize(rows_ND, dim=1, eps=1e-300)
+    # Distances by products would lose the digits that an offset takes.
+    rows_ND = F.normalize(rows_ND, dim=1, eps=1e-300) if distance == "cosine" else rows_ND - rows_ND.mean(0)
     # In an order of its own, the first of those that are equally near is any of them.
     places_N = torch.randperm(n, generator=generator(seed, STREAM, side)).to(rows_ND.device)
     others_ND = rows_ND[places_N]

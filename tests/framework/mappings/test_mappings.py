@@ -75,6 +75,16 @@ def test_a_fitted_mapping_is_a_module_from_one_space_into_the_other(name):
 
 
 @pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("kind", [torch.ones, np.ones])
+def test_latents_of_another_shape_are_refused_and_not_spread(name, kind):
+    source, target = latents(name)
+    mapping = method(name).fit(source, target)
+    for shape in ((3, 1), (3, source.shape[1] + 2), (source.shape[1],), (2, 3, source.shape[1]), ()):
+        with pytest.raises(InvalidInput, match=r"z_source: has the shape .*; allowed: \(samples, "):
+            mapping(kind(shape))
+
+
+@pytest.mark.parametrize("name", METHODS)
 def test_nothing_in_it_can_be_trained_and_it_stays_in_eval_mode(name):
     mapping = method(name).fit(*latents(name))
     assert not list(mapping.parameters())

@@ -61,3 +61,9 @@ def test_what_changes_no_distance_changes_nothing():
     assert float(mutual_knn(turned(x), y, **given)) == float(mutual_knn(x, y, **given))
     lengths = np.random.default_rng(0).uniform(0.1, 9, size=(60, 1))
     assert float(mutual_knn(lengths * x, y, null=0)) == float(mutual_knn(x, y, null=0))
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(1e3, 1e-4), (1e6, 1e-2), (1e8, 1.0)])
+def test_an_offset_changes_no_neighbour(offset, scale):
+    x = independent(200, 8, 1)[0]
+    assert float(mutual_knn(offset + scale * x, x, distance="euclidean", null=0)) == 1
