@@ -60,10 +60,17 @@ def as_pair(z_source: Latents, z_target: Latents, prefix: str = "") -> tuple[Arr
 
 def ridge_problems(ridges: Sequence[float]) -> list[Problem]:
     """What is wrong with values of λ: there must be one or more, finite and not negative."""
+    if isinstance(ridges, str):
+        return [Problem("ridge", f"is {ridges!r}; allowed: finite numbers ≥ 0, one or more")]
     if not len(ridges):
         return [Problem("ridge", "no value is given; allowed: one or more numbers ≥ 0")]
-    wrong = [float(ridge) for ridge in ridges if not (np.isfinite(ridge) and ridge >= 0)]
+    known = [float(ridge) if _is_number(ridge) else ridge for ridge in ridges]
+    wrong = [ridge for ridge in known if not (isinstance(ridge, float) and np.isfinite(ridge) and ridge >= 0)]
     return [Problem("ridge", f"is {wrong}; allowed: finite numbers ≥ 0")] if wrong else []
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
 def _examined(name: str, values: Latents) -> tuple[Array, list[Problem]]:

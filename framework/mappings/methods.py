@@ -25,19 +25,27 @@ from framework.mappings.permutation import Permutation
 from framework.mappings.relative import Relative
 from framework.mappings.residual import Residual
 
-METHODS: dict[str, type[Method]] = {
-    "linear": Linear,
-    "affine": Affine,
-    "decouple": Decouple,
-    "decouple_affine": DecoupleAffine,
-    "mlp": MLP,
-    "residual": Residual,
-    "kernel": Kernel,
-    "orthogonal": Orthogonal,
-    "permutation": Permutation,
-    "relative": Relative,
-    "identity": Identity,
-}
+
+class _Methods(dict[str, type[Method]]):
+    def __missing__(self, name: str) -> type[Method]:
+        raise ConfigError([Problem("mapping", f"is {name!r}; {nearest(str(name), list(self))}")])
+
+
+METHODS: dict[str, type[Method]] = _Methods(
+    {
+        "linear": Linear,
+        "affine": Affine,
+        "decouple": Decouple,
+        "decouple_affine": DecoupleAffine,
+        "mlp": MLP,
+        "residual": Residual,
+        "kernel": Kernel,
+        "orthogonal": Orthogonal,
+        "permutation": Permutation,
+        "relative": Relative,
+        "identity": Identity,
+    }
+)
 
 _BIAS = {"bias": ("target_mean", "source_mean", "weight")}
 BEFORE = {
@@ -132,8 +140,7 @@ def _about_means(kind: str, numbers: Numbers) -> Numbers:
 
 
 def _method(name: str, options: dict[str, Any]) -> Method:
-    if name not in METHODS:
-        raise ConfigError([Problem("mapping", f"is {name!r}; {nearest(name, list(METHODS))}")])
+    method = METHODS[name]
     if "ridge" in options:
         raise InvalidInput([Problem("ridge", "is no option here: give `ridges`, a mapping is fitted for each")])
-    return METHODS[name](**options)
+    return method(**options)

@@ -1,6 +1,7 @@
 """What holds for every method."""
 
 import json
+import math
 import pickle
 import sys
 from subprocess import run
@@ -298,3 +299,21 @@ def test_the_package_alone_brings_no_torch():
 
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         framework.mappings.nothing  # noqa: B018
+
+
+def test_an_unknown_method_is_told_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"'afine'.*affine"):
+        METHODS["afine"]
+    assert METHODS.get("afine") is None
+    assert "afine" not in METHODS
+
+
+@pytest.mark.parametrize("ridge", ["auto", None, [0.1, 0.2], True, math.nan, -1])
+def test_what_is_no_ridge_is_refused_in_words(ridge):
+    with pytest.raises(InvalidInput, match=r"ridge: is .*; allowed: finite numbers ≥ 0"):
+        METHODS["affine"](ridge)
+
+
+def test_auto_is_no_list_of_ridges():
+    with pytest.raises(InvalidInput, match="ridge: is 'auto'; allowed: finite numbers ≥ 0"):
+        fit_path("affine", *latents("affine"), "auto")
