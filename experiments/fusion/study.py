@@ -41,7 +41,7 @@ class Study:
     """One run on its way.
 
     Attributes:
-        inputs, labels: The drawn images of the train split, (N, …) and (N,).
+        inputs, labels: The drawn images of the train split, (N, …) and (N,), on `device`, as the parents are.
         tables: Rows by the name of their table.
     """
 
@@ -77,8 +77,11 @@ def fusion_study(config: FusionConfig, run: "Run") -> None:
     splits = load_splits(config.first.data)
     parents = load_parents(config, splits, run)
     shares = shares_of([parent.model for parent in parents], config.weights)
-    inputs, labels = _drawn(config, splits)
-    study = Study(config, splits, parents, shares, resolve_device(config.device), inputs, labels)
+    device = resolve_device(config.device)
+    for parent in parents:
+        parent.model.to(device)
+    inputs, labels = (drawn.to(device) for drawn in _drawn(config, splits))
+    study = Study(config, splits, parents, shares, device, inputs, labels)
     fused = _fused(study)
 
     for parent in parents:

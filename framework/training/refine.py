@@ -36,7 +36,7 @@ from framework.training.callbacks.losses import Losses
 from framework.training.classifier import ClassifierTraining
 from framework.training.evaluation import BATCH, evaluating
 from framework.training.refine_config import Augment, RefineConfig
-from framework.training.trainer import build_trainer, resolve_device, silence
+from framework.training.trainer import CHANNELS_LAST, build_trainer, resolve_device, silence
 
 
 class Refined(NamedTuple):
@@ -146,7 +146,7 @@ def _refined(
     plain = _batches(splits.train, taught, config.batch_size, config.seed, device)
     train = augmented(plain, augment, black(splits), config.seed)
     val = _batches(splits.val, [], BATCH, None, device)
-    if getattr(model, "channels_last", False) and device.type == "cpu":
+    if getattr(model, "channels_last", False) and device.type in CHANNELS_LAST:
         model.to(memory_format=torch.channels_last)
     with _seeded(config.seed, device), silence():
         model.train()

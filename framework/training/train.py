@@ -30,7 +30,13 @@ from framework.training.classifier import ClassifierTraining
 from framework.training.config import TrainingConfig
 from framework.training.evaluation import Evaluation, evaluate, save_evaluation
 from framework.training.module import Training
-from framework.training.trainer import build_trainer, check_trainer_options, resolve_device, silence
+from framework.training.trainer import (
+    CHANNELS_LAST,
+    build_trainer,
+    check_trainer_options,
+    resolve_device,
+    silence,
+)
 from framework.training.vae import VariationalTraining
 
 if TYPE_CHECKING:
@@ -58,7 +64,7 @@ def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback
     folder = run.folder / "model"
     folder.mkdir(parents=True, exist_ok=True)
     save_description(model, config, folder)
-    if model.channels_last and device.type == "cpu":
+    if model.channels_last and device.type in CHANNELS_LAST:
         model.to(memory_format=torch.channels_last)
 
     module = training_of(model, config, splits)

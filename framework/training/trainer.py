@@ -22,6 +22,10 @@ NOISE = (
 )
 
 
+CHANNELS_LAST = ("cpu", "cuda")
+"""Devices whose convolutions are faster with the channels of a pixel side by side."""
+
+
 def resolve_device(device: str) -> torch.device:
     """The torch device of `device`: auto is CUDA if there is one, else MPS, else the CPU.
 
