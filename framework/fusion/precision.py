@@ -12,7 +12,7 @@ from torch import nn
 
 from framework.errors import InvalidInput, Problem
 from framework.fusion.copies import holding
-from framework.models.batch import Inputs, in_precision, refuse_inputs, tensors
+from framework.models.batch import Inputs, as_inputs, in_precision, tensors
 
 HALF = (torch.float16, torch.bfloat16)
 
@@ -42,9 +42,11 @@ def inputs_for(module: nn.Module, inputs: Inputs | None) -> Inputs | None:
         InvalidInput: they are no tensors, or hold NaN.
     """
     like = next(module.parameters(), None)
-    if inputs is None or like is None:
+    if inputs is None:
+        return None
+    inputs = as_inputs(inputs)
+    if like is None:
         return inputs
-    refuse_inputs(inputs)
     if any(part.is_floating_point() and bool(part.isnan().any()) for part in tensors(inputs)):
         raise InvalidInput([Problem("inputs", "holds NaN, of which no activations can be had; leave these out")])
     return in_precision(inputs, like)

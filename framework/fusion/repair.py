@@ -26,7 +26,7 @@ from framework.fusion.layer_rules import WRITERS
 from framework.fusion.precision import inputs_for
 from framework.fusion.refusals import is_parametrized
 from framework.fusion.structure import Structure
-from framework.models.batch import Inputs, call, chosen, count, pieces, refuse_inputs, tensors
+from framework.models.batch import Inputs, as_inputs, call, chosen, count, pieces, tensors
 from framework.models.graph import in_eval_mode
 
 TINY = 1e-8
@@ -85,7 +85,7 @@ def reset_statistics(module: nn.Module, inputs: Inputs) -> nn.Module:
     """
     if not has_statistics(module):
         return module
-    refuse_inputs(inputs)
+    inputs = as_inputs(inputs)
     number = count(inputs)
     if number < 2:
         raise InvalidInput([Problem("inputs", f"holds {number}; running statistics need 2, better hundreds")])

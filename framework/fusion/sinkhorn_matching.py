@@ -30,7 +30,7 @@ from framework.fusion.repair import NORMS
 from framework.fusion.solvers import assigned
 from framework.fusion.transport import transport
 from framework.fusion.weight_matching import weight_matching
-from framework.models.batch import Inputs, call, called, chosen, count, pieces
+from framework.models.batch import Inputs, call, called, chosen, count, pieces, refuse_other_classes
 from framework.models.graph import in_eval_mode
 
 PIECE = 500  # images at a time, where the loss over all of them is taken
@@ -134,7 +134,10 @@ class _Search:
         with _with_statistics_of_the_batch(self.module):
             arguments, words = called(inputs)
             outputs = functional_call(self.module, between, arguments, words)
-        return F.mse_loss(outputs, targets) if targets.is_floating_point() else F.cross_entropy(outputs, targets)
+        if targets.is_floating_point():
+            return F.mse_loss(outputs, targets)
+        refuse_other_classes(targets, outputs.shape[1])
+        return F.cross_entropy(outputs, targets)
 
     def middle(self, inputs: Inputs, targets: Tensor) -> float:
         """The loss half way, over all inputs."""

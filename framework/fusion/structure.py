@@ -11,7 +11,7 @@ from framework.fusion.layer_rules import NAMED
 from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.rules import refuse_layers
 from framework.fusion.symmetry import check
-from framework.models.batch import Inputs, chosen, in_precision, made_up, mapped, refuse_inputs, tensors
+from framework.models.batch import Inputs, as_inputs, chosen, in_precision, made_up, mapped, tensors
 from framework.models.graph import is_torchs, record, symbolic
 
 SIDES = (32, 28, 64, 224, 8, 96, 128, 256, 299)
@@ -73,8 +73,7 @@ def probe_of(module: nn.Module, inputs: Inputs | None) -> Inputs:
     like = next(module.parameters(), torch.empty(0))
     if inputs is None:
         return made_up(_guessed_shape(module), PROBES, like)
-    refuse_inputs(inputs)
-    return mapped(in_precision(chosen(inputs, slice(PROBES)), like), _telling)
+    return mapped(in_precision(chosen(as_inputs(inputs), slice(PROBES)), like), _telling)
 
 
 def _telling(part: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from framework.errors import InvalidInput, Problem
 from framework.fusion.plans import State
 from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.structure import Structure, structure_of
-from framework.models.batch import Inputs, chosen, count
+from framework.models.batch import Inputs, as_classes, chosen, count
 
 FEWEST = 2  # inputs: over one no activation varies
 
@@ -60,6 +60,8 @@ class Task:
         if not finite:
             refuse_values({"reference": reference, "model": model})
         refuse_other_names(reference.state_dict(), model.state_dict())
+        if labels is not None and inputs is not None:
+            labels = as_classes(labels, count(inputs))
         target = target or structure_of(reference, inputs, fix_outputs=fix_outputs)
         structure = target
         if _shapes(model) != _shapes(reference) or type(model) is not type(reference):

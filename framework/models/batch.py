@@ -5,13 +5,14 @@
     mapping of names        module(**inputs)
 
 The first tensor's first axis counts the inputs, N. Tensors of this length are cut with it; one of another length
-(a mask between positions) belongs to every input and is given whole.
+(a mask between positions) belongs to every input and is given whole. Arrays are taken for tensors.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,20 +21,52 @@ from framework.errors import InvalidInput, Problem
 Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
 
-def refuse_inputs(inputs: Any) -> None:
-    """Refuse what is no tensor, no row of tensors and no mapping of names to them, or holds no input.
+def as_inputs(inputs: Any, name: str = "inputs") -> Inputs:
+    """What was given, arrays in it as tensors.
 
     Raises:
-        InvalidInput: with what was given.
+        InvalidInput: it is no tensor, no row of tensors and no mapping of names to them, or holds no input.
     """
     names = list(inputs) if isinstance(inputs, Mapping) else []
     held = _held(inputs)
-    if not held or not all(isinstance(part, Tensor) for part in held) or any(type(n) is not str for n in names):
-        message = "; allowed: a tensor (N, …), a tuple or list of tensors, a mapping of names to tensors"
-        kinds = ", ".join(sorted({type(part).__name__ for part in held})) or "nothing"
-        raise InvalidInput([Problem("inputs", f"is a {type(inputs).__name__} of {kinds}{message}")])
-    if not held[0].ndim or not len(held[0]):
-        raise InvalidInput([Problem("inputs", f"has shape {tuple(held[0].shape)}; at least one input is needed")])
+    if not held or not all(map(_is_numbers, held)) or any(type(own) is not str for own in names):
+        kinds = ", ".join(sorted({type(part).__name__ for part in held}))
+        message = f"is a {type(inputs).__name__}{f' of {kinds}' if kinds else ''}; allowed: a tensor or array "
+        message += "(N, …), a tuple or list of them, a mapping of names to them"
+        if isinstance(inputs, Iterable) and not held and not isinstance(inputs, str | bytes):
+            message += ". Of a loader give the batches joined: torch.cat([images for images, _ in loader])"
+        raise InvalidInput([Problem(name, message)])
+    found = mapped(inputs, torch.as_tensor)
+    first = tensors(found)[0]
+    if not first.ndim or not len(first):
+        raise InvalidInput([Problem(name, f"has shape {tuple(first.shape)}; at least one input is needed")])
+    return found
+
+
+def as_classes(labels: Any, number: int, name: str = "labels") -> Tensor:
+    """Classes (N,) of `number` inputs, an array as a tensor.
+
+    Raises:
+        InvalidInput: they are no integers, or not one for each input.
+    """
+    found = torch.as_tensor(labels) if _is_numbers(labels) else None
+    if found is None or found.ndim != 1 or len(found) != number or not _is_integer(found):
+        given = f"a {type(labels).__name__}" if found is None else f"{_kind(found)} {tuple(found.shape)}"
+        message = f"is {given} for {number} inputs; allowed: a class for each, integers ({number},)"
+        raise InvalidInput([Problem(name, message)])
+    return found
+
+
+def refuse_other_classes(labels_N: Tensor, classes: int, name: str = "labels") -> None:
+    """Refuse classes of which a model has no logit.
+
+    Raises:
+        InvalidInput: with the least and the greatest.
+    """
+    least, most = int(labels_N.min()), int(labels_N.max())
+    if least < 0 or most >= classes:
+        message = f"holds classes from {least} to {most}; allowed: 0 to {classes - 1}, of which there are logits"
+        raise InvalidInput([Problem(name, message)])
 
 
 def tensors(inputs: Inputs) -> list[Tensor]:
@@ -48,7 +81,7 @@ def count(inputs: Inputs) -> int:
 
 def mapped(inputs: Inputs, change: Callable[[Tensor], Tensor]) -> Inputs:
     """The same inputs with every tensor changed."""
-    if isinstance(inputs, Tensor):
+    if isinstance(inputs, Tensor | np.ndarray):
         return change(inputs)
     if isinstance(inputs, Mapping):
         return {name: change(part) for name, part in inputs.items()}
@@ -65,6 +98,27 @@ def pieces(inputs: Inputs, size: int) -> Iterator[Inputs]:
     """The inputs, so many at a time."""
     for start in range(0, count(inputs), size):
         yield chosen(inputs, slice(start, start + size))
+
+
+def joined(batches: Sequence[Inputs]) -> Inputs:
+    """Several batches of one form as one; what belongs to every input is taken from the first."""
+    first, *others = batches
+    if not others:
+        return first
+    if isinstance(first, Tensor):
+        return torch.cat([part for part in batches if isinstance(part, Tensor)])
+    own = [axis == 0 for axis in axes(first)]
+    parts = [
+        torch.cat([part.to(mine) for part in rest]) if counts else mine
+        for mine, counts, *rest in zip(tensors(first), own, *map(tensors, batches), strict=True)
+    ]
+    return dict(zip(first, parts, strict=True)) if isinstance(first, Mapping) else tuple(parts)
+
+
+def axes(inputs: Inputs) -> list[int | None]:
+    """Of each tensor the axis that counts the inputs, 0; None of one that belongs to every input."""
+    number = count(inputs)
+    return [0 if part.ndim and len(part) == number else None for part in tensors(inputs)]
 
 
 def call(module: nn.Module, inputs: Inputs) -> Any:
@@ -92,7 +146,7 @@ def names_of(module: nn.Module, inputs: Inputs) -> list[str]:
 
 def shapes(inputs: Inputs) -> str:
     """Shapes and types, for messages."""
-    return ", ".join(f"{str(part.dtype).removeprefix('torch.')} {tuple(part.shape)}" for part in tensors(inputs))
+    return ", ".join(f"{_kind(part)} {tuple(part.shape)}" for part in tensors(inputs))
 
 
 def in_precision(inputs: Inputs, like: Tensor) -> Inputs:
@@ -111,8 +165,20 @@ def made_up(shape: Sequence[int], number: int, like: Tensor, seed: int = 0) -> T
     return torch.rand(number, *shape, generator=torch.Generator().manual_seed(seed)).to(like)
 
 
+def _is_numbers(part: object) -> bool:
+    return isinstance(part, Tensor) or (isinstance(part, np.ndarray) and part.dtype.kind in "biuf")
+
+
+def _is_integer(values: Tensor) -> bool:
+    return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
+
+
+def _kind(values: Tensor) -> str:
+    return str(values.dtype).removeprefix("torch.")
+
+
 def _held(inputs: Any) -> Sequence[Any]:
-    if isinstance(inputs, Tensor):
+    if isinstance(inputs, Tensor | np.ndarray):
         return [inputs]
     if isinstance(inputs, Mapping):
         return list(inputs.values())

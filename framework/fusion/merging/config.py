@@ -8,12 +8,11 @@ from pydantic import Field
 from framework.config import Config
 from framework.errors import Problem
 
-Scale = Annotated[float, Field(ge=0)]
-Scales = tuple[Scale, ...]
+Scales = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
 
 SCALES = (
-    "Factors of the merged task vector, without unit; of several the one that scores best on val is taken, the "
-    "first of equal ones."
+    "Factors of the merged task vector, without unit; below 0 the tasks are unlearned. Of several the one that "
+    "scores best on val is taken, the first of equal ones."
 )
 SAMPLES = "Inputs of the train split that each model is run on, in images."
 SEED = "Seed of the draw of those inputs."

@@ -14,7 +14,7 @@ Where no model's information is above `floor`, (2) is the mean: F_k is no less t
 Shapes: S inputs, B inputs at a time, K classes; F_k is by the names of parameters, each of that one's shape.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -24,6 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from framework.errors import InvalidInput, Problem
 from framework.fusion.merging.vectors import State, parameters_of
+from framework.models.batch import Inputs, axes, call, called, chosen, count, refuse_other_classes, tensors
 from framework.models.graph import in_eval_mode
 
 ROOM = 2**25  # bytes of gradients, one an input, at a time: more than caches hold is five times slower
@@ -44,13 +45,13 @@ def fisher_mean(states: Sequence[State], information: Sequence[State], floor: fl
 
 
 def fisher_information(
-    model: nn.Module, inputs: Tensor, labels: Tensor | None = None, *, classes: Classes = "expected", seed: int = 0
+    model: nn.Module, inputs: Inputs, labels: Tensor | None = None, *, classes: Classes = "expected", seed: int = 0
 ) -> dict[str, Tensor]:
     """Equation (1) over `inputs` (S, …), in eval mode.
 
     Args:
         model: Maps inputs to logits (S, K).
-        inputs: On the model's device, in its precision.
+        inputs: S of what it takes, on the model's device, in its precision.
         labels: Classes (S,), for `classes="given"`.
         classes: What the expectation is over; see above.
         seed: Of the classes that are drawn.
@@ -65,16 +66,16 @@ def fisher_information(
     generator = torch.Generator().manual_seed(seed)
     found = {name: torch.zeros_like(tensor) for name, tensor in parameters.items()}
     with in_eval_mode(model):
-        for start in range(0, len(inputs), at_a_time):
-            batch = inputs[start : start + at_a_time]
-            logits_BK = model(batch)
+        for start in range(0, count(inputs), at_a_time):
+            batch = chosen(inputs, slice(start, start + at_a_time))
+            logits_BK = call(model, batch)
             _refuse_no_logits(model, logits_BK, batch)
             own = None if labels is None else labels[start : start + at_a_time]
             for class_B, weight_B in _weighted(logits_BK, own, classes, generator):
                 squares = _squares(model, parameters, batch, class_B, weight_B)
                 for name, sums in squares.items():
                     found[name] += sums
-    return {name: tensor / len(inputs) for name, tensor in found.items()}
+    return {name: tensor / count(inputs) for name, tensor in found.items()}
 
 
 def _weighted(
@@ -91,35 +92,37 @@ def _weighted(
         return [(drawn_B.to(logits_BK.device), ones_B)]
     if labels_B is None:
         raise InvalidInput([Problem("labels", "are needed for classes=given; give labels=…, or classes=expected")])
-    least, most, number = int(labels_B.min()), int(labels_B.max()), logits_BK.shape[1]
-    if least < 0 or most >= number:
-        message = f"hold classes from {least} to {most}; allowed: 0 to {number - 1}, of which there are logits"
-        raise InvalidInput([Problem("labels", message)])
+    refuse_other_classes(labels_B, logits_BK.shape[1])
     return [(labels_B.to(logits_BK.device), ones_B)]
 
 
 def _squares(
-    model: nn.Module, parameters: dict[str, Tensor], batch: Tensor, class_B: Tensor, weight_B: Tensor
+    model: nn.Module, parameters: dict[str, Tensor], batch: Inputs, class_B: Tensor, weight_B: Tensor
 ) -> dict[str, Tensor]:
     """Σ_b weight_b (∂ log p(class_b | x_b) / ∂θ)², by name."""
+    names = list(batch) if isinstance(batch, Mapping) else []
+    counted = axes(batch)
 
-    def log_probability(weights: dict[str, Tensor], one: Tensor, which: Tensor) -> Tensor:
-        logits_1K: Tensor = functional_call(model, weights, (one[None],))
+    def log_probability(weights: dict[str, Tensor], which: Tensor, *parts: Tensor) -> Tensor:
+        one = [part if axis is None else part[None] for part, axis in zip(parts, counted, strict=True)]
+        arguments, words = called(dict(zip(names, one, strict=True)) if names else one)
+        logits_1K: Tensor = functional_call(model, weights, arguments, words)
         return logits_1K.log_softmax(dim=1)[0].gather(0, which[None])[0]
 
     try:
         # Fused attention has no rule for gradients input by input, and torch warns of each call.
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
-            slopes = vmap(grad(log_probability), in_dims=(None, 0, 0))(parameters, batch, class_B)
+            slopes = vmap(grad(log_probability), in_dims=(None, 0, *counted))(parameters, class_B, *tensors(batch))
     except RuntimeError as error:
         message = f"its gradients cannot be taken input by input (torch.func.vmap): {str(error).splitlines()[0]}"
         raise InvalidInput([Problem(type(model).__name__, message)]) from error
     return {name: torch.tensordot(weight_B, each.square(), dims=1) for name, each in slopes.items()}
 
 
-def _refuse_no_logits(model: nn.Module, logits: object, batch: Tensor) -> None:
-    if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == len(batch):
+def _refuse_no_logits(model: nn.Module, logits: object, batch: Inputs) -> None:
+    number = count(batch)
+    if isinstance(logits, Tensor) and logits.ndim == 2 and len(logits) == number:
         return
     shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    message = f"gives {shape} for {len(batch)} inputs; Fisher merging needs logits ({len(batch)}, K)"
+    message = f"gives {shape} for {number} inputs; Fisher merging needs logits ({number}, K)"
     raise InvalidInput([Problem(type(model).__name__, message)])

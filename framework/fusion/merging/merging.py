@@ -6,11 +6,11 @@ combine(models, base, config)          the same from a config, with what was cho
 A new method is a config in `config.py`, a file of its own, and a function here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from framework.config import Config
 from framework.errors import InvalidInput, Problem
@@ -30,15 +30,17 @@ from framework.fusion.merging.dare import drop_and_rescale
 from framework.fusion.merging.fisher import fisher_information, fisher_mean
 from framework.fusion.merging.regmean import regmean
 from framework.fusion.merging.soup import greedy, uniform
-from framework.fusion.merging.task import Batches, Merging, Score
+from framework.fusion.merging.task import Batches, Classes, Merging, Score
 from framework.fusion.merging.task_arithmetic import task_arithmetic
 from framework.fusion.merging.ties import ties
 from framework.fusion.merging.vectors import State, added, task_vectors
 from framework.fusion.precision import inputs_for
 from framework.metrics.classification import accuracy
+from framework.models.batch import as_classes, as_inputs, call, count, joined, pieces, refuse_other_classes
 from framework.models.graph import in_eval_mode
 
 AT_A_TIME = 512  # inputs
+Val = Iterable[Any]  # (inputs, labels), or batches of them
 
 
 class Merged(NamedTuple):
@@ -60,8 +62,8 @@ def merge(
     method: str = "ties",
     *,
     inputs: Batches = None,
-    labels: Batches = None,
-    val: tuple[Tensor, Tensor] | None = None,
+    labels: Classes = None,
+    val: Val | None = None,
     score: Score | None = None,
     **options: Any,
 ) -> nn.Module:
@@ -73,10 +75,12 @@ def merge(
         base: The checkpoint; needed by `task_arithmetic`, `ties` and `dare`. What is no floating-point number
             (counters, masks) is taken from it, where it is given.
         method: A key of `framework.fusion.MERGING`.
-        inputs: Images of the train split, (N, …), or a list with a batch for each model: `fisher` and `regmean`
-            run the models on them, and batch normalisation gets running statistics of its own from all of them.
+        inputs: What the models take, N of the train split: a tensor or array (N, …), several in a tuple, or by
+            name in a dict (`framework.models.batch`); or a list with such a batch for each model. `fisher` and
+            `regmean` run the models on them; batch normalisation gets running statistics of its own from all.
         labels: Classes (N,) of the inputs, for `fisher` with `classes="given"`; a list where inputs are one.
-        val: Inputs and classes of the val split, on whose accuracy `greedy_soup` and several `scales` are chosen.
+        val: (inputs, labels) of the val split, or a loader of such batches, on whose accuracy `greedy_soup` and
+            several `scales` are chosen.
         score: In place of `val`: any function of a module that tells how good it is on val; more is better.
         options: Of the method (`framework.fusion.merging.config`), such as `scales=[0.3]` or `density=0.1`.
 
@@ -95,8 +99,8 @@ def combine(
     config: Config,
     *,
     inputs: Batches = None,
-    labels: Batches = None,
-    val: tuple[Tensor, Tensor] | None = None,
+    labels: Classes = None,
+    val: Val | None = None,
     score: Score | None = None,
 ) -> Merged:
     """As `merge`, from a config, with what was chosen.
@@ -107,24 +111,34 @@ def combine(
     return _merged(models, base, config, inputs, labels, val, score)
 
 
-def accuracy_on(val: tuple[Tensor, Tensor]) -> Score:
-    """The function that tells a module's accuracy on inputs (N, …) and classes (N,), in eval mode.
+def accuracy_on(val: Val) -> Score:
+    """The function that tells a module's accuracy on inputs and their classes (N,), in eval mode.
 
     Raises:
-        InvalidInput: there are no inputs, or not a class for each.
+        InvalidInput: there are no inputs, or not a class for each, among those of which the module has logits.
     """
-    inputs, labels = val
-    if not len(inputs) or labels.shape != inputs.shape[:1]:
-        message = f"has inputs {tuple(inputs.shape)} and classes {tuple(labels.shape)}; allowed: a class for each"
+    batches = [val] if _is_pair(val) else list(val)
+    if not batches or not all(map(_is_pair, batches)):
+        message = f"is {type(val).__name__}; allowed: (inputs, labels), or a loader or list of such batches"
         raise InvalidInput([Problem("val", message)])
+    inputs = joined([as_inputs(images, "val") for images, _ in batches])
+    labels = torch.cat([as_classes(own, count(as_inputs(images)), "val") for images, own in batches]).cpu()
 
     def score(module: nn.Module) -> float:
+        found = []
         with in_eval_mode(module):
-            pieces = [inputs_for(module, piece) for piece in torch.split(inputs, AT_A_TIME)]
-            found = [module(piece).argmax(dim=1).cpu() for piece in pieces]
-        return accuracy(torch.cat(found), labels.cpu())
+            for piece in pieces(inputs, AT_A_TIME):
+                logits_BK = call(module, inputs_for(module, piece))
+                refuse_other_classes(labels, logits_BK.shape[1], "val")
+                found.append(logits_BK.argmax(dim=1).cpu())
+        return accuracy(torch.cat(found), labels)
 
     return score
+
+
+def _is_pair(given: Any) -> bool:
+    """Whether this is (inputs, labels), and no batch of such pairs."""
+    return isinstance(given, tuple | list) and len(given) == 2 and not isinstance(given[1], tuple | list | Mapping)
 
 
 def _merged(
@@ -132,8 +146,8 @@ def _merged(
     base: nn.Module | None,
     config: Config,
     inputs: Batches,
-    labels: Batches,
-    val: tuple[Tensor, Tensor] | None,
+    labels: Classes,
+    val: Val | None,
     score: Score | None,
 ) -> Merged:
     """One frame below `merge` and `combine` alike, so that warnings are told of whoever calls them."""

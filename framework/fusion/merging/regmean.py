@@ -32,6 +32,7 @@ from framework.fusion.merging.config import RegMean
 from framework.fusion.merging.vectors import mean, parameters_of
 from framework.fusion.regression import MOST_ROWS, can_fit
 from framework.fusion.unfolding import rows_of_layer
+from framework.models.batch import Inputs, call, count, pieces
 from framework.models.graph import in_eval_mode
 
 ROOM = 2**28  # bytes of inner products at a time; layers beyond it wait for a further pass
@@ -39,8 +40,8 @@ PATCHES = 2**27  # bytes of unfolded patches at a time
 Sums = dict[str, tuple[Tensor, Tensor]]
 
 
-def regmean(models: Sequence[nn.Module], inputs: Sequence[Tensor], config: RegMean) -> dict[str, Tensor]:
-    """The merged parameters by name. `inputs` are a batch (N, …) for each model, which may be the same."""
+def regmean(models: Sequence[nn.Module], inputs: Sequence[Inputs], config: RegMean) -> dict[str, Tensor]:
+    """The merged parameters by name. `inputs` are a batch of N for each model, which may be the same."""
     merged = mean([parameters_of(model) for model in models])
     for layers in _groups(models[0]):
         sums: Sums = {}
@@ -90,7 +91,7 @@ def _groups(model: nn.Module) -> Iterator[dict[str, Any]]:
         yield group
 
 
-def _inner_products(model: nn.Module, inputs: Tensor, layers: dict[str, Any]) -> dict[str, Tensor]:
+def _inner_products(model: nn.Module, inputs: Inputs, layers: dict[str, Any]) -> dict[str, Tensor]:
     """G_k of each layer that runs, (I, I) in double precision, on the CPU."""
     found: dict[str, Tensor] = {}
     every: dict[str, int] = {}
@@ -99,7 +100,7 @@ def _inner_products(model: nn.Module, inputs: Tensor, layers: dict[str, Any]) ->
         per_image = layer.weight[0][0].numel() * values[0].numel() * values.element_size()
         for piece in torch.split(values, max(1, PATCHES // max(1, per_image))):
             rows_SI = rows_of_layer(layer, piece)
-            step = every.setdefault(name, max(1, -(-len(inputs) * (len(rows_SI) // len(piece)) // MOST_ROWS)))
+            step = every.setdefault(name, max(1, -(-count(inputs) * (len(rows_SI) // len(piece)) // MOST_ROWS)))
             rows_SI = rows_SI[::step]
             if layer.bias is not None:
                 rows_SI = torch.cat([rows_SI, rows_SI.new_ones(len(rows_SI), 1)], dim=1)
@@ -111,8 +112,8 @@ def _inner_products(model: nn.Module, inputs: Tensor, layers: dict[str, Any]) ->
             layer = model.get_submodule(name)
             handle = layer.register_forward_pre_hook(lambda module, given, name=name: see(name, module, given[0]))
             hooks.callback(handle.remove)
-        for piece in torch.split(inputs, PIECE):
-            model(piece)
+        for piece in pieces(inputs, PIECE):
+            call(model, piece)
     return found
 
 

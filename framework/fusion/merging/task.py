@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,9 +14,11 @@ from framework.fusion.fusing import with_statistics
 from framework.fusion.merging.vectors import State, mean, parameters_of
 from framework.fusion.precision import as_given, inputs_for, working
 from framework.fusion.task import refuse_other_names, refuse_values
+from framework.models.batch import Inputs, as_classes, as_inputs, chosen, count, joined, tensors
 
 Score = Callable[[nn.Module], float]
-Batches = Tensor | Sequence[Tensor] | None
+Batches = Inputs | Sequence[Inputs] | None
+Classes = Tensor | Sequence[Tensor] | None
 TO_CALLER = 5
 """Frames from here up to whoever calls `merge` or `combine`, which is to blame for missing inputs."""
 
@@ -30,7 +32,7 @@ class Merging:
         models: All of them.
         states: Their floating-point parameters by name, on the device of the first.
         origin: The base; None where there is none.
-        inputs: A batch (N, …) for each model, or nothing; `labels` classes (N,) of each.
+        inputs: A batch of N for each model, or nothing; `labels` classes (N,) of each.
         score: What tells how good a module is on val; more is better. None where nothing is chosen.
     """
 
@@ -38,7 +40,7 @@ class Merging:
     models: list[nn.Module]
     states: list[dict[str, Tensor]]
     origin: nn.Module | None
-    inputs: list[Tensor] | None
+    inputs: list[Inputs] | None
     labels: list[Tensor] | None
     score: Score | None
 
@@ -48,7 +50,7 @@ class Merging:
         models: Sequence[nn.Module],
         base: nn.Module | None,
         inputs: Batches = None,
-        labels: Batches = None,
+        labels: Classes = None,
         score: Score | None = None,
     ) -> Self:
         """Check everything.
@@ -68,9 +70,11 @@ class Merging:
         states = [
             {name: tensor.to(first[name]) for name, tensor in parameters_of(model).items()} for model in ready
         ]
-        batches = _one_each("inputs", inputs, len(models))
-        classes = _one_each("labels", labels, len(models))
-        _refuse_batches(batches, classes)
+        batches = _one_each("inputs", inputs, len(models), _finite)
+        numbers = [0] * len(models) if batches is None else list(map(count, batches))
+        classes = _one_each(
+            "labels", labels, len(models), lambda given, place, name: as_classes(given, numbers[place], name)
+        )
         origin = None if base is None else working(base)
         return cls(models[0], ready, states, origin, batches, classes, score)
 
@@ -94,17 +98,26 @@ class Merging:
             numbers: The models of which it is made; one alone is that model, whose statistics are right.
             final: Whether to warn where there are too few inputs for statistics.
         """
-        state = dict(parameters) | self._others(numbers)
-        made = holding(self.models[0], state)
-        itself = len(numbers) == 1 and all(
-            torch.equal(tensor, self.states[numbers[0]][name]) for name, tensor in parameters.items()
+        itself = self._itself(parameters, numbers)
+        state = dict(parameters) | self._others(
+            [self.models[number] for number in numbers] if itself is None else [itself]
         )
-        every = None if self.inputs is None else inputs_for(made, torch.cat(list(_apart(self.inputs))))
-        if final or (every is not None and len(every) > 1):
-            made = with_statistics(made, every, [1.0] if itself else [], stacklevel=TO_CALLER)
+        made = holding(self.models[0], state)
+        every = None if self.inputs is None else inputs_for(made, joined(_apart(self.inputs)))
+        if final or (every is not None and count(every) > 1):
+            made = with_statistics(made, every, [1.0] if itself is not None else [], stacklevel=TO_CALLER)
         return made if self.models[0] is self.given else as_given(self.given, made)
 
-    def _others(self, numbers: Sequence[int]) -> dict[str, Tensor]:
+    def _itself(self, parameters: State, numbers: Sequence[int]) -> nn.Module | None:
+        """The model, or the base, whose parameters these are: its statistics are right."""
+        alone = [self.models[numbers[0]]] if len(numbers) == 1 else []
+        for module in [*alone, *([] if self.origin is None else [self.origin])]:
+            own = parameters_of(module)
+            if all(torch.equal(tensor, own[name].to(tensor)) for name, tensor in parameters.items()):
+                return module
+        return None
+
+    def _others(self, of: Sequence[nn.Module]) -> dict[str, Tensor]:
         """All but floating-point parameters: the mean of floating-point buffers, the rest as in the base."""
         source = self.models[0] if self.origin is None else self.origin
         found = {
@@ -112,11 +125,11 @@ class Merging:
             for name, tensor in [*source.named_parameters(), *source.named_buffers()]
             if not tensor.is_floating_point()
         }
-        buffers = [dict(self.models[number].named_buffers()) for number in numbers]
-        floating = [{name: tensor for name, tensor in of.items() if tensor.is_floating_point()} for of in buffers]
-        return found | mean(floating)
+        return found | mean(
+            [{name: part for name, part in one.named_buffers() if part.is_floating_point()} for one in of]
+        )
 
-    def drawn(self, number: int, seed: int) -> tuple[list[Tensor], list[Tensor] | None]:
+    def drawn(self, number: int, seed: int) -> tuple[list[Inputs], list[Tensor] | None]:
         """A seeded draw of so many inputs for each model, where it lies, and the labels where they are known.
 
         Raises:
@@ -124,16 +137,16 @@ class Merging:
         """
         if self.inputs is None:
             raise InvalidInput([Problem("inputs", "are needed to run the models on; give inputs=…")])
-        fewest = min(len(batch) for batch in self.inputs)
+        fewest = min(map(count, self.inputs))
         if fewest < number:
-            raise InvalidInput([Problem("num_samples", f"is {number}, and there are {fewest} inputs")])
+            message = f"is {number}, and there are {fewest} inputs; allowed: {fewest} or less, or give more inputs"
+            raise InvalidInput([Problem("num_samples", message)])
         found, classes = [], []
         for place, (model, batch) in enumerate(zip(self.models, self.inputs, strict=True)):
-            chosen = torch.randperm(len(batch), generator=torch.Generator().manual_seed(seed))[:number]
-            drawn = inputs_for(model, batch[chosen.to(batch.device)])
-            found += [drawn] if isinstance(drawn, Tensor) else []
+            rows = torch.randperm(count(batch), generator=torch.Generator().manual_seed(seed))[:number]
+            found.append(inputs_for(model, chosen(batch, rows)))
             if self.labels is not None:
-                classes.append(self.labels[place][chosen.to(self.labels[place].device)])
+                classes.append(self.labels[place][rows])
         return found, classes or None
 
     def scored(self, module: nn.Module) -> float:
@@ -151,7 +164,7 @@ class Merging:
         return value
 
 
-def _apart(batches: Sequence[Tensor]) -> list[Tensor]:
+def _apart(batches: Sequence[Inputs]) -> list[Inputs]:
     """Each batch once, though several models are given the same."""
     return list({id(batch): batch for batch in batches}.values())
 
@@ -196,27 +209,29 @@ def _refuse_other_things(models: Sequence[object], base: object) -> None:
         raise InvalidInput(problems)
 
 
-def _one_each(name: str, given: Batches, number: int) -> list[Tensor] | None:
+def _one_each(name: str, given: Any, number: int, checked: Callable[[Any, int, str], Any]) -> list[Any] | None:
+    """A list has something for each model; whatever else is given is for all of them."""
     if given is None:
         return None
-    if isinstance(given, Tensor):
-        return [given] * number
+    if not isinstance(given, list):
+        return [checked(given, 0, name)] * number
     if len(given) != number:
         message = f"holds {len(given)} batches for {number} models; allowed: one for each, or one for all"
         raise InvalidInput([Problem(name, message)])
-    return list(given)
-
-
-def _refuse_batches(inputs: list[Tensor] | None, labels: list[Tensor] | None) -> None:
-    problems = []
-    for number, batch in enumerate(inputs or ()):
-        if not len(batch):
-            problems.append(Problem(f"inputs[{number}]", "holds no input; allowed: one or more"))
-        elif batch.is_floating_point() and not bool(torch.isfinite(batch).all()):
-            problems.append(Problem(f"inputs[{number}]", "holds NaN or infinite numbers"))
-    for number, (batch, classes) in enumerate(zip(inputs or (), labels or (), strict=False)):
-        if classes.shape != batch.shape[:1]:
-            message = f"is {tuple(classes.shape)} for {len(batch)} inputs; allowed: a class for each"
-            problems.append(Problem(f"labels[{number}]", message))
+    found: list[Any] = []
+    problems: list[Problem] = []
+    for place, own in enumerate(given):
+        try:
+            found.append(checked(own, place, f"{name}[{place}]"))
+        except InvalidInput as error:
+            problems += error.problems
     if problems:
-        raise InvalidInput(list(dict.fromkeys(problems)))
+        raise InvalidInput(problems)
+    return found
+
+
+def _finite(given: Any, _: int, name: str) -> Inputs:
+    inputs = as_inputs(given, name)
+    if not all(bool(part.isfinite().all()) for part in tensors(inputs)):
+        raise InvalidInput([Problem(name, "holds NaN or infinite numbers")])
+    return inputs

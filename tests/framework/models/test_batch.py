@@ -1,17 +1,21 @@
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from framework.errors import InvalidInput
 from framework.models.batch import (
+    as_classes,
+    as_inputs,
     call,
     chosen,
     count,
     in_precision,
+    joined,
     mapped,
     names_of,
     pieces,
-    refuse_inputs,
     tensors,
 )
 
@@ -49,7 +53,7 @@ def test_precision_is_for_numbers_and_not_for_tokens():
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ([], "is a list of nothing"),
+        ([], "is a list; allowed"),
         ({1: torch.ones(2)}, "is a dict of Tensor; allowed"),
         ((torch.ones(2), None), "is a tuple of NoneType, Tensor; allowed"),
         (torch.tensor(1.0), r"has shape \(\); at least one"),
@@ -57,4 +61,33 @@ def test_precision_is_for_numbers_and_not_for_tokens():
 )
 def test_what_holds_no_tensors_is_refused(given, says):
     with pytest.raises(InvalidInput, match=says):
-        refuse_inputs(given)
+        as_inputs(given)
+
+
+def test_arrays_are_taken_for_tensors():
+    given = as_inputs({"x": np.ones((3, 2), np.float32), "ids": torch.arange(3)})
+    assert [part.dtype for part in tensors(given)] == [torch.float32, torch.int64]
+    assert torch.equal(as_inputs(np.arange(4)), torch.arange(4))
+    assert torch.equal(as_classes(np.array([1, 0]), 2), torch.tensor([1, 0]))
+
+
+def test_of_a_loader_is_told_what_to_give():
+    loader = DataLoader(TensorDataset(torch.ones(4, 2), torch.zeros(4)), batch_size=2)
+    with pytest.raises(InvalidInput, match=r"is a DataLoader; .* torch\.cat"):
+        as_inputs(loader)
+
+
+@pytest.mark.parametrize(
+    "given", [None, [0, 1], torch.zeros(2), torch.zeros(3, dtype=torch.int64), np.array(["a"])]
+)
+def test_classes_are_one_for_each_input(given):
+    with pytest.raises(InvalidInput, match=r"labels: is .* for 2 inputs; allowed: a class for each"):
+        as_classes(given, 2)
+
+
+def test_batches_are_joined_and_what_belongs_to_all_stays_whole():
+    mask = torch.eye(3)
+    whole = joined([(torch.arange(2), mask), (torch.arange(4), mask)])
+    assert [tuple(part.shape) for part in tensors(whole)] == [(6,), (3, 3)]
+    named = joined([{"x": torch.zeros(1, 2)}, {"x": torch.ones(2, 2)}])
+    assert named["x"].tolist() == [[0, 0], [1, 1], [1, 1]]

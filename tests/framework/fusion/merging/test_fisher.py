@@ -97,7 +97,7 @@ def test_what_gives_no_logits_or_has_no_labels_is_refused():
     _, models = family("residual")
     with pytest.raises(InvalidInput, match="are needed for classes=given"):
         merge(models, method="fisher", inputs=images(8), num_samples=8, classes="given")
-    with pytest.raises(InvalidInput, match="hold classes from 0 to 9; allowed: 0 to 2"):
+    with pytest.raises(InvalidInput, match="labels: holds classes from 0 to 9; allowed: 0 to 2"):
         merge(models, method="fisher", inputs=images(4), labels=torch.tensor([0, 9, 1, 2]), num_samples=4,
               classes="given")  # fmt: skip
     flat = [nn.Flatten(), nn.Linear(64, 3), nn.Unflatten(1, (3, 1))]

@@ -6,6 +6,7 @@ import warnings
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from framework.errors import ConfigError, InvalidInput
 from framework.fusion import MERGING, merge, reset_statistics
@@ -128,6 +129,85 @@ def test_statistics_are_over_the_inputs_of_all_models():
     assert torch.allclose(made.norm.running_mean, expected.norm.running_mean, atol=1e-6)
 
 
+class Several(nn.Module):
+    """Takes tokens, numbers, and a factor that belongs to every input."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.first, self.last = nn.Embedding(7, 4), nn.Linear(3, 4), nn.Linear(4, 3)
+
+    def forward(self, tokens, numbers, factor):
+        return self.last(torch.relu(self.embedding(tokens).sum(1) + factor * self.first(numbers)))
+
+
+class Joint(Several):
+    """The same on one tensor."""
+
+    def forward(self, both):
+        return super().forward(both[:, :2].long(), both[:, 2:5], both[0, 5])
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_several_inputs_in_a_row_or_by_name_give_what_one_tensor_gives(method):
+    torch.manual_seed(0)
+    base = Several()
+    models = fine_tuned(base, 2)
+    joint = [copy.deepcopy(model) for model in (base, *models)]
+    for model in joint:
+        model.__class__ = Joint
+    tokens, numbers, factor = torch.randint(7, (40, 2)), torch.randn(40, 3), torch.tensor(2.0)
+    both = torch.cat([tokens.float(), numbers, factor.expand(40, 1)], dim=1)
+    classes = torch.arange(40) % 3
+    expected = made_of(joint[1:], joint[0], method, inputs=both, val=(both, classes))
+    named = {"factor": factor, "numbers": numbers, "tokens": tokens}
+    named = {name: named[name] for name in ("tokens", "numbers", "factor")}  # the first one counts the inputs
+    for inputs in ((tokens, numbers, factor), named):
+        made = made_of(models, base, method, inputs=inputs, val=(inputs, classes))
+        assert close(made, expected, atol=1e-5)
+    apart = made_of(models, base, method, inputs=[named, named], val=[(named, classes)])
+    assert close(apart, expected, atol=1e-5) or method in ("fisher", "regmean")
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_arrays_and_loaders_give_what_tensors_give(method):
+    base, models = family("mlp with bias", number=2)
+    expected = made_of(models, base, method)
+    inputs = images(40).numpy()
+    loader = DataLoader(TensorDataset(*VAL), batch_size=7)
+    assert close(made_of(models, base, method, inputs=inputs, val=loader), expected, atol=0)
+    assert close(made_of(models, base, method, inputs=inputs, val=list(loader)), expected, atol=0)
+    arrays = tuple(part.numpy() for part in VAL)
+    assert close(made_of(models, base, method, inputs=[inputs, inputs], val=arrays), expected, atol=1e-6)
+
+
+def test_below_zero_a_task_is_unlearned():
+    base, (model,) = family(number=1)
+    made = merge([model], base, "task_arithmetic", scales=[-1.0])
+    start, end = weights(base), weights(model)
+    assert all(
+        torch.allclose(part, 2 * start[name] - end[name], atol=1e-6) for name, part in weights(made).items()
+    )
+
+
+@pytest.mark.parametrize("method", ["task_arithmetic", "ties"])
+def test_nothing_of_the_tasks_is_the_base_with_its_statistics(method):
+    base, models = family("residual", number=2)
+    base.norm.running_mean.fill_(0.25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        made = merge(models, base, method, scales=[0.0])
+    assert made.norm.running_mean.tolist() == [0.25] * 5
+    assert close(made, base, atol=0)
+
+
+def test_classes_without_a_logit_are_refused():
+    base, models = family("residual", number=2)
+    val = (images(4), torch.tensor([0, 1, 2, 11]))
+    (text,) = raised(models, base, "greedy_soup", val=val, inputs=images(40))
+    assert text == "val: holds classes from 0 to 11; allowed: 0 to 2, of which there are logits"
+    assert "val: is list; allowed: (inputs, labels), or a loader" in raised(models, base, "greedy_soup", val=[3])[0]
+
+
 def test_integers_are_the_bases_and_only_floating_parameters_take_part():
     class Counted(nn.Module):
         def __init__(self, count):
@@ -203,9 +283,13 @@ def test_numbers_that_are_not_finite_are_refused_wherever_they_stand():
         ("greedy_soup", {}, "val: or score is needed to choose on"),
         ("ties", {"scales": [0.5, 1.0]}, "val: or score is needed to choose on"),
         ("soup", {"inputs": [images(16)]}, "inputs: holds 1 batches for 2 models"),
-        ("soup", {"inputs": [images(16), images(16)[:0]]}, r"inputs\[1\]: holds no input"),
-        ("fisher", {"inputs": images(16), "labels": torch.zeros(3)}, r"labels\[0\]: is \(3,\) for 16 inputs"),
-        ("greedy_soup", {"val": (images(4), torch.zeros(3))}, "val: has inputs"),
+        ("soup", {"inputs": [images(16), images(16)[:0]]}, r"inputs\[1\]: has shape \(0, .* at least one"),
+        (
+            "fisher",
+            {"inputs": images(16), "labels": torch.zeros(3)},
+            r"labels: is float32 \(3,\) for 16 inputs; allowed: a class",
+        ),
+        ("greedy_soup", {"val": (images(4), torch.zeros(3))}, r"val: is float32 \(3,\) for 4 inputs"),
         ("greedy_soup", {"val": VAL, "score": len}, "score: and val are both given"),
     ],
 )
