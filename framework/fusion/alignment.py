@@ -23,11 +23,12 @@ from framework.fusion.copies import holding
 from framework.fusion.finders import find
 from framework.fusion.plans import Coupled, Plan, State
 from framework.fusion.precision import as_given, inputs_for, working
-from framework.fusion.refusals import refuse_others, refuse_untraceable
+from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.structure import Structure
 from framework.fusion.task import Task
 from framework.fusion.transport import transport
 from framework.models.batch import Inputs
+from framework.models.refusals import refuse_others
 
 
 @dataclass(frozen=True)

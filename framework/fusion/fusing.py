@@ -16,13 +16,15 @@ from framework.errors import InvalidInput, Problem
 from framework.fusion.alignment import Alignment, all_plans, options_of
 from framework.fusion.copies import holding
 from framework.fusion.precision import as_given, inputs_for, working
-from framework.fusion.refusals import refuse_others, refuse_untraceable
+from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.regression import regress
 from framework.fusion.repair import has_statistics, reset_statistics
 from framework.fusion.repair import repair as repaired
 from framework.fusion.structure import Structure, structure_of
 from framework.fusion.task import Task, refuse_values
 from framework.models.batch import Inputs, count
+from framework.models.refusals import refuse_others
+from framework.values import is_number
 
 SUM_WITHIN = 1e-6
 FEW = 32
@@ -199,6 +201,9 @@ def shares_of(models: Sequence[nn.Module], weights: Sequence[float] | None) -> l
     """
     if len(models) < 2:
         raise InvalidInput([Problem("models", f"holds {len(models)}; at least two are fused")])
+    if weights is not None and not (isinstance(weights, list | tuple) and all(map(is_number, weights))):
+        message = f"is {weights!r}; allowed: a list of {len(models)} numbers that sum to 1"
+        raise InvalidInput([Problem("weights", message)])
     shares = list(weights) if weights is not None else [1 / len(models)] * len(models)
     if len(shares) != len(models):
         raise InvalidInput([Problem("weights", f"has {len(shares)} numbers for {len(models)} models")])

@@ -59,7 +59,9 @@ def sinkhorn_matching(
     for step, rows in enumerate(_batches(count(inputs), config, generator), start=1):
         place = float(torch.rand((), generator=generator))
         optimizer.zero_grad()
-        search.loss(search.soft(), place, chosen(inputs, rows), targets[rows]).backward()  # type: ignore[no-untyped-call]
+        with torch.enable_grad():
+            loss = search.loss(search.soft(), place, chosen(inputs, rows), targets[rows])
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         if step % every == 0 or step == config.steps:
             value = search.middle(inputs, targets)

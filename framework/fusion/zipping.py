@@ -36,16 +36,20 @@ from framework.fusion.copies import holding
 from framework.fusion.fusing import with_statistics
 from framework.fusion.plans import State
 from framework.fusion.precision import as_given, inputs_for, working
+from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.structure import Structure, structure_of
 from framework.fusion.task import refuse_other_names, refuse_values
 from framework.fusion.unit_groups import correlations, grouped
 from framework.fusion.zipped import Cut, Zipped
+from framework.models.batch import Inputs, as_inputs, count
+from framework.models.refusals import refuse_others
+from framework.values import is_number
 
 
 def zipit(
     first: nn.Module,
     second: nn.Module,
-    inputs: Tensor,
+    inputs: Inputs,
     *,
     until: str | None = None,
     alpha: float = 0.3,
@@ -69,7 +73,10 @@ def zipit(
         InvalidInput: another architecture or other widths, NaN, layers in which units meet one another (heads,
             groups, layer normalisation), no such layer, fewer than two inputs, or `alpha` or `beta` out of range.
     """
+    refuse_others({"first": first, "second": second})
     _refuse_options(inputs, alpha=alpha, beta=beta)
+    for module in (first, second):
+        refuse_untraceable(module)
     refuse_values({"first": first, "second": second})
     refuse_other_names(first.state_dict(), second.state_dict())
     modules = [working(first)]
@@ -122,13 +129,16 @@ def _half(tensor: Tensor, placed: Sequence[tuple[Place, Tensor]], number: int) -
     return tensor
 
 
-def _refuse_options(inputs: Tensor, *, alpha: float, beta: float) -> None:
+def _refuse_options(inputs: Inputs, *, alpha: float, beta: float) -> None:
     options = {"alpha": alpha, "beta": beta}
     problems = [
-        Problem(name, f"is {value:g}; allowed: 0 to 1") for name, value in options.items() if not 0 <= value <= 1
+        Problem(name, f"is {value!r}; allowed: 0 to 1")
+        for name, value in options.items()
+        if not (is_number(value) and 0 <= value <= 1)
     ]
-    if len(inputs) < 2:
-        problems.append(Problem("inputs", f"holds {len(inputs)}; correlations need 2, better hundreds"))
+    number = count(as_inputs(inputs))
+    if number < 2:
+        problems.append(Problem("inputs", f"holds {number}; correlations need 2, better hundreds"))
     if problems:
         raise InvalidInput(problems, "zipit")
 

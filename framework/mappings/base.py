@@ -57,6 +57,8 @@ class Mapping(nn.Module, ABC):
             given = torch.from_numpy(as_numbers("z_source", z_source, self.source_dim))
             mapped: Array = super().__call__(given.to(next(self.buffers(), given).device)).cpu().numpy()
             return mapped.astype(getattr(z_source, "dtype", mapped.dtype)) if _floating(z_source) else mapped
+        if z_source.is_complex():
+            raise InvalidInput([Problem("z_source", "is complex; allowed: real numbers")])
         if z_source.ndim != 2 or z_source.shape[1] != self.source_dim:  # else torch would spread what is narrower
             message = f"has the shape {tuple(z_source.shape)}; allowed: (samples, {self.source_dim})"
             raise InvalidInput([Problem("z_source", message)])

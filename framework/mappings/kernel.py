@@ -34,6 +34,7 @@ from framework.errors import ArtifactError, Problem
 from framework.mappings.base import Mapping, Method, Numbers
 from framework.mappings.latents import Array
 from framework.mappings.offsets import in_two, less
+from framework.values import is_number
 
 
 class KernelMapping(Mapping):
@@ -86,9 +87,9 @@ class Kernel(Method):
     gamma: float | None = None
 
     def _option_problems(self) -> list[Problem]:
-        if self.gamma is None or (np.isfinite(self.gamma) and self.gamma > 0):
+        if self.gamma is None or (is_number(self.gamma) and self.gamma > 0):
             return []
-        return [Problem("gamma", f"is {self.gamma}; allowed: a finite number above 0, or none")]
+        return [Problem("gamma", f"is {self.gamma!r}; allowed: a finite number above 0, or none")]
 
     def _fit_pair(self, z_ND: Array, y_NE: Array, ridges: Sequence[float]) -> list[Mapping]:
         origin_D = z_ND.mean(axis=0)

@@ -4,17 +4,21 @@ Shapes: N samples, D source dimensions, E target dimensions.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 from framework.errors import InvalidInput, Problem
+from framework.values import is_number, real_array
 
 Array = npt.NDArray[np.float64]
 Latents = npt.ArrayLike | Tensor  # anything of shape (N, D) or (N, E)
 
-SAME = 4 * float(np.finfo(np.float32).eps)  # latents that differ by less, relative to the largest, are equal
+ROUNDINGS = 4  # of the largest value, within which latents are equal
+SAME = ROUNDINGS * float(np.finfo(np.float32).eps)  # of those that come from single precision
+RANGE = 1e18  # of the largest value, and of its reciprocal: the squares are within single precision
 
 
 def as_latents(name: str, values: Latents) -> Array:
@@ -36,7 +40,7 @@ def as_numbers(name: str, values: Latents, dim: int) -> Array:
         InvalidInput: it is no array of numbers of this shape.
     """
     try:
-        array = np.ascontiguousarray(values, dtype=np.float64)
+        array = np.ascontiguousarray(real_array(values))
     except (TypeError, ValueError) as error:
         raise InvalidInput([Problem(name, "is no array of numbers; allowed: (samples, dimensions)")]) from error
     if array.ndim != 2 or array.shape[1] != dim:
@@ -48,7 +52,8 @@ def as_pair(z_source: Latents, z_target: Latents, prefix: str = "") -> tuple[Arr
     """Both sides of a fit as float64 arrays (N, D) and (N, E), and everything that is wrong with them.
 
     Beside what `as_latents` refuses: different numbers of samples, and two or more samples that are all equal (to
-    single precision), from which nothing can be learnt. `prefix` goes before the keys `z_source` and `z_target`.
+    the precision that the numbers need), from which nothing can be learnt. `prefix` goes before the keys
+    `z_source` and `z_target`.
     """
     source, target = f"{prefix}z_source", f"{prefix}z_target"
     z_ND, problems = _examined(source, z_source)
@@ -64,33 +69,45 @@ def ridge_problems(ridges: Sequence[float]) -> list[Problem]:
         return [Problem("ridge", f"is {ridges!r}; allowed: finite numbers ≥ 0, one or more")]
     if not len(ridges):
         return [Problem("ridge", "no value is given; allowed: one or more numbers ≥ 0")]
-    known = [float(ridge) if _is_number(ridge) else ridge for ridge in ridges]
-    wrong = [ridge for ridge in known if not (isinstance(ridge, float) and np.isfinite(ridge) and ridge >= 0)]
+    numbers = (int, float, np.number)
+    shown = [float(r) if isinstance(r, numbers) and not isinstance(r, bool) else r for r in ridges]
+    wrong = [ridge for ridge in shown if not (is_number(ridge) and ridge >= 0)]
     return [Problem("ridge", f"is {wrong}; allowed: finite numbers ≥ 0")] if wrong else []
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
-
-
 def _examined(name: str, values: Latents) -> tuple[Array, list[Problem]]:
-    raw = values.detach().cpu().double().numpy() if isinstance(values, Tensor) else values
     try:
-        array = np.asarray(raw, dtype=np.float64)
+        array = real_array(_raw(values))
     except (TypeError, ValueError):
-        return np.empty((0, 0)), [Problem(name, "is no array of numbers; allowed: (samples, dimensions)")]
+        message = "is no array of real numbers; allowed: (samples, dimensions)"
+        return np.empty((0, 0)), [Problem(name, message)]
     if array.ndim != 2 or 0 in array.shape:
         return array, [Problem(name, f"has the shape {array.shape}; allowed: (samples, dimensions), ≥ 1")]
     if not np.isfinite(array).all():
         bad = int((~np.isfinite(array)).any(axis=1).sum())
         message = f"{bad} of {len(array)} samples hold NaN or infinite values: has the encoder diverged?"
         return array, [Problem(name, message)]
+    largest = float(np.abs(array).max())
+    if largest and not 1 / RANGE <= largest <= RANGE:
+        message = (
+            f"has {largest:.3g} as its largest value; allowed: {1 / RANGE:g} to {RANGE:g}, beyond which squares "
+            "leave single precision; divide the latents by it"
+        )
+        return array, [Problem(name, message)]
     return array, []
 
 
+def _raw(values: Latents) -> Any:
+    if not isinstance(values, Tensor):
+        return values
+    held = values.detach().cpu()
+    return held.double().numpy() if held.is_floating_point() else held.numpy()
+
+
 def _collapse(name: str, array: Array) -> list[Problem]:
-    if array.ndim != 2 or len(array) < 2 or not np.isfinite(array).all():
+    if array.ndim != 2 or len(array) < 2 or not (np.abs(array) <= RANGE).all():  # NaN too
         return []
-    if np.ptp(array, axis=0).max(initial=0) > SAME * np.abs(array).max(initial=0):
+    held = np.float32 if np.array_equal(array, array.astype(np.float32)) else np.float64
+    if np.ptp(array, axis=0).max(initial=0) > ROUNDINGS * np.finfo(held).eps * np.abs(array).max(initial=0):
         return []
     return [Problem(name, f"all {len(array)} samples are equal: has the encoder collapsed? Look at its training")]

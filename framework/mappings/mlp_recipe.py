@@ -13,6 +13,7 @@ from torch import Tensor
 
 from framework.errors import Problem
 from framework.mappings.latents import SAME, Array
+from framework.values import is_number
 
 FEWEST_TO_SPLIT = 5
 WEIGHTS, SPLIT, DROPOUT = 0, 1, 2  # streams of random numbers of one seed
@@ -36,13 +37,19 @@ class Recipe:
     def problems(self) -> list[Problem]:
         """Values that cannot be used."""
         counts = {name: getattr(self, name) for name in ("hidden", "epochs", "patience", "min_epochs")}
-        found = [Problem(name, f"is {value}; allowed: 1 or more") for name, value in counts.items() if value < 1]
-        if not 0 <= self.dropout < 1:
-            found.append(Problem("dropout", f"is {self.dropout}; allowed: from 0 to below 1"))
-        if not 0 < self.learning_rate < np.inf:
-            found.append(Problem("learning_rate", f"is {self.learning_rate}; allowed: finite numbers above 0"))
-        if not 0 < self.val_fraction < 1:
-            found.append(Problem("val_fraction", f"is {self.val_fraction}; allowed: between 0 and 1"))
+        found = [
+            Problem(name, f"is {value!r}; allowed: whole numbers, 1 or more")
+            for name, value in counts.items()
+            if not (is_number(value, whole=True) and value >= 1)
+        ]
+        if not is_number(self.seed, whole=True):
+            found.append(Problem("seed", f"is {self.seed!r}; allowed: whole numbers"))
+        if not (is_number(self.dropout) and 0 <= self.dropout < 1):
+            found.append(Problem("dropout", f"is {self.dropout!r}; allowed: from 0 to below 1"))
+        if not (is_number(self.learning_rate) and self.learning_rate > 0):
+            found.append(Problem("learning_rate", f"is {self.learning_rate!r}; allowed: finite numbers above 0"))
+        if not (is_number(self.val_fraction) and 0 < self.val_fraction < 1):
+            found.append(Problem("val_fraction", f"is {self.val_fraction!r}; allowed: between 0 and 1"))
         return found
 
     def split(self, num_samples: int) -> tuple[Positions, Positions]:

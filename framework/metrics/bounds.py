@@ -28,6 +28,7 @@ from torch import Tensor
 
 from framework.errors import InvalidInput, Problem
 from framework.metrics.metric import Metric
+from framework.values import is_number
 
 BOUND = Metric(
     name="bound",
@@ -57,10 +58,10 @@ class Setting:
         problems = []
         if self.num_images < 2:
             problems.append(Problem("num_images", f"is {self.num_images}; a bound needs 2 train images or more"))
-        if not 0 < self.delta < 1:
-            problems.append(Problem("delta", f"is {self.delta}; allowed: a probability in (0, 1)"))
-        if not (self.eps > 0 and math.isfinite(self.eps)):
-            problems.append(Problem("eps", f"is {self.eps}; allowed: a positive number"))
+        if not (is_number(self.delta) and 0 < self.delta < 1):
+            problems.append(Problem("delta", f"is {self.delta!r}; allowed: a probability in (0, 1)"))
+        if not (is_number(self.eps) and self.eps > 0):
+            problems.append(Problem("eps", f"is {self.eps!r}; allowed: a positive number"))
         if problems:
             raise InvalidInput(problems)
 
@@ -125,6 +126,6 @@ def _rest(setting: Setting) -> float:
 
 
 def _checked(sigma: float) -> float:
-    if not (sigma > 0 and math.isfinite(sigma)):
-        raise InvalidInput([Problem("sigma", f"is {sigma}; allowed: a positive number")])
+    if not (is_number(sigma) and sigma > 0):
+        raise InvalidInput([Problem("sigma", f"is {sigma!r}; allowed: a positive number")])
     return sigma

@@ -7,6 +7,7 @@ at less cost, by `hessian.Hessian`.
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from framework.data.vision import ImageSet, Splits
@@ -17,6 +18,7 @@ from framework.metrics.hessian_lanczos import TopEigenvalue
 from framework.metrics.perturbation import Batch
 from framework.metrics.spaces_config import HessianConfig
 from framework.metrics.spaces_rows import train_batches
+from framework.models.refusals import refuse_wrapped
 
 
 def hessian_trace(
@@ -44,7 +46,10 @@ def hessian_trace(
         ConfigError: an option that there is not, or a value that it cannot take.
     """
     config = _config(batches, batch_size, exactness)
-    with Hessian(model, _batches(model, data, config, seed), config, seed=seed) as hessian:
+    with (
+        torch.inference_mode(False),
+        Hessian(model, _batches(model, data, config, seed), config, seed=seed) as hessian,
+    ):
         return hessian.trace()
 
 
@@ -63,7 +68,10 @@ def top_eigenvalue(
     `eigenvalue_tolerance` of `HessianConfig`.
     """
     config = _config(batches, batch_size, exactness)
-    with Hessian(model, _batches(model, data, config, seed), config, seed=seed) as hessian:
+    with (
+        torch.inference_mode(False),
+        Hessian(model, _batches(model, data, config, seed), config, seed=seed) as hessian,
+    ):
         return hessian.top_eigenvalue()
 
 
@@ -72,6 +80,7 @@ def _config(batches: int, batch_size: int, exactness: dict[str, Any]) -> Hessian
 
 
 def _batches(model: nn.Module, data: Splits | Data, config: HessianConfig, seed: int) -> list[Batch]:
+    refuse_wrapped({"model": model})
     device = device_of(model)
     if isinstance(data, Splits):
         data = data.train

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from framework.data.vision import ImageSet, Splits
 from framework.errors import InvalidInput, Problem
 from framework.metrics.perturbation import Batch, generator
+from framework.values import is_number
 
 Data = ImageSet | Iterable[Any] | Dataset[Any]
 
@@ -73,8 +74,8 @@ def batches_of(model: nn.Module, data: Data, batches: int, name: str = "data") -
     Raises:
         InvalidInput: data that is in none of the forms, no batch, or one that is no inputs and labels.
     """
-    if batches < 1:
-        raise InvalidInput([Problem("batches", f"is {batches}; allowed: 1 or more")])
+    if not (is_number(batches, whole=True) and batches >= 1):
+        raise InvalidInput([Problem("batches", f"is {batches!r}; allowed: 1 or more")])
     if _is_pair(data):
         yield _batch(model, data, name)
         return
@@ -122,4 +123,10 @@ def _batch(model: nn.Module, given: object, name: str) -> Batch:
     weight = next(model.parameters(), None)
     if weight is not None and weight.is_floating_point() and inputs.is_floating_point():
         inputs = inputs.to(weight.dtype)
-    return inputs.detach(), labels.long()
+    return _outside(inputs.detach()), _outside(labels.long())
+
+
+def _outside(tensor: Tensor) -> Tensor:
+    """A tensor that can be part of a gradient's graph, also where it was made in inference mode."""
+    with torch.inference_mode(False):
+        return tensor.clone() if tensor.is_inference() else tensor

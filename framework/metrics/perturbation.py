@@ -24,6 +24,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from framework.errors import InvalidInput, Problem
 from framework.metrics.spaces_config import SigmaConfig
+from framework.models.batch import refuse_other_classes
+from framework.values import is_number
 
 Batch = tuple[Tensor, Tensor]  # images (B, C, H, W), labels (B,)
 
@@ -33,7 +35,13 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTran
 
 
 def generator(seed: int, *stream: int) -> torch.Generator:
-    """The same numbers for the same seed and place, on any device: they are drawn on the CPU."""
+    """The same numbers for the same seed and place, on any device: they are drawn on the CPU.
+
+    Raises:
+        InvalidInput: the seed is no integer.
+    """
+    if not is_number(seed, whole=True):
+        raise InvalidInput([Problem("seed", f"is {seed!r}; allowed: an integer")])
     state = np.random.SeedSequence([seed % 2**64, *stream]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
@@ -47,7 +55,7 @@ def steady(model: nn.Module) -> Iterator[None]:
     training = {part: part.training for part in model.modules()}
     model.eval()
     try:
-        with sdpa_kernel(SDPBackend.MATH):
+        with torch.inference_mode(False), sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
         for part, mode in training.items():
@@ -75,6 +83,7 @@ class Objective:
         if not self.batches:
             raise InvalidInput([Problem("batches", "is empty; the loss needs one batch of train images or more")])
         images, labels = (torch.cat(tensors) for tensors in zip(*self.batches, strict=True))
+        refuse_no_logits(model, images, labels)
         self._pieces = list(zip(torch.split(images, PIECE), torch.split(labels, PIECE), strict=True))
         self._count = len(labels)
         self.loss = self.at(self.weights_P)
@@ -118,6 +127,21 @@ class Objective:
             name: piece.view(shape) for (name, shape), piece in zip(self._shapes.items(), pieces, strict=True)
         }
         return F.cross_entropy(functional_call(self.model, (named, self._buffers), (images,)), labels)
+
+
+@torch.no_grad()
+def refuse_no_logits(model: nn.Module, images: Tensor, labels: Tensor) -> None:
+    """Refuse a model without logits, and classes without one.
+
+    Raises:
+        InvalidInput: what the model gives is not (N, K), or a label is not among its K.
+    """
+    given = model(images[:1])
+    if not isinstance(given, Tensor) or given.ndim != 2:
+        shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+        message = f"gives {shape} for one sample; allowed: logits (1, K)"
+        raise InvalidInput([Problem(type(model).__name__, message)])
+    refuse_other_classes(labels, given.shape[1])
 
 
 def flat(weights: nn.Module | Mapping[str, Tensor], like: nn.Module | None = None) -> Tensor:

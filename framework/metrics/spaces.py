@@ -30,6 +30,7 @@ from framework.metrics.spaces_rows import (
     sharpness_rows,
     train_batches,
 )
+from framework.models.refusals import refuse_wrapped
 
 Initial = nn.Module | Mapping[str, Tensor]
 Space = Literal["input", "parameter", "prediction"]
@@ -101,6 +102,7 @@ def measure(
         InvalidInput: data that is none, weights or a loss that are not finite, or initial weights of another
             architecture.
     """
+    refuse_wrapped({"model": model})
     config = MetricsConfig() if config is None else config
     splits = splits_of(model, data, test, batches)
     device = device_of(model) if device is None else device

@@ -16,6 +16,7 @@ torch's own: a subclass of a layer of torch may do something else.
 Knows no model of the project and nothing of stitching.
 """
 
+import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from framework.errors import InvalidInput, Problem
-from framework.models.batch import Inputs, names_of, shapes, tensors
+from framework.models.batch import Inputs, called, names_of, shapes, tensors
 
 LENGTHS = (2, 3, 5)  # images; two determine equation (1), the third checks it
 
@@ -135,6 +136,7 @@ def is_torchs(module: nn.Module) -> bool:
 
 
 def _trace(module: nn.Module, inputs: Inputs, *, deep: bool, leaves: Collection[str] = ()) -> Traced:
+    _refuse_arguments(module, inputs)
     whole: set[str] = set()
     while True:
         tracer = _Tracer(whole, inputs, leaves, deep=deep)
@@ -149,6 +151,20 @@ def _trace(module: nn.Module, inputs: Inputs, *, deep: bool, leaves: Collection[
             whole.add(blamed)
         else:
             return Traced(graph, {name: node for name, node in tracer.outputs.items() if node is not None})
+
+
+def _refuse_arguments(module: nn.Module, inputs: Inputs) -> None:
+    """Refuse inputs that `forward` cannot be called with: too few, too many, or by other names."""
+    arguments, words = called(inputs)
+    signature = inspect.signature(type(module).forward)
+    try:
+        signature.bind(module, *arguments, **words)
+    except TypeError as error:
+        taken = ", ".join(str(parameter) for parameter in [*signature.parameters.values()][1:])
+        message = (
+            f"takes ({taken}): {error}. Give all of its inputs, in a tuple in this order or by name in a dict"
+        )
+        raise InvalidInput([Problem(type(module).__name__, message)]) from error
 
 
 class _Tracer(fx.Tracer):

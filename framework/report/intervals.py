@@ -20,12 +20,15 @@ intervals are rather too wide than too narrow, but of two draws, whose spread is
 
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import special  # type: ignore[import-untyped]
+
+from framework.errors import InvalidInput, Problem
+from framework.values import is_number
 
 LEAST = 3
 """Models or groups; fewer have no interval."""
@@ -67,8 +70,12 @@ def estimate(
         kinds: Of each row the kinds of these models, in the same order; None takes all for one kind.
         draws: Of each row the draw that it is of; None where nothing was drawn.
         level: Share of intervals that hold the true mean, in (0, 1).
+
+    Raises:
+        InvalidInput: columns of different lengths, or another level.
     """
     y_N = np.asarray(values, dtype=np.float64)
+    _refuse(len(y_N), level, models=models, kinds=kinds, draws=draws)
     members, strata = _units(tuple(models), None if kinds is None else tuple(kinds))
     of_draw = [] if draws is None else list(draws)
     by_draw = list(dict.fromkeys(of_draw))
@@ -117,6 +124,18 @@ def estimates(
         )
         rows.append(dict(zip(by, keys, strict=True)) | found._asdict())
     return pd.DataFrame(rows, columns=[*by, *Estimate._fields])
+
+
+def _refuse(number: int, level: float, **columns: Sequence[Any] | pd.Series | None) -> None:
+    problems = [
+        Problem(name, f"has {len(column)} rows where values has {number}; allowed: one for each")
+        for name, column in columns.items()
+        if column is not None and len(column) != number
+    ]
+    if not (is_number(level) and 0 < level < 1):
+        problems.append(Problem("level", f"is {level!r}; allowed: a share between 0 and 1, as 0.95"))
+    if problems:
+        raise InvalidInput(problems, "estimate")
 
 
 @lru_cache(maxsize=64)

@@ -117,7 +117,7 @@ def accuracy_on(val: Val) -> Score:
     Raises:
         InvalidInput: there are no inputs, or not a class for each, among those of which the module has logits.
     """
-    batches = [val] if _is_pair(val) else list(val)
+    batches = [val] if _is_pair(val) else list(val) if isinstance(val, Iterable) else []
     if not batches or not all(map(_is_pair, batches)):
         message = f"is {type(val).__name__}; allowed: (inputs, labels), or a loader or list of such batches"
         raise InvalidInput([Problem("val", message)])

@@ -30,6 +30,7 @@ from framework.errors import InvalidInput, Problem
 from framework.metrics.metric import Metric
 from framework.metrics.similarity.inputs import MOST_ROWS, Rows, centred, two_arrays, warn_of_few
 from framework.metrics.similarity.null import Similarity, Statistic, judged, shuffled
+from framework.values import is_number
 
 CKA = Metric(
     name="cka",
@@ -75,8 +76,8 @@ def cka(
     """
     if kernel not in ("linear", "rbf"):
         raise InvalidInput([Problem("kernel", f"is {kernel!r}; allowed: linear, rbf")], "cka")
-    if not (bandwidth > 0 and math.isfinite(bandwidth)):
-        raise InvalidInput([Problem("bandwidth", f"is {bandwidth}; allowed: a positive number")], "cka")
+    if not (is_number(bandwidth) and bandwidth > 0):
+        raise InvalidInput([Problem("bandwidth", f"is {bandwidth!r}; allowed: a positive number")], "cka")
     most = MOST_ROWS if kernel == "rbf" else None
     first, second = (centred(rows) for rows in two_arrays(x, y, fewest=FEWEST, most=most, null=null))
     n, widths = len(first), (first.shape[1], second.shape[1])

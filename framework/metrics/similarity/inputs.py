@@ -9,12 +9,12 @@ Shapes: N samples, D and E features.
 
 import warnings
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from framework.errors import InvalidInput, Problem
+from framework.values import is_number, real_array
 
 Rows = npt.ArrayLike | Tensor  # (N, …), a row for each sample
 
@@ -46,8 +46,8 @@ def two_arrays(x: Rows, y: Rows, *, fewest: int, most: int | None = None, null: 
         size = len(first) ** 2 * 8 / 2**30
         message = f"has {len(first)} rows, whose pairs take {size:.0f} GiB; take at most {most}, drawn at random"
         problems.append(Problem("x", message))
-    if null < 0:
-        problems.append(Problem("null", f"is {null}; allowed: a number of permutations, 0 for none"))
+    if not (is_number(null, whole=True) and null >= 0):
+        problems.append(Problem("null", f"is {null!r}; allowed: a number of permutations, 0 for none"))
     if problems:
         raise InvalidInput(problems, "similarity")
     return first, second.to(first.device)
@@ -81,7 +81,7 @@ def _array(name: str, values: Rows) -> tuple[Tensor, list[Problem]]:
         array = raw.double()
     else:
         try:
-            array = torch.from_numpy(np.array(values, dtype=np.float64))
+            array = torch.from_numpy(real_array(values).copy())
         except (TypeError, ValueError):
             return nothing, [Problem(name, "is no array of real numbers; allowed: (samples, features)")]
     if array.ndim == 0 or 0 in array.shape:

@@ -22,6 +22,7 @@ from framework.metrics.metric import Metric
 from framework.metrics.perturbation import generator
 from framework.metrics.similarity.inputs import Rows, two_arrays
 from framework.metrics.similarity.null import Similarity, judged
+from framework.values import is_number
 
 MUTUAL_KNN = Metric(
     name="mutual_knn",
@@ -57,8 +58,10 @@ def mutual_knn(
     """
     first, second = two_arrays(x, y, fewest=3, null=null)
     n, wrong = len(first), []
-    if not 1 <= k <= n - 2:
-        wrong.append(Problem("k", f"is {k}; allowed: 1 to {n - 2}, fewer than each of {n} samples has beside it"))
+    if not (is_number(k, whole=True) and 1 <= k <= n - 2):
+        wrong.append(
+            Problem("k", f"is {k!r}; allowed: 1 to {n - 2}, fewer than each of {n} samples has beside it")
+        )
     if distance not in get_args(Distance):
         wrong.append(Problem("distance", f"is {distance!r}; allowed: {', '.join(get_args(Distance))}"))
     if wrong:

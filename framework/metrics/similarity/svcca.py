@@ -22,6 +22,7 @@ from framework.metrics.metric import Metric
 from framework.metrics.similarity.directions import Directions, cosines, directions
 from framework.metrics.similarity.inputs import Rows, centred, two_arrays, warn_of_few
 from framework.metrics.similarity.null import Similarity, judged
+from framework.values import is_number
 
 SVCCA = Metric(
     name="svcca",
@@ -47,8 +48,8 @@ def svcca(x: Rows, y: Rows, *, variance: float = 0.99, null: int = 200, seed: in
     Raises:
         InvalidInput: as `two_arrays`; fewer than 3 rows, or a share outside (0, 1].
     """
-    if not 0 < variance <= 1:
-        raise InvalidInput([Problem("variance", f"is {variance}; allowed: a share in (0, 1]")], "svcca")
+    if not (is_number(variance) and 0 < variance <= 1):
+        raise InvalidInput([Problem("variance", f"is {variance!r}; allowed: a share in (0, 1]")], "svcca")
     arrays = two_arrays(x, y, fewest=3, null=null)
     first, second = (_kept(directions(centred(rows)), variance).basis for rows in arrays)
     n = len(first)

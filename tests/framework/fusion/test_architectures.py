@@ -311,7 +311,7 @@ def test_inputs_that_are_none_are_told():
     module, _ = made_of("encoder")
     with pytest.raises(InvalidInput, match=r"inputs: a batch of inputs is needed[\s\S]*Embedding"):
         align(module, module)
-    with pytest.raises(InvalidInput, match=r"inputs: is a str of nothing; allowed: a tensor"):
+    with pytest.raises(InvalidInput, match=r"inputs: is a str; allowed: a tensor"):
         align(module, module, inputs="words")
     with pytest.raises(InvalidInput, match=r"inputs: is a tuple of int"):
         align(module, module, inputs=(1, 2))

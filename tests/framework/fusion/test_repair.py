@@ -230,10 +230,12 @@ def test_statistics_behind_another_norm_do_not_depend_on_the_order_of_inputs():
 def test_statistics_take_inputs_in_any_precision():
     net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2)).double()
     assert reset_statistics(net, torch.randn(8, 3))[1].running_var.dtype == torch.float64
+    assert reset_statistics(net, np.ones((8, 3), np.float32))[1].running_var.tolist() == [0, 0]
 
 
 @pytest.mark.parametrize(
-    ("inputs", "told"), [(np.zeros((8, 3)), "inputs: is a ndarray"), (torch.full((8, 3), torch.nan), "holds NaN")]
+    ("inputs", "told"),
+    [("images", "inputs: is a str; allowed: a tensor or array"), (torch.full((8, 3), torch.nan), "holds NaN")],
 )
 def test_statistics_of_what_are_no_numbers_are_refused(inputs, told):
     with pytest.raises(InvalidInput, match=told):

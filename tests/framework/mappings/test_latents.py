@@ -25,8 +25,8 @@ def test_tensors_of_any_precision_and_with_a_graph_are_taken(dtype):
         ([1.0, 2.0], r"z: has the shape \(2,\)"),
         (np.zeros((0, 3)), r"z: has the shape \(0, 3\)"),
         (np.zeros((3, 0)), r"z: has the shape \(3, 0\)"),
-        ([["a", "b"]], "z: is no array of numbers"),
-        ([[1.0], [2.0, 3.0]], "z: is no array of numbers"),
+        ([["a", "b"]], "z: is no array of real numbers"),
+        ([[1.0], [2.0, 3.0]], "z: is no array of real numbers"),
         ([[np.inf, 1.0], [0.0, np.nan], [0.0, 0.0]], "z: 2 of 3 samples hold NaN"),
     ],
 )
@@ -49,8 +49,11 @@ def test_a_pair_tells_every_problem_of_both_sides_under_its_prefix():
 def test_samples_that_differ_by_rounding_alone_have_collapsed():
     rng = np.random.default_rng(0)
     spread, target = rng.normal(size=(20, 3)), rng.normal(size=(20, 3))
-    assert "encoder collapsed" in problems(1000 + 1e-5 * spread, target)[0]
+    single = (1000 + 1e-5 * spread).astype(np.float32)
+    for given in (single, single.astype(np.float64), 1000 + 1e-14 * spread):
+        assert "encoder collapsed" in problems(given, target)[0]
     assert problems(1000 + 1e-2 * spread, target) == []
+    assert problems(1e6 + 1e-5 * spread, target) == []  # in double precision these are digits
     assert problems(1e-12 * spread, target) == []
 
 
@@ -63,3 +66,14 @@ def test_ridges():
     assert ridge_problems(np.array([0, 0.1])) == []
     assert "no value" in str(ridge_problems([])[0])
     assert "[-1.0, nan, inf]" in str(ridge_problems([1, -1, np.nan, np.inf])[0])
+
+
+@pytest.mark.parametrize("scale", [1e60, 1e-60, 1e200])
+def test_what_leaves_single_precision_is_refused(scale):
+    (text,) = problems(scale * np.eye(3), np.eye(3))
+    assert "allowed: 1e-18 to 1e+18" in text
+
+
+def test_complex_latents_are_refused():
+    (text,) = problems(np.eye(3) + 1j, np.eye(3))
+    assert "is no array of real numbers" in text

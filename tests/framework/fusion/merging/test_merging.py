@@ -205,7 +205,9 @@ def test_classes_without_a_logit_are_refused():
     val = (images(4), torch.tensor([0, 1, 2, 11]))
     (text,) = raised(models, base, "greedy_soup", val=val, inputs=images(40))
     assert text == "val: holds classes from 0 to 11; allowed: 0 to 2, of which there are logits"
-    assert "val: is list; allowed: (inputs, labels), or a loader" in raised(models, base, "greedy_soup", val=[3])[0]
+    assert (
+        "val: is list; allowed: (inputs, labels), or a loader" in raised(models, base, "greedy_soup", val=[3])[0]
+    )
 
 
 def test_integers_are_the_bases_and_only_floating_parameters_take_part():
