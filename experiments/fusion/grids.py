@@ -134,14 +134,11 @@ GRIDS = {
         pairs(fashion_models(), "metrics.seed"),
         base={"recipes": [{"name": "average", "method": {"kind": "average"}}, {"name": "ot"}], "metrics": COSTS},
     ),
-    # Two pairs of each architecture, one shot and trained on: minutes on a GPU.
+    # Two pairs of each architecture, one shot: minutes on a GPU.
     "fusion_cifar10": Grid(
         FusionConfig,
         pairs([(model, 2) for model in cifar_models("cifar10")]),
-        base={
-            "recipes": finished("average", "ot", "weight_matching", "activation_matching"),
-            "fine_tune": REFINE,
-        },
+        base={"recipes": finished("average", "ot", "weight_matching", "activation_matching")},
     ),
     # The study itself, whose parents are those and more: hours on a GPU.
     "fusion_cifar": Grid(

@@ -92,7 +92,10 @@ def _written(layer: Any, x_SI: Tensor) -> Tensor:
 
 
 class _Sums:
-    """XᵀX and Xᵀ(Y - X W₀), or X and Y - X W₀ where that is less; a layer with a bias has a column of ones."""
+    """XᵀX and Xᵀ(Y - X W₀), or X and Y - X W₀ where that is less; a layer with a bias has a column of ones.
+
+    In double precision on the layer's device, or on the CPU where the device has none (mps).
+    """
 
     def __init__(self, layer: Any, rows: int) -> None:
         self.biased = layer.bias is not None
@@ -100,17 +103,18 @@ class _Sums:
         self.dual = rows < self.width
         self.kept: list[tuple[Tensor, Tensor]] = []
         size = 0 if self.dual else self.width
-        self.xx_II = torch.zeros(size, size, dtype=torch.float64)
-        self.xr_IO = torch.zeros(size, len(layer.weight), dtype=torch.float64)
+        self.device = layer.weight.device if layer.weight.device.type != "mps" else torch.device("cpu")
+        self.xx_II = torch.zeros(size, size, dtype=torch.float64, device=self.device)
+        self.xr_IO = torch.zeros(size, len(layer.weight), dtype=torch.float64, device=self.device)
 
     def add(self, x_SI: Tensor, residuals_SO: Tensor) -> None:
         if self.biased:
             x_SI = torch.cat([x_SI, x_SI.new_ones(len(x_SI), 1)], dim=1)
         if self.dual:
-            self.kept.append((x_SI.cpu().double(), residuals_SO.cpu().double()))
+            self.kept.append((x_SI.to(self.device).double(), residuals_SO.to(self.device).double()))
             return
-        self.xx_II += (x_SI.T @ x_SI).cpu().double()
-        self.xr_IO += (x_SI.T @ residuals_SO).cpu().double()
+        self.xx_II += (x_SI.T @ x_SI).to(self.device)
+        self.xr_IO += (x_SI.T @ residuals_SO).to(self.device)
 
     def solve(self, layer: Any, ridge: float) -> None:
         """Put the solution of (1) into the layer."""

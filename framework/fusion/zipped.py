@@ -142,11 +142,12 @@ class Zipped(nn.Module):
         self.tails = nn.ModuleList(fx.GraphModule(copy.deepcopy(module), tail) for module in modules)
         found = walk(modules[0], cut.traced)
         self.dims: list[int | None] = []
+        device = next(merged.parameters()).device
         for place, node in enumerate(cut.crossing):
             self.dims.append(_dim(found, node, cut.traced))
             for number in range(len(modules)):
                 order = _order(found, node, bases, groups, number) if self.dims[-1] is not None else torch.empty(0)
-                self.register_buffer(f"order_{number}_{place}", order)
+                self.register_buffer(f"order_{number}_{place}", order.to(device))
         self.train(merged.training)
 
     def heads(self, images: Tensor) -> tuple[Tensor, ...]:

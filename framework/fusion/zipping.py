@@ -105,7 +105,8 @@ def zipped(name: str, states: Sequence[State], bases: Sequence[Basis], groups: M
     """Equation (3) for one parameter; `groups` (2 n,) are by the name of their basis."""
     if not states[0][name].is_floating_point():
         return states[0][name]
-    placed = [(place, groups[basis.name]) for basis in bases for place in basis.places if place.name == name]
+    device = states[0][name].device
+    placed = [(at, groups[basis.name].to(device)) for basis in bases for at in basis.places if at.name == name]
     return _half(states[0][name], placed, 0) + _half(states[1][name].to(states[0][name]), placed, 1)
 
 

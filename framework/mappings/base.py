@@ -48,14 +48,15 @@ class Mapping(nn.Module, ABC):
     def __call__(self, z_source: Latents) -> Any:
         """The image (N, E) of source latents (N, D), as a tensor or an array like them.
 
-        Half precision is mapped in single precision; integers, and what is no tensor, in double precision.
+        Half precision is mapped in single precision; integers, and what is no tensor, in double precision. It is
+        computed on the device of the mapping.
 
         Raises:
             InvalidInput: they are no array of numbers (N, D).
         """
         if not isinstance(z_source, Tensor):
             given = torch.from_numpy(as_numbers("z_source", z_source, self.source_dim))
-            mapped: Array = super().__call__(given.to(next(self.buffers(), given).device)).cpu().numpy()
+            mapped: Array = self._image(given).numpy()
             return mapped.astype(getattr(z_source, "dtype", mapped.dtype)) if _floating(z_source) else mapped
         if z_source.is_complex():
             raise InvalidInput([Problem("z_source", "is complex; allowed: real numbers")])
@@ -63,10 +64,16 @@ class Mapping(nn.Module, ABC):
             message = f"has the shape {tuple(z_source.shape)}; allowed: (samples, {self.source_dim})"
             raise InvalidInput([Problem("z_source", message)])
         if z_source.dtype in (torch.float32, torch.float64):
-            return super().__call__(z_source)
+            return self._image(z_source)
         if z_source.is_floating_point():
-            return super().__call__(z_source.float()).to(z_source.dtype)
-        return super().__call__(z_source.double())
+            return self._image(z_source.float()).to(z_source.dtype)
+        return self._image(z_source.double())
+
+    def _image(self, z_source_ND: Tensor) -> Tensor:
+        """Computed where the mapping is, and given where the latents are."""
+        own = next(self.buffers(), z_source_ND).device
+        image_NE: Tensor = super().__call__(z_source_ND.to(own))
+        return image_NE.to(z_source_ND.device)
 
     @abstractmethod
     def forward(self, z_source_ND: Tensor) -> Tensor:
@@ -163,7 +170,8 @@ class Method(ABC):
     def fit(self, z_source: Latents, z_target: Latents) -> Mapping:
         """The mapping that carries the source latents (N, D) nearest to the target latents (N, E).
 
-        What `notes` says about the sizes is given as a `MappingWarning`.
+        It is fitted on the CPU, and lies on the device of the source latents. What `notes` says about the sizes is
+        given as a `MappingWarning`.
 
         Raises:
             InvalidInput: latents that hold NaN or infinite values, are all equal or not in pairs, or sizes that
@@ -216,8 +224,10 @@ class Method(ABC):
         if problems:
             raise InvalidInput(list(dict.fromkeys(problems)))
         found = self._fit_pairs(checked, [float(ridge) for ridge in ridges])
-        for (z_ND, _), path in zip(checked, found, strict=True):
+        for (z_source, _), (z_ND, _), path in zip(pairs, checked, found, strict=True):
             for mapping, ridge in zip(path, ridges, strict=True):
+                if isinstance(z_source, Tensor):
+                    mapping.to(z_source.device)
                 mapping.fitted_with = {**({"λ": float(ridge)} if self.uses_ridge else {}), "n": len(z_ND)}
         return found
 
