@@ -13,7 +13,7 @@ Shapes: S anchors, D source dimensions, E target dimensions.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,8 @@ from experiments.stitching.task_loss import Loss, train_on_task
 from framework.data.vision import Splits
 from framework.mappings.base import AffineMapping
 from framework.mappings.class_means import fit_class_means
+from framework.mappings.config import MappingConfig
+from framework.mappings.methods import fit_grid
 from framework.metrics.reconstruction import mse_per_image
 from framework.models.split import split
 from framework.training.checkpoints import load_model
@@ -79,7 +81,7 @@ def fit_control(
         ]
     cells = fit_cells(config.mapping, z_source, z_target, anchors, where)
     if config.control == "task_loss":
-        cells = [_trained(cell, z_source, z_target, target, splits, anchors) for cell in cells]
+        cells = [_trained(cell, config.mapping, z_source, z_target, target, splits, anchors) for cell in cells]
     return [cell._replace(label=config.label) for cell in cells]
 
 
@@ -99,6 +101,7 @@ def _shuffled(
 
 def _trained(
     cell: Cell,
+    mapping: MappingConfig,
     z_source: Tensor,
     z_target: Tensor,
     target: Parent,
@@ -107,16 +110,19 @@ def _trained(
 ) -> Cell:
     """The cell with a stitching layer; its mapping is where training begins."""
     at_S = anchors[Draw(cell.num_samples, cell.seed)]
-    start = cell.mapping
-    if not isinstance(start, AffineMapping):
-        raise TypeError(
-            f"a stitching layer begins at an affine map, not at {start.kind}"
-        )  # the config refuses others
+    z_SD, y_SE = z_source[at_S], z_target[at_S]
+    if not isinstance(cell.mapping, AffineMapping):
+        raise TypeError(f"a stitching layer begins at an affine map, not at {cell.mapping.kind}")  # config refuses
+
+    def fit(rows: Tensor) -> AffineMapping:
+        found = fit_grid(mapping.kind, [(z_SD[rows], y_SE[rows])], [cell.ridge], **mapping.options())[0][0]
+        return cast("AffineMapping", found)
+
     with evaluating(target.model):
         loss = _loss(target, splits, at_S)
         with torch.enable_grad():
-            trained = train_on_task(start, z_source[at_S].float(), z_target[at_S].float(), loss, cell.seed)
-    trained.fitted_with = start.fitted_with
+            trained = train_on_task(fit, z_SD.float(), y_SE.float(), loss, cell.seed)
+    trained.fitted_with = cell.mapping.fitted_with
     return cell._replace(mapping=trained)
 
 

@@ -139,13 +139,6 @@ class PacBayesConfig(Config):
     )
     depth: Count = Field(30, description=DEPTH)
     draws: Count = Field(20, description="Random perturbations whose losses are averaged.")
-    certainty: float = Field(
-        0.99,
-        gt=0.5,
-        lt=1,
-        description="Level of the confidence interval, in (0.5, 1), that tells before the last draw on which side "
-        "of the target the mean will be.",
-    )
     batches: Count = Field(20, description=BATCHES)
     batch_size: Count = Field(64, description=BATCH_SIZE)
     deviation_tolerance: float = Field(5e-3, ge=0, description=DEVIATION_TOLERANCE)

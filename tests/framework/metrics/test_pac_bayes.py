@@ -4,16 +4,12 @@ import statistics
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from framework.errors import InvalidInput
 from framework.metrics.bounds import Setting
 from framework.metrics.pac_bayes import PAC_BAYES, MeanCase, normal, pac_bayes_measures
-from framework.metrics.pac_bayes_search import (
-    expected_mean,
-    mean_case_sigma,
-    pac_bayes_sigmas,
-    sequential_answer,
-)
+from framework.metrics.pac_bayes_search import answer_of_draws, mean_case_sigma, pac_bayes_sigmas
 from framework.metrics.perturbation import Sigma, compare
 from framework.metrics.spaces_config import PacBayesConfig, SigmaConfig
 from tests.benchmarks import naive_sharpness as naive
@@ -31,7 +27,7 @@ from tests.framework.threads import one_thread
 __all__ = ["one_thread"]
 
 CONFIG = PacBayesConfig(draws=12, depth=16, plain=SigmaConfig(high=1), magnitude=SigmaConfig(high=4))
-EXACT = PacBayesConfig(deviation_tolerance=1e-7, sigma_tolerance=1e-9, depth=60, certainty=0.999999)
+EXACT = PacBayesConfig(deviation_tolerance=1e-7, sigma_tolerance=1e-9, depth=60)
 SIZES = (16, 16, 16)
 
 
@@ -59,7 +55,7 @@ def test_a_fall_of_the_loss_is_a_deviation_too():
     weights = torch.zeros(40, dtype=torch.float64)
     hill = Landscape(weights, lambda w: -30 * w.square().sum())
     bowl = Landscape(weights, lambda w: 30 * w.square().sum())
-    assert sigma_of(hill) == sigma_of(bowl)
+    assert sigma_of(hill).value == sigma_of(bowl).value
 
 
 def test_magnitude_aware_perturbations_have_the_standard_deviation_that_is_written():
@@ -84,56 +80,49 @@ def test_sigmas_are_those_of_the_naive_search(make, shape, seed):
     found = pac_bayes_sigmas(model, batches, CONFIG, seed=seed, eps=0.01)
     expected = naive.pac_bayes_sigmas(model, batches, CONFIG, seed=seed, target=0.1, eps=0.01)
     assert all(sigma.bracketed for sigma in found)
-    for sigma, known, eps in zip(found, expected, (None, 0.01), strict=True):
-        if abs(sigma.value - known) > 1e-3:  # both may end within the tolerance around the target
-            rise = naive.mean_rise(model, batches, CONFIG, seed, eps, sigma.value)
-            assert abs(rise - 0.1) <= 1.2 * CONFIG.deviation_tolerance
+    assert tuple(sigma.value for sigma in found) == expected
 
 
-def test_an_interval_holds_the_mean_of_all_draws_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    for share in (0.0, 0.9):  # of the scatter that the rises at the other size tell
-        held = 0
-        for _ in range(2000):
-            references = rng.normal(size=20)
-            rises = share * references + math.sqrt(1 - share**2) * rng.normal(size=20) + 1
-            mean, margin = expected_mean(rises[:6].tolist(), 20, 0.9, references.tolist())
-            held += abs(rises.mean() - mean) <= margin
-        assert 0.87 < held / 2000 < 0.93
+class TwoWeights(nn.Module):
+    """The logits are the weights, w = (3, -1), whatever it is given: most draws hardly rise, and few rise far."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.tensor([3.0, -1.0]))
+
+    def forward(self, inputs):
+        return self.w.expand(len(inputs), -1)
 
 
-def test_references_make_the_interval_narrower():
-    rng = np.random.default_rng(0)
-    references = rng.normal(size=20)
-    rises = 2 * references + 0.01 * rng.normal(size=20)
-    with_them = expected_mean(rises[:6].tolist(), 20, 0.99, references.tolist())
-    without = expected_mean(rises[:6].tolist(), 20, 0.99)
-    assert with_them[1] < 0.1 * without[1]
-    assert with_them[0] == pytest.approx(rises.mean(), abs=0.05)
+@pytest.mark.parametrize("seed", range(10))
+def test_rises_that_are_skewed_are_averaged_over_all_draws(seed):
+    batches = [(torch.zeros(4, 1), torch.zeros(4, dtype=torch.long))]
+    config = PacBayesConfig(draws=400, plain=SigmaConfig(high=20), magnitude=SigmaConfig(high=20))
+    found = pac_bayes_sigmas(TwoWeights(), batches, config, seed=seed)
+    assert tuple(sigma.value for sigma in found) == naive.pac_bayes_sigmas(
+        TwoWeights(), batches, config, seed=seed, target=0.1, eps=1e-3
+    )
+    # Of all draws the margin 4 + σ s z has s = √10 (magnitude-aware) and √2: the integrals give these.
+    assert found[0].value == pytest.approx(1.627, rel=0.15)
+    assert found[1].value == pytest.approx(0.7275, rel=0.15)
 
 
 def test_early_answers_are_those_of_all_draws():
     rng = np.random.default_rng(0)
-    config = PacBayesConfig(draws=20)
-    wrong = drawn = 0
+    early = 0
     for _ in range(500):
-        rises = rng.normal(rng.uniform(-0.2, 0.3), 0.03, size=20)
-        answer, found = sequential_answer(lambda draw, rises=rises: float(rises[draw]), config, 0.1)
-        wrong += answer is not compare(abs(rises.mean()), 0.1, config.deviation_tolerance)
-        drawn += len(found)
-    assert wrong / 500 < 0.02
-    assert drawn / 500 < 12
+        rises = np.maximum(rng.exponential(rng.uniform(0, 0.4), size=20) - 0.05, -0.05)
+        order = rng.permutation(20).tolist()
+        answer, found = answer_of_draws(lambda draw, rises=rises: float(rises[draw]), order, -0.05, 0.1, 0.005)
+        assert answer is compare(abs(rises.mean()), 0.1, 0.005)
+        assert list(found) == order[: len(found)]
+        early += len(found) < 20
+    assert early > 150
 
 
 def test_a_loss_that_overflows_is_above_the_target():
-    config = PacBayesConfig(draws=20)
-    answer, found = sequential_answer(lambda _: math.inf, config, 0.1)
+    answer, found = answer_of_draws(lambda _: math.inf, range(20), 0.0, 0.1, 0.005)
     assert (answer.value, len(found)) == ("above", 1)
-
-
-def test_draws_that_are_alike_end_at_once_and_too_few_do_not():
-    assert len(sequential_answer(lambda _: 0.5, PacBayesConfig(draws=20), 0.1)[1]) == 3
-    assert expected_mean([0.5, 0.5], 20, 0.99) == (0.5, math.inf)
 
 
 def test_a_range_that_does_not_hold_the_target_is_said():
