@@ -5,10 +5,11 @@ On the anchors x_i with source latents z_i, through the target's frozen decoder 
     A, b = argmin  1/N Σ_i loss(g(A z_i + b), x_i or its class)                                 [1, section 3]  (1)
 
 with the squared error of images on [0, 1], or the cross-entropy. It begins at the ridge fit and takes steps of
-Adam in coordinates in which both latent spaces have unit variance. After how many epochs it ends is told by anchors
-that neither the ridge fit nor the steps have seen: the anchors are cut in folds, each is held out in turn of a
-layer that begins and learns on the others, and the epoch with the least mean loss on what was held out is taken. The
-layer itself learns on all anchors for so long. Mappings of latents never see an image: so much is lost by that.
+Adam in coordinates in which both latent spaces have unit variance. After how many epochs it ends is told by
+anchors that neither the ridge fit nor the steps have seen: the anchors are cut in folds, each is held out in turn
+of a layer that begins and learns on the others, and the epoch with the least mean loss on what was held out is
+taken. The layer itself learns on all anchors for so long. Mappings of latents never see an image: so much is lost
+by that.
 
 [1] Lenc and Vedaldi, "Understanding image representations by measuring their equivariance and equivalence", 2015;
 Bansal, Nakkiran and Barak, "Revisiting model stitching to compare neural representations", 2021.
@@ -47,7 +48,9 @@ def train_on_task(fit: Fit, z_ND: Tensor, y_NE: Tensor, loss: Loss, seed: int) -
     everything = torch.arange(count)
     layer = _Layer(fit(everything), z_ND, y_NE, loss)
     if count >= FEWEST:
-        folds = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tensor_split(min(FOLDS, count))
+        folds = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tensor_split(
+            min(FOLDS, count)
+        )
         judged = folds[: max(1, MOST_IN_FOLDS // count)]
         for _ in range(_epochs(judged, everything, lambda rows: _Layer(fit(rows), z_ND, y_NE, loss))):
             layer.learn(everything)

@@ -9,6 +9,7 @@
 All are for any two modules of one architecture; widths may differ where the method allows it.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from framework.config import Config
 from framework.errors import ConfigError, Problem
 from framework.fields import nearest
-from framework.fusion.config import CONFIGS
+from framework.fusion.config import CONFIGS, Average
 from framework.fusion.copies import holding
 from framework.fusion.finders import find
 from framework.fusion.plans import Coupled, Plan, State
@@ -133,8 +134,18 @@ def plans(task: Task, config: Config) -> Alignment:
 def all_plans(tasks: Sequence[Task], config: Config) -> list[Alignment]:
     """Of each task the plans that the method of `config` finds; the reference is the same in all.
 
+    Layers whose units no permutation may move are told in a warning.
+
     Raises:
         InvalidInput: as `plans`.
     """
+    pinned = tasks[0].target.pinned if tasks and not isinstance(config, Average) else ()
+    if pinned:
+        warnings.warn(
+            f"nothing is matched at {', '.join(pinned)}: the units behind meet an order of their own (a tensor of "
+            "constants, the inputs by a sum, an axis of positions), and stay where they are; what is trained "
+            "should be a parameter",
+            stacklevel=3,
+        )
     pairs = zip(find(tasks, config), tasks, strict=True)
     return [Alignment(found, task.structure, task.target) for found, task in pairs]

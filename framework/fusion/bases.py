@@ -79,8 +79,11 @@ class Basis:
     tie: int | None = None
 
 
-def derive(module: nn.Module, traced: Traced, *, fix_outputs: bool = True) -> tuple[Basis, ...]:
-    """The bases of `module` from its graph, in the order in which that writes them.
+def derive(
+    module: nn.Module, traced: Traced, *, fix_outputs: bool = True
+) -> tuple[tuple[Basis, ...], tuple[str, ...]]:
+    """The bases of `module` from its graph, in the order in which that writes them, and the layers that are on
+    none though they do not give the outputs (`Walk.pinned`).
 
     With `fix_outputs` the order of the outputs (classes, pixels) stays; without, the last layer's rows form a
     basis too, and permuting it permutes the outputs.
@@ -90,7 +93,8 @@ def derive(module: nn.Module, traced: Traced, *, fix_outputs: bool = True) -> tu
     """
     refuse_sharing(module)
     refuse_layers_run_twice(module, [str(node.target) for node in traced.graph.nodes if node.op == "call_module"])
-    return _bases(walk(module, traced, fix_outputs=fix_outputs))
+    found = walk(module, traced, fix_outputs=fix_outputs)
+    return _bases(found), found.pinned
 
 
 def refuse_sharing(module: nn.Module) -> None:
@@ -122,7 +126,7 @@ def refuse_layers_run_twice(module: nn.Module, called: Sequence[str]) -> None:
 
 
 def _bases(found: Walk) -> tuple[Basis, ...]:
-    class_of = found.units.classes()
+    class_of = found.units.unite()
     slots = [*found.slots, *_elementwise_slots(found, class_of)]
     on_slots: dict[int, list[int]] = defaultdict(list)  # of each class the slots that it is on, as often as it is
     for number, slot in enumerate(slots):
@@ -193,8 +197,12 @@ def _parents(found: Walk, class_of: Ints, on_axes: set[int]) -> dict[int, tuple[
 
 
 def _pinned(parents: Mapping[int, tuple[int, ...]]) -> set[tuple[int, ...]]:
-    """The blocks that stay where they are: fixed ones, and units that are in several blocks at once."""
-    return {blocks for blocks in parents.values() if len(blocks) > 1 or blocks[0] < 0}
+    """The blocks that stay where they are: fixed ones, and those of units that are in several blocks at once.
+
+    Their units may still change places within all that they are in.
+    """
+    stays = {block for blocks in parents.values() if len(blocks) > 1 for block in blocks}
+    return {blocks for blocks in parents.values() if len(blocks) > 1 or blocks[0] < 0 or blocks[0] in stays}
 
 
 def _basis(

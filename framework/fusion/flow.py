@@ -30,6 +30,7 @@ def walk(module: nn.Module, traced: Traced, *, fix_outputs: bool = True) -> Walk
     found = Walk(held=_held(module))
     walker = _Walker(module, traced, found)
     outputs = walker.run(*(None for node in traced.graph.nodes if node.op == "placeholder"))
+    found.pinned = found.pinned_so_far()  # the outputs are fixed by wish
     if fix_outputs:
         for labels in _tensors(outputs):
             found.units.same(labels.numpy(), torch.full_like(labels, FIXED).numpy())

@@ -26,11 +26,14 @@ class Structure:
         bases: In the order in which the graph writes them.
         graph: One forward pass.
         probe: The few inputs on which it was traced.
+        pinned: Layers whose units stay where they are, as they meet something with an order of its own: the inputs
+            (by a sum), constants, positions.
     """
 
     bases: tuple[Basis, ...]
     graph: fx.Graph
     probe: Inputs
+    pinned: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> Shape:
@@ -47,8 +50,7 @@ def structure_of(module: nn.Module, inputs: Inputs | None = None, *, fix_outputs
 
     Raises:
         InvalidInput: a wrapper, computed weights, layers without a rule; the module cannot be traced, or as
-            `derive`
-            and `check`; or nothing is known of its inputs.
+            `derive` and `check`; or nothing is known of its inputs.
     """
     refuse_untraceable(module)
     refuse_sharing(module)
@@ -56,9 +58,9 @@ def structure_of(module: nn.Module, inputs: Inputs | None = None, *, fix_outputs
     traced = symbolic(module, probe, NAMED)
     refuse_layers(module, traced.graph)
     record(module, traced, [probe])
-    bases = derive(module, traced, fix_outputs=fix_outputs)
-    check(module, bases if fix_outputs else derive(module, traced), traced, probe)
-    return Structure(bases, traced.graph, probe)
+    bases, pinned = derive(module, traced, fix_outputs=fix_outputs)
+    check(module, bases if fix_outputs else derive(module, traced)[0], traced, probe)
+    return Structure(bases, traced.graph, probe, pinned)
 
 
 def probe_of(module: nn.Module, inputs: Inputs | None) -> Inputs:

@@ -12,6 +12,10 @@ The first is an equivalence; its classes are found at the end, all at once, as c
 Shapes: P pairs, U units.
 """
 
+import bisect
+import itertools
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,12 +38,14 @@ class Units:
 
     count: int = 1
     level: list[Ints] = field(default_factory=lambda: [np.zeros(1, np.int64)])
+    _families: list[int] = field(default_factory=list)
     _same: list[Ints] = field(default_factory=list)
     _inside: list[Ints] = field(default_factory=list)
 
     def new(self, number: int, level: int = 0) -> Ints:
         """That many new units, (number,)."""
         made = np.arange(self.count, self.count + number, dtype=np.int64)
+        self._families.append(self.count)
         self.count += number
         self.level.append(np.full(number, level, np.int64))
         return made
@@ -70,6 +76,29 @@ class Units:
         np.minimum.at(first, label_U, np.arange(self.count))
         least: Ints = first[label_U]
         return least
+
+    def unite(self) -> Ints:
+        """Make one of the blocks of two layers that hold the same units, as two convolutions in the same groups
+        after one another do: block by block they move together. The classes then, as `classes`.
+        """
+        class_of = self.classes()
+        families: Mapping[int, set[tuple[int, int]]] = defaultdict(set)  # of each unit (family, block)
+        for unit, block in self.blocks().tolist():
+            if FIXED not in (class_of[unit], class_of[block]):
+                families[int(class_of[unit])].add((self._family(block), int(class_of[block])))
+        met: Mapping[tuple[int, int], set[tuple[int, int]]] = defaultdict(set)
+        for inside in families.values():
+            for (first, one), (second, other) in itertools.combinations(sorted(inside), 2):
+                met[first, second].add((one, other))
+        for pairs in met.values():
+            ones, others = np.array(sorted(pairs)).T
+            if len(pairs) == len(set(ones.tolist())) == len(set(others.tolist())):
+                self.same(ones, others)
+        return self.classes()
+
+    def _family(self, unit: int) -> int:
+        """The number of the call of `new` that made the unit."""
+        return bisect.bisect_right(self._families, unit)
 
     def blocks(self) -> Ints:
         """Every pair (unit, block), (P, 2), as they were told."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from framework.fusion.units import Ints, Units
+from framework.fusion.units import FIXED, Ints, Units
 
 Role = Literal["writes", "reads", "scales", "counts"]
 
@@ -46,6 +46,7 @@ class Walk:
         activated: The nodes that hold what came out of a nonlinearity.
         channels: Of a node in which units run along one dimension, that dimension and the units along it, (V,).
         elementwise: Of a parameter used outside of layers the unit of each element.
+        pinned: Layers none of whose rows may move, as all of them meet something that has an order of its own.
     """
 
     units: Units = field(default_factory=Units)
@@ -54,6 +55,7 @@ class Walk:
     activated: list[fx.Node] = field(default_factory=list)
     channels: dict[fx.Node, tuple[int, Ints]] = field(default_factory=dict)
     elementwise: dict[str, Tensor] = field(default_factory=dict)
+    pinned: tuple[str, ...] = ()
     held: dict[str, list[tuple[str, int | None]]] = field(default_factory=dict)  # of a computed weight its tensors
 
     def along(self, labels: Tensor, dim: int) -> Ints:
@@ -70,6 +72,13 @@ class Walk:
                 self.slots.append(Slot(tensor, axis, units, role, groups))
             elif along == axis:
                 self.slots.append(Slot(tensor, axis, units, "scales"))
+
+    def pinned_so_far(self) -> tuple[str, ...]:
+        """What `pinned` holds, by all that was found until now; each layer once, in the order of the graph."""
+        class_of = self.units.classes()
+        writers = (slot for slot in self.slots if slot.role == "writes" and slot.name.endswith("weight"))
+        found = (slot for slot in writers if slot.units.any() and not _may_move(class_of[slot.units]))
+        return tuple(dict.fromkeys(slot.name.removesuffix(".weight") for slot in found))
 
     def together(self, labels: Tensor, dims: Iterable[int]) -> Tensor:
         """What a reduction over `dims` leaves, in size 1: the unit, or a block of several."""
@@ -95,3 +104,8 @@ def spread(units: Ints, dim: int, shape: tuple[int, ...]) -> Tensor:
 def varies(labels: Tensor, dim: int) -> bool:
     """Whether more than one unit is along `dim`."""
     return bool((labels != labels.narrow(dim, 0, 1)).any())
+
+
+def _may_move(classes: Ints) -> bool:
+    """Whether rows of these classes can be put in another order: there are two or more, or there is one row."""
+    return len(classes) == 1 or len(np.setdiff1d(classes, [FIXED])) > 1

@@ -4,9 +4,9 @@ No loss is below 0, so that no rise is below -L(θ). After k of the draws, with 
 
     ȳ_R ≥ 1/R (Σ_{i ≤ k} y_i - (R - k) L(θ))                                                                    (2)
 
-and a size is too large as soon as that is above the target. The draws that rose most at the last size go first. That
-a size is too small is known with the last draw alone: rises are skewed, and a few that look alike tell nothing of
-the one that decides. So σ is that of the plain search over all draws, for every seed.
+and a size is too large as soon as that is above the target. The draws that rose most at the last size go first.
+That a size is too small is known with the last draw alone: rises are skewed, and a few alike tell nothing
+of the one that decides. So σ is that of the plain search over all draws, for every seed.
 """
 
 import math

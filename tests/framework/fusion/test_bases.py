@@ -11,7 +11,7 @@ from tests.framework.fusion.zoo import NAMES, SHAPE, difference, images, module
 
 
 def bases_of(made, **options):
-    return {basis.name: basis for basis in derive(made, trace(made, SHAPE), **options)}
+    return {basis.name: basis for basis in derive(made, trace(made, SHAPE), **options)[0]}
 
 
 @pytest.mark.parametrize("name", NAMES)
