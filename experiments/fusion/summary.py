@@ -110,6 +110,6 @@ def _fixed(mean: float, std: float, *ends: float, digits: int) -> str:
     if pd.isna(mean):
         return "-"
     number, *interval = (f"{round(value, digits) + 0.0:.{digits}f}" for value in (mean, *ends))  # no sign before 0
-    if interval and not any(map(pd.isna, ends)):
-        return f"{number} [{', '.join(interval)}]"
+    if interval:
+        return f"{number} [{'undefined' if any(map(pd.isna, ends)) else ', '.join(interval)}]"
     return number if pd.isna(std) else f"{number} ± {std:.{digits}f}"

@@ -77,14 +77,26 @@ class Alignment:
         return transport(state, self.model.bases, self.plans, self.reference.bases)
 
 
-def options_of(method: str, options: Mapping[str, Any], configs: Mapping[str, type[Config]] = CONFIGS) -> Config:
+def options_of(
+    method: str,
+    options: Mapping[str, Any],
+    configs: Mapping[str, type[Config]] = CONFIGS,
+    arguments: Sequence[str] = (),
+) -> Config:
     """The config of a method from keyword arguments; `configs` has those of every method by its name.
+
+    `arguments` are the other names that the caller takes: a slip of one of them is told as such.
 
     Raises:
         ConfigError: there is no such method, or it has no such option or value.
     """
     if method not in configs:
         raise ConfigError([Problem("method", f"is {method!r}; {nearest(method, list(configs))}")])
+    known = configs[method].model_fields
+    slips = {name: nearest(name, list(arguments)) for name in options if name not in known} if arguments else {}
+    problems = [Problem(name, f"unknown argument; {told}") for name, told in slips.items() if "did you" in told]
+    if problems:
+        raise ConfigError(problems, method)
     return configs[method].parse({"kind": method, **options}, method)
 
 

@@ -27,6 +27,7 @@ from framework.models.refusals import refuse_others
 from framework.values import is_number
 
 SUM_WITHIN = 1e-6
+ARGUMENTS = ("inputs", "labels", "weights", "merge", "repair", "return_alignment", "fix_outputs", "method")
 FEW = 32
 """Inputs below which statistics are told to be poor."""
 
@@ -98,7 +99,7 @@ def fuse(
     """
     fix_outputs = bool(options.pop("fix_outputs", True))
     models, method = _modules(models, more, method)
-    config = options_of(method, options)
+    config = options_of(method, options, arguments=ARGUMENTS)
     shares = shares_of(models, weights)
     for model in models:
         refuse_untraceable(model)

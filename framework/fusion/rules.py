@@ -48,7 +48,7 @@ def apply_layer(
     rule = _rule(module)
     if rule is None or shape is None:
         raise Unknown("gives no tensor, which its rule does not follow")
-    if isinstance(module, WRITERS):
+    if isinstance(module, (*WRITERS, nn.Embedding)):
         walk.written.append(node)
     return rule(walk, name, module, labels, shape)
 

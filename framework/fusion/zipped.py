@@ -18,13 +18,14 @@ from torch import Tensor, fx, nn
 
 from framework.errors import InvalidInput, Problem
 from framework.fields import nearest
-from framework.fusion.bases import Basis, Shape
+from framework.fusion.bases import Basis
 from framework.fusion.flow import walk
 from framework.fusion.plans import State
 from framework.fusion.rules import described
 from framework.fusion.units import Ints
 from framework.fusion.walk import Walk
-from framework.models.graph import LENGTHS, Traced, trace
+from framework.models.batch import Inputs
+from framework.models.graph import Traced, outline
 
 MEETING = (
     nn.MultiheadAttention, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.LocalResponseNorm, nn.Softmax, nn.LogSoftmax,
@@ -55,13 +56,15 @@ class Cut:
     rest: tuple[fx.Node, ...]
 
     @classmethod
-    def of(cls, module: nn.Module, input_shape: Shape, until: str | None) -> "Cut":
+    def of(cls, module: nn.Module, inputs: Inputs, until: str | None) -> "Cut":
         """Behind the last call of the layer `until`, or of a layer in it; behind all if it is None.
+
+        `inputs` are a few of what the module takes.
 
         Raises:
             InvalidInput: there is no such layer, none with parameters behind it, or units meet before it.
         """
-        traced = trace(module, input_shape, LENGTHS[:1])
+        traced = outline(module, inputs)
         nodes = list(traced.graph.nodes)
         called = [str(node.target) if node.op == "call_module" else "" for node in nodes]
         last = [
@@ -150,14 +153,14 @@ class Zipped(nn.Module):
                 self.register_buffer(f"order_{number}_{place}", order.to(device))
         self.train(merged.training)
 
-    def heads(self, images: Tensor) -> tuple[Tensor, ...]:
-        """The logits of each network's classes, (N, C_a) and (N, C_b)."""
-        values = self.shared(images)
+    def heads(self, *inputs: Tensor, **named: Tensor) -> tuple[Tensor, ...]:
+        """The logits of each network's classes, (N, C_a) and (N, C_b), for what the networks take."""
+        values = self.shared(*inputs, **named)
         return tuple(tail(*self._unmerged(values, number)) for number, tail in enumerate(self.tails))
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor, **named: Tensor) -> Tensor:
         """The logits of both, side by side, (N, C_a + C_b)."""
-        return torch.cat(self.heads(images), dim=1)
+        return torch.cat(self.heads(*inputs, **named), dim=1)
 
     def _unmerged(self, values: Sequence[Tensor], number: int) -> list[Tensor]:
         orders = [self.get_buffer(f"order_{number}_{place}") for place in range(len(values))]

@@ -83,7 +83,7 @@ def zipit(
     modules.append(working(second, modules[0]))
     inputs_N = inputs_for(modules[0], inputs)
     structures = [structure_of(module, inputs_N) for module in modules]
-    cut = Cut.of(modules[0], structures[0].input_shape, until)
+    cut = Cut.of(modules[0], structures[0].probe, until)
     states = [module.state_dict() for module in modules]
     names = cut.owned(states[0])
     _refuse_differences(structures, states, names)

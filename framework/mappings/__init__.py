@@ -28,4 +28,15 @@ _HOMES = {
     "mapping_of": "framework.mappings.methods",
 }
 
+__all__ = [
+    "METHODS",
+    "Mapping",
+    "MappingWarning",
+    "Method",
+    "fit_grid",
+    "fit_path",
+    "load_mapping",
+    "mapping_of",
+]
+
 __getattr__ = lazy(__name__, _HOMES)

@@ -92,7 +92,7 @@ def load_mapping(folder: str | Path) -> Mapping:
     try:
         sizes = json.loads((folder / "mapping.json").read_text())
         numbers = load_file(folder / "mapping.safetensors")
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(f"{folder} holds no mapping: {error}") from error
     except (json.JSONDecodeError, SafetensorError) as error:
         raise ArtifactError(f"{folder} holds a broken mapping: {error}") from error

@@ -46,4 +46,21 @@ HOMES = {
     "top_eigenvalue": "framework.metrics.curvature",
 }
 
+__all__ = [
+    "Angles",
+    "FewSamples",
+    "Similarity",
+    "angles",
+    "cka",
+    "hessian_trace",
+    "measure",
+    "mutual_knn",
+    "procrustes",
+    "pwcca",
+    "rsa",
+    "similarities",
+    "svcca",
+    "top_eigenvalue",
+]
+
 __getattr__ = lazy(__name__, HOMES)

@@ -134,9 +134,15 @@ def refuse_no_logits(model: nn.Module, images: Tensor, labels: Tensor) -> None:
     """Refuse a model without logits, and classes without one.
 
     Raises:
-        InvalidInput: what the model gives is not (N, K), or a label is not among its K.
+        InvalidInput: the model does not run on the inputs, gives something else than (N, K), or a label is not
+            among its K.
     """
-    given = model(images[:1])
+    try:
+        given = model(images[:1])
+    except (RuntimeError, ValueError, IndexError, TypeError) as error:
+        one = (1, *images.shape[1:])
+        message = f"does not run on inputs of shape {one}: {error}"
+        raise InvalidInput([Problem(type(model).__name__, message)]) from error
     if not isinstance(given, Tensor) or given.ndim != 2:
         shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
         message = f"gives {shape} for one sample; allowed: logits (1, K)"

@@ -8,7 +8,7 @@ import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -72,7 +72,7 @@ class Measurement(NamedTuple):
 def measure(
     model: nn.Module,
     data: Splits | Data,
-    config: MetricsConfig | None = None,
+    config: MetricsConfig | Mapping[str, Any] | None = None,
     *,
     test: Data | None = None,
     batches: int = LOADED,
@@ -88,8 +88,8 @@ def measure(
         model: Gives logits (N, K) of images (N, C, H, W), or whatever inputs the data has.
         data: Train images for everything, in any form that `data_of.images_of` takes; of splits the test images
             are used too, for accuracy, loss and gaps alone.
-        config: What, and at which cost; None measures everything, which for a large network takes long: sharpness
-            and PAC-Bayes cost thousands of passes.
+        config: What, and at which cost, or its fields by name; None measures everything, which for a large network
+            takes long: sharpness and PAC-Bayes cost thousands of passes.
         test: Images of the test split, where `data` is no splits; without any the rows that need them are
             left out.
         batches: Of a loader, how many are read, in its order.
@@ -101,9 +101,10 @@ def measure(
     Raises:
         InvalidInput: data that is none, weights or a loss that are not finite, or initial weights of another
             architecture.
+        ConfigError: fields that the config has not, or values that it cannot take.
     """
     refuse_wrapped({"model": model})
-    config = MetricsConfig() if config is None else config
+    config = config if isinstance(config, MetricsConfig) else MetricsConfig.parse(config or {})
     splits = splits_of(model, data, test, batches)
     device = device_of(model) if device is None else device
     seed = config.seed if seed is None else seed

@@ -33,12 +33,17 @@ def load_foreign(path: Path, model: nn.Module) -> None:
     expected = model.state_dict()
     found = state_dicts(path)
     for _, state in found:
-        fitting = _fitted(state, expected)
-        if fitting is not None:
+        ways = _fitted(state, expected)
+        if ways:
             break
     else:
         place, state = max(found, key=lambda item: _common(item[1], expected))
         raise InvalidInput(_misfits(state, expected, place), f"{path} does not fit {type(model).__name__}")
+    if len(ways) > 1:
+        names = ", ".join(f"`{prefix}`" for prefix in ways)
+        message = f"holds {len(ways)} networks that fit, under {names}; save the one that is meant by itself"
+        raise InvalidInput([Problem("names", message)], str(path))
+    fitting = next(iter(ways.values()))
     problems = list(_wrong_values(fitting, expected))
     if problems:
         raise InvalidInput(problems, f"{path} does not fit {type(model).__name__}")
@@ -46,10 +51,13 @@ def load_foreign(path: Path, model: nn.Module) -> None:
     model.load_state_dict(kept | fitting)
 
 
-def _fitted(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor] | None:
-    """The tensors by the model's own names, if some way to take prefixes off finds all of them."""
+def _fitted(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """The tensors by the model's own names, by the prefix that is taken off to find all of them; none if nothing
+    does, several where the file holds several networks.
+    """
     needed = [name for name in expected if not name.endswith(COUNTER)]
     for named in (dict(state), _unwrapped(state, expected)):
+        found: dict[str, dict[str, Tensor]] = {}
         for prefix, added in _prefixes(named, needed):
             tensors = {
                 added + name.removeprefix(prefix): tensor
@@ -58,8 +66,12 @@ def _fitted(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict
             }
             # Behind a prefix the file may hold more than the model, such as a loss with weights; without one not.
             if all(name in tensors for name in needed) and all(name in expected for name in tensors):
-                return tensors
-    return None
+                found[prefix] = tensors
+            if not prefix and found:
+                return found
+        if found:
+            return found
+    return {}
 
 
 def _unwrapped(state: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -76,6 +76,18 @@ def trace(module: nn.Module, input_shape: tuple[int, ...], lengths: Sequence[int
     return traced
 
 
+def outline(module: nn.Module, inputs: Inputs) -> Traced:
+    """The graph of `module`, run on whatever it takes; layers in it are taken whole.
+
+    Raises:
+        InvalidInput: as `trace`.
+    """
+    with in_eval_mode(module):
+        traced = _trace(module, inputs, deep=False)
+    record(module, traced, [inputs])
+    return traced
+
+
 def symbolic(module: nn.Module, inputs: Inputs, leaves: Collection[str] = ()) -> Traced:
     """The graph of `module`, every use of a parameter in it; nothing is run. It takes what `inputs` holds, in
     their order; what else `forward` takes keeps its default. Classes that `leaves` names are taken whole, as

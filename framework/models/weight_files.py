@@ -10,6 +10,7 @@ torch's own are replaced by an inert one, so that no code of theirs runs.
 
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,9 @@ def _read_one(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        # What torch wrote before 1.6 is no zip file: there, other classes cannot be told beforehand.
+        is_zip = zipfile.is_zipfile(path)
+        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path) if is_zip else []
         with torch.serialization.safe_globals([(Inert, name) for name in foreign]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # bytes that are no pickle make the unpickler stumble in any way

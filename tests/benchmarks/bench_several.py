@@ -102,7 +102,7 @@ def _averaged(first: nn.Module, second: nn.Module) -> Zipped:
     mean.load_state_dict({name: (mine[name] + theirs[name]) / 2 for name in mine})
     bases = structure_of(first).bases
     alike = {basis.name: torch.arange(basis.size).repeat(2) for basis in bases}
-    return Zipped(Cut.of(first, (64,), UNTIL), mean, [first, second], bases, alike)
+    return Zipped(Cut.of(first, torch.zeros(2, 64), UNTIL), mean, [first, second], bases, alike)
 
 
 def _digits(seed: int) -> tuple[Tensor, Tensor]:

@@ -78,7 +78,7 @@ def _array(name: str, values: Rows) -> tuple[Tensor, list[Problem]]:
             return nothing, [Problem(name, "is complex; allowed: real numbers")]
         # There is no double precision on Apple's GPUs.
         raw = values.detach().cpu() if values.device.type == "mps" else values.detach()
-        array = raw.double()
+        array = (raw if raw.layout == torch.strided else raw.to_dense()).double()
     else:
         try:
             array = torch.from_numpy(real_array(values).copy())

@@ -352,3 +352,11 @@ def test_inputs_that_hold_nan_are_refused(options):
     inputs[3] = torch.nan
     with pytest.raises(InvalidInput, match="inputs: holds NaN"):
         fuse(module("resnet18 with norm"), module("resnet18 with norm", seed=5), inputs=inputs, **options)
+
+
+def test_a_slip_of_an_argument_is_told_as_one():
+    pair = [nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)) for _ in range(2)]
+    with pytest.raises(ConfigError, match=r"input: unknown argument; did you mean `inputs`\?"):
+        fuse(*pair, input=torch.randn(8, 3))
+    with pytest.raises(ConfigError, match=r"sorce: unknown key; did you mean `source`\?"):
+        fuse(*pair, sorce="activations")

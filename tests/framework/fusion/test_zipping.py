@@ -256,7 +256,7 @@ def test_networks_of_other_classes_become_one_that_tells_all_apart():
     states = [made.state_dict() for made in pair]
     mean = copy.deepcopy(pair[0])
     mean.load_state_dict({key: (states[0][key] + states[1][key]) / 2 for key in states[0]})
-    average = Zipped(Cut.of(pair[0], (64,), "2"), mean, pair, bases, alike)
+    average = Zipped(Cut.of(pair[0], torch.zeros(2, 64), "2"), mean, pair, bases, alike)
     both = zipit(*pair, learned, until="2")
     apart = torch.cat([made(test) for made in pair], dim=1)
     assert both(test).shape == apart.shape
@@ -269,3 +269,46 @@ def test_any_precision_of_models_takes_inputs_of_any(dtype, given):
     made = [net(seed, (8, 6, 6, 3)).to(dtype) for seed in (0, 1)]
     inputs = torch.randn(50, 8, generator=torch.Generator().manual_seed(0)).to(given)
     assert {p.dtype for p in zipit(*made, inputs).parameters()} == {dtype}
+
+
+class Bag(nn.Module):
+    """Of token ids (N, T)."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.hidden, self.head = nn.Embedding(11, 8), nn.Linear(8, 6), nn.Linear(6, 3)
+
+    def forward(self, ids):
+        return self.head(torch.relu(self.hidden(self.words(ids).mean(1))))
+
+
+class Two(nn.Module):
+    """Of two inputs, (N, 4) and (N, 5)."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head = nn.Linear(4, 6), nn.Linear(5, 6), nn.Linear(6, 3)
+
+    def forward(self, x, y):
+        return self.head(torch.relu(self.a(x) + self.b(y)))
+
+
+@pytest.mark.parametrize(
+    ("made", "inputs", "until"),
+    [
+        (Bag, torch.randint(0, 11, (64, 5)), "hidden"),
+        (Two, (torch.randn(64, 4), torch.randn(64, 5)), "b"),
+        (Two, {"x": torch.randn(64, 4), "y": torch.randn(64, 5)}, "b"),
+    ],
+    ids=["ids", "two", "by name"],
+)
+def test_whatever_the_networks_take_is_what_they_are_zipped_on(made, inputs, until):
+    torch.manual_seed(0)
+    first, words = made().eval(), inputs if isinstance(inputs, dict) else {}
+    arguments = () if words else inputs if isinstance(inputs, tuple) else (inputs,)
+    bases = structure_of(first, inputs).bases
+    second = permuted(first, bases, random_plans(bases, 1))
+    expected = first(*arguments, **words)
+    torch.testing.assert_close(zipit(first, second, inputs)(*arguments, **words), expected)
+    both = zipit(first, second, inputs, until=until)(*arguments, **words)
+    torch.testing.assert_close(both, torch.cat([expected, expected], dim=1))

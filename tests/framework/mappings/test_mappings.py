@@ -317,3 +317,10 @@ def test_what_is_no_ridge_is_refused_in_words(ridge):
 def test_auto_is_no_list_of_ridges():
     with pytest.raises(InvalidInput, match="ridge: is 'auto'; allowed: finite numbers ≥ 0"):
         fit_path("affine", *latents("affine"), "auto")
+
+
+def test_a_file_in_place_of_a_folder_holds_no_mapping(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("no mapping")
+    with pytest.raises(ArtifactError, match="holds no mapping"):
+        load_mapping(str(file))

@@ -117,3 +117,22 @@ def test_the_package_alone_brings_no_torch():
     imports = "import framework.metrics, framework.metrics.spaces_config, sys"
     code = f"{imports}\nassert not {{'torch', 'numpy'}} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_inputs_that_the_model_does_not_run_on_are_told():
+    with pytest.raises(InvalidInput, match=r"Sequential: does not run on inputs of shape \(1, 9\): "):
+        hessian_trace(dense(), (torch.randn(8, 9), torch.zeros(8, dtype=torch.long)))
+
+
+def test_the_config_of_measures_may_be_its_fields():
+    only = {"lipschitz": None, "hessian": None, "sharpness": None, "pac_bayes": None}
+    found, expected = (measure(dense(), (INPUTS, LABELS), config) for config in (only, MetricsConfig.parse(only)))
+    assert [row.metric for row in found] == [row.metric for row in expected] != []
+    with pytest.raises(ConfigError, match="hesian: unknown key; did you mean `hessian`"):
+        measure(dense(), (INPUTS, LABELS), {"hesian": None})
+
+
+def test_a_star_brings_what_is_documented():
+    brought = {}
+    exec("from framework.metrics import *; from framework.mappings import *", brought)
+    assert {"cka", "hessian_trace", "measure", "METHODS", "load_mapping"} <= brought.keys()

@@ -192,3 +192,24 @@ def test_all_that_does_not_fit_is_named_at_once_and_the_model_stays(tmp_path):
     keys = {problem.key for problem in caught.value.problems}
     assert keys == {"3.weight", "3.wait", "0.bias", "3.bias"}
     assert all(map(torch.equal, before, empty.parameters()))
+
+
+def test_files_of_the_time_before_they_were_zip_files_are_read(tmp_path):
+    made, read = network(), network()
+    torch.save(made.state_dict(), tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    load_foreign(tmp_path / "old.pth", read)
+    assert all(torch.equal(read.state_dict()[name], tensor) for name, tensor in made.state_dict().items())
+
+
+def test_of_two_networks_that_fit_none_is_taken(tmp_path):
+    made, other = network(), network()
+    both = {
+        f"{name}.{key}": t
+        for name, of in (("teacher", made), ("student", other))
+        for key, t in of.state_dict().items()
+    }
+    torch.save({"state_dict": both}, tmp_path / "both.pt")
+    with pytest.raises(
+        InvalidInput, match=r"holds 2 networks that fit, under `teacher\.`, `student\.`; save the one"
+    ):
+        load_foreign(tmp_path / "both.pt", network())

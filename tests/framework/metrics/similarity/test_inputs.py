@@ -129,3 +129,9 @@ def test_options_that_there_are_not_are_refused():
             call()
         assert caught.value.problems[0].key == key
         assert "allowed" in str(caught.value)
+
+
+@every
+def test_sparse_tensors_are_taken(measure):
+    x, y = related(40, 4, 3)
+    assert float(measure(torch.from_numpy(x).to_sparse(), y, null=0)) == float(measure(x, y, null=0))
