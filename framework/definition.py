@@ -16,11 +16,12 @@ import yaml
 
 from framework.dialect import load
 from framework.errors import DefinitionError, Problem
-from framework.fields import EXPONENT, nearest
+from framework.fields import EXPONENT, did_you_mean
 from framework.search.carried import home_problems, value_problems
 from framework.search.exponents import with_numbers
 from framework.search.rules import early_problems, metric_problems
 from framework.search.space import Space, read_space
+from framework.search.unused import unused
 
 COUPLED = "+"
 """Joins the names of parameters that vary together: `source+target` holds a mapping of both."""
@@ -97,6 +98,11 @@ class Definition:
         message = f"does not name an experiment of this project; write for example {example}"
         raise DefinitionError([Problem("command", message)], self.where)
 
+    @property
+    def warnings(self) -> list[Problem]:
+        """What it says that nothing follows."""
+        return warnings_of(self.data)
+
     def points(self) -> list[dict[str, Any]]:
         """Every point of the grid, as W&B hands it to a run: parameter name to value; the first `run_cap` of them.
 
@@ -155,12 +161,12 @@ def read(text: str, where: str = "") -> Definition:
     """The sweep definition that the YAML `text` of a tracker holds: what can be read is, whoever made it.
 
     Raises:
-        DefinitionError: with every problem found: not YAML, a key twice, an unknown key, an impossible axis.
+        DefinitionError: with every problem found: not YAML, a key twice, an impossible axis.
     """
     data = parse(text, where)
     problems = list(_outline_problems(data))
     if problems:
-        raise DefinitionError(problems, where)
+        raise DefinitionError([*warnings_of(data), *problems], where)
     return Definition(data, where)
 
 
@@ -173,7 +179,7 @@ def checked(text: str, where: str = "") -> Definition:
     data = parse(text, where)
     problems = problems_of(data)
     if problems:
-        raise DefinitionError(problems, where)
+        raise DefinitionError([*warnings_of(data), *problems], where)
     return Definition(data, where)
 
 
@@ -227,11 +233,23 @@ def problems_of(data: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
+def warnings_of(data: Mapping[str, Any]) -> list[Problem]:
+    """What a definition says that nothing follows: keys of its own at the top, numbers that a distribution has no
+    use for. W&B takes such a sweep and tells, and so is it done here.
+    """
+    parameters = data.get("parameters")
+    found = [
+        Problem(str(key), f"unknown key, which plays no part{did_you_mean(str(key), KNOWN_KEYS)}")
+        for key in data
+        if key not in KNOWN_KEYS and key not in UNDONE
+    ]
+    return found + (list(unused(parameters)) if isinstance(parameters, dict) else [])
+
+
 def _outline_problems(data: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the keys, the method, the cap and, for a grid, the axes of a definition."""
-    for key in data:
-        if key not in KNOWN_KEYS:
-            yield Problem(str(key), UNDONE.get(key) or f"unknown key; {nearest(str(key), list(KNOWN_KEYS))}")
+    for key in UNDONE.keys() & data.keys():
+        yield Problem(key, UNDONE[key])
     if data.get("kind", "sweep") != "sweep":
         yield Problem("kind", f"is {data['kind']!r}; allowed: sweep")
     if "method" not in data:

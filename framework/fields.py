@@ -7,7 +7,7 @@ import difflib
 import functools
 import re
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -72,12 +72,22 @@ def branch_of(info: FieldInfo, tag: Any) -> type[BaseModel] | None:
     return None
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """`; did you mean …?` for a misspelt name, or the list of what is known."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [
-        k for k in known if k.startswith(name) or name.startswith(k)
-    ]
+def nearest(name: str, known: Sequence[str]) -> str:
+    """`did you mean …?` for a misspelt name, or the list of what is known."""
+    close = _close(name, known)
     return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """`; did you mean …?` for a misspelt name, and nothing for one of its own."""
+    close = _close(name, known)
+    return f"; did you mean `{close[0]}`?" if close else ""
+
+
+def _close(name: str, known: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [
+        other for other in known if other.startswith(name) or name.startswith(other)
+    ]
 
 
 def leaf_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:

@@ -67,8 +67,10 @@ def plan(
     from framework.definition import read_file
     from framework.plan import plan as plan_of
     from launch import drawn
+    from launch.words import warn
 
     definition = read_file(file)
+    warn(definition, file)
     experiment = manager_of(definition.experiment).config
     if not definition.is_grid and not as_json:
         drawn.check(definition, experiment)
@@ -168,9 +170,10 @@ def sweep(
     from experiments import manager_of
     from framework.definition import read_file
     from launch import checking, choice, drawn, sweeping
-    from launch.words import counted
+    from launch.words import counted, warn
 
     definition = read_file(file)
+    warn(definition, file)
     manager = manager_of(definition.experiment)
     checking.check_name(project)
     points = checking.planned(definition, manager)

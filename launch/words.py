@@ -1,5 +1,10 @@
 """Small words for the terminal."""
 
+import sys
+from pathlib import Path
+
+from framework.definition import Definition
+
 
 def counted(count: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
@@ -9,3 +14,9 @@ def counted(count: int, noun: str) -> str:
 def points_open(count: int) -> str:
     """`1 point open`, `2 points open`."""
     return f"{counted(count, 'point')} open"
+
+
+def warn(definition: Definition, file: Path) -> None:
+    """Tell on standard error what a sweep file says that nothing follows."""
+    for problem in definition.warnings:
+        print(f"warning: {file}: {problem}", file=sys.stderr)

@@ -63,7 +63,7 @@ def problems_of(name: str, spec: Spec) -> list[Problem]:
     """What is wrong with the keys of a numeric distribution; the keys of the problems are relative."""
     family = FAMILIES[name]
     found = []
-    for key in sorted(spec.keys() - family.keys.keys() - {"distribution"}, key=str):
+    for key in sorted(spec.keys() - family.keys.keys() - BOUNDS - {"distribution"}, key=str):
         found.append(Problem(str(key), f"unknown key; {name} takes: {', '.join(family.keys)}"))
     for key, default in family.keys.items():
         value = spec.get(key, default)
@@ -157,6 +157,8 @@ def _quantised(axis: Callable[[Spec], Axis]) -> Callable[[Spec], Axis]:
     return quantised
 
 
+BOUNDS = frozenset({"min", "max"})
+"""What a distribution without ends leaves alone, as W&B's engine does."""
 _RANGE: Mapping[str, float | None] = {"min": None, "max": None}
 _MOMENTS: Mapping[str, float | None] = {"mu": 0.0, "sigma": 1.0}
 _SMOOTH = {

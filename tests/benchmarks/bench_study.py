@@ -22,7 +22,7 @@ MODELS, RUNS = 10, 223
 MAPPINGS = ("linear", "affine", "mlp", "decouple", "residual")
 NUM_SAMPLES = (10, 50, 100, 200, 300, 500)
 RIDGES = (0, 0.001, 0.01, 0.1)
-TARGET_MIN = 15.0
+TARGET_MIN = 8.0
 SEED_MIN = 137.0
 WITNESS = "FashionMNIST/raw/train-images-idx3-ubyte"
 

@@ -68,7 +68,7 @@ def test_experiment_of_the_command():
         ("- 1\n", "is not a mapping"),
         ("{", "is not valid YAML"),
         ("method: gird\nparameters: {a: {value: 1}}", "method: is 'gird'; allowed: 'grid', 'random', 'bayes'"),
-        ("method: grid\nparamters: {}", "paramters: unknown key; did you mean `parameters`?"),
+        ("method: grid\nparamters: {}", "paramters: unknown key, which plays no part; did you mean `parameters`?"),
         ("method: grid\nparameters: {a: 3}", "parameters.a: is 3; write `value: …`"),
         ("method: grid\nparameters: {a: {values: []}}", "parameters.a: needs exactly one of"),
         ("method: grid\nparameters: {a: {value: 1, values: [1]}}", "parameters.a: needs exactly one of"),
@@ -82,6 +82,41 @@ def test_what_is_wrong_is_told(text: str, message: str):
     with pytest.raises(DefinitionError) as caught:
         read(text, "sweep.yaml")
     assert message in str(caught.value)
+
+
+ANCHORS = """
+method: random
+defaults: &defaults {distribution: uniform, min: 0, max: 1}
+x-base: &base {mu: 0, sigma: 1}
+parameters:
+  a: *defaults
+  b: {<<: *base, distribution: normal, min: -1, max: 1}
+  c: {parameters: {d: {distribution: q_log_normal, mu: 0, sigma: 1, q: 1, max: 3}}}
+"""
+
+
+def test_what_nothing_follows_is_a_warning_as_on_wandb():
+    made = checked(ANCHORS)
+    assert [str(problem) for problem in made.warnings] == [
+        "defaults: unknown key, which plays no part",
+        "x-base: unknown key, which plays no part",
+        "parameters.b.max: plays no part: normal takes mu, sigma; for bounds, draw from `uniform`",
+        "parameters.b.min: plays no part: normal takes mu, sigma; for bounds, draw from `uniform`",
+        "parameters.c.d.max: plays no part: q_log_normal takes mu, sigma, q; for bounds, draw from `uniform`",
+    ]
+    space = made.space()
+    assert space is not None
+    assert list(space.axes) == [("a",), ("b",), ("c", "d")]
+    slip = checked("method: grid\nrun_caps: 3\nparameters: {a: {values: [1, 2]}}")
+    assert [str(problem) for problem in slip.warnings] == [
+        "run_caps: unknown key, which plays no part; did you mean `run_cap`?"
+    ]
+
+
+def test_what_cannot_work_stays_an_error_and_warnings_stand_beside_it():
+    with pytest.raises(DefinitionError) as caught:
+        checked("method: random\nx: 1\nparameters: {a: {distribution: normal, min: 0, sigmma: 2}}")
+    assert [problem.key for problem in caught.value.problems] == ["x", "parameters.a.min", "parameters.a.sigmma"]
 
 
 def test_only_a_grid_has_points():

@@ -44,6 +44,17 @@ def test_every_error_of_a_sweep_file_comes_at_once(lab: Lab):
     assert not (lab.folder / ".sashiko").exists(), "an invalid sweep must start nothing"
 
 
+def test_what_nothing_follows_is_told_and_the_sweep_goes_on(lab: Lab):
+    file = quick_sweep(lab, "anchored", "{x: {values: [1, 2]}}")
+    file.write_text(file.read_text() + "x-base: &base {lr: 1}\nrun_caps: 1\n")
+    done = lab.sashiko("plan", str(file), "--count")
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    assert [line.partition("anchored.yaml: ")[2] for line in done.stderr.splitlines()] == [
+        "x-base: unknown key, which plays no part",
+        "run_caps: unknown key, which plays no part; did you mean `run_cap`?",
+    ]
+
+
 def test_a_sweep_of_an_unknown_experiment(lab: Lab):
     file = quick_sweep(lab, "unknown", "{x: {value: 1}}")
     file.write_text(file.read_text().replace("quick", "quik"))

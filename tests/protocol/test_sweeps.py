@@ -102,6 +102,29 @@ def test_a_wrong_definition_is_refused_with_every_problem(lab: Lab) -> None:
     assert "metric: is missing" in output
 
 
+ANCHORED = """
+method: random
+program: train.py
+run_cap: 1
+command: ["${interpreter}", "${program}"]
+x-base: &base {mu: 5, sigma: 1, q: 1}
+parameters: {integer: {<<: *base, distribution: q_normal, min: 0, max: 9}}
+"""
+
+
+def test_keys_of_its_own_and_bounds_that_play_no_part_are_told_and_the_sweep_is_worked(lab: Lab) -> None:
+    (lab.folder / "sweep.yaml").write_text(ANCHORED)
+    (lab.folder / "train.py").write_text(TRAIN)
+    output = lab.wandb("sweep", "--project", lab.project, "sweep.yaml")
+    assert "x-base: unknown key, which plays no part" in output
+    assert "parameters.integer.min: plays no part: q_normal takes mu, sigma, q" in output
+    path = re.search(r"wandb agent (\S+)", output)
+    assert path is not None
+    lab.python(FAST, path.group(1))
+    told = (lab.folder / f"{path.group(1).rsplit('/', 1)[1]}.jsonl").read_text()
+    assert isinstance(json.loads(told)["integer"], int)
+
+
 STATES = """
 import contextlib, io
 import wandb.wandb_agent as agent

@@ -33,7 +33,8 @@ def upsert_sweep(request: Request, args: Arguments) -> Node:
     if project is None:
         raise NotFound("the project of this sweep is gone")
     node = sweep_node(request, row, project)
-    return {"sweep": node, "configValidationWarnings": [], "inserted": not given.get("id")}
+    warnings = [] if given.get("id") else [str(problem) for problem in _search(row["config"]).definition.warnings]
+    return {"sweep": node, "configValidationWarnings": warnings, "inserted": not given.get("id")}
 
 
 def sweep_node(request: Request, row: sqlite3.Row, project: sqlite3.Row) -> Node:

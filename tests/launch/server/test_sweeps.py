@@ -439,3 +439,15 @@ def test_a_point_that_kills_every_run_ends_after_a_few(services: Services, sweep
     (other,) = call(services, agent, now=now)
     assert other["args"] == {"x": {"value": 1}}
     assert counts(services, key) == (0, 1, 1)
+
+
+def test_what_nothing_follows_is_a_warning_of_the_sweep(ask: Callable[..., Any]) -> None:
+    query = """mutation S($config: String, $id: ID, $state: String) {
+        upsertSweep(input: {config: $config, projectName: "p", id: $id, state: $state}) {
+        sweep { id config } configValidationWarnings } }"""
+    text = "method: grid\nx-base: &b [1, 2]\nparameters: {a: {values: *b}}\n"
+    made = ask(query, config=text)["upsertSweep"]
+    assert made["configValidationWarnings"] == ["x-base: unknown key, which plays no part"]
+    assert made["sweep"]["config"] == text
+    again = ask(query, id=made["sweep"]["id"], state="PAUSED")["upsertSweep"]
+    assert again["configValidationWarnings"] == []
