@@ -31,7 +31,7 @@ REFUSED = {
     "early stopping by a word": GRID + EARLY + "hyperband",
     "early stopping without a metric": GRID + "early_terminate: {type: hyperband, min_iter: 3}",
     "a cap of none": GRID + "run_cap: 0",
-    "an unknown key": GRID + "runcap: 3",
+    "an unknown key beside an error": GRID + "runcap: 3\nrun_cap: 0",
     "a key twice": GRID + "name: other",
     "a key twice beside a merge": GRID.replace(
         "value: [50]", "<<: {distribution: constant}, value: [1], value: [2]"
@@ -54,6 +54,7 @@ REFUSED = {
     "no YAML": GRID + "metric: {name",
 }
 TAKEN = {
+    "a key of one's own": GRID + "x-base: &base {lr: 1}\nruncap: 3",
     "a schema key": GRID + "apiVersion: v1\nkind: sweep",
     "a target with an exponent": GRID + "metric: {name: m, target: 1e-3}",
     "hyperband": GRID + EARLY + "{type: hyperband, min_iter: 1e0, eta: 2e0, strict: true}",

@@ -132,8 +132,10 @@ def test_the_terminal_gets_a_row_a_family_in_reading_order_without_aligned_paren
     assert shown["family"].tolist() == ["parents", "average", "ot", "ensemble", "ot, fine-tuned", "ot, distilled"]
     assert shown["accuracy (%)"].tolist()[:2] == ["93.00 ± 1.00", "41.00 ± 1.00"]
     assert shown["pp over parents"][0] == "0.00 [0.00, 0.00]"
-    single = report(made(replicates=1)).readable()
+    single, two = (report(made(replicates=replicates)).readable() for replicates in (1, 2))
     assert single["accuracy (%)"].tolist()[2] == "80.00"
+    for few in (single, two):
+        assert few["pp over parents"].tolist()[2] == "-12.00 [undefined]", "of two there is no interval"
 
 
 def test_differences_have_an_interval_over_the_parents_and_not_over_the_runs():
