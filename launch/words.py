@@ -2,8 +2,10 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from framework.definition import Definition
+if TYPE_CHECKING:
+    from framework.definition import Definition
 
 
 def counted(count: int, noun: str) -> str:
@@ -16,7 +18,7 @@ def points_open(count: int) -> str:
     return f"{counted(count, 'point')} open"
 
 
-def warn(definition: Definition, file: Path) -> None:
+def warn(definition: "Definition", file: Path) -> None:
     """Tell on standard error what a sweep file says that nothing follows."""
     for problem in definition.warnings:
         print(f"warning: {file}: {problem}", file=sys.stderr)

@@ -111,8 +111,9 @@ def _trained(
     """The cell with a stitching layer; its mapping is where training begins."""
     at_S = anchors[Draw(cell.num_samples, cell.seed)]
     z_SD, y_SE = z_source[at_S], z_target[at_S]
-    if not isinstance(cell.mapping, AffineMapping):
-        raise TypeError(f"a stitching layer begins at an affine map, not at {cell.mapping.kind}")  # config refuses
+    start = cell.mapping
+    if not isinstance(start, AffineMapping):
+        raise TypeError(f"a stitching layer begins at an affine map, not at {start.kind}")  # the config refuses
 
     def fit(rows: Tensor) -> AffineMapping:
         found = fit_grid(mapping.kind, [(z_SD[rows], y_SE[rows])], [cell.ridge], **mapping.options())[0][0]
@@ -121,8 +122,8 @@ def _trained(
     with evaluating(target.model):
         loss = _loss(target, splits, at_S)
         with torch.enable_grad():
-            trained = train_on_task(fit, z_SD.float(), y_SE.float(), loss, cell.seed)
-    trained.fitted_with = cell.mapping.fitted_with
+            trained = train_on_task(start, fit, z_SD.float(), y_SE.float(), loss, cell.seed)
+    trained.fitted_with = start.fitted_with
     return cell._replace(mapping=trained)
 
 

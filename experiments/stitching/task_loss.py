@@ -38,15 +38,17 @@ Fit = Callable[[Tensor], AffineMapping]
 """The ridge fit on the anchors at these positions (B,)."""
 
 
-def train_on_task(fit: Fit, z_ND: Tensor, y_NE: Tensor, loss: Loss, seed: int) -> AffineMapping:
-    """Equation (1): a mapping from `fit` on, for anchors with source latents (N, D) and target latents (N, E).
+def train_on_task(
+    start: AffineMapping, fit: Fit, z_ND: Tensor, y_NE: Tensor, loss: Loss, seed: int
+) -> AffineMapping:
+    """Equation (1): a mapping from `start` on, for anchors with source latents (N, D) and target latents (N, E).
 
-    `loss` is of their images; the target latents give the scale of the steps alone. The ridge fit comes back where
-    no step lowers the loss on anchors that are held out.
+    `start` is the ridge fit on all anchors, `fit` makes it of some. `loss` is of their images; the target latents
+    give the scale of the steps alone. `start` comes back where no step lowers the loss on anchors held out.
     """
     count = len(z_ND)
     everything = torch.arange(count)
-    layer = _Layer(fit(everything), z_ND, y_NE, loss)
+    layer = _Layer(start, z_ND, y_NE, loss)
     if count >= FEWEST:
         folds = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tensor_split(
             min(FOLDS, count)

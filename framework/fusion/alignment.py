@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from framework.config import Config
 from framework.errors import ConfigError, Problem
-from framework.fields import nearest
+from framework.fields import did_you_mean, nearest
 from framework.fusion.config import CONFIGS, Average
 from framework.fusion.copies import holding
 from framework.fusion.finders import find
@@ -93,8 +93,8 @@ def options_of(
     if method not in configs:
         raise ConfigError([Problem("method", f"is {method!r}; {nearest(method, list(configs))}")])
     known = configs[method].model_fields
-    slips = {name: nearest(name, list(arguments)) for name in options if name not in known} if arguments else {}
-    problems = [Problem(name, f"unknown argument; {told}") for name, told in slips.items() if "did you" in told]
+    slips = {name: did_you_mean(name, arguments) for name in options if name not in known}
+    problems = [Problem(name, f"unknown argument{told}") for name, told in slips.items() if told]
     if problems:
         raise ConfigError(problems, method)
     return configs[method].parse({"kind": method, **options}, method)
@@ -124,7 +124,7 @@ def align(
     """
     labels, fix_outputs = options.pop("labels", None), bool(options.pop("fix_outputs", True))
     refuse_others({"reference": reference, "model": model})
-    config = options_of(method, options)
+    config = options_of(method, options, arguments=("inputs", "method"))
     for module in (reference, model):
         refuse_untraceable(module)
     given, reference = reference, working(reference)

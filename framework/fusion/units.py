@@ -82,6 +82,8 @@ class Units:
         after one another do: block by block they move together. The classes then, as `classes`.
         """
         class_of = self.classes()
+        if not self._inside:
+            return class_of
         families: Mapping[int, set[tuple[int, int]]] = defaultdict(set)  # of each unit (family, block)
         for unit, block in self.blocks().tolist():
             if FIXED not in (class_of[unit], class_of[block]):
@@ -94,7 +96,7 @@ class Units:
             ones, others = np.array(sorted(pairs)).T
             if len(pairs) == len(set(ones.tolist())) == len(set(others.tolist())):
                 self.same(ones, others)
-        return self.classes()
+        return self.classes() if met else class_of
 
     def _family(self, unit: int) -> int:
         """The number of the call of `new` that made the unit."""

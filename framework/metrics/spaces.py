@@ -18,7 +18,7 @@ from framework.metrics.bounds import farther
 from framework.metrics.data_of import LOADED, Data, device_of, splits_of
 from framework.metrics.hessian import Hessian
 from framework.metrics.hessian_lanczos import Density
-from framework.metrics.perturbation import flat
+from framework.metrics.perturbation import flat, refuse_no_logits, steady
 from framework.metrics.spaces_config import HessianConfig, MetricsConfig
 from framework.metrics.spaces_rows import (
     Found,
@@ -99,8 +99,8 @@ def measure(
         device: Where to compute; None: where the model is.
 
     Raises:
-        InvalidInput: data that is none, weights or a loss that are not finite, or initial weights of another
-            architecture.
+        InvalidInput: data that is none or that the model does not run on, other classes, weights or a loss that is
+            not finite, or initial weights of another architecture.
         ConfigError: fields that the config has not, or values that it cannot take.
     """
     refuse_wrapped({"model": model})
@@ -109,6 +109,7 @@ def measure(
     device = device_of(model) if device is None else device
     seed = config.seed if seed is None else seed
     measured = copy.deepcopy(model).to(device)
+    _refuse_what_does_not_run(measured, splits, device)
     weights_P = flat(measured)
     initial_P = farther(weights_P, [flat(weights, like=model).to(weights_P) for weights in initial])
     subject = Subject(measured, splits, config, seed, device, weights_P, initial_P)
@@ -151,3 +152,11 @@ def spectral_density(
     batches = train_batches(splits.train, config, seed, device)
     with Hessian(copy.deepcopy(model).to(device), batches, config, seed=seed) as hessian:
         return hessian.density()
+
+
+def _refuse_what_does_not_run(model: nn.Module, splits: Splits, device: torch.device | str) -> None:
+    """Before anything is computed, which may take minutes."""
+    with steady(model):
+        for split in (splits.train, splits.test):
+            if len(split):
+                refuse_no_logits(model, split.images[:1].to(device), split.labels)

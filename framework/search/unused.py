@@ -19,8 +19,10 @@ def unused(parameters: Mapping[str, Any], prefix: str = "parameters") -> Iterato
         if isinstance(spec.get("parameters"), dict):
             yield from unused(spec["parameters"], f"{prefix}.{name}")
             continue
-        family = FAMILIES.get(str(distribution_of(spec)))
-        for key in sorted(spec.keys() & BOUNDS - family.keys.keys()) if family else ():
-            takes = ", ".join(family.keys) if family else ""
-            message = f"plays no part: {distribution_of(spec)} takes {takes}; for bounds, draw from `uniform`"
+        distribution = str(distribution_of(spec))
+        if distribution not in FAMILIES:
+            continue
+        takes = FAMILIES[distribution].keys
+        message = f"plays no part: {distribution} takes {', '.join(takes)}; for bounds, draw from `uniform`"
+        for key in sorted(spec.keys() & (BOUNDS - takes.keys())):
             yield Problem(f"{prefix}.{name}.{key}", message)

@@ -89,7 +89,7 @@ def merge(
             missing inputs, labels or val.
         ConfigError: a method that does not exist, or an option that it does not take.
     """
-    config = options_of(method, options, CONFIGS)
+    config = options_of(method, options, CONFIGS, ("base", "method", "inputs", "labels", "val", "score"))
     return _merged(models, base, config, inputs, labels, val, score).model
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from framework.errors import ConfigError, InvalidInput
-from framework.fusion import METHODS, align, fuse, reset_statistics
+from framework.fusion import METHODS, align, fuse, merge, reset_statistics
 from framework.fusion.ensemble import Ensemble
 from framework.fusion.fusing import mean_of
 from framework.fusion.interpolation import barrier, between
@@ -358,5 +358,8 @@ def test_a_slip_of_an_argument_is_told_as_one():
     pair = [nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)) for _ in range(2)]
     with pytest.raises(ConfigError, match=r"input: unknown argument; did you mean `inputs`\?"):
         fuse(*pair, input=torch.randn(8, 3))
+    for of in (lambda: align(*pair, input=torch.randn(8, 3)), lambda: merge(pair, method="soup", input=None)):
+        with pytest.raises(ConfigError, match=r"input: unknown argument; did you mean `inputs`\?"):
+            of()
     with pytest.raises(ConfigError, match=r"sorce: unknown key; did you mean `source`\?"):
         fuse(*pair, sorce="activations")

@@ -124,6 +124,16 @@ def test_inputs_that_the_model_does_not_run_on_are_told():
         hessian_trace(dense(), (torch.randn(8, 9), torch.zeros(8, dtype=torch.long)))
 
 
+def test_nothing_is_measured_where_some_split_does_not_run():
+    wrong, other = (torch.randn(8, 9), torch.zeros(8, dtype=torch.long)), (INPUTS, torch.full_like(LABELS, 99))
+    for only in ({}, {"lipschitz": None, "hessian": None}, {"lipschitz": None, "sharpness": None}):
+        for data, test in ((wrong, None), ((INPUTS, LABELS), wrong)):
+            with pytest.raises(InvalidInput, match=r"does not run on inputs of shape \(1, 9\)"):
+                measure(dense(), data, only, test=test)
+        with pytest.raises(InvalidInput, match="99"):
+            measure(dense(), (INPUTS, LABELS), only, test=other)
+
+
 def test_the_config_of_measures_may_be_its_fields():
     only = {"lipschitz": None, "hessian": None, "sharpness": None, "pac_bayes": None}
     found, expected = (measure(dense(), (INPUTS, LABELS), config) for config in (only, MetricsConfig.parse(only)))
