@@ -4,6 +4,7 @@ Shapes: n units of a basis, B blocks.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 
 import torch
@@ -20,10 +21,8 @@ from framework.models.graph import Traced, in_eval_mode
 
 NOISE = 1.0  # most that is added to numbers that are all the same
 SINGLE, DOUBLE = 1e-4, 1e-8  # largest difference of outputs, relative to the largest output
-SMALL, FEW_DRAWS = (
-    5,
-    12,
-)  # units or blocks of which one permutation in 24 and more is none, and draws instead of one
+MISSED = 1e-3  # the chance that a basis that should not move is never moved, and so not found
+LARGE = 7  # units, of which one permutation moves some, but for less than that chance
 NODES = 1e-6  # the same for the numbers of a node
 
 
@@ -59,8 +58,10 @@ def check(module: nn.Module, bases: Sequence[Basis], traced: Traced, inputs: Inp
         InvalidInput: with the first node that does not treat its units alike, and a basis that it is about.
     """
     state = _telling(module.state_dict())
-    draws = (random_plans(bases, seed) for seed in range(FEW_DRAWS if _is_small(bases) else 1))
-    plans = next((drawn for drawn in draws if not _unchanged(module, state, bases, drawn, inputs, SINGLE)), None)
+    expected = _outputs(module, state, inputs)
+    draws = (random_plans(bases, seed) for seed in range(_draws(bases)))
+    moved = ((drawn, _outputs(module, transport(state, bases, drawn), inputs)) for drawn in draws)
+    plans = next((drawn for drawn, found in moved if not _same(found, expected, SINGLE)), None)
     if plans is None:
         return
     # Rounding can be large in single precision, where weights are; in double precision it decides nothing.
@@ -72,9 +73,12 @@ def check(module: nn.Module, bases: Sequence[Basis], traced: Traced, inputs: Inp
     raise InvalidInput(_told(exact, state, bases, plans, traced, inputs), type(module).__name__)
 
 
-def _is_small(bases: Sequence[Basis]) -> bool:
-    """Whether a permutation at random may well leave everything of a basis, or of its blocks, where it is."""
-    return any(min(basis.size, len(basis.blocks) or SMALL) < SMALL for basis in bases)
+def _draws(bases: Sequence[Basis]) -> int:
+    """How many permutations it takes until every basis, or its blocks, were moved, but for a chance of `MISSED`:
+    of n units one in n! leaves all where they are.
+    """
+    least = min((len(basis.blocks) or basis.size for basis in bases), default=LARGE)
+    return 1 if least >= LARGE else math.ceil(math.log(MISSED) / -math.log(math.factorial(least)))
 
 
 def _told(
@@ -157,11 +161,14 @@ def _unchanged(
     inputs: Inputs,
     tolerance: float,
 ) -> bool:
+    moved = transport(state, bases, plans)
+    return _same(_outputs(module, moved, inputs), _outputs(module, state, inputs), tolerance)
+
+
+def _outputs(module: nn.Module, state: State, inputs: Inputs) -> object:
     arguments, words = called(inputs)
     with in_eval_mode(module):
-        expected = functional_call(module, dict(state), arguments, words)
-        found = functional_call(module, transport(state, bases, plans), arguments, words)
-        return _same(found, expected, tolerance)
+        return functional_call(module, dict(state), arguments, words)
 
 
 def _same(found: object, expected: object, tolerance: float) -> bool:
