@@ -5,7 +5,9 @@ copy of the package that comes first on the path.
 """
 
 import os
+import random
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -17,6 +19,19 @@ import experiments
 COMMAND_S = 240.0
 LEASE = "10"
 """Seconds after which a dead worker's point is free; twice the time between two heartbeats of a living one."""
+
+
+def own_port() -> int:
+    """A port to start a server at again: below those that the system gives to whoever asks for any."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 30_000)
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 @dataclass

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from launch.server import find_server
-from tests.lab import LEASE, Lab
+from tests.lab import LEASE, Lab, own_port
 
 WAIT_S = 60.0
 MANAGER = """
@@ -162,8 +162,8 @@ class Day:
         until(lambda: find_server(self.lab.folder / ".sashiko") is None, "the server is gone")
 
     def serve(self) -> None:
-        """Start the server, at a port that no other test has."""
-        self._port = "0"
+        """Start the server, at a port that no other test takes while it is down."""
+        self._port = str(own_port())
         self.start_server()
 
     def start_server(self) -> None:

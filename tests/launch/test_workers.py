@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from launch.server import find_server
-from tests.lab import LEASE, Lab, add_quick, quick_sweep
+from tests.lab import LEASE, Lab, add_quick, own_port, quick_sweep
 
 pytestmark = pytest.mark.slow
 
@@ -124,6 +124,14 @@ def test_a_killed_workers_point_is_handed_out_again_and_ends_once(tmp_path_facto
         lab.close()
 
 
+def wait_for_server(lab: Lab) -> None:
+    end = time.monotonic() + 60
+    while find_server(lab.folder / ".sashiko") is None:
+        if time.monotonic() > end:
+            pytest.fail("the server does not start")
+        time.sleep(0.05)
+
+
 def wait_for_a_busy_worker(lab: Lab) -> int:
     """The pid of a worker (not of the first process) that has a child at work on a point."""
     end = time.monotonic() + 60
@@ -176,13 +184,14 @@ def test_a_server_that_dies_mid_sweep_loses_and_doubles_nothing(tmp_path_factory
     add_quick(lab)
     try:
         file = quick_sweep(lab, "outage", "{x: {values: [0, 1, 2, 3, 4, 5, 6, 7]}, seconds: {value: 0.7}}")
-        lab.sashiko("serve", "--stop")
+        port = str(own_port())  # at the usual one another lab's server could start while this one is down
+        server = lab.start("launch.cli", "serve", "--port", port)
+        wait_for_server(lab)
         sweep = lab.start("launch.cli", "sweep", str(file), "--workers", "2")
         wait_for_a_busy_worker(lab)
-        state = json.loads((lab.folder / ".sashiko" / "server.json").read_text())
-        os.kill(state["pid"], signal.SIGKILL)
+        server.kill()
+        server.communicate(timeout=30)
         time.sleep(3)
-        port = state["url"].rsplit(":", 1)[1]
         server = lab.start("launch.cli", "serve", "--port", port)
         out, err = sweep.communicate(timeout=180)
         assert sweep.returncode == 0, out + err
