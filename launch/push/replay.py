@@ -14,8 +14,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
-from itertools import groupby
+from collections.abc import Iterator, Mapping
+from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, TextIO
@@ -99,8 +99,7 @@ def _write_rows(run: Any, source: Any, artifacts: Artifacts, order: Mapping[str,
     All of them, also where the destination has some: a run that is initialised anew starts its history anew.
     """
     count = 0
-    history = source.scan_history(page_size=PAGE, use_cache=False)
-    for step, rows in groupby(history, key=itemgetter("_step")):
+    for step, rows in groupby(_rows(source), key=itemgetter("_step")):
         count += 1
         if count == order["rows_there"] and step != order["step_there"]:
             raise ValueError(f"the destination has other rows of it: row {count} is of step {order['step_there']}")
@@ -109,6 +108,16 @@ def _write_rows(run: Any, source: Any, artifacts: Artifacts, order: Mapping[str,
     if count < order["rows_there"]:
         raise ValueError(f"the destination has {order['rows_there']} rows of it, and here it has {count}")
     return count
+
+
+def _rows(source: Any) -> Iterator[dict[str, Any]]:
+    """Every row, in pages of about `PAGE` of them. The client's own pages are of steps, which may count tokens."""
+    pages = -(-source.historyLineCount // PAGE)
+    told = source.history(samples=pages + 1, keys=["_step"], pandas=False)
+    edges = sorted({int(row["_step"]) for row in told[1:-1]})
+    for first, stop in pairwise([0, *edges, source.lastHistoryStep + 1]):
+        if first < stop:
+            yield from source.scan_history(min_step=first, max_step=stop, page_size=stop - first, use_cache=False)
 
 
 def _record(values: Mapping[str, Any], step: int) -> HistoryRecord:

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
@@ -30,6 +31,15 @@ from launch.server.wire import json_object
 logger = logging.getLogger(__name__)
 
 HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class FileConvertor(PathConvertor):
+    """The name of a file in an address: with slashes, and lines if it must be."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("file", FileConvertor())
 
 
 def make_app(services: Services) -> Starlette:
@@ -66,18 +76,18 @@ def routes() -> list[BaseRoute]:
         Route("/graphql", run_graphql, methods=["POST"]),
         Route("/graphql", only_post),
         Route("/files/{entity}/{project}/{run}/file_stream", stream, methods=["POST"]),
-        Route(f"{storage}/run/{{run:int}}/{{name:path}}", transfer.put_run_file, methods=["PUT"]),
-        Route(f"{storage}/run/{{run:int}}/{{name:path}}", transfer.get_run_file),
+        Route(f"{storage}/run/{{run:int}}/{{name:file}}", transfer.put_run_file, methods=["PUT"]),
+        Route(f"{storage}/run/{{run:int}}/{{name:file}}", transfer.get_run_file),
         Route(
-            f"{storage}/artifact/{{artifact:int}}/{{md5}}/{{name:path}}",
+            f"{storage}/artifact/{{artifact:int}}/{{md5}}/{{name:file}}",
             transfer.put_artifact_file,
             methods=["PUT"],
         ),
-        Route(f"{storage}/artifact/{{artifact:int}}/{{md5}}/{{name:path}}", transfer.get_artifact_file),
+        Route(f"{storage}/artifact/{{artifact:int}}/{{md5}}/{{name:file}}", transfer.get_artifact_file),
         Route(f"{storage}/manifest/{{artifact:int}}/{{name}}", transfer.put_manifest, methods=["PUT"]),
         Route(f"{storage}/manifest/{{artifact:int}}/{{name}}", transfer.get_manifest),
-        Route("/artifactsV2/{rest:path}", transfer.get_by_digest),
-        Route("/artifacts/{rest:path}", transfer.get_by_digest),
+        Route("/artifactsV2/{rest:file}", transfer.get_by_digest),
+        Route("/artifacts/{rest:file}", transfer.get_by_digest),
         Route("/healthz", health),
         *pages.routes(),
     ]

@@ -1,34 +1,29 @@
-"""Which runs a query means: MongoDB-style filters and orders, as `wandb.Api().runs` sends them.
+"""Which runs a query means: MongoDB-style filters, as `wandb.Api().runs` sends them.
 
 The conditions that name a column (`sweep`, `state`, `name`, …) at the top become SQL, so that the runs of one
 sweep are found through an index; everything else is decided here, on the run's config and summary. Values are
 compared as numbers where both are numbers (0 equals 0.0, true equals neither), times to the second, in UTC where
-no zone is given. Text patterns are Python's. Artifacts and their collections are chosen likewise (`chosen`).
-This module does not know how runs are stored, apart from the names of their columns.
+no zone is given. Text patterns are Python's. What is missing equals null, but does not exist. This module does not
+know how runs are stored, apart from the names of their columns.
 """
 
-import json
-import math
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import regex
 
+from launch.server import documents
+from launch.server.documents import MISSING, Document, RunDocument, lookup
 from launch.server.errors import ApiError
 from launch.server.wire import json_object
 
-Document = Mapping[str, Any]
 Predicate = Callable[[Document], bool]
-T = TypeVar("T")
-MISSING = None
 MAX_PATTERN = 1_000
 PATTERN_SECONDS = 0.2
 """How long one text may be compared with a pattern: some patterns take for ever."""
-ABSENT = 9
-"""The rank of what cannot be ordered."""
 
 COLUMNS = {
     "name": "runs.name",
@@ -40,19 +35,6 @@ COLUMNS = {
     "displayName": "runs.display_name",
     "sweep": "sweeps.name",
     "host": "runs.host",
-}
-TIMES = frozenset({"created_at", "createdAt", "heartbeat_at", "heartbeatAt", "updated_at", "updatedAt"})
-ORDER_COLUMNS = {
-    "created_at": "runs.id",
-    "createdAt": "runs.id",
-    "heartbeat_at": "runs.heartbeat_at",
-    "heartbeatAt": "runs.heartbeat_at",
-    "updated_at": "runs.heartbeat_at",
-    "updatedAt": "runs.heartbeat_at",
-    "name": "runs.name",
-    "display_name": "runs.display_name",
-    "displayName": "runs.display_name",
-    "state": "runs.state",
 }
 
 
@@ -73,7 +55,7 @@ def compile_filter(text: object) -> Query:
     """Compile a filter of runs, given as JSON text.
 
     Raises:
-        ApiError: it is no JSON object, or holds an operator that does not exist.
+        ApiError: it is no JSON object, or holds an operator or a column that does not exist.
     """
     query = json_object(text, "filters")
     conditions: list[str] = []
@@ -86,7 +68,7 @@ def compile_filter(text: object) -> Query:
                 conditions.append(f"{column} = ?")
                 values.append(wanted)
             else:
-                rest.append(_predicate(key, wanted))
+                rest.append(_predicate(key, wanted, documents.RUN))
     return Query(
         " AND ".join(conditions) or "1",
         values,
@@ -94,77 +76,14 @@ def compile_filter(text: object) -> Query:
     )
 
 
-def chosen(items: Sequence[T], args: Mapping[str, Any], describe: Callable[[T], Document]) -> list[T]:
-    """The items that the argument `filters` accepts, in the order that `order` asks for.
+def predicate(text: object, known: Collection[str]) -> Predicate | None:
+    """A filter of documents with the columns `known`, given as JSON text; None for one that accepts all.
 
     Raises:
-        ApiError: the filter is no JSON object, or holds an operator that does not exist.
+        ApiError: it is no JSON object, or holds an operator or a column that does not exist.
     """
-    query = json_object(args.get("filters"), "filters")
-    if not query and not args.get("order"):
-        return list(items)
-    accept = _all(query)
-    pairs = [(item, told) for item in items if accept(told := describe(item))]
-    for key, descending in reversed(_terms(args.get("order"))):
-        pairs = _sorted(pairs, [lookup(told, key) for _, told in pairs], descending=descending)
-    return [item for item, _ in pairs]
-
-
-class RunDocument(dict[str, Any]):
-    """A run as filters see it; its config and its summary are parsed only if a filter looks at them."""
-
-    def __init__(self, row: sqlite3.Row) -> None:
-        super().__init__(_plain_fields(row))
-        self._row = row
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """A field of the run."""
-        column = _JSON_COLUMNS.get(key)
-        if column is not None and key not in self:
-            self[key] = json.loads(self._row[column])
-        return super().get(key, default)
-
-
-def document(row: sqlite3.Row) -> Document:
-    """A run as filters see it."""
-    return RunDocument(row)
-
-
-_JSON_COLUMNS = {"config": "config", "summary_metrics": "summary", "summaryMetrics": "summary", "tags": "tags"}
-
-
-def _plain_fields(row: sqlite3.Row) -> dict[str, Any]:
-    return {
-        **times(row),
-        "name": row["name"],
-        "display_name": row["display_name"],
-        "displayName": row["display_name"],
-        "state": row["state"],
-        "sweep": row["sweep_name"],
-        "group": row["group_name"],
-        "job_type": row["job_type"],
-        "jobType": row["job_type"],
-        "notes": row["notes"],
-        "description": row["description"],
-        "host": row["host"],
-        "commit": row["commit_hash"],
-        "username": row["entity_name"],
-        "user": row["entity_name"],
-        "entity": row["entity_name"],
-        "project": row["project_name"],
-        "duration": max(0.0, row["heartbeat_at"] - row["created_at"]),
-    }
-
-
-def times(row: sqlite3.Row) -> dict[str, Any]:
-    """The times in a row by the names that filters give them, in whole seconds as the API tells them."""
-    found = {}
-    for name in ("created_at", "heartbeat_at", "updated_at"):
-        column = name if name in row.keys() else "heartbeat_at"  # noqa: SIM118 - a row is no mapping
-        if column in row.keys():  # noqa: SIM118
-            first, _, second = name.partition("_")
-            found[name] = found[first + second.capitalize()] = float(int(row[column]))
-    return found
+    query = json_object(text, "filters")
+    return _all(query, known) if query else None
 
 
 def same(left: Any, right: Any) -> bool:
@@ -176,33 +95,6 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
     return bool(left == right)
-
-
-def lookup(run: Document, path: str) -> Any:
-    """The value at a dotted path; None if there is none. `config.lr` and `config.lr.value` are the same."""
-    head, _, rest = path.partition(".")
-    value = run.get(head)
-    if not rest:
-        return value
-    return _descend(value, rest, unwrap=head == "config")
-
-
-def _descend(value: Any, path: str, *, unwrap: bool) -> Any:
-    """Follow a path in which keys may themselves hold dots: the longest key that fits is taken."""
-    if not isinstance(value, dict):
-        return MISSING
-    parts = path.split(".")
-    for length in range(len(parts), 0, -1):
-        key = ".".join(parts[:length])
-        if key not in value:
-            continue
-        found, rest = value[key], ".".join(parts[length:])
-        inner = found["value"] if unwrap and isinstance(found, dict) and "value" in found else found
-        if not rest:
-            return inner
-        straight = _descend(found, rest, unwrap=False)
-        return straight if straight is not MISSING else _descend(inner, rest, unwrap=False)
-    return MISSING
 
 
 def _conjuncts(query: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -217,25 +109,26 @@ def _conjuncts(query: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return parts
 
 
-def _all(query: Mapping[str, Any]) -> Predicate:
-    accepts = [_predicate(key, value) for key, value in query.items()]
+def _all(query: Mapping[str, Any], known: Collection[str]) -> Predicate:
+    accepts = [_predicate(key, value, known) for key, value in query.items()]
     return lambda run: all(accept(run) for accept in accepts)
 
 
-def _predicate(key: str, wanted: Any) -> Predicate:
+def _predicate(key: str, wanted: Any, known: Collection[str]) -> Predicate:
     if key in ("$and", "$or", "$nor"):
-        parts = [_all(_object(key, item)) for item in _list(key, wanted)]
+        parts = [_all(_object(key, item), known) for item in _list(key, wanted)]
         if key == "$and":
             return lambda run: all(part(run) for part in parts)
         if key == "$or":
             return lambda run: any(part(run) for part in parts)
         return lambda run: not any(part(run) for part in parts)
     if key == "$not":
-        part = _all(_object(key, wanted))
+        part = _all(_object(key, wanted), known)
         return lambda run: not part(run)
     if key.startswith("$"):
         raise ApiError(f"unknown filter operator {key!r}")
-    test = _test(_seconds_in(wanted) if key in TIMES else wanted)
+    documents.checked(key, known, "filter")
+    test = _test(_seconds_in(wanted) if key in documents.TIMES else wanted)
     return lambda run: test(lookup(run, key))
 
 
@@ -317,6 +210,8 @@ _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 
 def _equal(value: Any, wanted: Any) -> bool:
+    if value is MISSING:
+        return wanted is None
     if same(value, wanted):
         return True
     return isinstance(value, list) and any(same(item, wanted) for item in value)
@@ -348,46 +243,3 @@ def _object(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ApiError(f"{name} takes conditions, not {value!r}")
     return value
-
-
-def sql_order(order: object) -> str | None:
-    """An order as SQL; None when it needs values from config or summary."""
-    terms = []
-    for key, descending in _terms(order):
-        column = ORDER_COLUMNS.get(key)
-        if column is None:
-            return None
-        terms.append(f"{column} {'DESC' if descending else 'ASC'}")
-    return ", ".join([*terms, "runs.id ASC"])
-
-
-def sort_rows(rows: Sequence[sqlite3.Row], order: object) -> list[sqlite3.Row]:
-    """Rows in an order that names any value; rows without the value come last, whatever the direction."""
-    pairs = [(row, document(row)) for row in sorted(rows, key=lambda row: int(row["id"]))]
-    for key, descending in reversed(_terms(order)):
-        column = ORDER_COLUMNS.get(key, "").removeprefix("runs.")
-        values = [row[column] if column else lookup(told, key) for row, told in pairs]
-        pairs = _sorted(pairs, values, descending=descending)
-    return [row for row, _ in pairs]
-
-
-def _sorted(items: Sequence[T], values: Sequence[Any], *, descending: bool) -> list[T]:
-    keyed = [(_rank(value), value, item) for value, item in zip(values, items, strict=True)]
-    present = [entry for entry in keyed if entry[0] < ABSENT]
-    present.sort(key=lambda entry: entry[:2], reverse=descending)
-    return [item for _, _, item in present] + [item for rank, _, item in keyed if rank == ABSENT]
-
-
-def _rank(value: Any) -> int:
-    if isinstance(value, bool):
-        return 1
-    if isinstance(value, int | float):
-        return ABSENT if math.isnan(value) else 2
-    return 3 if isinstance(value, str) else ABSENT
-
-
-def _terms(order: object) -> list[tuple[str, bool]]:
-    """`+created_at,-summary_metrics.loss` as (key, descending) pairs; the first is the most important."""
-    text = order if isinstance(order, str) else ""
-    terms = [part.strip() for part in text.split(",") if part.strip()]
-    return [(term.lstrip("+-"), term.startswith("-")) for term in terms]

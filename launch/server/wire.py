@@ -9,6 +9,7 @@ import string
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import PureWindowsPath
 from typing import Any
 
 import orjson
@@ -63,7 +64,10 @@ def checked_name(value: object, what: str) -> str:
 
 
 def checked_path(value: object) -> str:
-    r"""`value` as the relative path of a file: no `..`, no root, no drive, no backslash, no control character.
+    r"""`value` as the relative path of a file: no `..`, no root, no drive, whatever the system it is written on.
+
+    A backslash or a tab is a character of a name (media logged as `$\alpha$`), as long as a system that takes
+    backslashes for separators stays inside too.
 
     Raises:
         ApiError: it is not. Nothing on this server's disk is ever named by it, but the client writes
@@ -71,9 +75,9 @@ def checked_path(value: object) -> str:
     """
     if not isinstance(value, str) or not value or len(value) > MAX_NAME * 4:
         raise ApiError(f"not the name of a file: {str(value)[:80]!r}")
-    parts = value.split("/")
-    unsafe = any(part in ("", ".", "..") for part in parts) or "\\" in value or re.match(r"^[A-Za-z]:", value)
-    if unsafe or any(ord(char) < 32 for char in value):
+    elsewhere = PureWindowsPath(value)
+    inside = not elsewhere.drive and not elsewhere.root and ".." not in elsewhere.parts
+    if not inside or "\0" in value or any(part in ("", ".", "..") for part in value.split("/")):
         raise ApiError(f"the file name {value[:80]!r} is not a plain relative path")
     return value
 

@@ -20,6 +20,7 @@ from launch.push.definitions import definitions
 from launch.push.ends import End, RunLine, SweepLine, must_exist, place_sweeps, settle_sweeps
 from launch.push.replay_artifacts import check
 from launch.push.send import Writers, batches, environment
+from launch.server.resolvers.history import thinned
 
 URL = "https://wandb.example"
 
@@ -238,15 +239,26 @@ def test_what_define_metric_said_is_read_back():
 
 
 class Written:
-    """A run that only has rows, and one that takes them."""
+    """A run that only has rows, and one that takes them. It counts the pages that are asked for."""
 
     def __init__(self, *rows: dict[str, Any]) -> None:
         self.rows = rows
         self.taken: list[dict[str, Any]] = []
+        self.pages = 0
         self._interface = self
+        self.historyLineCount = len(rows)
+        self.lastHistoryStep = max((row["_step"] for row in rows), default=-1)
 
-    def scan_history(self, **_: Any) -> Iterator[dict[str, Any]]:
-        yield from self.rows
+    def history(self, samples: int, keys: list[str], pandas: bool) -> list[dict[str, Any]]:
+        return list(thinned([{key: row[key] for key in keys} for row in self.rows], samples))
+
+    def scan_history(
+        self, min_step: int, max_step: int, page_size: int, use_cache: bool
+    ) -> Iterator[dict[str, Any]]:
+        for first in range(min_step, max_step, page_size):
+            self.pages += 1
+            page = range(first, min(first + page_size, max_step))
+            yield from (row for row in self.rows if row["_step"] in page)
 
     def renamed(self, values: dict[str, Any]) -> dict[str, Any]:
         return values
@@ -260,6 +272,22 @@ def rows_sent(source: Written, rows_there: int = 0, step_there: int = -1) -> lis
     order = {"rows_there": rows_there, "step_there": step_there}
     assert replay._write_rows(source, source, source, order) == 3  # type: ignore[arg-type]
     return source.taken
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [], [0], [5], list(range(11)), [0, 50_000_000, 10**8, 15 * 10**7, 2 * 10**8],
+        [*range(10), 10**12], [0, *range(10**12, 10**12 + 10)], [3] * 11, [0, 0, 7, 7, 7, 7, 7, 9],
+    ],
+)  # fmt: skip
+def test_reading_costs_pages_of_rows_however_far_apart_their_steps_are(
+    steps: list[int], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(replay, "PAGE", 3)
+    run = Written(*({"_step": step, "n": number} for number, step in enumerate(steps)))
+    assert [row["n"] for row in replay._rows(run)] == list(range(len(steps)))
+    assert run.pages <= -(-len(steps) // 3)
 
 
 def test_all_rows_are_written_as_they_are_and_those_that_are_there_must_be_their_first():

@@ -57,6 +57,32 @@ tell(result)
 """
 
 
+NAMES = """
+import numpy, pathlib
+names = ["tab\\tname", "$\\\\alpha$/$\\\\beta$.txt", "a%5Cb", "two\\nlines"]
+with wandb.init(id="tex") as run:
+    run.log({r"$\\alpha$": wandb.Image(numpy.zeros((4, 4, 3), "uint8"))})
+    run.log({r"$\\beta$": wandb.Table(["x"], data=[[1]])})
+    made = wandb.Artifact("odd", "d")
+    for number, name in enumerate(names):
+        with made.new_file(name) as file:
+            file.write(str(number))
+    run.log_artifact(made).wait()
+run = wandb.Api().run(f"{path}/tex")
+media = [file.name for file in run.files() if file.name.startswith("media/")]
+for name in media:
+    with run.file(name).download("media") as file:
+        assert pathlib.Path("media", name).stat().st_size > 0
+there = pathlib.Path(wandb.Api().artifact(f"{path}/odd:v0").download("down"))
+tell([run.state, len(media), len(run.logged_artifacts()), run.summary[r"$\\alpha$"]["path"] in media,
+    [(there / name).read_text() for name in names]])
+"""
+
+
+def test_names_that_are_no_plain_text_are_names(lab: Lab) -> None:
+    assert shown(lab.python(NAMES)) == ["finished", 2, 2, True, ["0", "1", "2", "3"]]
+
+
 def test_a_round_trip(lab: Lab) -> None:
     newest = int(lab.client.is_newest)  # each version of the client has bytes of its own
     *told, url, deleted = shown(lab.python(ROUND))

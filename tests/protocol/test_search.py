@@ -45,6 +45,36 @@ for sweep, count in zip(sweeps, (4, 3)):
 tell(told)
 """
 )
+SHAPES = (
+    AGENT
+    + """
+logged = {
+    "kept": [[0.5, 0.2], [0.9, 0.3], [0.1, 0.1]],
+    "diverged": [[0.5, float("nan")], [0.9, float("nan")], [0.1, 0.1]],
+    "text": [[0.5, "n/a"], [0.9, "n/a"], ["n/a", "n/a"]], "none": [[0.5, 0.1], [0.9, 0.1], [0.1, 0.1]],
+}
+told = {}
+for shape, rows in logged.items():
+    sweep = wandb.sweep({"method": "grid", "metric": {"name": "acc", "goal": "maximize", "target": 0.8},
+                         "parameters": {"i": {"values": [0, 1, 2]}}}, project=project)
+    def work():
+        with wandb.init() as run:
+            if shape in ("kept", "none"):
+                run.define_metric("acc", summary={"kept": "max,min", "none": "none"}[shape])
+            for value in rows[run.config["i"]]:
+                run.log({"acc": value})
+    wandb.agent(sweep, function=work, project=project, count=3)
+    found = wandb.Api().sweep(f"{path}/{sweep}")
+    told[shape] = [found.state, len(found.runs), found.best_run().config["i"], found._attrs.get("bestLoss")]
+def refused(**query):
+    try:
+        return len(list(wandb.Api().runs(path, **query)))
+    except Exception as error:
+        return str(error)
+told["refused"] = [refused(filters={"summary.acc": {"$ne": 4}}), refused(order="-state,+confg.i")]
+tell(told)
+"""
+)
 DISTRIBUTIONS: dict[str, dict[str, object]] = {
     "constant": {"value": 7},
     "categorical": {"values": ["a", None, 1]},
@@ -71,6 +101,17 @@ RANGES = {
     "inv_log_uniform": (math.exp(-2), math.exp(-1)), "inv_log_uniform_values": (0.1, 1), "normal": (90, 110),
     "log_normal": (0, 200), "beta": (0, 1), "q_beta": (0, 1),
 }  # fmt: skip
+
+
+def test_the_best_is_a_number_in_whatever_shape_it_was_logged(lab: Lab) -> None:
+    told = shown(lab.python(SHAPES))
+    refused = told.pop("refused")
+    for message, near in zip(
+        refused, ("summary_metrics.acc", "config.i"), strict=True
+    ):  # 0.22 shows the status only
+        assert (f"did you mean '{near}'" if lab.client.is_newest else "400 Client Error") in message
+    for shape, (state, runs, best, loss) in told.items():
+        assert (state, runs, best, loss) == ("FINISHED", 2, 1, 0.9), shape
 
 
 def test_functions_get_what_the_sweep_draws(lab: Lab) -> None:

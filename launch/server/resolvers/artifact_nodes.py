@@ -9,7 +9,8 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from launch.server import filters
+from launch.server import orders
+from launch.server.documents import Document, times
 from launch.server.graphql import Arguments, Node
 from launch.server.manifests import md5_base64
 from launch.server.request import Request
@@ -19,6 +20,10 @@ from launch.server.wire import gid, iso
 NO_TIME_TO_LIVE = -2
 """The client demands a number; this one means that none is set."""
 DEFAULT_FILES = 50
+BOTH = frozenset({"created_at", "createdAt", "updated_at", "updatedAt", "description", "tag", "tags"})
+COLLECTION_COLUMNS = BOTH | {"name", "type"}
+VERSION_COLUMNS = BOTH | {"versionIndex", "version_index", "digest", "state", "size", "metadata"}
+"""What lists of collections and of versions are filtered and ordered by."""
 SEQUENCE, PORTFOLIO = "ArtifactSequence", "ArtifactPortfolio"
 
 
@@ -34,7 +39,7 @@ def collection_node(request: Request, row: sqlite3.Row) -> Node:
         )
 
     def versions(args: Arguments) -> Node:
-        found = filters.chosen(tables.memberships.listed(key), args, _version_document)
+        found = orders.chosen(tables.memberships.listed(key), args, _version_document, VERSION_COLUMNS)
         return sliced(found, args, lambda item: artifact_node(request, item, listed=True))
 
     kind = {"name": row["type"]}
@@ -59,7 +64,7 @@ def collection_node(request: Request, row: sqlite3.Row) -> Node:
 
 def collections_page(request: Request, rows: Sequence[sqlite3.Row], args: Arguments) -> Node:
     """A page of collections by filter and order; without an order the newest come first."""
-    found = filters.chosen(list(reversed(rows)), args, _collection_document)
+    found = orders.chosen(list(reversed(rows)), args, _collection_document, COLLECTION_COLUMNS)
     return sliced(found, args, lambda row: collection_node(request, row))
 
 
@@ -245,10 +250,10 @@ def _tag(name: str) -> Node:
     return {"__typename": "Tag", "id": gid("Tag", name), "name": name}
 
 
-def _version_document(row: sqlite3.Row) -> filters.Document:
+def _version_document(row: sqlite3.Row) -> Document:
     """A version as filters and orders see it."""
     return {
-        **filters.times(row),
+        **times(row),
         "versionIndex": row["member_index"],
         "version_index": row["member_index"],
         "description": row["description"],
@@ -261,10 +266,10 @@ def _version_document(row: sqlite3.Row) -> filters.Document:
     }
 
 
-def _collection_document(row: sqlite3.Row) -> filters.Document:
+def _collection_document(row: sqlite3.Row) -> Document:
     """A collection as filters and orders see it."""
     return {
-        **filters.times(row),
+        **times(row),
         "name": row["name"],
         "description": row["description"],
         "type": row["type"],

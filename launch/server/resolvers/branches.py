@@ -50,4 +50,5 @@ def rewind(request: Request, args: Arguments) -> Node:
     if given.get("metricName") != STEP or given.get("metricValue") is None:
         raise ApiError(f"a run can be taken back to a value of {STEP} only")
     request.tables.lines.cut(run["id"], given["metricValue"])
+    request.tables.rungs.clear(run["id"])
     return {"rewoundRun": run_node(request, run)}

@@ -5,12 +5,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from launch.server import filters, lifecycle
+from launch.server import filters, lifecycle, orders
 from launch.server.graphql import Arguments, Node
 from launch.server.request import Request
 from launch.server.resolvers import history, uploads
 from launch.server.resolvers.paging import connection, window
 from launch.server.resolvers.viewer import user_node
+from launch.server.search import best
 from launch.server.storage import lines, runs
 from launch.server.wire import dumps, gid, iso
 
@@ -29,7 +30,7 @@ def select(request: Request, scope: str, args: Arguments) -> tuple[Sequence[sqli
     """
     query = filters.compile_filter(args.get("filters"))
     offset, limit = window(args)
-    order = filters.sql_order(args.get("order"))
+    order = orders.sql(args.get("order"))
     if query.rest is None and order is not None:
         where = (f"{scope} AND {query.condition}", query.values)
         rows = request.tables.runs.listed(where, order, offset, limit + 1)
@@ -63,10 +64,12 @@ def _matching(
     known = selections.get(key, version, goes_on=goes_on) if version is not None else None
     if known is not None:
         return known
-    order = filters.sql_order(args.get("order"))
+    order = orders.sql(args.get("order"))
     found = tables.runs.listed((f"{scope} AND {query.condition}", query.values), order or "runs.id ASC")
     rows = [row for row in found if query.accepts(row)]
-    keys = [row["id"] for row in (rows if order is not None else filters.sort_rows(rows, args.get("order")))]
+    if order is None:
+        rows = orders.sort_rows(rows, args.get("order"), best.by_metric(tables, rows, args.get("order")))
+    keys = [row["id"] for row in rows]
     if version is not None:
         selections.keep(key, version, keys)
     return keys

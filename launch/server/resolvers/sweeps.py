@@ -1,6 +1,5 @@
 """Sweeps as the API shows them, and what may be done to them: made, stopped, cancelled, paused, resumed."""
 
-import json
 import sqlite3
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +13,8 @@ from launch.server.request import Request
 from launch.server.resolvers import projects, runs
 from launch.server.resolvers.agents import agent_node
 from launch.server.resolvers.paging import connection, sliced
-from launch.server.search import samplers
+from launch.server.search import best, samplers
 from launch.server.search.definition import Search, read_search
-from launch.server.search.metric import Metric
 from launch.server.storage import sweeps
 from launch.server.wire import dumps, gid, iso, json_object, new_name, parse_row_id
 
@@ -61,7 +59,7 @@ def sweep_node(request: Request, row: sqlite3.Row, project: sqlite3.Row) -> Node
         "updatedAt": iso(row["updated_at"]),
         "heartbeatAt": iso(row["updated_at"]),
         "project": lambda args: projects.project_info(project),
-        "bestLoss": lambda args: best_loss(request, row),
+        "bestLoss": lambda args: best.best_of(tables, row),
         "runCount": lambda args: tables.runs.count(("sweep_id = ?", (key,))),
         "runCountExpected": None if row["size"] == sweeps.NO_END else row["size"],
         "earlyStopJobRunning": False,
@@ -89,16 +87,6 @@ def _prior_runs(request: Request, row: sqlite3.Row, args: Arguments) -> Node:
         return connection([], 0, more=False, total=0)
     scope = f"runs.project_id = {row['project_id']:d}"
     return runs.listed(request, scope, {**args, "filters": row["prior_runs"]})
-
-
-def best_loss(request: Request, row: sqlite3.Row) -> float | None:
-    """The best value of the sweep's metric over its runs, if it has one."""
-    if not row["metric"]:
-        return None
-    metric = Metric(row["metric"], maximize=row["goal"] == "maximize")
-    losses = [metric.loss(json.loads(summary)) for summary in request.tables.runs.summaries(row["id"])]
-    best = min((loss for loss in losses if loss is not None), default=None)
-    return -best if best is not None and metric.maximize else best
 
 
 def _make(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:

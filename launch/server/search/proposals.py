@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from launch.server.search.definition import Search, read_search
+from launch.server.search import best
+from launch.server.search.definition import read_search
+from launch.server.search.metric import Metric
 from launch.server.search.samplers import Trial, draw, seed_of
 from launch.server.storage import Tables, points, sweeps
 from launch.server.storage.runs import FINISHED
@@ -61,15 +63,16 @@ def propose(tables: Tables, sweep_id: int) -> Proposal | None:
     if sweep is None or search is None or search.space is None:
         return None
     index = tables.points.drawn(sweep_id)
-    trials = [_trial(search, row) for row in tables.points.trials(sweep_id)] if sweep["method"] == "bayes" else []
+    known = tables.points.trials(sweep_id) if sweep["method"] == "bayes" else []
+    trials = [_trial(tables, search.metric, row) for row in known]
     coordinates = draw(sweep["method"], search.space, seed_of(sweep["name"], index), trials)
     return Proposal(index, dumps(search.space.point(coordinates)), dumps(coordinates))
 
 
-def _trial(search: Search, row: sqlite3.Row) -> Trial:
+def _trial(tables: Tables, metric: Metric | None, row: sqlite3.Row) -> Trial:
     coordinates = json.loads(row["coordinates"])
     if row["state"] != points.ENDED:
         return Trial(coordinates, "open")
-    summary = json.loads(row["summary"] or "{}") if row["run_state"] == FINISHED else {}
-    loss = search.metric.loss(summary) if search.metric is not None and isinstance(summary, dict) else None
-    return Trial(coordinates, "ended", loss)
+    if metric is None or row["run_state"] != FINISHED:
+        return Trial(coordinates, "ended")
+    return Trial(coordinates, "ended", best.loss(tables, metric, row))

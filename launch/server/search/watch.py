@@ -1,25 +1,34 @@
 """What a run's rows mean for its sweep: it goes on, it is stopped early, or the sweep has reached its target.
 
-Called in the transaction that stores the rows, and with each heartbeat of an agent. Only sweeps that say
-`early_terminate` or `metric.target` cost anything here. This module does not know how a process is told to stop.
+Called in the transaction that stores the rows, and with each heartbeat of an agent. Only sweeps with a metric cost
+anything here. This module does not know how a process is told to stop.
 """
 
 import sqlite3
 
+from launch.server.search.best import metric_of
 from launch.server.search.definition import Search, read_search
+from launch.server.search.hyperband import Hyperband
+from launch.server.search.metric import Metric
 from launch.server.storage import Tables, lines, runs
 from launch.server.wire import object_in
 
 
 def rows_came(tables: Tables, run: sqlite3.Row, first_line: int | None, summary: str | None) -> None:
     """Take in history from line `first_line` on, and a summary; a sweep whose target is reached is finished."""
-    search = watched(tables, run["sweep_id"])
-    if search is None or search.metric is None:
+    sweep = tables.sweeps.metric(run["sweep_id"])
+    metric = None if sweep is None else metric_of(sweep)
+    if metric is None:
         return
-    if summary is not None and search.metric.is_reached(object_in(summary)):
+    search = watched(tables, run["sweep_id"])
+    if search is not None and search.metric is not None:
+        metric = search.metric
+    best = None
+    if first_line is not None:
+        best = _count(tables, run, metric, None if search is None else search.hyperband, first_line)
+    kept = None if summary is None else metric.kept(object_in(summary))
+    if metric.is_reached(best) or metric.is_reached(kept):
         tables.sweeps.finish(run["sweep_id"])
-    if first_line is not None and search.hyperband is not None:
-        _count(tables, run, search, first_line)
 
 
 def judge(tables: Tables, run: sqlite3.Row) -> bool:
@@ -41,23 +50,27 @@ def judge(tables: Tables, run: sqlite3.Row) -> bool:
 
 
 def watched(tables: Tables, sweep_id: int | None) -> Search | None:
-    """The definition of a sweep whose runs have to be looked at; None for every other."""
+    """The definition of a sweep whose runs can be stopped, or end it; None for every other."""
     definition = None if sweep_id is None else tables.sweeps.watched(sweep_id)
     return None if definition is None else read_search(definition)
 
 
-def _count(tables: Tables, run: sqlite3.Row, search: Search, first_line: int) -> None:
-    """Go on counting iterations where the last rows ended; from the start if rows were sent once more."""
-    metric, rule = search.metric, search.hyperband
+def _count(
+    tables: Tables, run: sqlite3.Row, metric: Metric, rule: Hyperband | None, first_line: int
+) -> float | None:
+    """Go on counting iterations where the last rows ended; from the start if rows were sent once more.
+
+    Returns the best loss so far.
+    """
     progress = tables.rungs.progress(run["id"])
     if progress is not None and first_line < progress["lines"]:
         tables.rungs.clear(run["id"])
         progress = None
+    count: int
+    best: float | None
     start, count, best = (
-        (0, 0, None) if progress is None else (progress[key] for key in ("lines", "count", "best"))
+        (lines.FIRST, 0, None) if progress is None else (progress[key] for key in ("lines", "count", "best"))
     )
-    if metric is None or rule is None:
-        return
     for row in tables.lines.page(run["id"], lines.HISTORY, start, -1):
         start = row["line"] + 1
         loss = metric.loss(object_in(row["text"]))
@@ -65,6 +78,7 @@ def _count(tables: Tables, run: sqlite3.Row, search: Search, first_line: int) ->
             continue
         count += 1
         best = loss if best is None else min(best, loss)
-        if count in rule.bands:
+        if rule is not None and count in rule.bands:
             tables.rungs.add(run["id"], run["sweep_id"], count, loss)
     tables.rungs.note(run["id"], lines=start, count=count, best=best)
+    return best

@@ -82,10 +82,11 @@ class Points:
         return 0 if row[0] is None else int(row[0]) + 1
 
     def trials(self, sweep_id: int) -> Sequence[sqlite3.Row]:
-        """Every drawn point: coordinates, state, and the state and summary of the run that holds or ended it."""
+        """Every drawn point: coordinates, state; of the run that holds or ended it state, summary and progress."""
         return self._db.execute(
-            "SELECT points.coordinates, points.state, runs.state AS run_state, runs.summary FROM points"
-            " LEFT JOIN runs ON runs.id = points.run_id"
+            "SELECT points.coordinates, points.state, runs.state AS run_state, runs.id AS run_id, runs.summary,"
+            " progress.lines, progress.best FROM points"
+            " LEFT JOIN runs ON runs.id = points.run_id LEFT JOIN progress ON progress.run_id = runs.id"
             " WHERE points.sweep_id = ? AND points.coordinates IS NOT NULL ORDER BY points.idx",
             (sweep_id,),
         ).fetchall()

@@ -1,10 +1,11 @@
-"""How far the runs of a sweep are, for early stopping: iterations, the best loss, and the loss at each band.
+"""How far the runs of a sweep with a metric are: iterations, the best loss, and the loss at each band.
 
 Kept up to date as rows arrive, so that nobody reads a whole history to judge a run. Lower is better. What a band
 is, and who is stopped, `search.hyperband` and `search.watch` decide.
 """
 
 import sqlite3
+from collections.abc import Sequence
 from typing import ClassVar
 
 from launch.server.storage.store import Steps
@@ -41,6 +42,14 @@ class Rungs:
             "SELECT lines, count, best FROM progress WHERE run_id = ?", (run_id,)
         ).fetchone()
         return row
+
+    def summaries(self, sweep_id: int) -> Sequence[sqlite3.Row]:
+        """Each run of a sweep: its `run_id`, its `summary`, and, where rows came, its progress."""
+        return self._db.execute(
+            "SELECT runs.id AS run_id, runs.summary, progress.lines, progress.best FROM runs"
+            " LEFT JOIN progress ON progress.run_id = runs.id WHERE runs.sweep_id = ?",
+            (sweep_id,),
+        ).fetchall()
 
     def note(self, run_id: int, *, lines: int, count: int, best: float | None) -> None:
         """Store how far a run is."""

@@ -176,11 +176,6 @@ class Runs:
         row = self._db.execute(sql, tuple(values)).fetchone()
         return int(row[0])
 
-    def summaries(self, sweep_id: int) -> Sequence[str]:
-        """The summaries of a sweep's runs, as JSON objects."""
-        rows = self._db.execute("SELECT summary FROM runs WHERE sweep_id = ?", (sweep_id,)).fetchall()
-        return [row["summary"] for row in rows]
-
     def states(self, sweep_id: int) -> dict[str, int]:
         """Number of a sweep's runs by state."""
         rows = self._db.execute(

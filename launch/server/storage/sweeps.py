@@ -72,8 +72,15 @@ class Sweeps:
         ).fetchone()
         return row
 
+    def metric(self, key: int) -> sqlite3.Row | None:
+        """The name and the goal of a sweep's metric, both null if it has none."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT metric, goal FROM sweeps WHERE id = ?", (key,)
+        ).fetchone()
+        return row
+
     def watched(self, key: int) -> str | None:
-        """The definition of a sweep whose runs have to be looked at as they log; None for every other."""
+        """The definition of a sweep whose runs can be stopped as they log, or end it; None for every other."""
         sql = "SELECT config FROM sweeps WHERE id = ? AND watched = 1"
         row = self._db.execute(sql, (key,)).fetchone()
         return None if row is None else str(row["config"])

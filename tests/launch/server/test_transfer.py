@@ -91,11 +91,41 @@ def test_active_content_is_inert(upload: Any, address: Any, client: Client, name
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "a/../../x", "/etc/passwd", "a\\b", "C:/x", "a//b", "", ".", "a\x00b", "x" * 3000]
-)
+    "name",
+    [
+        "../x", "a/../../x", "/etc/passwd", "C:/x", "C:x", "a//b", "", ".", "a\x00b", "x" * 3000,
+        "a\\..\\..\\b", "..\\x", "\\x", "\\\\host\\share\\x", "a/..\\..\\b", "C:\\x",
+    ],
+)  # fmt: skip
 def test_names_cannot_escape(ask: Any, make_run: Any, name: str) -> None:
     make_run("r")
     assert "file" in ask(FILES, 400, files=[name])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "media/images/$\\alpha$_0.png",
+        "tab\tname",
+        "two\nlines",
+        "a%5Cb",
+        "a%09b",
+        "50% of #1?.txt",
+        "é/ü.txt",
+        "...",
+    ],
+)
+def test_a_name_is_kept_as_it_is(
+    upload: Any, address: Any, client: Client, headers: dict[str, str], name: str
+) -> None:
+    assert upload(name, b"this").status_code == 200
+    assert upload(name.replace("\\", "%5C").replace("\t", "%09") + "_", b"another").status_code == 200
+    node = address(name)
+    assert (node["name"], node["sizeBytes"]) == (name, 4)
+    reply = client.get(local(node["directUrl"]))
+    assert reply.content == b"this"
+    assert "\n" not in reply.headers["content-disposition"]
+    assert client.get(local(node["url"]).split("?")[0], headers=headers).content == b"this"
 
 
 def test_a_path_in_the_address_cannot_escape(

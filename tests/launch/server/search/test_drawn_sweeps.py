@@ -35,10 +35,13 @@ def made(tables: Tables, text: str) -> tuple[int, int]:
     project, _ = tables.projects.make("p", 1 if user is None else user["id"])
     method = text.split()[1]
     watched = "early_terminate" in text or "target" in text
-    cap = proposals.read_search(text).definition.run_cap
+    search = proposals.read_search(text)
+    cap, metric = search.definition.run_cap, search.metric
     sweep = tables.sweeps.add(
-        project["id"], "s", text, method=method, size=-1 if cap is None else cap, watched=watched
-    )
+        project["id"], "s", text, method=method, size=-1 if cap is None else cap, watched=watched,
+        metric=None if metric is None else metric.name,
+        goal=None if metric is None else "maximize" if metric.maximize else "minimize",
+    )  # fmt: skip
     return sweep, tables.agents.add(sweep, "host")
 
 
@@ -163,7 +166,7 @@ def test_bayes_sees_each_run_as_it_ended(services: Services) -> None:
             finish(services, name, *ending)
     with services.store.read() as tables:
         search = proposals.read_search(text)
-        trials = [proposals._trial(search, row) for row in tables.points.trials(sweep)]
+        trials = [proposals._trial(tables, search.metric, row) for row in tables.points.trials(sweep)]
     assert [trial.loss for trial in trials] == [-3, -4, None, None, None, None]
     assert [trial.state for trial in trials] == ["ended"] * 5 + ["open"]
 
