@@ -18,14 +18,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from launch.server import arguments, auth, filestream, graphql, lifecycle, pages, transfer
+from launch.server import auth, filestream, graphql, lifecycle, pages, transfer
 from launch.server.auth import Caller
 from launch.server.errors import FORBIDDEN, ApiError, TooLarge, TooSlow, error_body
 from launch.server.intake import Intake, Sent
 from launch.server.limits import BODY_SECONDS, MAX_GRAPHQL_BODY, MAX_STREAM_BODY, ServeOptions
 from launch.server.pace import Pace
 from launch.server.request import Request, Services
-from launch.server.resolvers import ROOTS
+from launch.server.resolvers import SCHEMA
 from launch.server.wire import json_object
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def _answer(services: Services, base_url: str, body: dict[str, Any], caller: Cal
     if writes and caller.read_only:
         raise ApiError("this key may only read", FORBIDDEN)
     with Request(services, base_url, writes=writes, caller=caller) as request:
-        data = graphql.execute(query, json_object(variables, "variables"), name, ROOTS, request, arguments.check)
+        data = graphql.execute(query, json_object(variables, "variables"), name, SCHEMA, request)
     return Json({"data": data})
 
 

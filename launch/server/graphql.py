@@ -1,36 +1,72 @@
-"""A small GraphQL executor over plain Python objects; graphql-core parses, nothing here validates a schema.
+"""A small GraphQL executor over one table of types; graphql-core parses, nothing here validates a schema.
 
-A node is a mapping from field names to values, or to functions of the field's arguments. A field that a node
-lacks gives null and, once in the life of the process, a log line, so that a newer client degrades instead of
-losing its whole query. A root field that does not exist is an error, since nothing useful can follow. This module
-does not know which types or fields there are: `resolvers` does.
+The table (`Schema`) tells of each type which fields it has, what resolves each, which arguments it takes, and
+whether a caller may see a node of it. A resolver is a plain function of the request, the node's row and the
+arguments; it gives values, or other nodes, by type and row. Whether the caller may see a node is asked here, once
+at every edge that leads to it, so that no resolver can forget it: a node that may not be seen is null, and a list
+leaves it out.
+
+A field that a type lacks gives null and, once in the life of the process, a log line, so that a newer client
+degrades instead of losing its whole query. A root field that does not exist is an error, since nothing useful can
+follow.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import graphql as core
 from graphql.language import ast
 
+from launch.server.arguments import Kind, checked
 from launch.server.errors import ApiError
-from launch.server.limits import MAX_QUERY_DEPTH, MAX_QUERY_LENGTH, MAX_QUERY_TOKENS
+from launch.server.limits import (
+    MAX_QUERY_DEPTH,
+    MAX_QUERY_LENGTH,
+    MAX_QUERY_NODES,
+    MAX_QUERY_TOKENS,
+    QUERY_SECONDS,
+)
 from launch.server.wire import plain
 
 logger = logging.getLogger(__name__)
 
-Node = Mapping[str, Any]
 Arguments = Mapping[str, Any]
-Resolver = Callable[[Any, Arguments], Any]
-"""A root field: a function of the context that the caller gives to `execute`, and of the field's arguments."""
-_ABSENT = object()
+Resolver = Callable[[Any, Any, Arguments], Any]
+"""A function of the context that the caller gives to `execute`, of a node's row, and of the field's arguments."""
 
-INTERFACES = {
-    "ArtifactSequence": frozenset({"ArtifactCollection"}),
-    "ArtifactPortfolio": frozenset({"ArtifactCollection"}),
-}
+
+class Node(NamedTuple):
+    """An object of the graph: a type of the table, and what its fields are read from."""
+
+    type: str
+    row: Any
+
+
+@dataclass(frozen=True)
+class Field:
+    """What gives a field its value, and the arguments that it takes; others never reach it."""
+
+    resolve: Resolver
+    takes: Mapping[str, Kind]
+
+
+@dataclass(frozen=True)
+class Type:
+    """A type of the table. `name` is what clients call it; `sees` tells whether a caller may see a node of it."""
+
+    name: str
+    sees: Callable[[Any, Any], bool]
+    fields: Mapping[str, Field]
+    interfaces: frozenset[str] = frozenset()
+
+
+Schema = Mapping[str, Type]
+"""All types by their names in the table, "Query" and "Mutation" among them."""
+_ABSENT = object()
 
 
 @dataclass(frozen=True)
@@ -79,37 +115,23 @@ def parse(query: str) -> Document:
 
 
 def execute(
-    query: str,
-    variables: Mapping[str, Any],
-    operation_name: str | None,
-    roots: Mapping[str, Mapping[str, Resolver]],
-    context: object,
-    check: Callable[[str, Arguments], None] | None = None,
+    query: str, variables: Mapping[str, Any], operation_name: str | None, schema: Schema, context: object
 ) -> dict[str, Any]:
-    """Run one operation and return its `data`, ready for strict JSON.
-
-    `roots` maps "query" and "mutation" to their root fields; each gets `context`. `check` refuses bad arguments of
-    a field by raising.
+    """Run one operation and return its `data`, ready for strict JSON. Every resolver gets `context`.
 
     Raises:
-        ApiError: the text cannot be parsed, a root field is unknown, or a resolver refused.
+        ApiError: the text cannot be parsed, a root field is unknown, an argument is of another kind, a resolver
+            refused, or the operation goes beyond the bounds in `limits`.
     """
     document = parse(query)
     operation = document.operation(operation_name)
     kind = operation.operation.value
-    run = _Run(document, operation, variables, check)
-    table = roots.get(kind, {})
-    result: dict[str, Any] = {}
-    for field in run.fields({}, operation.selection_set):
-        name = field.name.value
-        key = field.alias.value if field.alias else name
-        if name == "__typename":
-            result[key] = kind.capitalize()
-            continue
-        if name not in table:
-            raise ApiError(f"this server does not know the {kind} {name!r} (operation {run.name})")
-        result[key] = run.complete(field, table[name](context, run.arguments(field)), 1)
-    return result
+    run = _Run(document, operation, variables, schema, context)
+    root = Node(kind.capitalize(), None)
+    for chosen in run.selected(root, operation.selection_set):
+        if chosen.resolve is None and chosen.name != "__typename":
+            raise ApiError(f"this server does not know the {kind} {chosen.name!r} (operation {run.name})")
+    return run.object(root, operation.selection_set, 0) or {}
 
 
 class _Run:
@@ -120,18 +142,23 @@ class _Run:
         document: Document,
         operation: ast.OperationDefinitionNode,
         variables: Mapping[str, Any],
-        check: Callable[[str, Arguments], None] | None,
+        schema: Schema,
+        context: object,
     ) -> None:
         self.document = document
-        self._check = check
         self.name = operation.name.value if operation.name else "?"
         self.variables = _coerce_variables(operation, variables)
-        self.chosen: dict[tuple[int, object], list[tuple[str, str, ast.FieldNode]]] = {}
+        self._schema = schema
+        self._context = context
+        self._mutates = operation.operation is ast.OperationType.MUTATION
+        self._chosen: dict[tuple[int, str], list[_Chosen]] = {}
+        self._nodes = 0
+        self._end = time.monotonic() + QUERY_SECONDS
 
-    def fields(self, node: Node, selection: ast.SelectionSetNode | None) -> Iterator[ast.FieldNode]:
-        """The fields that are selected on `node`, fragments opened, `@include` and `@skip` obeyed."""
+    def _fields(self, node: Node, selection: ast.SelectionSetNode) -> Iterator[ast.FieldNode]:
+        """The fields that are selected on a node, fragments opened, `@include` and `@skip` obeyed."""
         seen: set[str] = set()
-        stack = list(reversed(selection.selections)) if selection else []
+        stack = list(reversed(selection.selections))
         while stack:
             item = stack.pop()
             if item.directives and not self._included(item):
@@ -139,65 +166,107 @@ class _Run:
             if isinstance(item, ast.FieldNode):
                 yield item
             elif isinstance(item, ast.InlineFragmentNode):
-                if _applies(item.type_condition, node):
+                if self._applies(item.type_condition, node):
                     stack.extend(reversed(item.selection_set.selections))
             elif isinstance(item, ast.FragmentSpreadNode) and item.name.value not in seen:
                 seen.add(item.name.value)
                 fragment = self.document.fragments.get(item.name.value)
                 if fragment is None:
                     raise ApiError(f"the query uses a fragment {item.name.value!r} that it does not define")
-                if _applies(fragment.type_condition, node):
+                if self._applies(fragment.type_condition, node):
                     stack.extend(reversed(fragment.selection_set.selections))
 
-    def _chosen(self, node: Node, selection: ast.SelectionSetNode) -> list[tuple[str, str, ast.FieldNode]]:
-        """The selected fields with the keys of their answers; found once for all nodes of a list."""
-        place = (id(selection), node.get("__typename"))
-        chosen = self.chosen.get(place)
-        if chosen is None:
-            chosen = self.chosen[place] = [
-                (field.alias.value if field.alias else field.name.value, field.name.value, field)
-                for field in self.fields(node, selection)
-            ]
-        return chosen
+    def selected(self, node: Node, selection: ast.SelectionSetNode) -> "list[_Chosen]":
+        """The selected fields with the keys of their answers and their arguments; found once for a whole list."""
+        place = (id(selection), node.type)
+        found = self._chosen.get(place)
+        if found is None:
+            kind = self._schema.get(node.type)
+            found = self._chosen[place] = [self._choice(kind, field) for field in self._fields(node, selection)]
+        return found
+
+    def _choice(self, kind: Type | None, field: ast.FieldNode) -> "_Chosen":
+        name = field.name.value
+        key = field.alias.value if field.alias else name
+        known = None if kind is None else kind.fields.get(name)
+        if known is None:
+            return _Chosen(key, name, field, None, {})
+        values = ((item.name.value, self._value(item.value)) for item in field.arguments or ())
+        given = {name: value for name, value in values if value is not _ABSENT}
+        return _Chosen(key, name, field, known.resolve, checked(name, known.takes, given))
 
     def complete(self, field: ast.FieldNode, value: Any, depth: int) -> Any:
         """`value` as the reply shows it: objects cut to the selected fields, the rest as it is."""
-        if depth > MAX_QUERY_DEPTH:
-            raise ApiError(f"the query is nested deeper than {MAX_QUERY_DEPTH}")
         if value is None:
             return None
         selection = field.selection_set
         if selection is None:
-            return plain(value)
+            return self._value_of(field, value)
+        if isinstance(value, Node):
+            return self.object(value, selection, depth)
         if isinstance(value, list | tuple):
-            return [self.complete(field, item, depth) for item in value]
-        if not isinstance(value, Mapping):
-            raise ApiError(f"the field {field.name.value!r} has no fields of its own (operation {self.name})")
-        return self._object(value, selection, depth)
+            found = (self.complete(field, item, depth) for item in value)
+            return [item for item in found if item is not None]
+        if isinstance(value, Mapping) and self._mutates:
+            return self._payload(value, selection, depth)
+        raise ApiError(f"the field {field.name.value!r} has no fields of its own (operation {self.name})")
 
-    def _object(self, node: Node, selection: ast.SelectionSetNode, depth: int) -> dict[str, Any]:
+    def _value_of(self, field: ast.FieldNode, value: Any) -> Any:
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, Node) or (self._mutates and isinstance(value, Mapping)):
+            raise ApiError(
+                f"the field {field.name.value!r} is an object: choose fields of it (operation {self.name})"
+            )
+        return plain(value)
+
+    def object(self, node: Node, selection: ast.SelectionSetNode, depth: int) -> dict[str, Any] | None:
+        """A node with the fields that are selected; None if the caller may not see it.
+
+        Raises:
+            ApiError: the operation goes beyond its bounds.
+        """
+        kind = self._schema[node.type]
+        if not kind.sees(self._context, node.row):
+            return None
+        self._count(depth)
         result: dict[str, Any] = {}
-        for key, name, field in self._chosen(node, selection):
-            value = node.get(name, _ABSENT)
-            if value is _ABSENT:
-                _tell_unknown(self.name, str(node.get("__typename", "?")), name)
-                value = None
-            elif callable(value):
-                value = value(self.arguments(field))
-            completed = self.complete(field, value, depth + 1)
-            if isinstance(completed, dict) and isinstance(result.get(key), dict):
-                result[key] = _merged(result[key], completed)
+        for key, name, field, resolve, arguments in self.selected(node, selection):
+            if resolve is not None:
+                value = self.complete(field, resolve(self._context, node.row, arguments), depth + 1)
+            elif name == "__typename":
+                value = kind.name
             else:
-                result[key] = completed
+                _tell_unknown(self.name, kind.name, name)
+                value = None
+            _put(result, key, value)
         return result
 
-    def arguments(self, field: ast.FieldNode) -> dict[str, Any]:
-        """The arguments of a field with variables filled in; absent variables leave the argument out."""
-        values = ((item.name.value, self._value(item.value)) for item in field.arguments or ())
-        found = {name: value for name, value in values if value is not _ABSENT}
-        if found and self._check is not None:
-            self._check(field.name.value, found)
-        return found
+    def _payload(self, given: Mapping[str, Any], selection: ast.SelectionSetNode, depth: int) -> dict[str, Any]:
+        """What a mutation answers: a mapping made for it. Nodes in it are seen or not, as everywhere."""
+        self._count(depth)
+        result: dict[str, Any] = {}
+        for key, name, field, _, _ in self.selected(Node("", None), selection):
+            if name not in given:
+                _tell_unknown(self.name, "a payload", name)
+            _put(result, key, self.complete(field, given.get(name), depth + 1))
+        return result
+
+    def _count(self, depth: int) -> None:
+        self._nodes += 1
+        if depth > MAX_QUERY_DEPTH:
+            raise ApiError(f"the query is nested deeper than {MAX_QUERY_DEPTH}")
+        if self._nodes > MAX_QUERY_NODES:
+            raise ApiError(
+                f"the query asks for more than {MAX_QUERY_NODES:,} objects: ask for fewer, page by page"
+            )
+        if time.monotonic() > self._end:
+            raise ApiError(f"the query takes more than {QUERY_SECONDS:.0f} s: ask for less at once")
+
+    def _applies(self, condition: ast.NamedTypeNode | None, node: Node) -> bool:
+        kind = self._schema.get(node.type)
+        if condition is None or kind is None:
+            return True
+        return condition.name.value == kind.name or condition.name.value in kind.interfaces
 
     def _value(self, node: ast.ValueNode) -> Any:
         if isinstance(node, ast.VariableNode):
@@ -218,6 +287,22 @@ class _Run:
         return True
 
 
+class _Chosen(NamedTuple):
+    """A selected field: the key of its answer, its name, its text, what resolves it (None: unknown), with what."""
+
+    key: str
+    name: str
+    field: ast.FieldNode
+    resolve: Resolver | None
+    arguments: Arguments
+
+
+def _put(result: dict[str, Any], key: str, value: Any) -> None:
+    """The same field, selected twice with different sub-fields, is one object with both."""
+    old = result.get(key)
+    result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+
+
 @lru_cache(maxsize=4096)
 def _tell_unknown(operation: str, kind: str, name: str) -> None:
     """Log a field that this server lacks: once a process, not once a request. The cache is the memory of it."""
@@ -225,20 +310,10 @@ def _tell_unknown(operation: str, kind: str, name: str) -> None:
 
 
 def _merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """The same field, selected twice with different sub-fields, is one object with both."""
     merged = dict(first)
     for key, value in second.items():
-        old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        _put(merged, key, value)
     return merged
-
-
-def _applies(condition: ast.NamedTypeNode | None, node: Node) -> bool:
-    typename = node.get("__typename")
-    if condition is None or typename is None:
-        return True
-    name = condition.name.value
-    return bool(name == typename or name in INTERFACES.get(typename, ()))
 
 
 def _coerce_variables(operation: ast.OperationDefinitionNode, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,10 @@ MAX_JSON_DEPTH = 64
 MAX_QUERY_TOKENS = 6_000
 MAX_QUERY_DEPTH = 24
 MAX_QUERY_LENGTH = 64 * KIB
+MAX_QUERY_NODES = 250_000
+"""Objects in one answer: a page of 10,000 runs with all that hangs on each is about 60,000."""
+QUERY_SECONDS = 30.0
+"""How long one operation may go on from object to object."""
 MAX_PAGE = 10_000
 """Nodes in one page of a connection."""
 MAX_NAME = LONGEST_NAME

@@ -4,6 +4,7 @@ And one request: who sends it, in which transaction it is answered, which projec
 """
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +15,13 @@ from launch.server.auth import THE_OWNER, Caller, Keyring
 from launch.server.blobs import Blobs
 from launch.server.clock import Clock
 from launch.server.errors import FORBIDDEN, ApiError, NotFound
+from launch.server.facts import Facts
 from launch.server.limits import ServeOptions
 from launch.server.search.proposals import Turns
 from launch.server.selections import Selections
 from launch.server.signing import Signer
 from launch.server.storage import Store, Tables, open_store
+from launch.server.storage.artifacts import DELETED
 from launch.server.storage.projects import WRITE
 from launch.server.wire import checked_name
 
@@ -78,6 +81,10 @@ class Request:
         self._stack = ExitStack()
         self._tables = tables
         self._version = 0
+        self._roles: dict[int, str | None] = {}
+        self._projects: dict[int, sqlite3.Row | None] = {}
+        self._collections: dict[int, sqlite3.Row | None] = {}
+        self._facts: dict[int, Facts] = {}
 
     @property
     def version(self) -> int | None:
@@ -124,7 +131,17 @@ class Request:
 
     def sees(self, project_id: int) -> bool:
         """Whether the sender may read a project."""
-        return self.caller.is_owner or self.tables.projects.role(project_id, self.caller.user_id) is not None
+        if self.caller.is_owner:
+            return True
+        if project_id not in self._roles:
+            self._roles[project_id] = self.tables.projects.role(project_id, self.caller.user_id)
+        return self._roles[project_id] is not None
+
+    def sees_version(self, row: sqlite3.Row) -> bool:
+        """Whether the sender may read a version of an artifact: where it was made, or where it is linked."""
+        if row["state"] == DELETED:
+            return False
+        return self.sees(row["project_id"]) or any(map(self.sees, self.tables.memberships.projects(row["id"])))
 
     def seen(self, row: sqlite3.Row | None) -> sqlite3.Row | None:
         """A row of a run, sweep, artifact or collection if the sender may read its project, else None."""
@@ -192,10 +209,39 @@ class Request:
         row = self.tables.users.by_name(str(entity))
         return None if row is None else int(row["id"])
 
+    # --- what is looked up once for all that is answered ------------------------------------------------------
+
+    def project_of(self, project_id: int) -> sqlite3.Row | None:
+        """The project of a row."""
+        if project_id not in self._projects:
+            self._projects[project_id] = self.tables.projects.by_id(project_id)
+        return self._projects[project_id]
+
+    def collection_of(self, collection_id: int) -> sqlite3.Row | None:
+        """The collection of a row; not remembered by a request that may change it."""
+        if self._writes or collection_id not in self._collections:
+            self._collections[collection_id] = self.tables.collections.by_id(collection_id)
+        return self._collections[collection_id]
+
+    def together(self, run_ids: Iterable[int]) -> None:
+        """These runs are told in one list: what is known of their histories is read for all at once."""
+        keys = list(run_ids)
+        self._facts.update(dict.fromkeys(keys, Facts(self.tables.lines, keys)))
+
+    def facts(self, run_id: int) -> Facts:
+        """What is known of a run's history."""
+        return self._facts.get(run_id) or Facts(self.tables.lines, [run_id])
+
     # --- addresses for bytes ---------------------------------------------------------------------------------
 
     def upload_url(self, path: str) -> str:
-        """A signed address to PUT to."""
+        """A signed address to PUT to.
+
+        Raises:
+            RuntimeError: the request only reads; what is read never shows where to write.
+        """
+        if not self._writes:
+            raise RuntimeError("a query has no business with addresses for uploads")
         return self.services.signer.url(self.base_url, "PUT", path)
 
     def download_url(self, path: str) -> str:

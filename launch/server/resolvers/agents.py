@@ -4,21 +4,23 @@ import sqlite3
 import time
 
 from launch.server import dispatch, lifecycle
+from launch.server.arguments import JSON, LIST, TEXT
 from launch.server.errors import ApiError, NotFound
-from launch.server.graphql import Arguments, Node
+from launch.server.graphql import Arguments, Field, Node
 from launch.server.request import Request
+from launch.server.resolvers import runs
+from launch.server.resolvers.table import Given, Payload, column, define, field, mutation, of_project
 from launch.server.search import proposals
 from launch.server.storage import Tables
 from launch.server.wire import dumps, gid, iso, json_object, parse_row_id
 
 
-def create_agent(request: Request, args: Arguments) -> Node:
+def create_agent(request: Request, given: Given) -> Payload:
     """Register an agent of a sweep.
 
     Raises:
         NotFound: there is no such sweep.
     """
-    given = args.get("input") or {}
     tables = request.tables
     project = request.project(given.get("entityName"), given.get("projectName"))
     sweep = tables.sweeps.by_name(project["id"], str(given.get("sweep"))) if project is not None else None
@@ -29,13 +31,12 @@ def create_agent(request: Request, args: Arguments) -> Node:
     return {"agent": {"id": gid("Agent", key), "name": gid("Agent", key)}}
 
 
-def agent_heartbeat(request: Request, args: Arguments) -> Node:
+def agent_heartbeat(request: Request, given: Given) -> Payload:
     """An agent calls: it gets commands, as a JSON string.
 
     Raises:
         NotFound: the agent is unknown; the client takes that for a deleted sweep.
     """
-    given = args.get("input") or {}
     key = parse_row_id("Agent", given.get("id"))
     if key is None:
         raise ApiError(f"not the id of an agent: {str(given.get('id'))[:80]!r}")
@@ -82,24 +83,34 @@ def _drawn(request: Request, tables: Tables, agent_id: int) -> proposals.Proposa
     return proposals.propose(tables, agent["sweep_id"])
 
 
-def agent_node(request: Request, sweep: sqlite3.Row, row: sqlite3.Row) -> Node:
-    """An agent of a sweep."""
-    key = row["id"]
+def _id(request: Request, row: sqlite3.Row, args: Arguments) -> str:
+    return gid("Agent", row["id"])
+
+
+def _state(request: Request, row: sqlite3.Row, args: Arguments) -> str:
     silent = time.time() - row["heartbeat_at"] > request.services.options.lease_seconds
+    return "FINISHED" if row["done"] else "CRASHED" if silent else "RUNNING"
 
-    def runs_of(args: Arguments) -> Node:
-        from launch.server.resolvers import runs
 
-        return runs.listed(request, f"runs.agent_id = {key:d}", args)
+def _runs(request: Request, row: sqlite3.Row, args: Arguments) -> Node:
+    return runs.listed(request, f"runs.agent_id = {row['id']:d}", args)
 
-    return {
-        "__typename": "Agent",
-        "id": gid("Agent", key),
-        "name": gid("Agent", key),
-        "host": row["host"],
-        "state": "FINISHED" if row["done"] else "CRASHED" if silent else "RUNNING",
-        "totalRuns": row["total_runs"],
-        "createdAt": iso(row["created_at"]),
-        "heartbeatAt": iso(row["heartbeat_at"]),
-        "runs": runs_of,
-    }
+
+define(
+    "Agent",
+    of_project,
+    {
+        "id": _id,
+        "name": _id,
+        "host": column("host"),
+        "state": _state,
+        "totalRuns": column("total_runs"),
+        "createdAt": lambda request, row, args: iso(row["created_at"]),
+        "heartbeatAt": lambda request, row, args: iso(row["heartbeat_at"]),
+        "runs": field(_runs, LIST),
+    },
+)
+MUTATIONS: dict[str, Field] = {
+    "createAgent": mutation(create_agent, entityName=TEXT, projectName=TEXT, sweep=TEXT, host=TEXT),
+    "agentHeartbeat": mutation(agent_heartbeat, id=TEXT, runState=JSON, metrics=JSON),
+}

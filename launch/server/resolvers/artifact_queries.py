@@ -1,46 +1,49 @@
-"""Ways to artifacts: by global id, by project and name, by type, by the run that made or used them.
+"""Ways to artifacts: by global id, by project and name, by type, by a client's own id.
 
 What is shown of them is `artifact_nodes`.
 """
 
 import sqlite3
+from typing import NamedTuple
 
-from launch.server.graphql import Arguments, Node
+from launch.server.arguments import LIST, PAGE, TEXT
+from launch.server.graphql import Arguments, Field, Node, Resolver
 from launch.server.request import Request
-from launch.server.resolvers.artifact_nodes import (
-    PORTFOLIO,
-    SEQUENCE,
-    artifact_node,
-    collection_node,
-    collections_page,
-    membership_node,
-    shown,
-)
+from launch.server.resolvers.artifact_nodes import PORTFOLIO, SEQUENCE, collection_node, collections_page
 from launch.server.resolvers.paging import sliced
-from launch.server.storage import artifacts
+from launch.server.resolvers.table import always, define, field, shown
 from launch.server.wire import gid, iso, parse_row_id
 
 
-def artifact(request: Request, args: Arguments) -> Node | None:
+class Kind(NamedTuple):
+    """An artifact type of a project."""
+
+    project_id: int
+    name: str
+    created_at: float
+
+
+def artifact(request: Request, row: None, args: Arguments) -> Node | None:
     """A version by its global id."""
-    row = version(request, args.get("id"))
-    return None if row is None else artifact_node(request, row)
+    return shown("Artifact", version(request, args.get("id")))
 
 
 def version(request: Request, global_id: object) -> sqlite3.Row | None:
-    """The version with a global id; None if there is none, or none in a project that the caller sees."""
+    """The version with a global id; None if there is none that the caller sees."""
     key = parse_row_id("Artifact", global_id)
     row = request.tables.artifacts.by_id(key) if key is not None else None
-    if row is None or row["state"] == artifacts.DELETED:
-        return None
-    places = (row["project_id"], *request.tables.memberships.projects(row["id"]))
-    return row if any(request.sees(project_id) for project_id in places) else None
+    return row if row is not None and request.sees_version(row) else None
 
 
-def collection(request: Request, args: Arguments) -> Node | None:
+def version_of_client(request: Request, client_id: object) -> sqlite3.Row | None:
+    """The version that a client named with an id of its own, of those that the caller sees."""
+    found = request.tables.artifacts.by_client_id(str(client_id))
+    return next((row for row in found if request.sees_version(row)), None)
+
+
+def collection(request: Request, row: None, args: Arguments) -> Node | None:
     """A collection by its global id."""
-    row = collection_row(request, args.get("id"))
-    return None if row is None else collection_node(request, row)
+    return collection_node(collection_row(request, args.get("id")))
 
 
 def collection_row(request: Request, global_id: object) -> sqlite3.Row | None:
@@ -50,52 +53,6 @@ def collection_row(request: Request, global_id: object) -> sqlite3.Row | None:
     return None if key is None else request.seen(request.tables.collections.by_id(key))
 
 
-def client_id_mapping(request: Request, args: Arguments) -> Node | None:
-    """The global id of the version that a client named with an id of its own."""
-    row = request.seen(request.tables.artifacts.by_client_id(str(args.get("clientID"))))
-    return None if row is None else {"serverID": gid("Artifact", row["id"])}
-
-
-def of_run(request: Request, run_id: int, role: str, args: Arguments) -> Node:
-    """The versions that a run made or used."""
-    rows = [row for row in request.tables.artifacts.of_run(run_id, role) if request.sees(row["project_id"])]
-    return sliced(rows, args, lambda row: artifact_node(request, row))
-
-
-def project_fields(request: Request, project: sqlite3.Row) -> Node:
-    """The fields of a project that lead to its artifacts."""
-    key = project["id"]
-    tables = request.tables
-
-    def by_name(args: Arguments) -> sqlite3.Row | None:
-        return find(request, key, str(args.get("name")))
-
-    def collection_by_name(args: Arguments) -> Node | None:
-        row = tables.collections.by_name(key, str(args.get("name")))
-        return None if row is None else collection_node(request, row)
-
-    def all_collections(args: Arguments) -> Node:
-        return collections_page(request, tables.collections.listed(key), args)
-
-    def kind(args: Arguments) -> Node | None:
-        found = (row for row in tables.collections.types(key) if row["name"] == args.get("name"))
-        return next((type_node(request, project, row) for row in found), None)
-
-    def kinds(args: Arguments) -> Node:
-        return sliced(list(tables.collections.types(key)), args, lambda row: type_node(request, project, row))
-
-    return {
-        "artifact": lambda args: shown(by_name(args), lambda row: artifact_node(request, row)),
-        "artifactCollectionMembership": lambda args: shown(
-            by_name(args), lambda row: membership_node(request, row)
-        ),
-        "artifactCollection": collection_by_name,
-        "artifactCollections": all_collections,
-        "artifactType": kind,
-        "artifactTypes": kinds,
-    }
-
-
 def find(request: Request, project_id: int, name: str) -> sqlite3.Row | None:
     """What `collection:alias` names, as a row of `storage.memberships`; without an alias, the latest."""
     base, _, alias = name.partition(":")
@@ -103,26 +60,84 @@ def find(request: Request, project_id: int, name: str) -> sqlite3.Row | None:
     return None if row is None else request.tables.memberships.by_alias(row["id"], alias or "latest")
 
 
-def type_node(request: Request, project: sqlite3.Row, row: sqlite3.Row) -> Node:
-    """An artifact type of a project."""
-    tables = request.tables
+def _by_client_id(request: Request, row: None, args: Arguments) -> Node | None:
+    return shown("ClientIDMapping", version_of_client(request, args.get("clientID")))
 
-    def one(args: Arguments) -> Node | None:
-        found = tables.collections.by_name(project["id"], str(args.get("name")))
-        return collection_node(request, found) if found is not None and found["type"] == row["name"] else None
 
-    def collections(args: Arguments) -> Node:
-        return collections_page(request, tables.collections.listed(project["id"], row["name"]), args)
+def _artifact(request: Request, project: sqlite3.Row, args: Arguments) -> Node | None:
+    return shown("Artifact", find(request, project["id"], str(args.get("name"))))
 
-    return {
-        "__typename": "ArtifactType",
-        "id": gid("ArtifactType", f"{project['id']}/{row['name']}"),
-        "name": row["name"],
-        "description": None,
-        "createdAt": iso(row["created_at"]),
-        "artifactCollection": one,
-        "artifactCollections": collections,
-        "artifact": lambda args: shown(
-            find(request, project["id"], str(args.get("name"))), lambda item: artifact_node(request, item)
-        ),
-    }
+
+def _membership(request: Request, project: sqlite3.Row, args: Arguments) -> Node | None:
+    return shown("ArtifactCollectionMembership", find(request, project["id"], str(args.get("name"))))
+
+
+def _collection(request: Request, project: sqlite3.Row, args: Arguments) -> Node | None:
+    return collection_node(request.tables.collections.by_name(project["id"], str(args.get("name"))))
+
+
+def _collections(request: Request, project: sqlite3.Row, args: Arguments) -> Node:
+    return collections_page(request.tables.collections.listed(project["id"]), args)
+
+
+def _kinds_of(request: Request, project: sqlite3.Row) -> list[Kind]:
+    found = request.tables.collections.types(project["id"])
+    return [Kind(project["id"], row["name"], row["created_at"]) for row in found]
+
+
+def _kind(request: Request, project: sqlite3.Row, args: Arguments) -> Node | None:
+    found = (kind for kind in _kinds_of(request, project) if kind.name == args.get("name"))
+    return shown("ArtifactType", next(found, None))
+
+
+def _kinds(request: Request, project: sqlite3.Row, args: Arguments) -> Node:
+    return sliced(_kinds_of(request, project), args, "ArtifactType")
+
+
+OF_A_PROJECT: dict[str, Resolver | Field] = {
+    "artifact": field(_artifact, name=TEXT),
+    "artifactCollectionMembership": field(_membership, name=TEXT),
+    "artifactCollection": field(_collection, name=TEXT),
+    "artifactCollections": field(_collections, LIST),
+    "artifactType": field(_kind, name=TEXT),
+    "artifactTypes": field(_kinds, PAGE),
+}
+"""The fields of a project that lead to its artifacts."""
+
+
+def _collection_of_kind(request: Request, kind: Kind, args: Arguments) -> Node | None:
+    found = request.tables.collections.by_name(kind.project_id, str(args.get("name")))
+    return collection_node(found) if found is not None and found["type"] == kind.name else None
+
+
+def _collections_of_kind(request: Request, kind: Kind, args: Arguments) -> Node:
+    return collections_page(request.tables.collections.listed(kind.project_id, kind.name), args)
+
+
+def _artifact_of_kind(request: Request, kind: Kind, args: Arguments) -> Node | None:
+    return shown("Artifact", find(request, kind.project_id, str(args.get("name"))))
+
+
+define(
+    "ArtifactType",
+    lambda request, kind: request.sees(kind.project_id),
+    {
+        "id": lambda request, kind, args: gid("ArtifactType", f"{kind.project_id}/{kind.name}"),
+        "name": lambda request, kind, args: kind.name,
+        "description": always(None),
+        "createdAt": lambda request, kind, args: iso(kind.created_at),
+        "artifactCollection": field(_collection_of_kind, name=TEXT),
+        "artifactCollections": field(_collections_of_kind, LIST),
+        "artifact": field(_artifact_of_kind, name=TEXT),
+    },
+)
+define(
+    "ClientIDMapping",
+    lambda request, row: request.sees_version(row),
+    {"serverID": lambda request, row, args: gid("Artifact", row["id"])},
+)
+QUERIES: dict[str, Resolver | Field] = {
+    "artifact": field(artifact, id=TEXT),
+    "artifactCollection": field(collection, id=TEXT),
+    "clientIDMapping": field(_by_client_id, clientID=TEXT),
+}

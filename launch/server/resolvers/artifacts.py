@@ -8,15 +8,15 @@ incremental manifest).
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
 
+from launch.server.arguments import ALIASES, FLAG, JSON, TAGS, TEXT, TEXTS, WHOLE, Shape
 from launch.server.errors import CONFLICT, UNPROCESSABLE, ApiError, NotFound
-from launch.server.graphql import Arguments, Node
+from launch.server.graphql import Field, Node
 from launch.server.manifests import md5_hex, put_together, read_manifest
 from launch.server.request import Request
-from launch.server.resolvers.artifact_nodes import artifact_node, blob_path, pending_manifest_node
+from launch.server.resolvers.artifact_nodes import blob_path, pending_manifest
 from launch.server.resolvers.artifact_queries import version
+from launch.server.resolvers.table import Given, Payload, mutation
 from launch.server.storage import artifacts, manifests
 from launch.server.wire import checked_name, checked_path, dumps, gid, json_object, parse_row_id
 
@@ -25,13 +25,12 @@ INHERIT, NEVER = -1, -2
 """What a client sends for a time to live: as the collection has it (here: none), or none."""
 
 
-def create(request: Request, args: Arguments) -> Node:
+def create(request: Request, given: Given) -> Payload:
     """Begin a version, or point at the committed one that already holds the same.
 
     Raises:
         ApiError: the name belongs to a collection of another type, or an alias cannot be one.
     """
-    given = args.get("input") or {}
     tables = request.tables
     if given.get("storageRegion") not in (None, "", "default"):
         raise ApiError(f"this server keeps artifacts in one place: there is no region {given['storageRegion']!r}")
@@ -54,10 +53,10 @@ def create(request: Request, args: Arguments) -> Node:
         tables.artifacts.set(key, pending_aliases=json.dumps(list(dict.fromkeys(waiting + aliases))))
     if run is not None:
         tables.artifacts.link(run["id"], key, "made")
-    return {"artifact": artifact_node(request, find(request, gid("Artifact", key)))}
+    return {"artifact": Node("Artifact", find(request, gid("Artifact", key)))}
 
 
-def _known(request: Request, collection_id: int, given: Mapping[str, Any]) -> sqlite3.Row | None:
+def _known(request: Request, collection_id: int, given: Given) -> sqlite3.Row | None:
     """The version that is meant and is here already: begun by another run, or with the same digest."""
     if given.get("distributedID"):
         return request.tables.artifacts.by_distributed_id(collection_id, str(given["distributedID"]))
@@ -66,7 +65,7 @@ def _known(request: Request, collection_id: int, given: Mapping[str, Any]) -> sq
     return None
 
 
-def _add(request: Request, collection_id: int, given: Mapping[str, Any], run: sqlite3.Row | None) -> int:
+def _add(request: Request, collection_id: int, given: Given, run: sqlite3.Row | None) -> int:
     digest = str(given.get("digest") or "")
     return request.tables.artifacts.add(
         collection_id,
@@ -84,9 +83,8 @@ def _add(request: Request, collection_id: int, given: Mapping[str, Any], run: sq
     )
 
 
-def create_manifest(request: Request, args: Arguments) -> Node:
+def create_manifest(request: Request, given: Given) -> Payload:
     """Announce a manifest of a version: the whole one, a part, or what is to be added to an earlier version."""
-    given = args.get("input") or {}
     row = _pending(request, given.get("artifactID"))
     kind = given.get("type") or manifests.FULL
     if kind not in manifests.KINDS:
@@ -94,16 +92,15 @@ def create_manifest(request: Request, args: Arguments) -> Node:
     base = find(request, given["baseArtifactID"])["id"] if given.get("baseArtifactID") else None
     digest = md5_hex(given["digest"]) if given.get("digest") else None
     key = request.tables.manifests.add(row["id"], kind, base, digest)
-    return {"artifactManifest": pending_manifest_node(request, row, key, digest)}
+    return {"artifactManifest": pending_manifest(request, row, key, digest)}
 
 
-def update_manifest(request: Request, args: Arguments) -> Node:
+def update_manifest(request: Request, given: Given) -> Payload:
     """Announce the digest of a manifest that was begun without one.
 
     Raises:
         NotFound: there is no such manifest.
     """
-    given = args.get("input") or {}
     key = parse_row_id("ArtifactManifest", given.get("artifactManifestID"))
     manifest = request.tables.manifests.by_id(key) if key is not None else None
     if manifest is None:
@@ -111,14 +108,14 @@ def update_manifest(request: Request, args: Arguments) -> Node:
     row = _pending(request, gid("Artifact", manifest["artifact_id"]))
     digest = md5_hex(given.get("digest"))
     request.tables.manifests.announce(manifest["id"], digest)
-    return {"artifactManifest": pending_manifest_node(request, row, manifest["id"], digest)}
+    return {"artifactManifest": pending_manifest(request, row, manifest["id"], digest)}
 
 
-def create_files(request: Request, args: Arguments) -> Node:
+def create_files(request: Request, given: Given) -> Payload:
     """Where to send each file, in the order asked; no address for what is already here."""
-    files = (args.get("input") or {}).get("artifactFiles") or []
+    files = given.get("artifactFiles") or []
     rows: dict[object, sqlite3.Row] = {}
-    nodes: list[Node] = []
+    nodes: list[Payload] = []
     for item in files:
         artifact_id = item.get("artifactID")
         row = rows.get(artifact_id)
@@ -141,13 +138,13 @@ def create_files(request: Request, args: Arguments) -> Node:
     return {"files": {"edges": [{"node": node} for node in nodes]}}
 
 
-def commit(request: Request, args: Arguments) -> Node:
+def commit(request: Request, given: Given) -> Payload:
     """Make a version official: every file of its manifest is checked to be here, then it gets its number.
 
     Raises:
         ApiError: 422, the manifest or a file is missing or of another size.
     """
-    artifact_id = (args.get("input") or {}).get("artifactID")
+    artifact_id = given.get("artifactID")
     row = find_to_change(request, artifact_id)
     tables = request.tables
     if row["state"] == artifacts.PENDING:
@@ -156,7 +153,7 @@ def commit(request: Request, args: Arguments) -> Node:
         tables.artifacts.commit(row["id"], tables.memberships.add(row["collection_id"], row["id"]), entries)
         for alias in json.loads(row["pending_aliases"]):
             tables.collections.set_alias(row["collection_id"], alias, row["id"])
-    return {"artifact": artifact_node(request, find(request, artifact_id))}
+    return {"artifact": Node("Artifact", find(request, artifact_id))}
 
 
 def _manifest(request: Request, row: sqlite3.Row) -> str:
@@ -178,15 +175,14 @@ def _manifest(request: Request, row: sqlite3.Row) -> str:
     return md5
 
 
-def use(request: Request, args: Arguments) -> Node:
+def use(request: Request, given: Given) -> Payload:
     """Note that a run uses a version."""
-    given = args.get("input") or {}
     row = find(request, given.get("artifactID"))
     run = _run_of(request, given)
     if run is None:
         raise NotFound(f"no run {given.get('projectName')}/{given.get('runName')}")
     request.tables.artifacts.link(run["id"], row["id"], "used")
-    return {"artifact": artifact_node(request, row)}
+    return {"artifact": Node("Artifact", row)}
 
 
 def find(request: Request, global_id: object) -> sqlite3.Row:
@@ -246,7 +242,7 @@ def _pending(request: Request, global_id: object) -> sqlite3.Row:
     return row
 
 
-def _collection(request: Request, project_id: int, given: Mapping[str, Any]) -> sqlite3.Row:
+def _collection(request: Request, project_id: int, given: Given) -> sqlite3.Row:
     names = given.get("artifactCollectionNames") or [given.get("artifactCollectionName")]
     name = checked_name(names[0], "artifact")
     kind = checked_name(given.get("artifactTypeName"), "artifact type")
@@ -260,8 +256,32 @@ def _collection(request: Request, project_id: int, given: Mapping[str, Any]) -> 
     return row
 
 
-def _run_of(request: Request, given: Mapping[str, Any]) -> sqlite3.Row | None:
+def _run_of(request: Request, given: Given) -> sqlite3.Row | None:
     name = given.get("runName")
     if not name:
         return None
     return request.run_at(given.get("entityName"), given.get("projectName"), name)
+
+
+FILE = Shape({"artifactID": TEXT, "artifactManifestID": TEXT, "name": TEXT, "md5": TEXT}, many=True)
+MUTATIONS: dict[str, Field] = {
+    "createArtifact": mutation(
+        create,
+        dict.fromkeys(
+            (
+                "entityName", "projectName", "runName", "artifactTypeName", "artifactCollectionName", "digest",
+                "description", "clientID", "sequenceClientID", "distributedID", "storageRegion",
+            ),
+            TEXT,
+        ),
+        artifactCollectionNames=TEXTS, aliases=ALIASES, tags=TAGS, metadata=JSON, ttlDurationSeconds=WHOLE,
+        historyStep=WHOLE, enableDigestDeduplication=FLAG,
+    ),
+    "createArtifactManifest": mutation(
+        create_manifest, artifactID=TEXT, baseArtifactID=TEXT, digest=TEXT, type=TEXT, name=TEXT
+    ),
+    "updateArtifactManifest": mutation(update_manifest, artifactManifestID=TEXT, digest=TEXT),
+    "createArtifactFiles": mutation(create_files, artifactFiles=FILE),
+    "commitArtifact": mutation(commit, artifactID=TEXT),
+    "useArtifact": mutation(use, artifactID=TEXT, entityName=TEXT, projectName=TEXT, runName=TEXT),
+}  # fmt: skip

@@ -10,9 +10,9 @@ from typing import Any
 
 from launch.server import arguments
 from launch.server.errors import ApiError, NotFound
-from launch.server.graphql import Arguments, Node
+from launch.server.graphql import Node
 from launch.server.request import Request
-from launch.server.resolvers.runs import run_node
+from launch.server.resolvers.table import Given, Payload
 
 STEP = "_step"
 
@@ -38,17 +38,16 @@ def fork(request: Request, run: sqlite3.Row, config: Mapping[str, Any]) -> None:
     request.tables.lines.inherit(run["id"], parent["id"], step)
 
 
-def rewind(request: Request, args: Arguments) -> Node:
+def rewind(request: Request, given: Given) -> Payload:
     """Take a run back to a step (`wandb.init(resume_from=…)`): the later rows of its history are forgotten.
 
     Raises:
         NotFound: there is no such run.
         ApiError: another metric than the step is named.
     """
-    given = args.get("input") or {}
     run = request.run_at(given.get("entityName"), given.get("projectName"), given.get("runName"))
     if given.get("metricName") != STEP or given.get("metricValue") is None:
         raise ApiError(f"a run can be taken back to a value of {STEP} only")
     request.tables.lines.cut(run["id"], given["metricValue"])
     request.tables.rungs.clear(run["id"])
-    return {"rewoundRun": run_node(request, run)}
+    return {"rewoundRun": Node("Run", run)}

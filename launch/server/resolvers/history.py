@@ -1,100 +1,69 @@
 """The rows of a run as the API shows them: whole, by step, or sampled; keys; console lines."""
 
 import re
+import sqlite3
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
-from launch.server import arguments
+from launch.server.arguments import JSONS, PAGE, TEXTS, WHOLE, checked
 from launch.server.errors import ApiError
-from launch.server.graphql import Arguments, Node
+from launch.server.graphql import Arguments, Field, Node, Resolver
 from launch.server.limits import MAX_PAGE
+from launch.server.request import Request
 from launch.server.resolvers.paging import window
+from launch.server.resolvers.table import column, define, field, part
 from launch.server.storage import lines
-from launch.server.wire import Plain, at, json_object, object_in
+from launch.server.wire import at, dumps, json_object, object_in
 
 DEFAULT_SAMPLES = 500
 MAX_SAMPLES = 100_000
 MAX_STEP = 2**62
+SPEC = {"keys": TEXTS, "minStep": WHOLE, "maxStep": WHOLE, "samples": WHOLE}
 _STAMPED = re.compile(
     r"(?P<level>ERROR )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?) (?P<text>.*)", re.DOTALL
 )
 
 
-@lru_cache(maxsize=4096)
-def _key_facts(kind: str, count: int, monotonic: bool) -> Mapping[str, Any]:
-    """What is told of one history key. Most keys of a run are logged equally often, so most share one object."""
-    return {"typeCounts": [{"type": kind, "count": count}], "monotonic": monotonic, "previousValue": None}
-
-
-class Facts:
-    """What a list of runs tells of their histories, read for all of them at the first question."""
-
-    def __init__(self, stream: lines.Lines, run_ids: Sequence[int]) -> None:
-        self._stream = stream
-        self._run_ids = run_ids
-        self._ends: Mapping[int, tuple[int, int]] | None = None
-        self._keys: dict[int, dict[str, Any]] | None = None
-
-    def count(self, run_id: int) -> int:
-        """One more than the number of the last line of a run's history."""
-        return self._end(run_id)[0]
-
-    def keys(self, run_id: int) -> Plain:
-        """Which keys a run's history holds, how often, and its last step."""
-        if self._keys is None:
-            self._keys = {}
-            for run, key, kind, count in self._stream.keys_of(self._run_ids):
-                self._keys.setdefault(run, {})[key] = _key_facts(kind, count, key == "_step")
-        return Plain({"sets": [], "keys": self._keys.get(run_id, {}), "lastStep": self._end(run_id)[1]})
-
-    def _end(self, run_id: int) -> tuple[int, int]:
-        if self._ends is None:
-            self._ends = self._stream.ends(self._run_ids)
-        return self._ends.get(run_id, (0, -1))
-
-
-def rows(stream: lines.Lines, run_id: int, args: Arguments) -> Sequence[str]:
+def rows(request: Request, run: sqlite3.Row, args: Arguments) -> Sequence[str]:
     """History rows as JSON strings: a range of steps whole, or all of it sampled."""
+    stream, run_id = request.tables.lines, run["id"]
     first, stop = args.get("minStep"), args.get("maxStep")
     if first is not None or stop is not None:
         return stream.steps(run_id, int(first or 0), None if stop is None else int(stop))
     return thinned(stream.texts(run_id, lines.HISTORY), _samples(args))
 
 
-def events(stream: lines.Lines, run_id: int, args: Arguments) -> Sequence[str]:
+def events(request: Request, run: sqlite3.Row, args: Arguments) -> Sequence[str]:
     """System metrics, sampled, as JSON strings."""
-    return thinned(stream.texts(run_id, lines.EVENTS), _samples(args))
+    return thinned(request.tables.lines.texts(run["id"], lines.EVENTS), _samples(args))
 
 
-def sampled(stream: lines.Lines, run_id: int, args: Arguments) -> list[list[Mapping[str, Any]]]:
+def sampled(request: Request, run: sqlite3.Row, args: Arguments) -> list[list[Mapping[str, Any]]]:
     """For each spec the rows that hold all of its keys, cut to them and sampled."""
     specs = args.get("specs")
     specs = [specs] if isinstance(specs, str) else specs
-    if not isinstance(specs, list):
+    if specs is None:
         raise ApiError("sampledHistory needs a list of specs")
-    return [_by_spec(stream, run_id, json_object(spec, "a history spec")) for spec in specs]
+    stream = request.tables.lines
+    return [_by_spec(stream, run["id"], json_object(spec, "a history spec")) for spec in specs]
 
 
-def parquet(stream: lines.Lines, run_id: int, args: Arguments) -> Node:
+def live(request: Request, run: sqlite3.Row, args: Arguments) -> list[Mapping[str, Any]]:
     """No history is ever exported to Parquet here, so all of it is live, from its first step on."""
-    first = stream.page(run_id, lines.HISTORY, lines.FIRST, 1)
-    live = [{"_step": object_in(row["text"]).get("_step", 0)} for row in first]
-    return {"parquetUrls": [], "liveData": live}
+    first = request.tables.lines.page(run["id"], lines.HISTORY, lines.FIRST, 1)
+    return [{"_step": object_in(row["text"]).get("_step", 0)} for row in first]
 
 
-def console(stream: lines.Lines, run_id: int, args: Arguments) -> Node:
-    """A page of the console, from the start or, with `last`, from the end."""
-    last = args.get("last")
+def console(request: Request, run: sqlite3.Row, args: Arguments) -> Node:
+    """A page of the console, from the start or, with `last`, from the end. A cursor is the number of a line."""
+    stream, last = request.tables.lines, args.get("last")
     if last is not None:
-        found = stream.tail(run_id, lines.CONSOLE, min(int(last), MAX_PAGE))
-        return {"edges": [_line(row) for row in found], "pageInfo": {"hasNextPage": False, "endCursor": None}}
+        found = stream.tail(run["id"], lines.CONSOLE, min(int(last), MAX_PAGE))
+        return Node("LogLines", (found, False, None))
     offset, limit = window(args, default=MAX_PAGE)
-    found = stream.page(run_id, lines.CONSOLE, offset, limit + 1)
-    shown = found[:limit]
-    end = str(shown[-1]["line"]) if shown else None
-    page = {"__typename": "PageInfo", "hasNextPage": len(found) > limit, "endCursor": end}
-    return {"edges": [_line(row) for row in shown], "pageInfo": page}
+    found = stream.page(run["id"], lines.CONSOLE, offset, limit + 1)
+    told = found[:limit]
+    return Node("LogLines", (told, len(found) > limit, str(told[-1]["line"]) if told else None))
 
 
 def thinned(items: Sequence[Any], samples: int) -> Sequence[Any]:
@@ -116,13 +85,23 @@ def parse_line(text: str) -> dict[str, str | None]:
     return {"level": level, "timestamp": match["time"], "line": match["text"].rstrip("\n")}
 
 
-def _line(row: Any) -> Node:
-    node = {"number": row["line"], "label": None, **parse_line(row["text"])}
-    return {"node": node, "cursor": str(row["line"])}
+def _told(name: str) -> Resolver:
+    return lambda request, row, args: parse_line(row["text"])[name]
+
+
+def _tail(name: str) -> Resolver:
+    def last(request: Request, run: sqlite3.Row, args: Arguments) -> str:
+        return dumps([row["text"] for row in request.tables.lines.tail(run["id"], name, 1)])
+
+    return last
+
+
+def _count(name: str) -> Resolver:
+    return lambda request, run, args: request.tables.lines.count(run["id"], name)
 
 
 def _by_spec(stream: lines.Lines, run_id: int, spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    arguments.check("a history spec", spec)
+    spec = checked("a history spec", SPEC, spec)
     wanted = list(dict.fromkeys(key for key in spec.get("keys") or [] if key is not None))
     if not wanted:
         return []
@@ -159,3 +138,53 @@ def _samples(args: Mapping[str, Any]) -> int:
     if value < 0:
         raise ApiError(f"`samples` must not be negative: {value}")
     return min(int(value), MAX_SAMPLES)
+
+
+STREAMS: dict[str, Resolver | Field] = {
+    "historyLineCount": lambda request, run, args: request.facts(run["id"]).count(run["id"]),
+    "eventsLineCount": _count(lines.EVENTS),
+    "logLineCount": _count(lines.CONSOLE),
+    "historyTail": _tail(lines.HISTORY),
+    "eventsTail": _tail(lines.EVENTS),
+    "historyKeys": lambda request, run, args: request.facts(run["id"]).keys(run["id"]),
+    "history": field(rows, minStep=WHOLE, maxStep=WHOLE, samples=WHOLE),
+    "events": field(events, samples=WHOLE),
+    "sampledHistory": field(sampled, specs=JSONS),
+    "parquetHistory": lambda request, run, args: Node("ParquetHistory", run),
+    "logLines": field(console, PAGE, last=WHOLE),
+}
+"""The lines of a run, as fields of it."""
+define("ParquetHistory", part, {"parquetUrls": lambda request, run, args: [], "liveData": live})
+define(
+    "LogLines",
+    part,
+    {
+        "edges": lambda request, page, args: [Node("LogLineEdge", row) for row in page[0]],
+        "pageInfo": lambda request, page, args: Node("LogPageInfo", page),
+    },
+)
+define(
+    "LogPageInfo",
+    part,
+    {"hasNextPage": lambda request, page, args: page[1], "endCursor": lambda request, page, args: page[2]},
+    name="PageInfo",
+)
+define(
+    "LogLineEdge",
+    part,
+    {
+        "node": lambda request, row, args: Node("LogLine", row),
+        "cursor": lambda request, row, args: str(row["line"]),
+    },
+)
+define(
+    "LogLine",
+    part,
+    {
+        "number": column("line"),
+        "label": lambda request, row, args: None,
+        "level": _told("level"),
+        "timestamp": _told("timestamp"),
+        "line": _told("line"),
+    },
+)

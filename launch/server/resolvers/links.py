@@ -4,30 +4,28 @@ Registries, which are collections of a whole organisation, are part of W&B's clo
 """
 
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
 
+from launch.server.arguments import ALIASES, TEXT
 from launch.server.errors import CONFLICT, NOT_IMPLEMENTED, ApiError, NotFound
-from launch.server.graphql import Arguments, Node
+from launch.server.graphql import Field
 from launch.server.request import Request
-from launch.server.resolvers.artifact_nodes import membership_node
-from launch.server.resolvers.artifact_queries import collection_row
+from launch.server.resolvers.artifact_queries import collection_row, version_of_client
 from launch.server.resolvers.artifacts import checked_alias, find
+from launch.server.resolvers.table import Given, Payload, mutation, shown
 from launch.server.storage import artifacts
-from launch.server.wire import checked_name, gid
+from launch.server.wire import checked_name
 
 REGISTRY_PREFIX = "wandb-registry-"
 LATEST = "latest"
 
 
-def link(request: Request, args: Arguments) -> Node:
+def link(request: Request, given: Given) -> Payload:
     """Make a version a member of a collection of links, which is made if it is new.
 
     Raises:
         NotFound: there is no such version.
         ApiError: it is not committed yet; the collection holds another type, or versions of its own.
     """
-    given = args.get("input") or {}
     row = _version(request, given)
     if row["state"] != artifacts.COMMITTED:
         raise ApiError("this artifact is not committed yet: wait for it before you link it", CONFLICT)
@@ -37,18 +35,16 @@ def link(request: Request, args: Arguments) -> Node:
     for alias in dict.fromkeys([*aliases, LATEST]):
         request.tables.collections.set_alias(collection["id"], alias, row["id"])
     member = request.tables.memberships.get(collection["id"], row["id"])
-    node = None if member is None else membership_node(request, member)
-    return {"versionIndex": number, "artifactMembership": node}
+    return {"versionIndex": number, "artifactMembership": shown("ArtifactCollectionMembership", member)}
 
 
-def unlink(request: Request, args: Arguments) -> Node:
+def unlink(request: Request, given: Given) -> Payload:
     """Take a version out of a collection of links; the version itself stays.
 
     Raises:
         NotFound: the version or the collection is not there, or the one is not in the other.
         ApiError: the version was made in this collection.
     """
-    given = args.get("input") or {}
     row = find(request, given.get("artifactID"))
     collection = collection_row(request, given.get("artifactPortfolioID"))
     if collection is None or request.tables.memberships.get(collection["id"], row["id"]) is None:
@@ -60,16 +56,16 @@ def unlink(request: Request, args: Arguments) -> Node:
     return {"success": True}
 
 
-def _version(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
+def _version(request: Request, given: Given) -> sqlite3.Row:
     if given.get("artifactID"):
         return find(request, given["artifactID"])
-    row = request.tables.artifacts.by_client_id(str(given.get("clientID")))
+    row = version_of_client(request, given.get("clientID"))
     if row is None:
         raise NotFound("no artifact to link: the client named none that is here")
-    return find(request, gid("Artifact", row["id"]))
+    return row
 
 
-def _portfolio(request: Request, given: Mapping[str, Any], kind: str) -> sqlite3.Row:
+def _portfolio(request: Request, given: Given, kind: str) -> sqlite3.Row:
     if given.get("artifactPortfolioID"):
         found = collection_row(request, given["artifactPortfolioID"])
         if found is not None:
@@ -85,10 +81,20 @@ def _portfolio(request: Request, given: Mapping[str, Any], kind: str) -> sqlite3
     return found
 
 
-def _named(request: Request, given: Mapping[str, Any], kind: str) -> sqlite3.Row | None:
+def _named(request: Request, given: Given, kind: str) -> sqlite3.Row | None:
     where = str(given.get("projectName") or "")
     if where.startswith(REGISTRY_PREFIX):
         raise ApiError("registries are part of W&B's cloud: link to a collection of a project", NOT_IMPLEMENTED)
     project, _ = request.made_project(given.get("entityName"), where)
     name = checked_name(given.get("artifactPortfolioName"), "collection")
     return request.tables.collections.make(project["id"], kind, name, portfolio=True)
+
+
+MUTATIONS: dict[str, Field] = {
+    "linkArtifact": mutation(
+        link,
+        dict.fromkeys(("artifactID", "clientID", "artifactPortfolioID", "artifactPortfolioName"), TEXT),
+        entityName=TEXT, projectName=TEXT, aliases=ALIASES,
+    ),
+    "unlinkArtifact": mutation(unlink, artifactID=TEXT, artifactPortfolioID=TEXT),
+}  # fmt: skip

@@ -3,21 +3,21 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Mapping
 from typing import Any
 
 from launch.server import lifecycle
+from launch.server.arguments import FLAG, JSON, NUMBER, TEXT, TEXTS
 from launch.server.errors import CONFLICT, GONE, ApiError, NotFound
-from launch.server.graphql import Arguments, Node
+from launch.server.graphql import Field, Node
 from launch.server.request import Request
 from launch.server.resolvers import branches
-from launch.server.resolvers.runs import run_node
+from launch.server.resolvers.table import Given, Payload, mutation
 from launch.server.storage import runs
 from launch.server.wire import checked_name, dumps, json_object, new_name, parse_row_id
 
 logger = logging.getLogger(__name__)
 
-TEXTS = {
+TEXT_COLUMNS = {
     "displayName": "display_name",
     "description": "description",
     "notes": "notes",
@@ -40,13 +40,12 @@ TRANSITIONS = {
 """Which states `updateRunState` may set, and from which."""
 
 
-def upsert_run(request: Request, args: Arguments) -> Node:
+def upsert_run(request: Request, given: Given) -> Payload:
     """Make a run, start one that was waiting, or update one. `inserted` is true for exactly one caller.
 
     Named by project and name the caller is a process that works on the run, which so becomes running; named by
     its global id it is a person's update, which leaves the state alone.
     """
-    given = args.get("input") or {}
     now = request.services.clock.now()
     columns = _columns(given)
     by_id = given.get("id") and not given.get("name")
@@ -60,15 +59,14 @@ def upsert_run(request: Request, args: Arguments) -> Node:
         if not by_id and given.get("state") is None:
             anew = _begins_anew(given)
             inserted = lifecycle.begin(request.tables, row, now, request.services.options, anew=anew)
-    return {"bucket": run_node(request, _fresh(request, row["id"])), "inserted": inserted}
+    return {"bucket": Node("Run", _fresh(request, row["id"])), "inserted": inserted}
 
 
-def delete_run(request: Request, args: Arguments) -> Node:
+def delete_run(request: Request, given: Given) -> Payload:
     """Forget a run, and the artifacts that it made if so asked. To forget one that is gone already is no error.
 
     If it did a point of a grid, the point is to be done again.
     """
-    given = args.get("input") or {}
     key = parse_row_id("Run", given.get("id"))
     if key is not None and request.tables.runs.by_id(key) is None:
         return {"clientMutationId": None, "success": True}
@@ -82,21 +80,20 @@ def delete_run(request: Request, args: Arguments) -> Node:
     return {"clientMutationId": None, "success": True}
 
 
-def stop_run(request: Request, args: Arguments) -> Node:
+def stop_run(request: Request, given: Given) -> Payload:
     """Ask a run to stop; its process hears of it with its next sign of life."""
-    row = _find(request, (args.get("input") or {}).get("id"))
+    row = _find(request, given.get("id"))
     if row["state"] in runs.ALIVE:
         request.tables.runs.set(row["id"], stop_requested=1)
     return {"success": True, "clientMutationId": None}
 
 
-def update_state(request: Request, args: Arguments) -> Node:
+def update_state(request: Request, given: Given) -> Payload:
     """Mark a run without a sweep as waiting or as failed.
 
     Raises:
         ApiError: the run belongs to a sweep, or its state does not allow it.
     """
-    given = args.get("input") or {}
     row = _find(request, given.get("id"))
     state = str(given.get("state"))
     if row["sweep_id"] is not None:
@@ -109,14 +106,13 @@ def update_state(request: Request, args: Arguments) -> Node:
     return {"success": True}
 
 
-def alert(request: Request, args: Arguments) -> Node:
+def alert(request: Request, given: Given) -> Payload:
     """`run.alert`: this server has no mail; it notes the alert in its log."""
-    given = args.get("input") or {}
     logger.warning("alert of run %s: %s: %s", given.get("runName"), given.get("title"), given.get("text"))
     return {"success": True}
 
 
-def _begins_anew(given: Mapping[str, Any]) -> bool:
+def _begins_anew(given: Given) -> bool:
     """Whether `wandb.init` starts over with a run that exists, instead of going on with it.
 
     One that resumes has looked the run up, and names its global id; only the first update of a process tells where
@@ -131,13 +127,13 @@ def _begins_anew(given: Mapping[str, Any]) -> bool:
     return not (isinstance(features, list) and GOING_ON.intersection(map(str, features)))
 
 
-def _by_name(request: Request, given: Mapping[str, Any]) -> sqlite3.Row | None:
+def _by_name(request: Request, given: Given) -> sqlite3.Row | None:
     project, _ = request.made_project(given.get("entityName"), given.get("modelName"))
     name = given.get("name")
     return None if not name else request.tables.runs.by_name(project["id"], str(name))
 
 
-def _made(request: Request, given: Mapping[str, Any], columns: dict[str, Any]) -> sqlite3.Row:
+def _made(request: Request, given: Given, columns: dict[str, Any]) -> sqlite3.Row:
     tables = request.tables
     project, _ = request.made_project(given.get("entityName"), given.get("modelName"))
     name = checked_name(given.get("name") or new_name(), "run")
@@ -157,9 +153,9 @@ def _made(request: Request, given: Mapping[str, Any], columns: dict[str, Any]) -
     return made
 
 
-def _columns(given: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(given: Given) -> dict[str, Any]:
     columns: dict[str, Any] = {
-        column: str(given[key]) for key, column in TEXTS.items() if given.get(key) is not None
+        column: str(given[key]) for key, column in TEXT_COLUMNS.items() if given.get(key) is not None
     }
     for key, column in (("config", "config"), ("summaryMetrics", "summary")):
         if given.get(key) is not None:
@@ -183,3 +179,19 @@ def _fresh(request: Request, key: int) -> sqlite3.Row:
     if row is None:
         raise NotFound(f"run {key} is gone")
     return row
+
+
+MUTATIONS: dict[str, Field] = {
+    "upsertBucket": mutation(
+        upsert_run,
+        dict.fromkeys(("id", "name", "entityName", "modelName", "sweep", "state", *TEXT_COLUMNS), TEXT),
+        config=JSON, summaryMetrics=JSON, tags=TEXTS,
+    ),
+    "deleteRun": mutation(delete_run, id=TEXT, deleteArtifacts=FLAG),
+    "stopRun": mutation(stop_run, id=TEXT),
+    "updateRunState": mutation(update_state, id=TEXT, state=TEXT),
+    "notifyScriptableRunAlert": mutation(alert, runName=TEXT, title=TEXT, text=TEXT),
+    "rewindRun": mutation(
+        branches.rewind, entityName=TEXT, projectName=TEXT, runName=TEXT, metricName=TEXT, metricValue=NUMBER
+    ),
+}  # fmt: skip

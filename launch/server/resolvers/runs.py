@@ -6,20 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from launch.server import filters, lifecycle, orders
-from launch.server.graphql import Arguments, Node
+from launch.server.arguments import PAGE, TEXT, TEXTS
+from launch.server.graphql import Arguments, Field, Node, Resolver
 from launch.server.request import Request
-from launch.server.resolvers import history, uploads
-from launch.server.resolvers.paging import connection, window
-from launch.server.resolvers.viewer import user_node
+from launch.server.resolvers import uploads
+from launch.server.resolvers.history import STREAMS
+from launch.server.resolvers.paging import connection, sliced, window
+from launch.server.resolvers.table import always, column, define, field, of_project, shown
 from launch.server.search import best
-from launch.server.storage import lines, runs
+from launch.server.storage import runs
 from launch.server.wire import dumps, gid, iso
-
-
-def by_name(request: Request, project: sqlite3.Row, args: Arguments) -> Node | None:
-    """The run of a project with this name."""
-    row = request.tables.runs.by_name(project["id"], str(args.get("name")))
-    return None if row is None else run_node(request, row)
 
 
 def select(request: Request, scope: str, args: Arguments) -> tuple[Sequence[sqlite3.Row], int, bool]:
@@ -42,8 +38,8 @@ def select(request: Request, scope: str, args: Arguments) -> tuple[Sequence[sqli
 def listed(request: Request, scope: str, args: Arguments) -> Node:
     """A page of runs."""
     rows, offset, more = select(request, scope, args)
-    facts = history.Facts(request.tables.lines, [row["id"] for row in rows])
-    return connection([run_node(request, row, facts) for row in rows], offset, more=more)
+    request.together(row["id"] for row in rows)
+    return connection([Node("Run", row) for row in rows], offset, more=more)
 
 
 def count(request: Request, scope: str, args: Arguments) -> int:
@@ -75,112 +71,7 @@ def _matching(
     return keys
 
 
-def run_node(request: Request, row: sqlite3.Row, facts: history.Facts | None = None) -> Node:
-    """A run. What costs a query is a function, called only when it is selected.
-
-    `facts`: what is known of the histories of a whole page of runs, so that each does not cost queries of its own.
-    """
-    known = facts or history.Facts(request.tables.lines, [row["id"]])
-    return {
-        "__typename": "Run",
-        "id": gid("Run", row["id"]),
-        "internalId": gid("RunInternalId", row["id"]),
-        **_columns(row),
-        **_state(request, row),
-        **_place(row),
-        **_streams(request, row["id"], known),
-        **_belongings(request, row),
-    }
-
-
-def _columns(row: sqlite3.Row) -> Node:
-    """What is stored with a run and told as it is."""
-    return {
-        "name": row["name"],
-        "displayName": row["display_name"],
-        "description": row["description"],
-        "notes": row["notes"],
-        "tags": lambda args: json.loads(row["tags"]),
-        "group": row["group_name"],
-        "groupName": row["group_name"],
-        "jobType": row["job_type"],
-        "commit": row["commit_hash"],
-        "host": row["host"],
-        "program": row["program"],
-        "config": row["config"],
-        "wandbConfig": lambda args: _wandb_config(row, args),
-        "summaryMetrics": row["summary"],
-        "systemMetrics": row["system_metrics"],
-        "createdAt": iso(row["created_at"]),
-        "heartbeatAt": iso(row["heartbeat_at"]),
-        "updatedAt": iso(row["heartbeat_at"]),
-        "computeSeconds": max(0, int(row["heartbeat_at"] - row["created_at"])),
-    }
-
-
-def _state(request: Request, row: sqlite3.Row) -> Node:
-    """How a run is doing, and how it ended."""
-    return {
-        "state": row["state"],
-        "exitcode": row["exit_code"],
-        "stopped": lambda args: lifecycle.should_stop(request.tables, row),
-        "shouldStop": bool(row["stop_requested"]),
-        "failed": row["state"] in (runs.FAILED, runs.CRASHED),
-        "running": row["state"] == runs.RUNNING,
-        "readOnly": False,
-    }
-
-
-def _place(row: sqlite3.Row) -> Node:
-    """Where a run stands: user, project, sweep."""
-    from launch.server.resolvers import projects
-
-    name = row["entity_name"]
-    return {
-        "user": lambda args: user_node(name),
-        "entity": {"name": name},
-        "projectId": str(row["project_id"]),
-        "project": lambda args: projects.project_reference(row["project_id"], row["project_name"], name),
-        "sweepName": row["sweep_name"],
-    }
-
-
-def _streams(request: Request, key: int, known: history.Facts) -> Node:
-    """The lines of a run."""
-    stream = request.tables.lines
-    return {
-        "historyLineCount": lambda args: known.count(key),
-        "eventsLineCount": lambda args: stream.count(key, lines.EVENTS),
-        "logLineCount": lambda args: stream.count(key, lines.CONSOLE),
-        "historyTail": lambda args: _tail(stream, key, lines.HISTORY),
-        "eventsTail": lambda args: _tail(stream, key, lines.EVENTS),
-        "historyKeys": lambda args: known.keys(key),
-        "history": lambda args: history.rows(stream, key, args),
-        "events": lambda args: history.events(stream, key, args),
-        "sampledHistory": lambda args: history.sampled(stream, key, args),
-        "parquetHistory": lambda args: history.parquet(stream, key, args),
-        "logLines": lambda args: history.console(stream, key, args),
-    }
-
-
-def _belongings(request: Request, row: sqlite3.Row) -> Node:
-    """The files and artifacts of a run."""
-    from launch.server.resolvers import artifact_queries
-
-    key = row["id"]
-    return {
-        "files": lambda args: uploads.listed(request, row, args),
-        "fileCount": lambda args: request.tables.files.count(key),
-        "outputArtifacts": lambda args: artifact_queries.of_run(request, key, "made", args),
-        "inputArtifacts": lambda args: artifact_queries.of_run(request, key, "used", args),
-    }
-
-
-def _tail(stream: lines.Lines, key: int, name: str) -> str:
-    return dumps([row["text"] for row in stream.tail(key, name, 1)])
-
-
-def _wandb_config(row: sqlite3.Row, args: Arguments) -> str | None:
+def _wandb_config(request: Request, row: sqlite3.Row, args: Arguments) -> str | None:
     """The client's own part of the config; it is there only if a process really started the run."""
     own: Any = json.loads(row["config"]).get("_wandb")
     values = own.get("value") if isinstance(own, dict) else None
@@ -188,3 +79,69 @@ def _wandb_config(row: sqlite3.Row, args: Arguments) -> str | None:
         return None
     wanted = args.get("keys")
     return dumps({key: value for key, value in values.items() if not wanted or key in wanted})
+
+
+def _seconds(request: Request, row: sqlite3.Row, args: Arguments) -> int:
+    return max(0, int(row["heartbeat_at"] - row["created_at"]))
+
+
+def _artifacts(role: str) -> Field:
+    """The versions that a run made or used, as far as the caller sees them."""
+
+    def listed(request: Request, row: sqlite3.Row, args: Arguments) -> Node:
+        found = request.tables.artifacts.of_run(row["id"], role)
+        return sliced([item for item in found if request.sees_version(item)], args, "Artifact")
+
+    return field(listed, PAGE)
+
+
+COLUMNS: dict[str, Resolver | Field] = {
+    "id": lambda request, row, args: gid("Run", row["id"]),
+    "internalId": lambda request, row, args: gid("RunInternalId", row["id"]),
+    "name": column("name"),
+    "displayName": column("display_name"),
+    "description": column("description"),
+    "notes": column("notes"),
+    "tags": lambda request, row, args: json.loads(row["tags"]),
+    "group": column("group_name"),
+    "groupName": column("group_name"),
+    "jobType": column("job_type"),
+    "commit": column("commit_hash"),
+    "host": column("host"),
+    "program": column("program"),
+    "config": column("config"),
+    "wandbConfig": field(_wandb_config, keys=TEXTS),
+    "summaryMetrics": column("summary"),
+    "systemMetrics": column("system_metrics"),
+    "createdAt": lambda request, row, args: iso(row["created_at"]),
+    "heartbeatAt": lambda request, row, args: iso(row["heartbeat_at"]),
+    "updatedAt": lambda request, row, args: iso(row["heartbeat_at"]),
+    "computeSeconds": _seconds,
+}
+"""What is stored with a run and told as it is."""
+STATE: dict[str, Resolver | Field] = {
+    "state": column("state"),
+    "exitcode": column("exit_code"),
+    "stopped": lambda request, row, args: lifecycle.should_stop(request.tables, row),
+    "shouldStop": lambda request, row, args: bool(row["stop_requested"]),
+    "failed": lambda request, row, args: row["state"] in (runs.FAILED, runs.CRASHED),
+    "running": lambda request, row, args: row["state"] == runs.RUNNING,
+    "readOnly": always(False),
+}
+"""How a run is doing, and how it ended."""
+PLACE: dict[str, Resolver | Field] = {
+    "user": lambda request, row, args: Node("User", row["entity_name"]),
+    "entity": lambda request, row, args: Node("Entity", row["entity_name"]),
+    "projectId": lambda request, row, args: str(row["project_id"]),
+    "project": lambda request, row, args: shown("Project", request.project_of(row["project_id"])),
+    "sweepName": column("sweep_name"),
+}
+"""Where a run stands: user, project, sweep."""
+BELONGINGS: dict[str, Resolver | Field] = {
+    "files": field(uploads.listed, PAGE, names=TEXTS, pattern=TEXT),
+    "fileCount": lambda request, row, args: request.tables.files.count(row["id"]),
+    "outputArtifacts": _artifacts("made"),
+    "inputArtifacts": _artifacts("used"),
+}
+"""The files and artifacts of a run."""
+define("Run", of_project, {**COLUMNS, **STATE, **PLACE, **STREAMS, **BELONGINGS})

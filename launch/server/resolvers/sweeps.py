@@ -1,81 +1,49 @@
 """Sweeps as the API shows them, and what may be done to them: made, stopped, cancelled, paused, resumed."""
 
 import sqlite3
-from collections.abc import Mapping
-from typing import Any
 
 from framework.errors import DefinitionError
 from launch.server import dispatch, filters
+from launch.server.arguments import JSON, LIST, PAGE, TEXT
 from launch.server.errors import ApiError, NotFound
-from launch.server.graphql import Arguments, Node
+from launch.server.graphql import Arguments, Field, Node
 from launch.server.limits import MAX_POINTS
 from launch.server.request import Request
-from launch.server.resolvers import projects, runs
-from launch.server.resolvers.agents import agent_node
+from launch.server.resolvers import runs
 from launch.server.resolvers.paging import connection, sliced
+from launch.server.resolvers.table import (
+    Given,
+    Payload,
+    always,
+    column,
+    define,
+    field,
+    mutation,
+    of_project,
+    shown,
+)
 from launch.server.search import best, samplers
 from launch.server.search.definition import Search, read_search
 from launch.server.storage import sweeps
 from launch.server.wire import dumps, gid, iso, json_object, new_name, parse_row_id
 
 
-def upsert_sweep(request: Request, args: Arguments) -> Node:
+def upsert_sweep(request: Request, given: Given) -> Payload:
     """Make a sweep from a definition, or change the state or the name of one.
 
     Raises:
         ApiError: the definition has problems (all of them are told).
     """
-    given = args.get("input") or {}
     row = _update(request, given) if given.get("id") else _make(request, given)
-    project = request.tables.projects.by_id(row["project_id"])
-    if project is None:
-        raise NotFound("the project of this sweep is gone")
-    node = sweep_node(request, row, project)
     warnings = [] if given.get("id") else [str(problem) for problem in _search(row["config"]).definition.warnings]
-    return {"sweep": node, "configValidationWarnings": warnings, "inserted": not given.get("id")}
-
-
-def sweep_node(request: Request, row: sqlite3.Row, project: sqlite3.Row) -> Node:
-    """A sweep."""
-    key = row["id"]
-    tables = request.tables
-    scope = f"runs.sweep_id = {key:d}"
-
-    def agent(args: Arguments) -> Node | None:
-        wanted = args.get("agentName")
-        found = (agent_node(request, row, item) for item in tables.agents.listed(key))
-        return next((node for node in found if wanted in (node["id"], node["name"])), None)
-
     return {
-        "__typename": "Sweep",
-        "id": gid("Sweep", key),
-        "name": row["name"],
-        "displayName": row["display_name"],
-        "method": row["method"],
-        "state": lambda args: _state(request, row),
-        "description": row["description"],
-        "config": row["config"],
-        "createdAt": iso(row["created_at"]),
-        "updatedAt": iso(row["updated_at"]),
-        "heartbeatAt": iso(row["updated_at"]),
-        "project": lambda args: projects.project_info(project),
-        "bestLoss": lambda args: best.best_of(tables, row),
-        "runCount": lambda args: tables.runs.count(("sweep_id = ?", (key,))),
-        "runCountExpected": None if row["size"] == sweeps.NO_END else row["size"],
-        "earlyStopJobRunning": False,
-        "controller": None,
-        "scheduler": None,
-        "controllerRunName": None,
-        "runs": lambda args: runs.listed(request, scope, {"first": 10_000, **args}),
-        "priorRuns": lambda args: _prior_runs(request, row, args),
-        "agent": agent,
-        "agents": lambda args: sliced(
-            list(tables.agents.listed(key)), args, lambda item: agent_node(request, row, item)
-        ),
+        "sweep": Node("Sweep", row),
+        "configValidationWarnings": warnings,
+        "inserted": not given.get("id"),
     }
 
 
-def _state(request: Request, row: sqlite3.Row) -> str:
+def _state(request: Request, row: sqlite3.Row, args: Arguments) -> str:
     """The state as W&B tells it: a sweep that nobody has worked on yet is pending."""
     idle = row["state"] == sweeps.RUNNING and not request.tables.sweeps.is_touched(row["id"])
     return "PENDING" if idle else str(row["state"])
@@ -84,12 +52,12 @@ def _state(request: Request, row: sqlite3.Row) -> str:
 def _prior_runs(request: Request, row: sqlite3.Row, args: Arguments) -> Node:
     """The earlier runs that were named when the sweep was made. They are told, and no search learns from them."""
     if row["prior_runs"] is None:
-        return connection([], 0, more=False, total=0)
+        return connection([], total=0)
     scope = f"runs.project_id = {row['project_id']:d}"
     return runs.listed(request, scope, {**args, "filters": row["prior_runs"]})
 
 
-def _make(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
+def _make(request: Request, given: Given) -> sqlite3.Row:
     text = given.get("config")
     if not isinstance(text, str):
         raise ApiError("a sweep needs a definition in `config`, as YAML text")
@@ -146,7 +114,7 @@ def _search(text: str) -> Search:
     return search
 
 
-def _update(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
+def _update(request: Request, given: Given) -> sqlite3.Row:
     key = parse_row_id("Sweep", given["id"])
     row = _row(request, key if key is not None else -1)
     request.must_change(row["project_id"])
@@ -180,3 +148,57 @@ def _row(request: Request, key: int) -> sqlite3.Row:
     if row is None:
         raise NotFound("there is no such sweep")
     return row
+
+
+def _runs(request: Request, row: sqlite3.Row, args: Arguments) -> Node:
+    return runs.listed(request, f"runs.sweep_id = {row['id']:d}", {"first": 10_000, **args})
+
+
+def _run_count(request: Request, row: sqlite3.Row, args: Arguments) -> int:
+    return request.tables.runs.count(("sweep_id = ?", (row["id"],)))
+
+
+def _agents(request: Request, row: sqlite3.Row, args: Arguments) -> Node:
+    return sliced(list(request.tables.agents.listed(row["id"])), args, "Agent")
+
+
+def _agent(request: Request, row: sqlite3.Row, args: Arguments) -> Node | None:
+    found = request.tables.agents.listed(row["id"])
+    return next((Node("Agent", item) for item in found if gid("Agent", item["id"]) == args.get("agentName")), None)
+
+
+define(
+    "Sweep",
+    of_project,
+    {
+        "id": lambda request, row, args: gid("Sweep", row["id"]),
+        "name": column("name"),
+        "displayName": column("display_name"),
+        "method": column("method"),
+        "state": _state,
+        "description": column("description"),
+        "config": column("config"),
+        "createdAt": lambda request, row, args: iso(row["created_at"]),
+        "updatedAt": lambda request, row, args: iso(row["updated_at"]),
+        "heartbeatAt": lambda request, row, args: iso(row["updated_at"]),
+        "project": lambda request, row, args: shown("Project", request.project_of(row["project_id"])),
+        "bestLoss": lambda request, row, args: best.best_of(request.tables, row),
+        "runCount": _run_count,
+        "runCountExpected": lambda request, row, args: None if row["size"] == sweeps.NO_END else row["size"],
+        "earlyStopJobRunning": always(False),
+        "controller": always(None),
+        "scheduler": always(None),
+        "controllerRunName": always(None),
+        "runs": field(_runs, LIST),
+        "priorRuns": field(_prior_runs, LIST),
+        "agent": field(_agent, agentName=TEXT),
+        "agents": field(_agents, PAGE),
+    },
+)
+MUTATIONS: dict[str, Field] = {
+    "upsertSweep": mutation(
+        upsert_sweep,
+        dict.fromkeys(("id", "entityName", "projectName", "state", "displayName", "description"), TEXT),
+        config=JSON, priorRunsFilters=JSON,
+    ),
+}  # fmt: skip

@@ -1,11 +1,13 @@
 """Who is asking, and what this server can do. Each user is an entity of the same name; there are no teams."""
 
-from collections.abc import Sequence
 from typing import Any
 
+from launch.server.arguments import TEXT
 from launch.server.clients import NEWEST
-from launch.server.graphql import Arguments, Node
+from launch.server.graphql import Arguments, Field, Node, Resolver
 from launch.server.request import Request
+from launch.server.resolvers.paging import connection
+from launch.server.resolvers.table import NODES, always, define, field, public
 from launch.server.wire import gid
 
 FEATURES = (
@@ -20,12 +22,6 @@ FEATURES = (
     "TOTAL_COUNT_IN_FILE_CONNECTION",
     "UPDATE_RUN_STATE",
 )
-FIELDS: dict[str, tuple[str, ...]] = {
-    "ServerInfo": ("features",),
-    "User": (),
-    "Artifact": ("aliases", "tags", "ttlDurationSeconds", "ttlIsInherited"),
-}
-"""What introspection tells of each type: just as much as older clients probe for."""
 INPUT_FIELDS: dict[str, tuple[str, ...]] = {
     "CreateArtifactInput": (
         "clientID",
@@ -36,99 +32,148 @@ INPUT_FIELDS: dict[str, tuple[str, ...]] = {
         "ttlDurationSeconds",
     ),
 }
-"""Likewise of inputs. An older client leaves out what is not told here."""
-NO_EDGES: Node = {"edges": []}
+"""What introspection tells of inputs: as much as older clients probe for. They leave out what is not told here."""
+PROBED = {"Artifact": ("aliases", "tags", "ttlDurationSeconds", "ttlIsInherited"), "ServerInfo": ("features",)}
+"""Likewise of types that introspection does not tell whole."""
+WHOLE = ("Query", "Mutation", "Project")
+"""Those that it does."""
 
 
-def user_node(name: str, entities: Sequence[str] = (), *, admin: bool = False) -> Node:
-    """A user. `entities` are those of the other users whose projects are shared with this one."""
-    return {
-        "__typename": "User",
-        "id": gid("User", name),
-        "name": name,
-        "username": name,
-        "email": f"{name}@localhost",
-        "entity": name,
-        "admin": admin,
-        "flags": "{}",
-        "deletedAt": None,
-        "apiKeys": NO_EDGES,
-        "teams": {"edges": [{"node": {"name": item}} for item in (name, *entities)]},
-        "defaultEntity": {"id": gid("Entity", name), "name": name},
-        "organizations": [],
-    }
-
-
-def viewer(request: Request, args: Arguments) -> Node:
+def viewer(request: Request, row: None, args: Arguments) -> Node:
     """The user that the API key belongs to."""
-    caller = request.caller
-    return user_node(caller.name, request.tables.projects.entities(caller.user_id), admin=caller.is_owner)
+    return Node("User", request.caller.name)
 
 
-def entity(request: Request, args: Arguments) -> Node | None:
+def entity(request: Request, row: None, args: Arguments) -> Node | None:
     """An entity, which is a user; it belongs to no organization."""
     name = str(args.get("name") or request.caller.name)
     if name != request.caller.name and request.tables.users.by_name(name) is None:
         return None
-    return {
-        "__typename": "Entity",
-        "id": gid("Entity", name),
-        "name": name,
-        "entityType": "user",
-        "isTeam": False,
-        "available": False,
-        "photoUrl": None,
-        "readOnly": False,
-        "readOnlyAdmin": False,
-        "privateOnly": False,
-        "storageBytes": 0,
-        "codeSavingEnabled": True,
-        "defaultAccess": "PRIVATE",
-        "isPaid": False,
-        "members": [_member(name)],
-        "user": user_node(name),
-        "organization": None,
-        "xxhashDigestsEnabled": False,
-    }
+    return Node("Entity", name)
 
 
-def _member(name: str) -> Node:
-    """A user as the only member of its entity."""
-    return {
-        "__typename": "Member",
-        "id": gid("Member", name),
-        "name": name,
-        "username": name,
-        "email": f"{name}@localhost",
-        "role": "admin",
-        "pending": False,
-        "accountType": "USER",
-        "photoUrl": None,
-        "apiKey": None,
-    }
-
-
-def server_info(request: Request, args: Arguments) -> Node:
-    """The features that this server has of those that clients ask about."""
-    return {
-        "features": [{"name": name, "isEnabled": True} for name in FEATURES],
-        "cliVersionInfo": {"max_cli_version": NEWEST},
-        "latestLocalVersionInfo": None,
-    }
-
-
-def nothing(request: Request, args: Arguments) -> None:
-    """A part of the API that this server leaves empty."""
-
-
-def no_users(request: Request, args: Arguments) -> Node:
-    """A search for users finds nobody else."""
-    return NO_EDGES
-
-
-def type_info(request: Request, args: Arguments) -> Node:
+def type_info(request: Request, row: None, args: Arguments) -> Node:
     """As much introspection as clients probe for: the names of a type's fields."""
-    name = str(args.get("name", ""))
-    fields: list[dict[str, Any]] = [{"name": field, "args": []} for field in FIELDS.get(name, ())]
-    inputs = [{"name": field} for field in INPUT_FIELDS.get(name, ())]
-    return {"name": name, "fields": fields, "inputFields": inputs, "enumValues": []}
+    return Node("__Type", str(args.get("name", "")))
+
+
+def _fields_of(request: Request, name: str, args: Arguments) -> list[Node]:
+    known = NODES[name].fields if name in WHOLE else PROBED.get(name, ())
+    return [Node("__Field", field) for field in known]
+
+
+def _teams(request: Request, name: str, args: Arguments) -> Node:
+    """A user's entities: the own one and, told to that user alone, those who share a project with it."""
+    own = name == request.caller.name
+    others = request.tables.projects.entities(request.caller.user_id) if own else []
+    return connection([Node("Entity", item) for item in (name, *others)])
+
+
+def _is_owner(request: Request, name: str, args: Arguments) -> bool:
+    return request.caller.is_owner and name == request.caller.name
+
+
+def _id_of(kind: str) -> Resolver:
+    return lambda request, name, args: gid(kind, name)
+
+
+def _itself(request: Request, name: str, args: Arguments) -> str:
+    return name
+
+
+def _email(request: Request, name: str, args: Arguments) -> str:
+    return f"{name}@localhost"
+
+
+def _nobody(request: Request, row: Any, args: Arguments) -> Node:
+    return connection([])
+
+
+define(
+    "User",
+    public,
+    {
+        "id": _id_of("User"),
+        "name": _itself,
+        "username": _itself,
+        "email": _email,
+        "entity": _itself,
+        "admin": _is_owner,
+        "flags": always("{}"),
+        "deletedAt": always(None),
+        "apiKeys": _nobody,
+        "teams": _teams,
+        "defaultEntity": lambda request, name, args: Node("Entity", name),
+        "organizations": always([]),
+    },
+)
+define(
+    "Entity",
+    public,
+    {
+        "id": _id_of("Entity"),
+        "name": _itself,
+        "entityType": always("user"),
+        "isTeam": always(False),
+        "available": always(False),
+        "photoUrl": always(None),
+        "readOnly": always(False),
+        "readOnlyAdmin": always(False),
+        "privateOnly": always(False),
+        "storageBytes": always(0),
+        "codeSavingEnabled": always(True),
+        "defaultAccess": always("PRIVATE"),
+        "isPaid": always(False),
+        "members": lambda request, name, args: [Node("Member", name)],
+        "user": lambda request, name, args: Node("User", name),
+        "organization": always(None),
+        "xxhashDigestsEnabled": always(False),
+    },
+)
+define(
+    "Member",
+    public,
+    {
+        "id": _id_of("Member"),
+        "name": _itself,
+        "username": _itself,
+        "email": _email,
+        "role": always("admin"),
+        "pending": always(False),
+        "accountType": always("USER"),
+        "photoUrl": always(None),
+        "apiKey": always(None),
+    },
+)
+define(
+    "ServerInfo",
+    public,
+    {
+        "features": lambda request, row, args: [Node("ServerFeature", name) for name in FEATURES],
+        "cliVersionInfo": always({"max_cli_version": NEWEST}),
+        "latestLocalVersionInfo": always(None),
+    },
+)
+define("ServerFeature", public, {"name": _itself, "isEnabled": always(True)})
+define(
+    "__Type",
+    public,
+    {
+        "name": _itself,
+        "fields": _fields_of,
+        "inputFields": lambda request, name, args: [
+            Node("__Field", field) for field in INPUT_FIELDS.get(name, ())
+        ],
+        "enumValues": always([]),
+    },
+)
+define("__Field", public, {"name": _itself, "args": always([])})
+QUERIES: dict[str, Resolver | Field] = {
+    "viewer": viewer,
+    "serverInfo": lambda request, row, args: Node("ServerInfo", None),
+    "entity": field(entity, name=TEXT),
+    "organization": always(None),
+    "users": _nobody,
+    "__type": field(type_info, name=TEXT),
+    "__schema": always(None),
+}

@@ -57,7 +57,8 @@ class Agents:
     def listed(self, sweep_id: int) -> Sequence[sqlite3.Row]:
         """The agents of a sweep with the number of runs each was given."""
         return self._db.execute(
-            "SELECT agents.*, (SELECT COUNT(*) FROM runs WHERE runs.agent_id = agents.id) AS total_runs"
-            " FROM agents WHERE sweep_id = ? ORDER BY id",
+            "SELECT agents.*, sweeps.project_id,"
+            " (SELECT COUNT(*) FROM runs WHERE runs.agent_id = agents.id) AS total_runs"
+            " FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE sweep_id = ? ORDER BY agents.id",
             (sweep_id,),
         ).fetchall()

@@ -128,9 +128,11 @@ class Artifacts:
             (collection_id, distributed_id),
         )
 
-    def by_client_id(self, client_id: str) -> sqlite3.Row | None:
-        """The version that a client named with an id of its own."""
-        return self._one("artifacts.client_id = ? ORDER BY artifacts.id DESC LIMIT 1", (client_id,))
+    def by_client_id(self, client_id: str) -> Sequence[sqlite3.Row]:
+        """The versions that clients named with this id of their own, newest first."""
+        return self._db.execute(
+            f"{_SELECT} WHERE artifacts.client_id = ? ORDER BY artifacts.id DESC", (client_id,)
+        ).fetchall()
 
     def commit(self, key: int, number: int, entries: Iterable[Entry]) -> None:
         """Store what a version holds and under which number it is in its own collection."""

@@ -125,7 +125,10 @@ class Collections:
     def aliases(self, key: int) -> Sequence[sqlite3.Row]:
         """Every alias of a collection."""
         return self._db.execute(
-            "SELECT id, alias, artifact_id FROM aliases WHERE collection_id = ? ORDER BY id", (key,)
+            "SELECT aliases.id, aliases.alias, aliases.artifact_id, aliases.collection_id, collections.project_id"
+            " FROM aliases JOIN collections ON collections.id = aliases.collection_id"
+            " WHERE collection_id = ? ORDER BY aliases.id",
+            (key,),
         ).fetchall()
 
     def _one(self, condition: str, values: tuple[object, ...]) -> sqlite3.Row | None:

@@ -123,6 +123,8 @@ class Memberships:
 
 _SELECT = (
     f"SELECT {FIELDS}, memberships.id AS member_id, memberships.collection_id AS member_collection_id,"
-    " memberships.version_index AS member_index, memberships.created_at AS member_created_at"
-    f" FROM memberships JOIN artifacts ON artifacts.id = memberships.artifact_id {SOURCES}"
+    " memberships.version_index AS member_index, memberships.created_at AS member_created_at,"
+    " places.project_id AS member_project_id FROM memberships"
+    " JOIN collections AS places ON places.id = memberships.collection_id"
+    f" JOIN artifacts ON artifacts.id = memberships.artifact_id {SOURCES}"
 )

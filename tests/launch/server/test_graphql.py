@@ -6,21 +6,63 @@ from typing import Any
 
 import pytest
 
-from launch.server import graphql
+from launch.server import arguments, graphql
 from launch.server.errors import ApiError
+from launch.server.graphql import Arguments, Field, Node, Type
 
-DOG = {
-    "__typename": "Dog",
-    "name": "Rex",
-    "tags": ["a", "b"],
-    "echo": lambda args: args,
-    "friend": lambda args: {"__typename": "Cat", "name": "Tom", "value": float("nan")},
+ROWS = {"dog": {"name": "Rex", "tags": ["a", "b"]}, "cat": {"name": "Tom", "value": float("nan")}}
+
+
+def field(resolve: Any, **takes: arguments.Kind) -> Field:
+    return Field(resolve, takes)
+
+
+def name_of(context: Any, row: Any, args: Arguments) -> Any:
+    return row["name"]
+
+
+ANY = arguments.Value(lambda value: True, "anything")
+DOG = Node("Dog", ROWS["dog"])
+CAT = Node("Cat", ROWS["cat"])
+SCHEMA: dict[str, Type] = {
+    "Query": Type(
+        "Query",
+        lambda context, row: True,
+        {
+            "dog": field(lambda context, row, args: DOG),
+            "dogs": field(lambda context, row, args: [DOG, DOG]),
+            "pets": field(lambda context, row, args: [DOG, CAT, DOG]),
+            "payload": field(lambda context, row, args: {"dog": DOG}),
+        },
+    ),
+    "Mutation": Type(
+        "Mutation",
+        lambda context, row: True,
+        {"feed": field(lambda context, row, args: {"pets": [DOG, CAT], "cat": CAT, "deep": {"dog": DOG}, "n": 1})},
+    ),
+    "Dog": Type(
+        "Dog",
+        lambda context, row: True,
+        {
+            "name": field(name_of),
+            "tags": field(lambda context, row, args: row["tags"]),
+            "echo": field(lambda context, row, args: args, x=ANY, y=ANY, z=ANY, e=ANY, s=ANY, specs=ANY),
+            "friend": field(lambda context, row, args: CAT),
+            "self": field(lambda context, row, args: DOG),
+        },
+        frozenset({"Animal"}),
+    ),
+    "Cat": Type(
+        "Cat",
+        lambda context, row: context != "no cats",
+        {"name": field(name_of), "value": field(lambda context, row, args: row["value"])},
+        frozenset({"Animal"}),
+    ),
 }
 
 
-def run(query: str, name: str | None = None, **variables: Any) -> Any:
-    roots = {"query": {"dog": lambda context, args: DOG, "dogs": lambda context, args: [DOG, DOG]}}
-    return graphql.execute(query, variables, name, roots, None)
+def run(query: str, operation: str | None = None, context: Any = None, **variables: Any) -> Any:
+    return graphql.execute(query, variables, operation, SCHEMA, context)
 
 
 def test_aliases_and_typename() -> None:
@@ -95,27 +137,71 @@ def test_the_operation_is_chosen_by_name() -> None:
         ("{ dog { name ", "syntax"),
         ("{ dog { ...Gone } }", "fragment 'Gone'"),
         ("query A { dog { name } } query B { dog { name } }", "no operation None"),
-        ("{ dog { " + "friend { " * 40 + "name" + " }" * 40 + " } }", "nested deeper"),
+        ("{ dog { " + "self { " * 40 + "name" + " }" * 40 + " } }", "nested deeper"),
         ("{ dog { " + "name " * 10_000 + "} }", "syntax"),
         ("{ dog { " + " " * 70_000 + "} }", "longer than"),
         ("{" * 5_000, "syntax"),
     ],
 )
 def test_refusals(query: str, message: str) -> None:
-    endless = {"name": "x"}
-    endless["friend"] = endless  # type: ignore[assignment]
     with pytest.raises(ApiError, match=message):
-        graphql.execute(query, {}, None, {"query": {"dog": lambda context, args: endless}}, None)
+        run(query)
 
 
 def test_a_fragment_that_contains_itself_ends() -> None:
-    node: dict[str, Any] = {"name": "x"}
-    node["friend"] = node
-    query = "{ dog { ...F } } fragment F on Dog { ...F name }"
-    roots = {"query": {"dog": lambda context, args: node}}
-    assert graphql.execute(query, {}, None, roots, None) == {"dog": {"name": "x"}}
+    assert run("{ dog { ...F } } fragment F on Dog { ...F name }") == {"dog": {"name": "Rex"}}
     with pytest.raises(ApiError, match="nested deeper"):
-        graphql.execute("{ dog { ...F } } fragment F on Dog { friend { ...F } }", {}, None, roots, None)
+        run("{ dog { ...F } } fragment F on Dog { self { ...F } }")
+
+
+def test_an_interface_applies_to_its_types() -> None:
+    query = "{ pets { __typename ... on Animal { name } ... on Cat { value } } }"
+    dog, cat, _ = run(query)["pets"]
+    assert dog == {"__typename": "Dog", "name": "Rex"}
+    assert cat == {"__typename": "Cat", "name": "Tom", "value": "NaN"}
+
+
+def test_a_node_that_may_not_be_seen_is_null_and_a_list_leaves_it_out() -> None:
+    assert run("{ dog { friend { name } } }", context="no cats") == {"dog": {"friend": None}}
+    assert run("{ pets { name } }", context="no cats") == {"pets": [{"name": "Rex"}, {"name": "Rex"}]}
+    told = run("mutation { feed { pets { name } cat { name } deep { dog { name } } n gone } }", context="no cats")
+    assert told["feed"] == {
+        "pets": [{"name": "Rex"}],
+        "cat": None,
+        "deep": {"dog": {"name": "Rex"}},
+        "n": 1,
+        "gone": None,
+    }
+
+
+@pytest.mark.parametrize("query", ["{ dog }", "{ dogs }", "mutation { feed }", "mutation { feed { cat } }"])
+def test_an_object_is_never_told_without_its_fields(query: str) -> None:
+    with pytest.raises(ApiError, match="is an object: choose fields of it"):
+        run(query)
+
+
+@pytest.mark.parametrize("query", ["{ payload { dog { name } } }", "{ dog { name { more } } }"])
+def test_what_a_query_tells_comes_from_the_table(query: str) -> None:
+    with pytest.raises(ApiError, match="has no fields of its own"):
+        run(query)
+
+
+def test_arguments_that_a_field_does_not_take_never_reach_it() -> None:
+    assert run('{ dog { echo(x: 1, secret: 2, s: "t") } }')["dog"]["echo"] == {"x": 1, "s": "t"}
+
+
+def test_more_objects_than_an_answer_may_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphql, "MAX_QUERY_NODES", 100)
+    aliases = " ".join(f"a{number}: pets {{ name }}" for number in range(33))
+    assert len(run(f"{{ {aliases} }}")) == 33
+    with pytest.raises(ApiError, match="more than 100 objects"):
+        run(f"{{ {aliases} last: dog {{ name }} }}")
+
+
+def test_an_operation_ends_after_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphql, "QUERY_SECONDS", -1.0)
+    with pytest.raises(ApiError, match="ask for less at once"):
+        run("{ dog { name } }")
 
 
 def test_parsing_is_cached() -> None:
