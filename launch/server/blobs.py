@@ -1,8 +1,9 @@
-"""Files on the disk, named by the MD5 of what they hold: the same bytes are stored once.
+"""Files on the disk, named by the SHA-256 of what they hold: the same bytes are stored once.
 
-MD5 is the address that the `wandb` client puts into its manifests; here it finds content and catches damage, it
-does not keep out an attacker. A file appears under its name only when it is whole: it is written beside, synced to
-the disk, and renamed. This module does not know which run or artifact a file belongs to.
+The `wandb` client names files by their MD5, which can be made to collide; here MD5 catches damage on the way, and
+never finds a file. (Files that an older version of this server stored keep their names, which are MD5s.) A file
+appears under its name only when it is whole: it is written beside, synced to the disk, and renamed. This module
+does not know which run or artifact a file belongs to.
 """
 
 import contextlib
@@ -19,14 +20,15 @@ from typing import Self
 
 from launch.server.errors import TOO_LARGE, UNPROCESSABLE, ApiError, DiskFull, TooLarge
 
-_DIGEST = re.compile(r"[0-9a-f]{32}")
+_NAME = re.compile(r"[0-9a-f]{64}|[0-9a-f]{32}")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
 class Blob:
-    """What was stored: `md5` in hex, `size` in bytes."""
+    """What was stored: its `name`, `md5` in hex, `size` in bytes."""
 
+    name: str
     md5: str
     size: int
 
@@ -41,39 +43,36 @@ class Blobs:
         for leftover in self._incoming.iterdir():
             leftover.unlink(missing_ok=True)
 
-    def path(self, md5: str) -> Path:
+    def path(self, name: str) -> Path:
         """Where a blob is, or would be.
 
         Raises:
-            ApiError: `md5` is not 32 hexadecimal digits.
+            ApiError: it cannot be the name of one.
         """
-        if not _DIGEST.fullmatch(md5):
-            raise ApiError(f"not an MD5 digest: {md5[:40]!r}")
-        return self._folder / md5[:2] / md5
+        if not _NAME.fullmatch(name):
+            raise ApiError(f"not a digest: {name[:40]!r}")
+        return self._folder / name[:2] / name
 
-    def size(self, md5: str) -> int | None:
-        """The size of a blob in bytes; None when it is not here."""
-        try:
-            return self.path(md5).stat().st_size
-        except FileNotFoundError:
-            return None
+    def renew(self, name: str) -> bool:
+        """Whether a blob is here; if so its age starts anew.
 
-    def claim(self, md5: str) -> bool:
-        """Whether a blob is here; if so its age starts anew, so that `upkeep.prune` leaves it to its new owner."""
+        To be called in the transaction that stores the name: `upkeep.prune` deletes in transactions of its own, so
+        that it either sees the name, or has been there before.
+        """
         try:
-            os.utime(self.path(md5))
+            os.utime(self.path(name))
         except FileNotFoundError:
             return False
         return True
 
-    def read(self, md5: str, limit: int) -> bytes:
+    def read(self, name: str, limit: int) -> bytes:
         """A whole blob.
 
         Raises:
             FileNotFoundError: it is not here.
             TooLarge: it holds more than `limit` bytes.
         """
-        path = self.path(md5)
+        path = self.path(name)
         if path.stat().st_size > limit:
             raise TooLarge("this file", limit)
         return path.read_bytes()
@@ -90,7 +89,8 @@ class Incoming:
         self._blobs = blobs
         self._folder = folder
         self._limit = limit
-        self._hash = hashlib.md5(usedforsecurity=False)
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
         self._size = 0
         self._descriptor = -1
         self._path: Path | None = None
@@ -111,34 +111,36 @@ class Incoming:
         self._size += len(chunk)
         if self._size > self._limit:
             raise TooLarge("the file", self._limit)
-        self._hash.update(chunk)
+        self._md5.update(chunk)
+        self._sha256.update(chunk)
         view = memoryview(chunk)
         with _full_disk_told(self._folder):
             while view:
                 view = view[os.write(self._descriptor, view) :]
 
     def keep(self, expected: str | None = None) -> Blob:
-        """Store what arrived under its digest.
+        """Store what arrived under its name.
 
         Raises:
-            ApiError: 422, its digest is not the `expected` one.
+            ApiError: 422, its MD5 is not the `expected` one.
             DiskFull: no space is left.
         """
-        md5 = self._hash.hexdigest()
+        md5 = self._md5.hexdigest()
         if expected is not None and md5 != expected:
             raise ApiError(
                 f"the {self._size} bytes that arrived have the MD5 {md5}, not {expected} as announced: refused",
                 UNPROCESSABLE,
             )
-        target = self._blobs.path(md5)
+        name = self._sha256.hexdigest()
+        target = self._blobs.path(name)
         with _full_disk_told(self._folder):
-            if self._path is not None and not target.exists():
+            if self._path is not None and not self._blobs.renew(name):
                 os.fsync(self._descriptor)
                 target.parent.mkdir(exist_ok=True)
                 self._path.replace(target)
                 self._path = None
                 _sync_folder(target.parent)
-        return Blob(md5, self._size)
+        return Blob(name, md5, self._size)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

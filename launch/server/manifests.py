@@ -8,12 +8,13 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from launch.server.blobs import Blobs
+from launch.server.blobs import Blob, Blobs
 from launch.server.errors import UNPROCESSABLE, ApiError
 from launch.server.limits import MAX_MANIFEST
+from launch.server.storage.arrivals import Held
 from launch.server.storage.artifacts import Entry
 from launch.server.wire import checked_path, loads
 
@@ -38,22 +39,23 @@ def md5_base64(digest: str) -> str:
     return base64.b64encode(bytes.fromhex(digest)).decode()
 
 
-def read_manifest(blobs: Blobs, md5: str) -> list[Entry]:
-    """The entries of an uploaded manifest, each file checked to be here with its size.
+def read_manifest(blobs: Blobs, name: str, held: Callable[[str], Held | None]) -> list[Entry]:
+    """The entries of an uploaded manifest; `held` gives the bytes that count for an MD5, if they are here.
 
     Raises:
         ApiError: the manifest is missing or broken, or a file is missing or has another size (all of them named).
     """
-    entries = [_entry(path, entry) for path, entry in _parsed(blobs, md5)["contents"].items()]
-    if problems := list(_problems(blobs, entries)):
+    told = [_entry(path, entry) for path, entry in _parsed(blobs, name)["contents"].items()]
+    here = {md5: held(md5) for md5 in {entry.md5 for entry in told} if md5 is not None}
+    if problems := list(_problems(here, told)):
         shown = "; ".join(problems[:10])
         more = f"; and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise ApiError(f"this artifact is not complete: {shown}{more}", UNPROCESSABLE)
-    return entries
+    return [entry._replace(blob=found.blob) if (found := here.get(entry.md5 or "")) else entry for entry in told]
 
 
-def put_together(blobs: Blobs, parts: Iterable[str]) -> tuple[str, str]:
-    """Store the manifest that holds what all parts hold, and return its MD5 and the digest of the version.
+def put_together(blobs: Blobs, parts: Iterable[str]) -> tuple[Blob, str]:
+    """Store the manifest that holds what all parts hold, and return it and the digest of the version.
 
     A later part goes over an earlier one. The digest is computed as the client computes it from a whole manifest.
 
@@ -62,20 +64,20 @@ def put_together(blobs: Blobs, parts: Iterable[str]) -> tuple[str, str]:
     """
     whole: dict[str, Any] = {}
     contents: dict[str, Any] = {}
-    for md5 in parts:
-        whole = _parsed(blobs, md5)
+    for name in parts:
+        whole = _parsed(blobs, name)
         contents |= whole["contents"]
     digest = hashlib.md5(b"wandb-artifact-manifest-v1\n", usedforsecurity=False)
     for path, entry in sorted(contents.items()):
         digest.update(f"{path}:{entry.get('digest') if isinstance(entry, dict) else None}\n".encode())
     with blobs.incoming(MAX_MANIFEST) as incoming:
         incoming.write(json.dumps({**whole, "contents": contents}).encode())
-        return incoming.keep().md5, digest.hexdigest()
+        return incoming.keep(), digest.hexdigest()
 
 
-def _parsed(blobs: Blobs, md5: str) -> dict[str, Any]:
+def _parsed(blobs: Blobs, name: str) -> dict[str, Any]:
     try:
-        manifest = loads(blobs.read(md5, MAX_MANIFEST))
+        manifest = loads(blobs.read(name, MAX_MANIFEST))
     except FileNotFoundError as error:
         raise ApiError("the manifest of this artifact was not uploaded", UNPROCESSABLE) from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("contents"), dict):
@@ -90,15 +92,16 @@ def _entry(path: str, entry: Any) -> Entry:
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
         raise ApiError(f"the manifest gives {path[:80]!r} the size {size!r}", UNPROCESSABLE)
     ref = entry.get("ref")
-    return (checked_path(path), None if ref else md5_hex(entry.get("digest")), size, str(ref) if ref else None)
+    md5 = None if ref else md5_hex(entry.get("digest"))
+    return Entry(checked_path(path), None, md5, size, str(ref) if ref else None)
 
 
-def _problems(blobs: Blobs, entries: list[Entry]) -> Iterator[str]:
-    for path, md5, size, _ in entries:
-        if md5 is None:
+def _problems(here: Mapping[str, Held | None], entries: list[Entry]) -> Iterator[str]:
+    for entry in entries:
+        if entry.md5 is None:
             continue
-        stored = blobs.size(md5)
-        if stored is None:
-            yield f"{path}: not uploaded"
-        elif stored != size:
-            yield f"{path}: {stored} bytes, the manifest says {size}"
+        held = here[entry.md5]
+        if held is None:
+            yield f"{entry.path}: not uploaded"
+        elif held.size != entry.size:
+            yield f"{entry.path}: {held.size} bytes, the manifest says {entry.size}"

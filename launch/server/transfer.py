@@ -16,10 +16,11 @@ from starlette.responses import FileResponse, Response
 from launch.server.arguments import MOST_WHOLE
 from launch.server.auth import THE_OWNER, Caller, caller_of
 from launch.server.blobs import Blob
-from launch.server.errors import CONFLICT, ApiError, DiskFull, NotFound, TooLarge, TooSlow
+from launch.server.errors import CONFLICT, UNAVAILABLE, ApiError, DiskFull, NotFound, TooLarge, TooSlow
 from launch.server.limits import MAX_DISCARDED, MAX_MANIFEST, MAX_UPLOAD, STALL_SECONDS, UPLOAD_CHUNK
 from launch.server.request import Request, Services
 from launch.server.storage import Tables, artifacts
+from launch.server.storage.arrivals import Held
 from launch.server.wire import checked_path
 
 SHOWN_INLINE = frozenset(
@@ -46,7 +47,8 @@ async def put_run_file(http: HttpRequest) -> Response:
         with services.store.write() as tables:
             if tables.runs.by_id(run_id) is None:
                 raise NotFound("this run was deleted")
-            tables.files.put(run_id, name, blob.md5, blob.size)
+            tables.files.put(run_id, name, blob=blob.name, md5=blob.md5, size=blob.size)
+            _still_here(services, blob)
 
     await _receive(services, http, MAX_UPLOAD, check, store)
     return Response(status_code=200)
@@ -56,8 +58,15 @@ async def put_artifact_file(http: HttpRequest) -> Response:
     """Take a file of an artifact; its bytes must have the digest in the address."""
     services = _services(http)
     services.signer.check("PUT", _path(http), http.query_params)
-    md5 = http.path_params["md5"]
-    await _receive(services, http, MAX_UPLOAD, lambda: md5, lambda blob: None)
+    artifact_id, md5 = _number(http, "artifact"), http.path_params["md5"]
+
+    def store(blob: Blob) -> None:
+        with services.store.write() as tables:
+            if not tables.arrivals.arrived(artifact_id, md5, Held(blob.name, blob.size)):
+                raise NotFound("this version was deleted")
+            _still_here(services, blob)
+
+    await _receive(services, http, MAX_UPLOAD, lambda: md5, store)
     return Response(status_code=200)
 
 
@@ -76,7 +85,8 @@ async def put_manifest(http: HttpRequest) -> Response:
         with services.store.write() as tables:
             if _pending_digest(tables, key) not in (None, blob.md5):
                 raise ApiError("another manifest was announced meanwhile", CONFLICT)
-            tables.manifests.arrived(key, blob.md5)
+            tables.manifests.arrived(key, blob.name)
+            _still_here(services, blob)
 
     await _receive(services, http, MAX_MANIFEST, announced, store)
     return Response(status_code=200)
@@ -93,7 +103,7 @@ async def get_run_file(http: HttpRequest) -> Response:
             row = request.tables.files.get(run_id, name) if run is not None else None
         if row is None:
             raise NotFound(f"this run has no file {name[:200]!r}")
-        return str(row["md5"])
+        return str(row["blob"])
 
     return _send(services, await run_in_threadpool(find), name)
 
@@ -102,8 +112,16 @@ async def get_artifact_file(http: HttpRequest) -> Response:
     """Send a file of an artifact."""
     services, caller = _services(http), _fetcher(http)
     md5, name = http.path_params["md5"], http.path_params["name"]
-    await run_in_threadpool(_must_hold, services, caller, md5)
-    return _send(services, md5, name)
+
+    def find() -> str:
+        with Request(services, "", writes=False, caller=caller) as request:
+            row = request.tables.artifacts.by_id(_number(http, "artifact"))
+            held = None if row is None else request.tables.artifacts.blob_of(row["id"], md5)
+            if row is None or held is None or not request.sees_version(row):
+                raise NotFound("this file is not on this server")
+            return str(held["blob"])
+
+    return _send(services, await run_in_threadpool(find), name)
 
 
 async def get_manifest(http: HttpRequest) -> Response:
@@ -112,10 +130,10 @@ async def get_manifest(http: HttpRequest) -> Response:
 
     def find() -> str:
         with Request(services, "", writes=False, caller=caller) as request:
-            row = request.seen(request.tables.artifacts.by_id(_number(http, "artifact")))
-        if row is None or not row["manifest_md5"]:
-            raise NotFound("this artifact has no manifest")
-        return str(row["manifest_md5"])
+            row = request.tables.artifacts.by_id(_number(http, "artifact"))
+            if row is None or not row["manifest_blob"] or not request.sees_version(row):
+                raise NotFound("this artifact has no manifest")
+            return str(row["manifest_blob"])
 
     return _send(services, await run_in_threadpool(find), "wandb_manifest.json")
 
@@ -125,8 +143,16 @@ async def get_by_digest(http: HttpRequest) -> Response:
     services, caller = _services(http), caller_of(http)
     parts = http.path_params["rest"].split("/")
     digest = next((part for part in reversed(parts) if len(part) == 32), "")
-    await run_in_threadpool(_must_hold, services, caller, digest)
-    return _send(services, digest, parts[-1])
+
+    def find() -> str:
+        with Request(services, "", writes=False, caller=caller) as request:
+            found = request.tables.artifacts.holding(digest)
+            seen = next((row for row in found if request.sees_version(row)), None)
+        if seen is None:
+            raise NotFound("this file is not on this server")
+        return str(seen["blob"])
+
+    return _send(services, await run_in_threadpool(find), parts[-1])
 
 
 def _services(http: HttpRequest) -> Services:
@@ -159,13 +185,14 @@ def _fetcher(http: HttpRequest) -> Caller:
     return THE_OWNER
 
 
-def _must_hold(services: Services, caller: Caller, md5: str) -> None:
-    """Let pass who may see an artifact that holds these bytes."""
-    if caller.is_owner:
-        return
-    with services.store.read() as tables:
-        if not tables.artifacts.is_seen(md5, caller.user_id):
-            raise NotFound("this file is not on this server")
+def _still_here(services: Services, blob: Blob) -> None:
+    """Keep a blob that a transaction has just named from being pruned.
+
+    Raises:
+        ApiError: 503, it was pruned between its arrival and this transaction; the client sends it again.
+    """
+    if not services.blobs.renew(blob.name):
+        raise ApiError("the file was removed while it arrived: send it again", UNAVAILABLE)
 
 
 async def _receive(
@@ -257,8 +284,8 @@ async def _next(stream: AsyncGenerator[bytes, None]) -> bytes | None:
         raise TooSlow(STALL_SECONDS) from error
 
 
-def _send(services: Services, md5: str, name: str) -> Response:
-    path = services.blobs.path(md5)
+def _send(services: Services, blob: str, name: str) -> Response:
+    path = services.blobs.path(blob)
     if not path.is_file():
         raise NotFound("this file is not on this server")
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"

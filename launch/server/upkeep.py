@@ -17,27 +17,27 @@ from pathlib import Path
 
 from framework.errors import SashikoError
 from launch.server.instance import KEY_FILE, SECRET_FILE
-from launch.server.storage import open_store
+from launch.server.storage import Tables, open_store
 
 DATABASE, BLOBS = "server.db", "blobs"
 CHUNK = 1 << 20
-PENDING_MANIFESTS = (
-    "SELECT manifest_md5 FROM artifacts WHERE state = 'PENDING' UNION ALL SELECT md5 FROM manifests"
-)
+SHA256_DIGITS = 64
 YOUNG_SECONDS = 24 * 3600.0
 """Files that no row names are left alone for so long: their upload may have only just begun to be used."""
 REFERENCES = (
-    "SELECT md5, size, 'file ' || run_files.name || ' of run ' || runs.name AS what FROM run_files"
-    " JOIN runs ON runs.id = run_files.run_id"
-    " UNION ALL SELECT md5, entries.size, entries.path || ' of ' || collections.name || ':v' || version_index"
+    "SELECT blob, run_files.size AS size, 'file ' || run_files.name || ' of run ' || runs.name AS what"
+    " FROM run_files JOIN runs ON runs.id = run_files.run_id"
+    " UNION ALL SELECT blob, entries.size, entries.path || ' of ' || collections.name || ':v' || version_index"
     " FROM entries JOIN artifacts ON artifacts.id = entries.artifact_id"
     " JOIN collections ON collections.id = artifacts.collection_id"
-    " WHERE md5 IS NOT NULL AND artifacts.state = 'COMMITTED'"
-    " UNION ALL SELECT manifest_md5, NULL, 'the manifest of ' || collections.name || ':v' || version_index"
+    " WHERE blob IS NOT NULL AND artifacts.state = 'COMMITTED'"
+    " UNION ALL SELECT manifest_blob, NULL, 'the manifest of ' || collections.name || ':v' || version_index"
     " FROM artifacts JOIN collections ON collections.id = artifacts.collection_id"
-    " WHERE manifest_md5 IS NOT NULL AND artifacts.state = 'COMMITTED'"
+    " WHERE manifest_blob IS NOT NULL AND artifacts.state = 'COMMITTED'"
 )
-"""Every file that a row names: its digest, its size where it is known, and what it is."""
+"""Every blob that a row names: its name, its size where it is known, and what it is."""
+AT_ONCE = 100
+"""Files that one transaction looks at: meanwhile nobody else writes."""
 
 
 class NothingServed(SashikoError):
@@ -69,7 +69,7 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
         with contextlib.closing(sqlite3.connect(fresh)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
-            digests = [row[0] for row in copy.execute(f"SELECT DISTINCT md5 FROM ({REFERENCES})")]
+            digests = [row[0] for row in copy.execute(f"SELECT DISTINCT blob FROM ({REFERENCES})")]
     files = size = 0
     for digest in digests:
         copied = _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest)
@@ -101,7 +101,7 @@ def verify(directory: Path) -> Report:
     for path in _files(directory):
         sizes[path.name] = path.stat().st_size
         report.files, report.size = report.files + 1, report.size + sizes[path.name]
-        if _md5(path) != path.name:
+        if _digest(path) != path.name:
             report.problems.append(f"{path}: its content has another digest than its name says")
     for digest, size, what in named:
         if digest not in sizes:
@@ -115,21 +115,34 @@ def verify(directory: Path) -> Report:
 def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]:
     """Delete the files that nothing names any more; how many, and their bytes.
 
+    Each is looked at and deleted within one transaction. Whoever names a blob does so in a transaction too, and
+    makes it young in it (`Blobs.renew`): it comes before, and the file stays, or after, and finds that it is gone.
+
     Raises:
         NothingServed: `directory` holds no database.
     """
     before = time.time() - older_than
-    open_store(_served(directory)).close()  # brings it to the newest schema, whatever version served it last
-    old = [path for path in _files(directory) if path.stat().st_mtime < before]
-    with _database(directory) as db:
-        named = {row[0] for row in db.execute(f"SELECT DISTINCT md5 FROM ({REFERENCES})")}
-        named |= {row[0] for row in db.execute(PENDING_MANIFESTS)}
+    old = [path for path in _files(_served(directory).parent) if path.stat().st_mtime < before]
     files = size = 0
-    for path in old:
-        if path.name not in named and path.stat().st_mtime < before:  # nobody has claimed it meanwhile
-            files, size = files + 1, size + path.stat().st_size
-            path.unlink()
+    with contextlib.closing(open_store(_served(directory))) as store:
+        for start in range(0, len(old), AT_ONCE):
+            with store.write() as tables:
+                for path in old[start : start + AT_ONCE]:
+                    freed = _pruned(tables, path, before)
+                    files, size = files + (freed is not None), size + (freed or 0)
     return files, size
+
+
+def _pruned(tables: Tables, path: Path, before: float) -> int | None:
+    """Delete a file if it is still old and nothing names it; its size, or None."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    if found.st_mtime >= before or tables.artifacts.names_blob(path.name):
+        return None
+    path.unlink()
+    return found.st_size
 
 
 @contextlib.contextmanager
@@ -150,8 +163,9 @@ def _files(directory: Path) -> Iterator[Path]:
     yield from (path for path in (directory / BLOBS).glob("??/*") if path.is_file())
 
 
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
+def _digest(path: Path) -> str:
+    """What a blob's name has to be: its SHA-256, or its MD5 if an older version stored it."""
+    digest = hashlib.sha256() if len(path.name) == SHA256_DIGITS else hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)

@@ -120,7 +120,7 @@ def _maker(request: Request, row: sqlite3.Row, args: Arguments) -> Node | None:
 
 
 def _manifest(request: Request, row: sqlite3.Row, args: Arguments) -> Node | None:
-    return Node("ArtifactManifest", row) if row["manifest_md5"] else None
+    return Node("ArtifactManifest", row) if row["manifest_blob"] else None
 
 
 def _files(request: Request, row: sqlite3.Row, args: Arguments) -> Node:

@@ -8,6 +8,7 @@ incremental manifest).
 import hashlib
 import json
 import sqlite3
+from collections.abc import Callable
 
 from launch.server.arguments import ALIASES, FLAG, JSON, TAGS, TEXT, TEXTS, WHOLE, Shape
 from launch.server.errors import CONFLICT, UNPROCESSABLE, ApiError, NotFound
@@ -18,6 +19,7 @@ from launch.server.resolvers.artifact_nodes import blob_path, pending_manifest
 from launch.server.resolvers.artifact_queries import version
 from launch.server.resolvers.table import Given, Payload, mutation
 from launch.server.storage import artifacts, manifests
+from launch.server.storage.arrivals import Held
 from launch.server.wire import checked_name, checked_path, dumps, gid, json_object, parse_row_id
 
 MAX_ALIAS = 128
@@ -123,7 +125,7 @@ def create_files(request: Request, given: Given) -> Payload:
             row = rows[artifact_id] = _pending(request, artifact_id)
         md5 = md5_hex(item.get("md5"))
         name = checked_path(item.get("name"))
-        here = request.services.blobs.claim(md5)
+        here = _is_here(request, row["id"], md5)
         nodes.append(
             {
                 "name": name,
@@ -148,8 +150,8 @@ def commit(request: Request, given: Given) -> Payload:
     row = find_to_change(request, artifact_id)
     tables = request.tables
     if row["state"] == artifacts.PENDING:
-        md5 = _manifest(request, row)
-        entries = read_manifest(request.services.blobs, md5)
+        manifest = _manifest(request, row)
+        entries = read_manifest(request.services.blobs, manifest, _held(request, row))
         tables.artifacts.commit(row["id"], tables.memberships.add(row["collection_id"], row["id"]), entries)
         for alias in json.loads(row["pending_aliases"]):
             tables.collections.set_alias(row["collection_id"], alias, row["id"])
@@ -157,22 +159,54 @@ def commit(request: Request, given: Given) -> Payload:
 
 
 def _manifest(request: Request, row: sqlite3.Row) -> str:
-    """The MD5 of the manifest that a version ends up with; noted at the version."""
+    """The blob of the manifest that a version ends up with; noted at the version."""
     tables = request.tables
     here = tables.manifests.here(row["id"])
     if not here:
         raise ApiError("the manifest of this artifact was not uploaded", UNPROCESSABLE)
     last = here[-1]
     if last["kind"] == manifests.FULL:
-        tables.artifacts.set(row["id"], manifest_digest=last["digest"], manifest_md5=last["md5"])
-        return str(last["md5"])
-    parts = [part["md5"] for part in here if part["kind"] == last["kind"]]
+        tables.artifacts.set(row["id"], manifest_digest=last["digest"], manifest_blob=last["blob"])
+        return str(last["blob"])
+    parts = [part["blob"] for part in here if part["kind"] == last["kind"]]
     base = tables.artifacts.by_id(last["base_id"]) if last["kind"] == manifests.INCREMENTAL else None
-    if base is not None and base["manifest_md5"]:
-        parts.insert(0, base["manifest_md5"])
-    md5, digest = put_together(request.services.blobs, parts)
-    tables.artifacts.set(row["id"], manifest_digest=md5, manifest_md5=md5, digest=digest)
-    return md5
+    if base is not None and base["manifest_blob"]:
+        parts.insert(0, base["manifest_blob"])
+    blob, digest = put_together(request.services.blobs, parts)
+    tables.artifacts.set(row["id"], manifest_digest=blob.md5, manifest_blob=blob.name, digest=digest)
+    return blob.name
+
+
+def _is_here(request: Request, artifact_id: int, md5: str) -> bool:
+    """Whether the caller has sent these bytes before, so that they need not be sent again; else they are expected.
+
+    That somebody else has sent bytes with this MD5 tells nothing: they may be others, and not the caller's to see.
+    """
+    arrivals = request.tables.arrivals
+    own = arrivals.own(request.caller.user_id, md5, artifact_id)
+    arrivals.expect(artifact_id, md5, request.caller.user_id)
+    if own is None or not request.services.blobs.renew(own.blob):
+        return False
+    return arrivals.arrived(artifact_id, md5, own)
+
+
+def _held(request: Request, row: sqlite3.Row) -> Callable[[str], Held | None]:
+    """The bytes that count for an MD5 in a version's manifest.
+
+    What was sent for it; else what another version holds that the caller may read, as a draft of an earlier
+    version keeps its files: one of the same collection before any other.
+    """
+    sent = request.tables.arrivals.of(row["id"])
+
+    def find(md5: str) -> Held | None:
+        held = sent.get(md5)
+        if held is None:
+            found = request.tables.artifacts.holding(md5, row["collection_id"])
+            seen = next((other for other in found if request.sees_version(other)), None)
+            held = None if seen is None else Held(seen["blob"], seen["blob_size"])
+        return held if held is not None and request.services.blobs.renew(held.blob) else None
+
+    return find
 
 
 def use(request: Request, given: Given) -> Payload:

@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from launch.server.storage.agents import Agents
+from launch.server.storage.arrivals import Arrivals
 from launch.server.storage.artifacts import Artifacts
 from launch.server.storage.collections import Collections
 from launch.server.storage.files import Files
@@ -33,6 +34,7 @@ SCHEMA = tuple(
         Files,
         Collections,
         Artifacts,
+        Arrivals,
         Memberships,
         Manifests,
         Writers,
@@ -57,6 +59,7 @@ class Tables:
         self.files = Files(db)
         self.collections = Collections(db)
         self.artifacts = Artifacts(db)
+        self.arrivals = Arrivals(db)
         self.memberships = Memberships(db)
         self.manifests = Manifests(db)
         self.writers = Writers(db)

@@ -6,8 +6,8 @@ the bytes are (an entry names them by digest), nor which collections a version i
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from launch.server.storage.store import Steps
 
@@ -21,7 +21,7 @@ COLUMNS = frozenset(
         "size",
         "file_count",
         "manifest_digest",
-        "manifest_md5",
+        "manifest_blob",
         "pending_aliases",
         "tags",
         "run_id",
@@ -35,8 +35,16 @@ COLUMNS = frozenset(
         "updated_at",
     }
 )
-Entry = tuple[str, str | None, int, str | None]
-"""One file of a version: path, md5 in hex (None for a reference), size in bytes, reference."""
+
+
+class Entry(NamedTuple):
+    """One file of a version: path, blob and MD5 in hex (None for a reference), size in bytes, reference."""
+
+    path: str
+    blob: str | None
+    md5: str | None
+    size: int
+    ref: str | None
 
 
 class Artifacts:
@@ -91,6 +99,13 @@ class Artifacts:
         ALTER TABLE artifacts ADD COLUMN ttl INTEGER;
         CREATE INDEX artifacts_by_ttl ON artifacts(created_at + ttl) WHERE ttl > 0 AND state = 'COMMITTED';
         """,
+        7: """
+        ALTER TABLE artifacts RENAME COLUMN manifest_md5 TO manifest_blob;
+        CREATE INDEX artifacts_by_manifest ON artifacts(manifest_blob) WHERE manifest_blob IS NOT NULL;
+        ALTER TABLE entries ADD COLUMN blob TEXT;
+        UPDATE entries SET blob = md5;
+        CREATE INDEX entries_by_blob ON entries(blob) WHERE blob IS NOT NULL;
+        """,
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -139,7 +154,7 @@ class Artifacts:
         rows = list(entries)
         self._db.execute("DELETE FROM entries WHERE artifact_id = ?", (key,))
         self._db.executemany(
-            "INSERT INTO entries (artifact_id, path, md5, size, ref) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO entries (artifact_id, path, blob, md5, size, ref) VALUES (?, ?, ?, ?, ?, ?)",
             [(key, *row) for row in rows],
         )
         self.set(
@@ -147,7 +162,7 @@ class Artifacts:
             state=COMMITTED,
             version_index=number,
             file_count=len(rows),
-            size=sum(size for _, _, size, _ in rows),
+            size=sum(row.size for row in rows),
         )
 
     def delete(self, key: int) -> None:
@@ -169,28 +184,41 @@ class Artifacts:
     def entries(self, key: int, offset: int = 0, limit: int = -1) -> Sequence[sqlite3.Row]:
         """A page of the files of a version, by path."""
         return self._db.execute(
-            "SELECT path, md5, size, ref FROM entries WHERE artifact_id = ? ORDER BY path LIMIT ? OFFSET ?",
+            "SELECT * FROM entries WHERE artifact_id = ? ORDER BY path LIMIT ? OFFSET ?",
             (key, limit, offset),
         ).fetchall()
 
     def entry(self, key: int, path: str) -> sqlite3.Row | None:
         """One file of a version."""
         row: sqlite3.Row | None = self._db.execute(
-            "SELECT path, md5, size, ref FROM entries WHERE artifact_id = ? AND path = ?", (key, path)
+            "SELECT * FROM entries WHERE artifact_id = ? AND path = ?", (key, path)
         ).fetchone()
         return row
 
-    def is_seen(self, md5: str, user_id: int) -> bool:
-        """Whether a user may see a version that holds these bytes."""
-        row = self._db.execute(
-            "SELECT 1 FROM entries JOIN artifacts ON artifacts.id = entries.artifact_id"
-            " JOIN collections ON collections.id = artifacts.collection_id"
-            " JOIN projects ON projects.id = collections.project_id WHERE entries.md5 = :md5 AND"
-            " (projects.user_id = :user OR EXISTS (SELECT 1 FROM members WHERE"
-            " members.project_id = projects.id AND members.user_id = :user)) LIMIT 1",
-            {"md5": md5, "user": user_id},
+    def blob_of(self, key: int, md5: str) -> sqlite3.Row | None:
+        """The blob and the size of the file with this MD5 in a version."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT blob, size FROM entries WHERE artifact_id = ? AND md5 = ? LIMIT 1", (key, md5)
         ).fetchone()
-        return row is not None
+        return row
+
+    def holding(self, md5: str, collection_id: int | None = None) -> Iterator[sqlite3.Row]:
+        """The committed versions that hold a file with this MD5, with the `blob` and its `blob_size`.
+
+        Those of a collection, and of its project, come before all others, newer ones before older.
+        """
+        yield from self._db.execute(
+            f"SELECT {FIELDS}, entries.blob, entries.size AS blob_size FROM entries"
+            f" JOIN artifacts ON artifacts.id = entries.artifact_id {SOURCES}"
+            " WHERE entries.md5 = :md5 AND artifacts.state = 'COMMITTED' ORDER BY"
+            " artifacts.collection_id = :collection DESC, collections.project_id ="
+            " (SELECT project_id FROM collections WHERE id = :collection) DESC, artifacts.id DESC",
+            {"md5": md5, "collection": collection_id},
+        )
+
+    def names_blob(self, name: str) -> bool:
+        """Whether anything names a blob: a file of a run, a version, or one that is being made."""
+        return bool(self._db.execute(IS_NAMED, {"name": name}).fetchone()[0])
 
     def link(self, run_id: int, key: int, role: str) -> None:
         """Note that a run made or used a version."""
@@ -226,6 +254,17 @@ SOURCES = (
     " JOIN projects ON projects.id = collections.project_id JOIN users ON users.id = projects.user_id"
 )
 _SELECT = f"SELECT {FIELDS} FROM artifacts {SOURCES}"
+
+
+IS_NAMED = (
+    "SELECT EXISTS (SELECT 1 FROM run_files WHERE blob = :name)"
+    " OR EXISTS (SELECT 1 FROM entries JOIN artifacts ON artifacts.id = artifact_id"
+    "  WHERE blob = :name AND state = 'COMMITTED')"
+    " OR EXISTS (SELECT 1 FROM artifacts WHERE manifest_blob = :name AND state <> 'DELETED')"
+    " OR EXISTS (SELECT 1 FROM manifests WHERE blob = :name)"
+    " OR EXISTS (SELECT 1 FROM arrivals JOIN artifacts ON artifacts.id = artifact_id"
+    "  WHERE blob = :name AND state = 'PENDING')"
+)
 
 
 def _checked(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The files of runs: name → content digest. The bytes are `blobs.Blobs`; a name is never a path on the disk."""
+"""The files of runs: name → blob. The bytes are `blobs.Blobs`; a name is never a path on the disk."""
 
 import sqlite3
 import time
@@ -22,19 +22,25 @@ class Files:
             PRIMARY KEY (run_id, name)
         ) WITHOUT ROWID;
         CREATE INDEX run_files_by_md5 ON run_files(md5);
-        """
+        """,
+        7: """
+        ALTER TABLE run_files ADD COLUMN blob TEXT NOT NULL DEFAULT '';
+        UPDATE run_files SET blob = md5;
+        DROP INDEX run_files_by_md5;
+        CREATE INDEX run_files_by_blob ON run_files(blob);
+        """,
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def put(self, run_id: int, name: str, md5: str, size: int) -> None:
-        """Store what a file of a run holds now."""
+    def put(self, run_id: int, name: str, *, blob: str, md5: str, size: int) -> None:
+        """Store what a file of a run holds now: the name of the blob, its MD5 in hex and its size."""
         self._db.execute(
-            "INSERT INTO run_files (run_id, name, md5, size, updated_at) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET md5 = excluded.md5, size = excluded.size,"
+            "INSERT INTO run_files (run_id, name, blob, md5, size, updated_at) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET blob = excluded.blob, md5 = excluded.md5, size = excluded.size,"
             " updated_at = excluded.updated_at",
-            (run_id, name, md5, size, time.time()),
+            (run_id, name, blob, md5, size, time.time()),
         )
 
     def get(self, run_id: int, name: str) -> sqlite3.Row | None:

@@ -28,7 +28,11 @@ class Manifests:
             md5 TEXT
         );
         CREATE INDEX manifests_by_artifact ON manifests(artifact_id);
-        """
+        """,
+        7: """
+        ALTER TABLE manifests RENAME COLUMN md5 TO blob;
+        CREATE INDEX manifests_by_blob ON manifests(blob) WHERE blob IS NOT NULL;
+        """,
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -44,11 +48,11 @@ class Manifests:
 
     def announce(self, key: int, digest: str) -> None:
         """Store the digest of a manifest that was begun without one."""
-        self._db.execute("UPDATE manifests SET digest = ?, md5 = NULL WHERE id = ?", (digest, key))
+        self._db.execute("UPDATE manifests SET digest = ?, blob = NULL WHERE id = ?", (digest, key))
 
-    def arrived(self, key: int, md5: str) -> None:
-        """Note that a manifest is here."""
-        self._db.execute("UPDATE manifests SET md5 = ? WHERE id = ?", (md5, key))
+    def arrived(self, key: int, blob: str) -> None:
+        """Note that a manifest is here, in the blob of this name."""
+        self._db.execute("UPDATE manifests SET blob = ? WHERE id = ?", (blob, key))
 
     def by_id(self, key: int) -> sqlite3.Row | None:
         """A manifest, with the state of its version."""
@@ -62,5 +66,5 @@ class Manifests:
     def here(self, artifact_id: int) -> Sequence[sqlite3.Row]:
         """The manifests of a version that have arrived, in the order they were announced."""
         return self._db.execute(
-            "SELECT * FROM manifests WHERE artifact_id = ? AND md5 IS NOT NULL ORDER BY id", (artifact_id,)
+            "SELECT * FROM manifests WHERE artifact_id = ? AND blob IS NOT NULL ORDER BY id", (artifact_id,)
         ).fetchall()

@@ -31,31 +31,54 @@ def b64(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body).digest()).decode()
 
 
-def make_version(who: Person, project: str, run: str, mark: str, collection: str) -> str:
-    """A version with a file, all of it marked; its global id."""
+def begin_version(who: Person, project: str, collection: str, mark: str, run: str | None = None) -> str:
+    """A version that holds nothing yet; its global id."""
     made = who.ask(
         "mutation A($p: String, $r: String, $c: [String], $m: JSONString, $t: String) { createArtifact("
         "input: {projectName: $p, runName: $r, artifactTypeName: $t, digest: $m, artifactCollectionNames: $c,"
         " metadata: $m, description: $m, clientID: $m, aliases: [], tags: [{tagName: $m}]}) { artifact { id } } }",
         p=project, r=run, c=[collection], m=json.dumps({"k": mark}), t="kind",
     )["createArtifact"]["artifact"]["id"]  # fmt: skip
-    body = f"bytes {mark}".encode()
-    name = f"{mark}.txt"
-    file = who.ask(
+    return str(made)
+
+
+def address_of(who: Person, artifact: str, name: str, body: bytes) -> str | None:
+    """Where to send a file of a version; None if it need not be sent."""
+    node = who.ask(
         "mutation F($a: ID!, $m: String!, $n: String!) { createArtifactFiles(input: {artifactFiles:"
         " [{artifactID: $a, name: $n, md5: $m}]}) { files { edges { node { uploadUrl } } } } }",
-        a=made, m=b64(body), n=name,
+        a=artifact, m=b64(body), n=name,
     )["createArtifactFiles"]["files"]["edges"][0]["node"]  # fmt: skip
-    assert put(who, file["uploadUrl"], body) == 200
-    manifest = json.dumps({"contents": {name: {"digest": b64(body), "size": len(body)}}, "mark": mark}).encode()
+    url: str | None = node["uploadUrl"]
+    return url
+
+
+def send_manifest(who: Person, artifact: str, files: Mapping[str, bytes], **more: str) -> int:
+    """Announce and send a manifest that names these files, whether or not they were sent; the status."""
+    contents = {name: {"digest": b64(body), "size": len(body)} for name, body in files.items()}
+    manifest = json.dumps({"contents": contents, **more}).encode()
     announced = who.ask(
         "mutation M($a: ID!, $m: String!) { createArtifactManifest(input: {artifactID: $a, digest: $m})"
         " { artifactManifest { file { uploadUrl } } } }",
-        a=made, m=b64(manifest),
+        a=artifact, m=b64(manifest),
     )["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]  # fmt: skip
-    assert put(who, announced, manifest) == 200
-    who.ask("mutation K($a: ID!) { commitArtifact(input: {artifactID: $a}) { artifact { id } } }", a=made)
-    return str(made)
+    return put(who, announced, manifest)
+
+
+COMMIT = "mutation K($a: ID!) { commitArtifact(input: {artifactID: $a}) { artifact { id state } } }"
+
+
+def make_version(who: Person, project: str, run: str | None, mark: str, collection: str) -> str:
+    """A version with a file, all of it marked; its global id."""
+    made = begin_version(who, project, collection, mark, run)
+    files = {f"{mark}.txt": f"bytes {mark}".encode()}
+    for name, body in files.items():
+        url = address_of(who, made, name, body)
+        assert url is not None
+        assert put(who, url, body) == 200
+    assert send_manifest(who, made, files, mark=mark) == 200
+    who.ask(COMMIT, a=made)
+    return made
 
 
 def make_project(who: Person, user: str, project: str, mark: str) -> list[str]:

@@ -33,7 +33,7 @@ def put(client: Client, ask: Any, make_run: Any) -> Make:
 def blob(folder: Path, content: bytes) -> Path:
     import hashlib
 
-    digest = hashlib.md5(content).hexdigest()
+    digest = hashlib.sha256(content).hexdigest()
     return folder / "blobs" / digest[:2] / digest
 
 
@@ -126,8 +126,8 @@ def test_prune_leaves_what_an_upload_has_just_claimed(tmp_path: Path, put: Make,
     with services.store.write() as tables:
         tables.files.delete(1, "a.txt")
     os.utime(blob(tmp_path, b"claimed"), (0, 0))
-    assert services.blobs.claim(blob(tmp_path, b"claimed").name) is True
-    assert services.blobs.claim("0" * 32) is False
+    assert services.blobs.renew(blob(tmp_path, b"claimed").name) is True
+    assert services.blobs.renew("0" * 64) is False
     assert upkeep.prune(tmp_path) == (0, 0)
     os.utime(blob(tmp_path, b"claimed"), (0, 0))
     assert upkeep.prune(tmp_path) == (1, 7)
