@@ -25,7 +25,20 @@ DEFAULT_DIRECTORY = Path(".sashiko")
 LAB_RATE = 100.0
 KEY_BYTES = 20
 RESERVED = frozenset(
-    {"graphql", "files", "storage", "artifacts", "artifactsv2", "healthz", "static", "authorize", "sdk", "local"}
+    {
+        "graphql",
+        "files",
+        "storage",
+        "artifacts",
+        "artifactsv2",
+        "healthz",
+        "static",
+        "authorize",
+        "login",
+        "logout",
+        "sdk",
+        "local",
+    }
 )
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of the user, and of its entity.")]
 ReadOnlyOption = Annotated[bool, typer.Option("--read-only", help="A key that can change nothing.")]

@@ -18,11 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from launch.server import auth, filestream, graphql, lifecycle, pages, transfer
+from launch.server import auth, filestream, graphql, lifecycle, login, pages, transfer
 from launch.server.auth import Caller
 from launch.server.errors import FORBIDDEN, ApiError, TooLarge, TooSlow, error_body
 from launch.server.intake import Intake, Sent
 from launch.server.limits import BODY_SECONDS, MAX_GRAPHQL_BODY, MAX_STREAM_BODY, ServeOptions
+from launch.server.origin import OwnPagesOnly
 from launch.server.pace import Pace
 from launch.server.request import Request, Services
 from launch.server.resolvers import SCHEMA
@@ -64,9 +65,8 @@ def make_app(services: Services) -> Starlette:
 
 
 def _middleware(options: ServeOptions) -> list[Middleware]:
-    if options.lab:
-        return [Middleware(Pace, rate=options.rate)]
-    return [Middleware(KnownHosts), Middleware(Pace, rate=options.rate)]
+    known = [] if options.lab else [Middleware(KnownHosts)]
+    return [*known, Middleware(OwnPagesOnly, proxy=options.proxy), Middleware(Pace, rate=options.rate)]
 
 
 def routes() -> list[BaseRoute]:
@@ -89,6 +89,7 @@ def routes() -> list[BaseRoute]:
         Route("/artifactsV2/{rest:file}", transfer.get_by_digest),
         Route("/artifacts/{rest:file}", transfer.get_by_digest),
         Route("/healthz", health),
+        *login.routes(),
         *pages.routes(),
     ]
 
@@ -200,10 +201,7 @@ async def _refuse(http: HttpRequest, error: Exception) -> Response:
     status = error.status if isinstance(error, ApiError) else 400
     message = error.message if isinstance(error, ApiError) else str(error)
     logger.info("%s %s: %s %s", http.method, http.scope["path"], status, message)
-    headers = (
-        {"WWW-Authenticate": "Basic"} if status == 401 and "text/html" in http.headers.get("accept", "") else {}
-    )
-    return JSONResponse(error_body(message), status_code=status, headers=headers)
+    return JSONResponse(error_body(message), status_code=status)
 
 
 async def _refuse_http(http: HttpRequest, error: Exception) -> Response:

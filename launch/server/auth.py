@@ -41,7 +41,7 @@ class Keyring:
 
     def __init__(self, store: Store[Tables], owner_key: str) -> None:
         self._store = store
-        self._owner_key = owner_key
+        self.owner_key = owner_key
         self._known: dict[str, tuple[float, Caller | None]] = {}
 
     def identify(self, header: str | None, *, from_here: bool = True) -> Caller:
@@ -53,7 +53,7 @@ class Keyring:
         if header is None:
             raise ApiError("this needs an API key of this server: run `wandb login --host …`", UNAUTHORIZED)
         key = _key_in(header)
-        if hmac.compare_digest(key.encode(), self._owner_key.encode()):
+        if hmac.compare_digest(key.encode(), self.owner_key.encode()):
             if not from_here:
                 raise ApiError(
                     "the owner's key is good on the server's own machine only: use the key of a user,"

@@ -1,8 +1,8 @@
 """The pages behind the addresses that the client prints: plain HTML, no scripts.
 
 On a server that only its owner uses, whoever can reach 127.0.0.1 of this machine can read them without a key, as
-they can read nothing else. As soon as there are other users a browser asks for a key. This module shows; it
-changes nothing.
+they can read nothing else. As soon as there are other users a browser has to log in (`login`). This module shows;
+it changes nothing.
 """
 
 import json
@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from launch.server import page_data
 from launch.server.auth import THE_OWNER, Caller, caller_of, is_local
+from launch.server.browsers import reader_of, to_login
 from launch.server.charts import short
 from launch.server.errors import UNAUTHORIZED, ApiError
 from launch.server.page_data import View
@@ -27,7 +28,7 @@ from launch.server.request import Request, Services
 
 UI = Path(__file__).parent / "ui"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none';"
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
     " frame-ancestors 'none'; base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -74,20 +75,25 @@ def _page(view: View) -> Callable[[HttpRequest], Awaitable[Response]]:
 def _render(http: HttpRequest, view: View) -> Response:
     services: Services = http.app.state.services
     try:
-        with Request(services, "", writes=False, caller=_reader(services, http)) as request:
+        caller = _reader(services, http)
+        with Request(services, "", writes=False, caller=caller) as request:
             template, values = view(request, {**http.query_params, **http.path_params})
-            text = TEMPLATES.get_template(template).render(**values)
+            reader = caller.name if caller is not THE_OWNER else None
+            text = TEMPLATES.get_template(template).render(reader=reader, **values)
     except ApiError as error:
+        if error.status == UNAUTHORIZED and http.headers.get("authorization") is None:
+            return to_login(http)
         title = "Key needed" if error.status == UNAUTHORIZED else "Not found"
-        text = TEMPLATES.get_template("error.html").render(title=title, message=error.message)
-        asked = {"WWW-Authenticate": 'Basic realm="Sashiko: any name, the API key as password"'}
-        headers = HEADERS | (asked if error.status == UNAUTHORIZED else {})
-        return HTMLResponse(text, status_code=error.status, headers=headers)
+        text = TEMPLATES.get_template("error.html").render(title=title, message=error.message, reader=None)
+        return HTMLResponse(text, status_code=error.status, headers=HEADERS)
     return HTMLResponse(text, headers=HEADERS)
 
 
 def _reader(services: Services, http: HttpRequest) -> Caller:
-    """Who reads a page: whoever the key says; without one the owner, where nobody else uses this server."""
+    """Who reads a page: whom the session or the key says; the owner, where nobody else uses this server."""
+    reader = reader_of(http)
+    if reader is not None:
+        return reader
     if http.headers.get("authorization") is None and not services.options.lab and is_local(http):
         with services.store.read() as tables:
             if not tables.users.any_keys():

@@ -15,6 +15,7 @@ from launch.server.storage.points import Points
 from launch.server.storage.projects import Projects
 from launch.server.storage.rungs import Rungs
 from launch.server.storage.runs import Runs
+from launch.server.storage.sessions import Sessions
 from launch.server.storage.store import SchemaError, Store
 from launch.server.storage.sweeps import Sweeps
 from launch.server.storage.users import Users
@@ -38,6 +39,7 @@ SCHEMA = tuple(
         Memberships,
         Manifests,
         Writers,
+        Sessions,
     )
 )
 
@@ -63,6 +65,7 @@ class Tables:
         self.memberships = Memberships(db)
         self.manifests = Manifests(db)
         self.writers = Writers(db)
+        self.sessions = Sessions(db)
 
 
 def open_store(path: Path) -> Store[Tables]:

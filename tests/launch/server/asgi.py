@@ -55,7 +55,9 @@ class Client:
         if json is not None:
             chunks = [_dumps(json)]
         parts = urlsplit(url)
-        names = {"host": self.host, **(headers or {})}
+        spoken = json is not None or method == "POST"
+        names = {"host": self.host, **({"content-type": "application/json"} if spoken else {})}
+        names |= {name.lower(): value for name, value in (headers or {}).items()}
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",
             "path": unquote(parts.path), "raw_path": parts.path.encode(), "root_path": "",
