@@ -50,6 +50,7 @@ def test_a_browser_is_sent_to_the_form_and_back(client: Client, north: Person) -
     assert shown.status_code == 200
     assert 'name="next" value="/north/p?page=2"' in shown.text
     assert "form-action 'self'" in shown.headers["content-security-policy"]
+    assert shown.headers["referrer-policy"] == "same-origin"  # or the form comes with `Origin: null`
     opened = log_in(client, north.key, "/north/p?page=2")
     assert (opened.status_code, opened.headers["location"]) == (303, "/north/p?page=2")
     flags = opened.headers["set-cookie"].lower()
