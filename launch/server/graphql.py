@@ -56,7 +56,10 @@ class Field:
 
 @dataclass(frozen=True)
 class Type:
-    """A type of the table. `name` is what clients call it; `sees` tells whether a caller may see a node of it."""
+    """A type of the table. `name` is what clients call it, "" if they have several names for it.
+
+    `sees` tells whether a caller may see a node of it.
+    """
 
     name: str
     sees: Callable[[Any, Any], bool]
@@ -234,7 +237,7 @@ class _Run:
             if resolve is not None:
                 value = self.complete(field, resolve(self._context, node.row, arguments), depth + 1)
             elif name == "__typename":
-                value = kind.name
+                value = kind.name or None
             else:
                 _tell_unknown(self.name, kind.name, name)
                 value = None
@@ -264,7 +267,7 @@ class _Run:
 
     def _applies(self, condition: ast.NamedTypeNode | None, node: Node) -> bool:
         kind = self._schema.get(node.type)
-        if condition is None or kind is None:
+        if condition is None or kind is None or not kind.name:
             return True
         return condition.name.value == kind.name or condition.name.value in kind.interfaces
 

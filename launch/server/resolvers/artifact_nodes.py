@@ -216,7 +216,7 @@ define(
     "TypeName",
     public,
     {"name": lambda request, name, args: name},
-    name="ArtifactType",
+    name="",
 )
 
 
@@ -251,7 +251,7 @@ define(
     "ManifestFile",
     lambda request, row: request.sees_version(row),
     {"id": _manifest_id, "directUrl": _manifest_url, "uploadUrl": always(None), "uploadHeaders": always([])},
-    name="File",
+    name="",
 )
 define(
     "ArtifactFile",

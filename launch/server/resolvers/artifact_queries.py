@@ -135,6 +135,7 @@ define(
     "ClientIDMapping",
     lambda request, row: request.sees_version(row),
     {"serverID": lambda request, row, args: gid("Artifact", row["id"])},
+    name="",
 )
 QUERIES: dict[str, Resolver | Field] = {
     "artifact": field(artifact, id=TEXT),

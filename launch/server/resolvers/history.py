@@ -154,7 +154,7 @@ STREAMS: dict[str, Resolver | Field] = {
     "logLines": field(console, PAGE, last=WHOLE),
 }
 """The lines of a run, as fields of it."""
-define("ParquetHistory", part, {"parquetUrls": lambda request, run, args: [], "liveData": live})
+define("ParquetHistory", part, {"parquetUrls": lambda request, run, args: [], "liveData": live}, name="")
 define(
     "LogLines",
     part,
@@ -162,6 +162,7 @@ define(
         "edges": lambda request, page, args: [Node("LogLineEdge", row) for row in page[0]],
         "pageInfo": lambda request, page, args: Node("LogPageInfo", page),
     },
+    name="",
 )
 define(
     "LogPageInfo",
@@ -176,6 +177,7 @@ define(
         "node": lambda request, row, args: Node("LogLine", row),
         "cursor": lambda request, row, args: str(row["line"]),
     },
+    name="",
 )
 define(
     "LogLine",
@@ -187,4 +189,5 @@ define(
         "timestamp": _told("timestamp"),
         "line": _told("line"),
     },
+    name="",
 )

@@ -86,6 +86,7 @@ define(
         "pageInfo": lambda request, page, args: Node("PageInfo", page),
         "totalCount": _total,
     },
+    name="",
 )
 define(
     "Edge",
@@ -95,5 +96,6 @@ define(
         "cursor": lambda request, edge, args: str(edge.number),
         "version": _version,
     },
+    name="",
 )
 define("PageInfo", part, {"hasNextPage": lambda request, page, args: page.more, "endCursor": _end})

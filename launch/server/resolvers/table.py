@@ -28,9 +28,13 @@ def define(
     name: str | None = None,
     interfaces: tuple[str, ...] = (),
 ) -> None:
-    """Put a type into the table; `name` is what clients call it, where that differs."""
+    """Put a type into the table.
+
+    `name` is what clients call it, where that differs: "" for one that they call by several names, as they do
+    connections; a fragment on any type applies to it.
+    """
     told = {key: value if isinstance(value, Field) else Field(value, {}) for key, value in fields.items()}
-    NODES[kind] = Type(name or kind, sees, told, frozenset(interfaces))
+    NODES[kind] = Type(kind if name is None else name, sees, told, frozenset(interfaces))
 
 
 def field(resolve: Resolver, takes: Mapping[str, Kind] | None = None, **more: Kind) -> Field:
