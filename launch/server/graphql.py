@@ -30,7 +30,7 @@ from launch.server.limits import (
     MAX_QUERY_TOKENS,
     QUERY_SECONDS,
 )
-from launch.server.wire import plain
+from launch.server.wire import Plain, plain
 
 logger = logging.getLogger(__name__)
 
@@ -215,8 +215,7 @@ class _Run:
         raise ApiError(f"the field {field.name.value!r} has no fields of its own (operation {self.name})")
 
     def _value_of(self, field: ast.FieldNode, value: Any) -> Any:
-        first = value[0] if isinstance(value, list) and value else value
-        if isinstance(first, Node) or (self._mutates and isinstance(value, Mapping)):
+        if _holds_nodes(value):
             raise ApiError(
                 f"the field {field.name.value!r} is an object: choose fields of it (operation {self.name})"
             )
@@ -298,6 +297,15 @@ class _Chosen(NamedTuple):
     field: ast.FieldNode
     resolve: Resolver | None
     arguments: Arguments
+
+
+def _holds_nodes(value: Any) -> bool:
+    """Whether a value is no JSON yet: a node, a list of nodes, or a payload with one in it."""
+    if isinstance(value, Node):
+        return True
+    if isinstance(value, list):
+        return bool(value) and _holds_nodes(value[0])
+    return isinstance(value, dict) and not isinstance(value, Plain) and any(map(_holds_nodes, value.values()))
 
 
 def _put(result: dict[str, Any], key: str, value: Any) -> None:

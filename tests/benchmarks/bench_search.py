@@ -76,7 +76,8 @@ def _seconds(connection: http.client.HTTPConnection, key: str, agent: int) -> fl
     body = json.dumps({"query": BEAT, "variables": variables}).encode()
     basic = base64.b64encode(f"api:{key}".encode()).decode()
     start = time.perf_counter()
-    connection.request("POST", "/graphql", body, {"Authorization": f"Basic {basic}"})
+    headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
+    connection.request("POST", "/graphql", body, headers)
     reply = connection.getresponse().read()
     seconds = time.perf_counter() - start
     if b'type\\":\\"run' not in reply:

@@ -354,3 +354,14 @@ def test_several_processes_write_to_one_run(make_run: Any, client: Client, heade
         {"a": 1, "_step": 0}, {"a": 2, "_step": 1}, {"b": 1, "_step": 2}, {"a": 3, "_step": 3},
     ]  # fmt: skip
     assert json.loads(shown["summaryMetrics"]) == {"a": 2, "b": 1}
+
+
+def test_a_mutation_tells_a_run_as_a_query_does(ask: Any, make_run: Any, stream: Any) -> None:
+    make_run("r")
+    stream("r", {"files": {"wandb-history.jsonl": {"offset": 0, "content": ['{"_step": 0, "loss": 1}']}}})
+    fields = "historyKeys config summaryMetrics tags historyLineCount user { name } parquetHistory { liveData }"
+    changed = ask(
+        f'mutation {{ upsertBucket(input: {{name: "r", modelName: "p", notes: "n"}}) {{ bucket {{ {fields} }} }} }}'
+    )["upsertBucket"]["bucket"]
+    assert changed == ask(f'{{ project(name: "p") {{ run(name: "r") {{ {fields} }} }} }}')["project"]["run"]
+    assert changed["historyKeys"]["keys"]["loss"]["typeCounts"] == [{"type": "number", "count": 1}]
