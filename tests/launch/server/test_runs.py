@@ -360,8 +360,7 @@ def test_a_mutation_tells_a_run_as_a_query_does(ask: Any, make_run: Any, stream:
     make_run("r")
     stream("r", {"files": {"wandb-history.jsonl": {"offset": 0, "content": ['{"_step": 0, "loss": 1}']}}})
     fields = "historyKeys config summaryMetrics tags historyLineCount user { name } parquetHistory { liveData }"
-    changed = ask(
-        f'mutation {{ upsertBucket(input: {{name: "r", modelName: "p", notes: "n"}}) {{ bucket {{ {fields} }} }} }}'
-    )["upsertBucket"]["bucket"]
+    change = 'upsertBucket(input: {name: "r", modelName: "p", notes: "n"})'
+    changed = ask(f"mutation {{ {change} {{ bucket {{ {fields} }} }} }}")["upsertBucket"]["bucket"]
     assert changed == ask(f'{{ project(name: "p") {{ run(name: "r") {{ {fields} }} }} }}')["project"]["run"]
     assert changed["historyKeys"]["keys"]["loss"]["typeCounts"] == [{"type": "number", "count": 1}]
