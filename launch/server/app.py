@@ -27,10 +27,13 @@ from launch.server.origin import OwnPagesOnly
 from launch.server.pace import Pace
 from launch.server.request import Request, Services
 from launch.server.resolvers import SCHEMA
+from launch.server.threads import Threads
 from launch.server.wire import json_object
 
 logger = logging.getLogger(__name__)
 
+HEARTBEAT = b"agentHeartbeat"
+"""In the text of an operation in which an agent calls."""
 HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -60,7 +63,8 @@ def make_app(services: Services) -> Starlette:
         lifespan=lifespan,
     )
     app.state.services = services
-    app.state.intake = Intake(services)
+    app.state.threads = Threads()
+    app.state.intake = Intake(services, app.state.threads)
     return app
 
 
@@ -97,9 +101,11 @@ def routes() -> list[BaseRoute]:
 async def run_graphql(http: HttpRequest) -> Response:
     """Answer one GraphQL operation, in one transaction."""
     services: Services = http.app.state.services
+    threads: Threads = http.app.state.threads
     caller = auth.caller_of(http)
-    body = json_object((await _body(http, MAX_GRAPHQL_BODY)).decode(errors="replace"), "the request")
-    return await run_in_threadpool(_answer, services, _base_url(http, caller), body, caller)
+    body = await _body(http, MAX_GRAPHQL_BODY)
+    answer = threads.for_calls if HEARTBEAT in body else threads.for_reads
+    return await answer(_answer, services, _base_url(http, caller), body, caller)
 
 
 def _base_url(http: HttpRequest, caller: Caller) -> str:
@@ -108,7 +114,8 @@ def _base_url(http: HttpRequest, caller: Caller) -> str:
     return proxy if proxy and not caller.is_owner else str(http.base_url).rstrip("/")
 
 
-def _answer(services: Services, base_url: str, body: dict[str, Any], caller: Caller) -> Response:
+def _answer(services: Services, base_url: str, text: bytes, caller: Caller) -> Response:
+    body = json_object(text.decode(errors="replace"), "the request")
     query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
     if not isinstance(query, str):
         raise ApiError("the request holds no query")

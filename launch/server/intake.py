@@ -15,7 +15,6 @@ from itertools import accumulate
 from typing import Any
 
 import anyio
-from starlette.concurrency import run_in_threadpool
 
 from launch.server import filestream
 from launch.server.auth import Caller
@@ -23,6 +22,7 @@ from launch.server.errors import UNAVAILABLE, ApiError, TooLarge
 from launch.server.limits import KIB, MAX_STREAM_BODY, MIB
 from launch.server.request import Request, Services
 from launch.server.storage import Tables
+from launch.server.threads import Threads
 from launch.server.wire import json_object, quick_json
 
 MOST_TOGETHER = 32
@@ -57,8 +57,9 @@ class Sent:
 class Intake:
     """The line in front of the database."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, threads: Threads) -> None:
         self._services = services
+        self._threads = threads
         self._waiting: list[Sent] = []
         self._turn = anyio.Lock()
 
@@ -69,11 +70,11 @@ class Intake:
             ApiError: it was refused (see `filestream.receive`), is a gzip bomb or no JSON object.
         """
         if sent.gzipped or len(sent.body) > SMALL:
-            await run_in_threadpool(sent.read)
+            await self._threads.for_rows(sent.read)
         self._waiting.append(sent)
         async with self._turn:
             while sent in self._waiting:
-                await run_in_threadpool(self._store, self._next())
+                await self._threads.for_rows(self._store, self._next())
         if sent.error is not None:
             raise sent.error
         if sent.answer is None:  # whoever took it along was cancelled before it began

@@ -7,7 +7,18 @@ from typing import Any
 
 NAMES = (
     *("plan", "claims", "linear", "ridge", "decouple", "study", "sweep"),
-    *("fusion", "architectures", "one_shot", "several", "sharpness", "hessian", "search", "intake", "reads"),
+    *(
+        "fusion",
+        "architectures",
+        "one_shot",
+        "several",
+        "sharpness",
+        "hessian",
+        "search",
+        "neighbours",
+        "intake",
+        "reads",
+    ),
 )
 
 

@@ -58,7 +58,7 @@ def _next_ms(method: str, size: int, done: int) -> float:
         state.mkdir()
         store = open_store(state / "server.db")
         with store.write() as tables:
-            agents = _prepare(tables, method, size, done)
+            agents = prepare(tables, method, size, done, REPEATS)
         store.close()
         command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(state), "--port", str(port)]
         with running(command, folder, port):
@@ -85,14 +85,16 @@ def _seconds(connection: http.client.HTTPConnection, key: str, agent: int) -> fl
     return seconds
 
 
-def _prepare(tables: Tables, method: str, size: int, done: int) -> list[int]:
+def prepare(tables: Tables, method: str, size: int, done: int, agents: int) -> list[int]:
     """A sweep of which `done` points have ended, and agents that are about to call."""
     text = (
         f"method: {method}\nmetric: {{name: loss}}\nparameters: {SPACE if method != 'grid' else '{x: {value: 1}}'}"
     )
     project, _ = tables.projects.make("bench", 1)
     length = sweeps.NO_END if size < 0 else size
-    sweep = tables.sweeps.add(project["id"], "bench", text, method=method, size=length)
+    sweep = tables.sweeps.add(
+        project["id"], "bench", text, method=method, size=length, metric="loss", goal="minimize"
+    )
     if method == "grid":
         tables.points.add(sweep, (f'{{"x": {index}}}' for index in range(size)))
     for index in range(done):
@@ -106,4 +108,4 @@ def _prepare(tables: Tables, method: str, size: int, done: int) -> list[int]:
         )
         tables.points.claim(sweep, index, run, None, 1e12)
         tables.points.end(run)
-    return [tables.agents.add(sweep, "bench") for _ in range(REPEATS)]
+    return [tables.agents.add(sweep, "bench") for _ in range(agents)]

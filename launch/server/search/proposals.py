@@ -8,7 +8,7 @@ they would get the same point. This module does not hand points out: `dispatch` 
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -19,7 +19,11 @@ from launch.server.search.samplers import Trial, draw, seed_of
 from launch.server.storage import Tables, points, sweeps
 from launch.server.storage.runs import FINISHED
 from launch.server.storage.store import Turn
+from launch.server.threads import elsewhere
 from launch.server.wire import dumps
+
+MANY = 50
+"""From so many trials on a draw takes tens of milliseconds of the processor: it is done in another process."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,17 @@ def propose(tables: Tables, sweep_id: int) -> Proposal | None:
     index = tables.points.drawn(sweep_id)
     known = tables.points.trials(sweep_id) if sweep["method"] == "bayes" else []
     trials = [_trial(tables, search.metric, row) for row in known]
-    coordinates = draw(sweep["method"], search.space, seed_of(sweep["name"], index), trials)
+    given = (sweep["config"], seed_of(sweep["name"], index), trials)
+    coordinates = elsewhere(_drawn, *given) if len(trials) >= MANY else _drawn(*given)
     return Proposal(index, dumps(search.space.point(coordinates)), dumps(coordinates))
+
+
+def _drawn(text: str, seed: int, trials: Sequence[Trial]) -> list[float]:
+    """The coordinates that the definition `text` gives; it travels to another process, which a space cannot."""
+    search = read_search(text)
+    if search.space is None:
+        raise ValueError("a grid draws no points")
+    return draw(search.definition.method, search.space, seed, trials)
 
 
 def _trial(tables: Tables, metric: Metric | None, row: sqlite3.Row) -> Trial:

@@ -23,6 +23,10 @@ from launch.server.limits import BUSY_SECONDS
 Steps = Mapping[int, str]
 """DDL by number. Numbers count up across the whole schema; a published step is never edited, only followed."""
 T = TypeVar("T")
+WRITER_KIB, READER_KIB = 32_000, 8_000
+"""The database's cache in memory, for the one that writes and for each that reads."""
+KEPT_READERS = 4
+"""Connections that wait for the next reader. What many readers at once held is given back."""
 LOG_PAGES = 16_000
 """The log (pages of 4 KiB) at which a commit folds it in itself, should nobody call `checkpoint`."""
 
@@ -82,7 +86,7 @@ class Store(Generic[T]):
         self._idle: list[tuple[sqlite3.Connection, T]] = []
         self._closed = False
         self.commits = 0
-        connection = self._connect()
+        connection = self._connect(WRITER_KIB)
         try:
             migrate(connection, schema)
         except BaseException:
@@ -90,7 +94,7 @@ class Store(Generic[T]):
             raise
         self._writer = (connection, tables(connection))
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, cache_kib: int = READER_KIB) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
@@ -98,7 +102,7 @@ class Store(Generic[T]):
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA cache_size = -32000")
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
         return connection
 
@@ -167,7 +171,7 @@ class Store(Generic[T]):
         finally:
             connection.execute("ROLLBACK")
             with self._lock:
-                if self._closed:
+                if self._closed or len(self._idle) >= KEPT_READERS:
                     connection.close()
                 else:
                     self._idle.append(pair)

@@ -14,6 +14,7 @@ from launch.server.errors import ApiError, DiskFull
 from launch.server.intake import Intake, Sent
 from launch.server.request import Services
 from launch.server.storage import lines
+from launch.server.threads import Threads
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_what_is_refused_takes_nothing_else_along(services: Services, runs: dict
         sent("b", body=gzip.compress(b" " * 100), gzipped=True),
         *(sent("c", {"x": index}, offset=index) for index in range(60)),
     ]
-    told = take_all(Intake(services), everything)
+    told = take_all(Intake(services, Threads()), everything)
     statuses = [item.status if isinstance(item, ApiError) else item["stopped"] for item in told]
     assert statuses == [False, 404, False, 400, 400, 400, 400, 400, False, *[False] * 60]
     assert rows_of(services, runs["a"]) == [{"x": 0}, {"x": 1}]
@@ -86,7 +87,7 @@ def test_large_payloads_do_not_wait_for_each_others_transaction(
     monkeypatch.setattr(intake, "MOST_BYTES", 300)
     before = services.store.commits
     everything = [sent("a", {"x": "y" * 200}, offset=index) for index in range(9)]
-    assert all(told["stopped"] is False for told in take_all(Intake(services), everything))
+    assert all(told["stopped"] is False for told in take_all(Intake(services, Threads()), everything))
     assert len(rows_of(services, runs["a"])) == 9
     assert services.store.commits - before == 9
 
@@ -104,7 +105,7 @@ def test_a_full_disk_is_told_to_everybody(
     def broken(changes: Any) -> Any:
         raise DiskFull("here")
 
-    line = Intake(services)
+    line = Intake(services, Threads())
     monkeypatch.setattr("launch.server.intake.filestream.receive", full)
     told = take_all(line, [sent("a", {"x": 0}), sent("b", {"x": 0})])
     assert told[0]["exitcode"] is None
@@ -125,7 +126,7 @@ def test_nothing_is_acknowledged_that_was_taken_along_and_dropped(
     told: list[Any] = []
 
     async def scenario() -> None:
-        line = Intake(services)
+        line = Intake(services, Threads())
         scope = anyio.CancelScope()
 
         async def first() -> None:
@@ -146,7 +147,7 @@ def test_nothing_is_acknowledged_that_was_taken_along_and_dropped(
             await anyio.wait_all_tasks_blocked()
             scope.cancel()
 
-    monkeypatch.setattr(intake, "run_in_threadpool", never)
+    monkeypatch.setattr(Threads, "for_rows", never)
     anyio.run(scenario)
     assert told == [503]
     assert rows_of(services, runs["b"]) == []
@@ -159,6 +160,6 @@ def test_a_large_body_is_read_before_it_stands_in_line(
     threads = []
     read = Sent.read
     monkeypatch.setattr(Sent, "read", lambda item: threads.append(threading.get_ident()) or read(item))
-    assert take_all(Intake(services), [sent("a", {"x": 0}), sent("a", body=b"")])[1]["exitcode"] is None
+    assert take_all(Intake(services, Threads()), [sent("a", {"x": 0}), sent("a", body=b"")])[1]["exitcode"] is None
     assert len(threads) == 2
     assert rows_of(services, runs["a"]) == [{"x": 0}]
