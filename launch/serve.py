@@ -128,6 +128,73 @@ def prune(context: typer.Context) -> None:
     typer.echo(f"deleted {files} files ({size / 1e6:.1f} MB)")
 
 
+@app.command()
+def usage(context: typer.Context) -> None:
+    """List what each user keeps: runs, and bytes of rows, files and artifacts; and the quotas."""
+    from launch.server.quotas import told
+    from launch.show import print_rows
+
+    with _store(context) as store, store.read() as tables:
+        rows = list(tables.usage.listed())
+
+    def most(value: int | None, show: Callable[[int], str]) -> str:
+        return "" if value is None else f" of {show(value)}"
+
+    print_rows(
+        [
+            {
+                "user": row["name"],
+                "runs": f"{row['runs']:,}{most(row['most_runs'], '{:,}'.format)}",
+                "rows": told(row["rows"]),
+                "files": told(row["files"]),
+                "artifacts": told(row["artifacts"]),
+                "all": f"{told(row['bytes'])}{most(row['most_bytes'], told)}",
+            }
+            for row in rows
+        ]
+    )
+
+
+@app.command()
+def quota(
+    context: typer.Context,
+    name: NameArgument,
+    runs: Annotated[str | None, typer.Option(help="Runs that the user may keep; none: no end.")] = None,
+    size: Annotated[str | None, typer.Option("--bytes", help="Bytes: 50GB, 1.5TB; none: no end.")] = None,
+) -> None:
+    """Say how much a user may keep. Over it the user begins nothing new; what is under way goes on."""
+    from launch.server.quotas import told
+
+    most_runs, most_bytes = _amount("--runs", runs), _amount("--bytes", size)
+
+    def change(tables: "Tables") -> tuple[int | None, int | None]:
+        key = _user(tables, name)
+        old = tables.usage.quota(key)
+        kept = (None, None) if old is None else (old["runs"], old["bytes"])
+        new = (kept[0] if runs is None else most_runs, kept[1] if size is None else most_bytes)
+        tables.usage.limit(key, runs=new[0], size=new[1])
+        return new
+
+    new_runs, new_bytes = _change(context, change)
+    shown = (
+        "any number of runs" if new_runs is None else f"{new_runs:,} runs",
+        "any number of bytes" if new_bytes is None else told(new_bytes),
+    )
+    typer.echo(f"{name} may keep {' and '.join(shown)}")
+
+
+def _amount(option: str, text: str | None) -> int | None:
+    from launch.server.quotas import parsed
+
+    if text is None:
+        return None
+    try:
+        return parsed(text)
+    except ValueError as error:
+        message = f"must be a number such as 10000, 50GB or 1.5TB, or none; not {text!r}"
+        raise ConfigError([Problem(option, message)]) from error
+
+
 @users.command("add")
 def add_user(context: typer.Context, name: NameArgument, read_only: ReadOnlyOption = False) -> None:
     """Add a user and print its key, this once: only a hash of it is kept."""

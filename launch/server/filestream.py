@@ -76,9 +76,11 @@ def _store(tables: Tables, run_id: int, stream: str, offset: int, content: list[
         json_object(content[-1], "system metrics")
         tables.runs.set(run_id, system_metrics=content[-1])
     try:
-        tables.lines.put(run_id, stream, offset, content)
+        stored = tables.lines.put(run_id, stream, offset, content)
     except ValueError as error:
         raise ApiError(str(error)) from error
+    if stored:
+        tables.usage.add_rows(run_id, stored)
 
 
 def _add_summary(tables: Tables, run: sqlite3.Row, text: str) -> None:

@@ -39,6 +39,7 @@ def begin(tables: Tables, run: sqlite3.Row, now: float, options: ServeOptions, *
     first = not run["started"]
     if anew and not first:
         tables.lines.clear(run["id"])
+        tables.usage.clear_rows(run["id"])
         tables.rungs.clear(run["id"])
         tables.runs.set(run["id"], summary="{}")
     tables.runs.beat(run["id"], now)

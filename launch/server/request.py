@@ -17,6 +17,7 @@ from launch.server.clock import Clock
 from launch.server.errors import FORBIDDEN, ApiError, NotFound
 from launch.server.facts import Facts
 from launch.server.limits import ServeOptions
+from launch.server.quotas import Quotas
 from launch.server.search.proposals import Turns
 from launch.server.selections import Selections
 from launch.server.signing import Signer
@@ -40,6 +41,7 @@ class Services:
     clock: Clock
     turns: Turns = field(default_factory=Turns)
     selections: Selections = field(default_factory=Selections)
+    quotas: Quotas = field(default_factory=Quotas)
 
     @classmethod
     def open(cls, directory: Path, key: str, secret: bytes, options: ServeOptions) -> "Services":
@@ -188,6 +190,26 @@ class Request:
         if self.caller.read_only:
             raise ApiError("this key may only read", FORBIDDEN)
         return self.tables.projects.make(wanted, user_id)
+
+    def must_have_runs(self, project_id: int) -> None:
+        """Let pass a new run of a project, if its owner's quota allows it.
+
+        Raises:
+            ApiError: 403, it does not.
+        """
+        project = self.project_of(project_id)
+        if project is not None:
+            self.services.quotas.must_have_runs(self.tables, project["user_id"], project["entity"])
+
+    def must_have_room(self, project_id: int, size: int = 0) -> None:
+        """Let pass what is to be stored in a project, if its owner's quota allows it.
+
+        Raises:
+            ApiError: 403, it does not.
+        """
+        project = self.project_of(project_id)
+        if project is not None:
+            self.services.quotas.must_have_room(self.tables, project["user_id"], project["entity"], size)
 
     def run_at(self, entity: object, project: object, name: object) -> sqlite3.Row:
         """The run at an address, for changes.

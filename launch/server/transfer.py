@@ -40,8 +40,14 @@ async def put_run_file(http: HttpRequest) -> Response:
     run_id, name = _number(http, "run"), checked_path(http.path_params["name"])
     services.signer.check("PUT", _path(http), http.query_params)
 
+    size = _announced(http)
+
     def check() -> None:
-        _must_exist(services, run_id)
+        with Request(services, "", writes=False) as request:
+            run = request.tables.runs.by_id(run_id)
+            if run is None:
+                raise NotFound("there is no such run")
+            request.must_have_room(run["project_id"], size)
 
     def store(blob: Blob) -> None:
         with services.store.write() as tables:
@@ -66,7 +72,16 @@ async def put_artifact_file(http: HttpRequest) -> Response:
                 raise NotFound("this version was deleted")
             _still_here(services, blob)
 
-    await _receive(services, http, MAX_UPLOAD, lambda: md5, store)
+    size = _announced(http)
+
+    def expected() -> str:
+        with Request(services, "", writes=False) as request:
+            row = request.tables.artifacts.by_id(artifact_id)
+            if row is not None:
+                request.must_have_room(row["project_id"], size)
+        return str(md5)
+
+    await _receive(services, http, MAX_UPLOAD, expected, store)
     return Response(status_code=200)
 
 
@@ -207,8 +222,7 @@ async def _receive(
     `before` says which digest the bytes must have (None: any), `after` stores what they are for. A small file, as
     most are, costs one hop to a thread.
     """
-    announced = http.headers.get("content-length", "0")
-    if announced.isascii() and announced.isdigit() and int(announced) > limit:
+    if _announced(http) > limit:
         raise TooLarge("the file", limit)
     chunks = _gathered(http)
     first = await anext(chunks, b"")
@@ -299,10 +313,10 @@ def _send(services: Services, blob: str, name: str) -> Response:
     )
 
 
-def _must_exist(services: Services, run_id: int) -> None:
-    with services.store.read() as tables:
-        if tables.runs.by_id(run_id) is None:
-            raise NotFound("there is no such run")
+def _announced(http: HttpRequest) -> int:
+    """How many bytes are to come, as far as the client says it."""
+    told = http.headers.get("content-length", "0")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else 0
 
 
 def _pending_digest(tables: Tables, key: int) -> str | None:

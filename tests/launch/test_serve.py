@@ -91,3 +91,21 @@ def test_backup_and_verify(lab: Lab, folder: Path, tmp_path: Path):
     db.commit()
     db.close()
     assert "names a row of projects that is gone" in told(lab, folder, "verify", code=1)
+
+
+def test_usage_and_quotas(lab: Lab, folder: Path):
+    told(lab, folder, "user", "add", "north")
+    assert told(lab, folder, "quota", "north", "--runs", "10000") == (
+        "north may keep 10,000 runs and any number of bytes\n"
+    )
+    assert told(lab, folder, "quota", "north", "--bytes", "1.5 TB") == "north may keep 10,000 runs and 1.5 TB\n"
+    listed = told(lab, folder, "usage")
+    assert re.search(r"^north +0 of 10,000 +0 B +0 B +0 B +0 B of 1\.5 TB$", listed, re.MULTILINE)
+    assert re.search(r"^local +0 +0 B", listed, re.MULTILINE)
+    assert told(lab, folder, "quota", "north", "--runs", "none", "--bytes", "none") == (
+        "north may keep any number of runs and any number of bytes\n"
+    )
+    assert "--bytes: must be a number such as 10000, 50GB" in told(
+        lab, folder, "quota", "north", "--bytes", "x", code=2
+    )
+    assert "there is no user 'south'" in told(lab, folder, "quota", "south", "--runs", "1", code=3)

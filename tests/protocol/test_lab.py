@@ -107,3 +107,31 @@ def test_members_of_a_lab_share_a_project_over_tls(place: Place) -> None:
     place.serve("user", "revoke", "south")
     assert "r1" not in south.python(READ, "north", check=False)
     assert find_server(place.server.directory) is not None
+
+
+QUOTA = """
+def failed(work):
+    try:
+        work()
+    except Exception as error:
+        return str(error)
+def another():
+    with wandb.init(id="two"):
+        pass
+def version():
+    made = wandb.Artifact("set", "data")
+    with made.new_file("x") as file:
+        file.write("y" * 300)
+    with wandb.init(id="r1", resume="must") as run:
+        run.log_artifact(made).wait()
+tell([failed(another), failed(version)])
+"""
+
+
+def test_the_client_shows_that_a_quota_is_reached(place: Place) -> None:
+    north = place.member("north")
+    north.python(LOG, "north", "r1")
+    place.serve("quota", "north", "--runs", "1", "--bytes", "10")
+    runs, size = shown(north.python(QUOTA))
+    assert "north keeps 1 runs, and the quota is 1: delete some" in runs
+    assert "the quota is 10 B" in size

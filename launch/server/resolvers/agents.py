@@ -11,7 +11,7 @@ from launch.server.request import Request
 from launch.server.resolvers import runs
 from launch.server.resolvers.table import Given, Payload, column, define, field, mutation, of_project
 from launch.server.search import proposals
-from launch.server.storage import Tables
+from launch.server.storage import Tables, sweeps
 from launch.server.wire import dumps, gid, iso, json_object, parse_row_id
 
 
@@ -46,6 +46,8 @@ def agent_heartbeat(request: Request, given: Given) -> Payload:
     if agent is None:
         raise NotFound(f"no agent {key}: its sweep is not on this server")
     request.must_change(agent["project_id"])
+    if agent["state"] == sweeps.RUNNING and not any(run_state.values()):
+        request.must_have_runs(agent["project_id"])
     options = request.services.options
     clock = request.services.clock
     now = clock.now()

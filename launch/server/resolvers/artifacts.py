@@ -37,6 +37,7 @@ def create(request: Request, given: Given) -> Payload:
     if given.get("storageRegion") not in (None, "", "default"):
         raise ApiError(f"this server keeps artifacts in one place: there is no region {given['storageRegion']!r}")
     project, _ = request.made_project(given.get("entityName"), given.get("projectName"))
+    request.must_have_room(project["id"])
     collection = _collection(request, project["id"], given)
     run = _run_of(request, given)
     aliases = [checked_alias(item.get("alias")) for item in given.get("aliases") or []]
@@ -123,6 +124,7 @@ def create_files(request: Request, given: Given) -> Payload:
         row = rows.get(artifact_id)
         if row is None:
             row = rows[artifact_id] = _pending(request, artifact_id)
+            request.must_have_room(row["project_id"])
         md5 = md5_hex(item.get("md5"))
         name = checked_path(item.get("name"))
         here = _is_here(request, row["id"], md5)

@@ -139,6 +139,7 @@ def _made(request: Request, given: Given, columns: dict[str, Any]) -> sqlite3.Ro
     name = checked_name(given.get("name") or new_name(), "run")
     if tables.runs.was_deleted(project["id"], name):  # its process may still write, and would write into this one
         raise ApiError(f"run {name} was deleted, and an id is not given twice: use another one", GONE)
+    request.must_have_runs(project["id"])
     sweep = tables.sweeps.by_name(project["id"], str(given["sweep"])) if given.get("sweep") else None
     number = tables.projects.next_number(project["id"])
     state = given.get("state") or runs.RUNNING

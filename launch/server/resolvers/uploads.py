@@ -16,6 +16,7 @@ from launch.server.wire import checked_path, gid, iso, parse_gid
 def create_run_files(request: Request, given: Given) -> Payload:
     """Addresses for the named files of a run, in the order of the names."""
     run = _run(request, given)
+    request.must_have_room(run["project_id"])
     names = [checked_path(name) for name in given.get("files") or []]
     files = [{"name": name, "uploadUrl": request.upload_url(run_path(run["id"], name))} for name in names]
     return {"runID": gid("Run", run["id"]), "uploadHeaders": [], "files": files}

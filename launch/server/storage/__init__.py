@@ -18,6 +18,7 @@ from launch.server.storage.runs import Runs
 from launch.server.storage.sessions import Sessions
 from launch.server.storage.store import SchemaError, Store
 from launch.server.storage.sweeps import Sweeps
+from launch.server.storage.usage import Usage
 from launch.server.storage.users import Users
 from launch.server.storage.writers import Writers
 
@@ -40,6 +41,7 @@ SCHEMA = tuple(
         Manifests,
         Writers,
         Sessions,
+        Usage,
     )
 )
 
@@ -66,6 +68,7 @@ class Tables:
         self.manifests = Manifests(db)
         self.writers = Writers(db)
         self.sessions = Sessions(db)
+        self.usage = Usage(db)
 
 
 def open_store(path: Path) -> Store[Tables]:

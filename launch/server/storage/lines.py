@@ -51,8 +51,8 @@ class Lines:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def put(self, run_id: int, stream: str, offset: int, texts: Sequence[str]) -> None:
-        """Store lines from `offset` on, over what stood there.
+    def put(self, run_id: int, stream: str, offset: int, texts: Sequence[str]) -> int:
+        """Store lines from `offset` on, over what stood there; the characters in those that were not there yet.
 
         Raises:
             ValueError: a row of history is no JSON object.
@@ -61,7 +61,7 @@ class Lines:
         here = self._already(run_id, stream, offset, texts[: max(known - offset, 0)])
         offset, texts = offset + here, texts[here:]
         if not texts:
-            return
+            return 0
         is_history = stream == HISTORY
         rows = rows_of(texts) if is_history else []
         steps = [_step(row) for row in rows] if is_history else [None] * len(texts)
@@ -73,12 +73,11 @@ class Lines:
                 for index, (step, text) in enumerate(zip(steps, texts, strict=True))
             ],
         )
-        if not is_history:
-            return
-        if offset >= known:
+        if is_history and offset >= known:
             self._note_keys(run_id, rows)
-        else:
+        elif is_history:
             self._recount_keys(run_id)
+        return sum(map(len, texts))
 
     def _already(self, run_id: int, stream: str, offset: int, texts: Sequence[str]) -> int:
         """How many of these lines need no work, as they are stored already: all, after a lost reply, or none."""

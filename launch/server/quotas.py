@@ -1,0 +1,97 @@
+"""Fairness of what is kept: nobody fills the disk of the others.
+
+A user over a quota begins nothing new: no run, no file, no version. Rows of runs that are under way are taken, so
+that nothing is lost that was begun. Sums are remembered for a few seconds, so that many small files do not each
+cost one; by so much a quota can be overdrawn.
+"""
+
+import threading
+import time
+
+from launch.server.errors import FORBIDDEN, ApiError
+from launch.server.storage import Tables
+
+SECONDS = 5.0
+UNITS = (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3))
+
+
+class Quotas:
+    """What users may begin."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._known: dict[int, tuple[float, int]] = {}
+
+    def must_have_runs(self, tables: Tables, user_id: int, name: str) -> None:
+        """Let pass who may make a run.
+
+        Raises:
+            ApiError: 403, the owner of the project has as many as the quota allows.
+        """
+        quota = tables.usage.quota(user_id)
+        if quota is None or quota["runs"] is None:
+            return
+        runs = int(tables.usage.of(user_id)["runs"])
+        if runs >= quota["runs"]:
+            raise ApiError(
+                f"{name} keeps {runs:,} runs, and the quota is {quota['runs']:,}: delete some, or ask the server's"
+                " owner for more (sashiko serve quota)",
+                FORBIDDEN,
+            )
+
+    def must_have_room(self, tables: Tables, user_id: int, name: str, size: int = 0) -> None:
+        """Let pass who may send a file of `size` bytes, as far as that is known.
+
+        Raises:
+            ApiError: 403, the owner of the project would keep more than the quota allows.
+        """
+        quota = tables.usage.quota(user_id)
+        if quota is None or quota["bytes"] is None:
+            return
+        used = self._used(tables, user_id)
+        if used + size > quota["bytes"] or used >= quota["bytes"]:
+            more = f", and {told(size)} are to come" if size else ""
+            raise ApiError(
+                f"{name} keeps {told(used)}{more}; the quota is {told(quota['bytes'])}: delete runs, files or"
+                " versions, or ask the server's owner for more (sashiko serve quota)",
+                FORBIDDEN,
+            )
+
+    def _used(self, tables: Tables, user_id: int) -> int:
+        now = time.monotonic()
+        with self._guard:
+            until, used = self._known.get(user_id, (0.0, 0))
+        if now >= until:
+            used = int(tables.usage.of(user_id)["bytes"])
+            with self._guard:
+                self._known[user_id] = (now + SECONDS, used)
+        return used
+
+
+def told(size: float) -> str:
+    """Bytes as a person reads them."""
+    for unit, factor in UNITS:
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
+def parsed(text: str) -> int | None:
+    """Bytes as a person writes them: `50GB`, `1.5 TB`, `1000000`; None for `none`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    plain = text.strip().upper().replace(" ", "")
+    if plain == "NONE":
+        return None
+    for unit, factor in (*UNITS, ("B", 1.0)):
+        if plain.endswith(unit.upper()):
+            plain, times = plain.removesuffix(unit.upper()), factor
+            break
+    else:
+        times = 1.0
+    size = float(plain) * times
+    if not 0 <= size < 1e18:
+        raise ValueError(f"not a number of bytes: {text!r}")
+    return int(size)
