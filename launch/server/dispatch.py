@@ -111,6 +111,25 @@ def claim(
     return {"type": kind, "run_id": name, "program": sweep["program"], "args": args}
 
 
+def enqueue(
+    tables: Tables, sweep: sqlite3.Row, index: int, config: Mapping[str, Any], display_name: str | None
+) -> str:
+    """Add a point to a sweep, with a run that waits for an agent; the name of the run."""
+    project_id = sweep["project_id"]
+    name = _free_name(tables, project_id)
+    run_id = tables.runs.add(
+        project_id,
+        name,
+        display_name=display_name or f"sweep-{tables.projects.next_number(project_id)}",
+        state=runs.PENDING,
+        config=dumps({key: {"value": value} for key, value in config.items()}),
+        sweep_id=sweep["id"],
+    )
+    tables.points.enqueue(sweep["id"], index, dumps(config), run_id)
+    tables.sweeps.grow(sweep["id"])
+    return name
+
+
 def cancel(tables: Tables, sweep_id: int) -> None:
     """Ask every run of a sweep to stop that lives, or was taken for lost and may come back.
 

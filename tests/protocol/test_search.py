@@ -103,6 +103,76 @@ RANGES = {
 }  # fmt: skip
 
 
+ADDED = (
+    AGENT
+    + """
+axes = {"i": {"values": [0, 1]}, "m": {"value": {"kind": "a"}}}
+sweep = wandb.sweep({"method": "grid", "parameters": axes}, project=project)
+seen = []
+def work():
+    with wandb.init() as run:
+        seen.append(dict(run.config))
+        run.log({"x": 1})
+wandb.agent(sweep, function=work, project=project, count=2)
+found = wandb.Api().sweep(f"{path}/{sweep}")
+told = [found.state, len(found.runs)]
+added = found.enqueue_run({"i": 7, "m": {"kind": "b", "value": 1}}, display_name="one more")
+again = found.enqueue_run({"i": {"value": 8}})
+deleted = found.enqueue_run({"i": 9})
+wandb.Api().run(f"{path}/{deleted}").delete()
+found = wandb.Api().sweep(f"{path}/{sweep}")
+told += [found.state, found.expected_run_count, wandb.Api().run(f"{path}/{added}").state]
+wandb.agent(sweep, function=work, project=project, count=9)
+run = wandb.Api().run(f"{path}/{added}")
+told += [run.name, run.state, run.config["i"], wandb.Api().run(f"{path}/{again}").config["i"]]
+told += [wandb.Api().sweep(f"{path}/{sweep}").state, [c["i"] for c in seen], seen[2]["m"]]
+tell(told)
+"""
+)
+
+
+@newest_only  # 0.22 has no `enqueue_run`
+def test_a_run_is_added_to_a_sweep_that_had_finished(lab: Lab) -> None:
+    assert shown(lab.python(ADDED)) == [
+        "FINISHED", 2, "RUNNING", 4, "pending", "one more", "finished", 7, 8, "FINISHED", [0, 1, 7, 8],
+        {"kind": "b", "value": 1},
+    ]  # fmt: skip
+
+
+SCHEDULED = (
+    AGENT
+    + """
+import subprocess
+sweep = wandb.sweep({"method": "bayes", "metric": {"name": "loss", "goal": "minimize"}, "run_cap": 3,
+    "scheduler": {"engine": "optuna"}, "parameters": {"x": {"min": 0.0, "max": 1.0}}}, project=project)
+command = [sys.executable, "-m", "wandb", "sweep-scheduler", f"{path}/{sweep}"]
+command += ["--batch-size", "3", "--poll-interval", "5"]
+own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # as from a shell
+scheduler = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=own)
+seen = []
+def work():
+    with wandb.init() as run:
+        seen.append(run.config["x"])
+        run.log({"loss": (run.config["x"] - 0.3) ** 2})
+wandb.agent(sweep, function=work, project=project)
+found = wandb.Api().sweep(f"{path}/{sweep}")
+try:
+    said, _ = scheduler.communicate(timeout=60)
+except subprocess.TimeoutExpired:
+    scheduler.kill()
+    said, _ = scheduler.communicate()
+print(said)
+assert scheduler.returncode == 0, said
+tell([found.state, len(seen), len(set(seen)), sorted(run.state for run in found.runs), scheduler.returncode])
+"""
+)
+
+
+@newest_only  # 0.22 has no `wandb sweep-scheduler`
+def test_the_clients_own_scheduler_fills_a_sweep(lab: Lab) -> None:
+    assert shown(lab.python(SCHEDULED)) == ["FINISHED", 3, 3, ["finished"] * 3, 0]
+
+
 def test_the_best_is_a_number_in_whatever_shape_it_was_logged(lab: Lab) -> None:
     told = shown(lab.python(SHAPES))
     refused = told.pop("refused")

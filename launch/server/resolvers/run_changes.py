@@ -75,7 +75,8 @@ def delete_run(request: Request, given: Given) -> Payload:
         for artifact in request.tables.artifacts.of_run(row["id"], "made"):
             if artifact["run_id"] == row["id"]:
                 request.tables.artifacts.delete(artifact["id"])
-    request.tables.points.reopen(row["id"])
+    if request.tables.points.reopen(row["id"]):
+        request.tables.sweeps.shrink(row["sweep_id"])
     request.tables.runs.delete(row["id"])
     return {"clientMutationId": None, "success": True}
 

@@ -1,11 +1,12 @@
 """Sweeps as the API shows them, and what may be done to them: made, stopped, cancelled, paused, resumed."""
 
 import sqlite3
+from typing import Any
 
 from framework.errors import DefinitionError
 from launch.server import dispatch, filters
 from launch.server.arguments import JSON, LIST, PAGE, TEXT
-from launch.server.errors import ApiError, NotFound
+from launch.server.errors import CONFLICT, ApiError, NotFound
 from launch.server.graphql import Arguments, Field, Node
 from launch.server.limits import MAX_POINTS
 from launch.server.request import Request
@@ -43,6 +44,32 @@ def upsert_sweep(request: Request, given: Given) -> Payload:
     }
 
 
+def enqueue(request: Request, given: Given) -> Payload:
+    """Add a run to a sweep: the next free agent gets it. A sweep that had finished goes on.
+
+    Raises:
+        NotFound: there is no such sweep.
+        ApiError: the sweep was cancelled, or holds as many points as one may.
+    """
+    key = parse_row_id("Sweep", given.get("id"))
+    row = _row(request, key if key is not None else -1)
+    request.must_change(row["project_id"])
+    request.must_have_runs(row["project_id"])
+    if row["state"] == sweeps.CANCELED:
+        raise ApiError("this sweep was cancelled; it takes no more runs", CONFLICT)
+    config = {name: _unwrapped(value) for name, value in json_object(given.get("config"), "config").items()}
+    index = request.tables.points.drawn(row["id"])
+    if index >= MAX_POINTS:
+        raise ApiError(f"this sweep has {index:,} points; this server takes at most {MAX_POINTS:,}")
+    name = dispatch.enqueue(request.tables, row, index, config, given.get("displayName"))
+    return {"id": name, "runQueueItemId": gid("RunQueueItem", name)}
+
+
+def _unwrapped(value: Any) -> Any:
+    """A value as the client's own scheduler sends it, `{"value": 3}`, or as a person does."""
+    return value["value"] if isinstance(value, dict) and value.keys() == {"value"} else value
+
+
 def _state(request: Request, row: sqlite3.Row, args: Arguments) -> str:
     """The state as W&B tells it: a sweep that nobody has worked on yet is pending."""
     idle = row["state"] == sweeps.RUNNING and not request.tables.sweeps.is_touched(row["id"])
@@ -63,15 +90,16 @@ def _make(request: Request, given: Given) -> sqlite3.Row:
         raise ApiError("a sweep needs a definition in `config`, as YAML text")
     search = _search(text)
     definition, metric = search.definition, search.metric
-    points = definition.points() if definition.is_grid else []
-    if not definition.is_grid:
+    scheduled = definition.data.get("scheduler") is not None
+    points = definition.points() if definition.is_grid and not scheduled else []
+    if not definition.is_grid and not scheduled:
         samplers.warm()
     tables = request.tables
     project, _ = request.made_project(given.get("entityName"), given.get("projectName"))
     name = new_name()
     while tables.sweeps.by_name(project["id"], name) is not None:
         name = new_name()
-    size = definition.size()
+    size = definition.run_cap if scheduled else definition.size()
     key = tables.sweeps.add(
         project["id"],
         name,
@@ -84,6 +112,7 @@ def _make(request: Request, given: Given) -> sqlite3.Row:
         prior_runs=_checked_filter(given.get("priorRunsFilters")),
         goal=None if metric is None else "maximize" if metric.maximize else "minimize",
         size=sweeps.NO_END if size is None else size,
+        scheduled=scheduled,
         watched=search.hyperband is not None or (metric is not None and metric.target is not None),
     )
     tables.points.add(key, (dumps(point) for point in points))
@@ -188,7 +217,7 @@ define(
         "earlyStopJobRunning": always(False),
         "controller": always(None),
         "scheduler": always(None),
-        "controllerRunName": always(None),
+        "controllerRunName": lambda request, row, args: f"scheduler-{row['name']}" if row["scheduled"] else None,
         "runs": field(_runs, LIST),
         "priorRuns": field(_prior_runs, LIST),
         "agent": field(_agent, agentName=TEXT),
@@ -201,4 +230,5 @@ MUTATIONS: dict[str, Field] = {
         dict.fromkeys(("id", "entityName", "projectName", "state", "displayName", "description"), TEXT),
         config=JSON, priorRunsFilters=JSON,
     ),
+    "enqueueSweepRun": mutation(enqueue, id=TEXT, config=JSON, displayName=TEXT),
 }  # fmt: skip

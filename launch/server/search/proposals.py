@@ -53,7 +53,7 @@ class Turns:
 
 def must_draw(tables: Tables, agent: sqlite3.Row) -> bool:
     """Whether the sweep of an agent (see `Agents.with_sweep`) has to draw a point if it is to get one."""
-    if agent["method"] == "grid" or agent["state"] != sweeps.RUNNING:
+    if agent["method"] == "grid" or agent["scheduled"] or agent["state"] != sweeps.RUNNING:
         return False
     key = agent["sweep_id"]
     full = agent["size"] != sweeps.NO_END and tables.points.drawn(key) >= agent["size"]

@@ -41,6 +41,7 @@ class Agents:
         """The agent with what its sweep is: state, method, size, program, project; None if unknown."""
         row: sqlite3.Row | None = self._db.execute(
             "SELECT agents.id, agents.sweep_id, sweeps.state, sweeps.method, sweeps.size, sweeps.program,"
+            " sweeps.scheduled,"
             " sweeps.project_id FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE agents.id = ?",
             (key,),
         ).fetchone()

@@ -53,6 +53,7 @@ class Points:
         UPDATE points SET lost = MAX(attempts - 1, 0) WHERE state <> 'ended';
         UPDATE points SET attempts = 0;
         """,
+        7: "ALTER TABLE points ADD COLUMN added INTEGER NOT NULL DEFAULT 0;",
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -74,6 +75,13 @@ class Points:
         self._db.execute(
             "INSERT INTO points (sweep_id, idx, args, coordinates) VALUES (?, ?, ?, ?)",
             (sweep_id, index, args, coordinates),
+        )
+
+    def enqueue(self, sweep_id: int, index: int, args: str, run_id: int) -> None:
+        """Store a point that somebody adds to a sweep, with the run that is to do it."""
+        self._db.execute(
+            "INSERT INTO points (sweep_id, idx, args, run_id, resume, added) VALUES (?, ?, ?, ?, 1, 1)",
+            (sweep_id, index, args, run_id),
         )
 
     def drawn(self, sweep_id: int) -> int:
@@ -179,13 +187,22 @@ class Points:
             (int(resume), run_id),
         )
 
-    def reopen(self, run_id: int) -> None:
-        """Forget that this run did its point: the point is to be done again, and counts from zero."""
+    def reopen(self, run_id: int) -> bool:
+        """Forget that this run did its point: the point is to be done again, and counts from zero.
+
+        One that was added with this run, and that nobody has worked on, goes with it: then this is true.
+        """
+        gone = self._db.execute(
+            "DELETE FROM points WHERE run_id = ? AND added AND state = 'pending'"
+            " AND NOT (SELECT started FROM runs WHERE runs.id = points.run_id)",
+            (run_id,),
+        )
         self._db.execute(
             "UPDATE points SET state = 'pending', run_id = NULL, lease_until = NULL, resume = 0, attempts = 0,"
             " lost = 0 WHERE run_id = ?",
             (run_id,),
         )
+        return gone.rowcount > 0
 
     def end(self, run_id: int) -> int | None:
         """End the point that this run holds or held last; the id of its sweep, None if there is nothing to end."""

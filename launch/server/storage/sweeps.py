@@ -38,6 +38,7 @@ class Sweeps:
         """,
         3: "ALTER TABLE sweeps ADD COLUMN watched INTEGER NOT NULL DEFAULT 0;",
         4: "ALTER TABLE sweeps ADD COLUMN prior_runs TEXT;",
+        7: "ALTER TABLE sweeps ADD COLUMN scheduled INTEGER NOT NULL DEFAULT 0;",
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -117,6 +118,23 @@ class Sweeps:
             (FINISHED, time.time(), key, RUNNING, PAUSED),
         )
 
+    def grow(self, key: int) -> None:
+        """One more run belongs to a sweep, and it goes on if it had finished.
+
+        The runs of a sweep that a scheduler fills all come so: its size is its cap, and stays.
+        """
+        self._db.execute(
+            "UPDATE sweeps SET size = CASE WHEN size = ? OR scheduled THEN size ELSE size + 1 END,"
+            " state = CASE state WHEN ? THEN ? ELSE state END, updated_at = ? WHERE id = ?",
+            (NO_END, FINISHED, RUNNING, time.time(), key),
+        )
+
+    def shrink(self, key: int) -> None:
+        """A run that had been added to a sweep is gone, and nobody had worked on it."""
+        self._db.execute(
+            "UPDATE sweeps SET size = size - 1 WHERE id = ? AND size <> ? AND NOT scheduled", (key, NO_END)
+        )
+
     def rename(self, key: int, display_name: str | None, description: str | None) -> None:
         """Store a display name or a description; None leaves the old one."""
         self._db.execute(
@@ -130,7 +148,7 @@ class Sweeps:
         cursor = self._db.execute(
             "UPDATE sweeps SET state = ?, updated_at = ? WHERE id = ? AND state = ? AND NOT EXISTS"
             " (SELECT 1 FROM points WHERE sweep_id = sweeps.id AND state IN ('pending', 'claimed'))"
-            " AND (method = 'grid' OR size <> ? AND size <="
+            " AND (method = 'grid' AND NOT scheduled OR size <> ? AND size <="
             "  (SELECT MAX(idx) + 1 FROM points WHERE sweep_id = sweeps.id))",
             (FINISHED, time.time(), key, RUNNING, NO_END),
         )
