@@ -96,14 +96,15 @@ def _fetch_files(source: Any, folder: Path) -> list[Path]:
 def _write_rows(run: Any, source: Any, artifacts: Artifacts, order: Mapping[str, Any]) -> int:
     """Write the rows; how many there are. Rows of one step become one, as in any run.
 
-    All of them, also where the destination has some: a run that is initialised anew starts its history anew.
+    All of them, also where the destination has some: a run that is initialised anew starts its history anew. Nulls
+    are no values: the client tells one for each key that a row lacks, where it reads an exported history.
     """
     count = 0
     for step, rows in groupby(_rows(source), key=itemgetter("_step")):
         count += 1
         if count == order["rows_there"] and step != order["step_there"]:
             raise ValueError(f"the destination has other rows of it: row {count} is of step {order['step_there']}")
-        values = {key: value for part in rows for key, value in part.items()}
+        values = {key: value for part in rows for key, value in part.items() if value is not None}
         run._interface._publish_history(_record(artifacts.renamed(values), step))
     if count < order["rows_there"]:
         raise ValueError(f"the destination has {order['rows_there']} rows of it, and here it has {count}")

@@ -88,6 +88,7 @@ def routes() -> list[BaseRoute]:
             methods=["PUT"],
         ),
         Route(f"{storage}/artifact/{{artifact:int}}/{{md5}}/{{name:file}}", transfer.get_artifact_file),
+        Route(f"{storage}/history/{{run:int}}/{{name}}", transfer.get_history),
         Route(f"{storage}/manifest/{{artifact:int}}/{{name}}", transfer.put_manifest, methods=["PUT"]),
         Route(f"{storage}/manifest/{{artifact:int}}/{{name}}", transfer.get_manifest),
         Route("/artifactsV2/{rest:file}", transfer.get_by_digest),

@@ -25,7 +25,7 @@ class Facts:
 
     def count(self, run_id: int) -> int:
         """One more than the number of the last line of a run's history."""
-        return self._end(run_id)[0]
+        return self.end(run_id)[0]
 
     def keys(self, run_id: int) -> Plain:
         """Which keys a run's history holds, how often, and its last step."""
@@ -33,9 +33,10 @@ class Facts:
             self._keys = {}
             for run, key, kind, count in self._stream.keys_of(self._run_ids):
                 self._keys.setdefault(run, {})[key] = _key_facts(kind, count, key == "_step")
-        return Plain({"sets": [], "keys": self._keys.get(run_id, {}), "lastStep": self._end(run_id)[1]})
+        return Plain({"sets": [], "keys": self._keys.get(run_id, {}), "lastStep": self.end(run_id)[1]})
 
-    def _end(self, run_id: int) -> tuple[int, int]:
+    def end(self, run_id: int) -> tuple[int, int]:
+        """As `count`, and the last step."""
         if self._ends is None:
             self._ends = self._stream.ends(self._run_ids)
         return self._ends.get(run_id, (0, -1))

@@ -15,6 +15,7 @@ from launch.server.auth import THE_OWNER, Caller, Keyring
 from launch.server.blobs import Blobs
 from launch.server.clock import Clock
 from launch.server.errors import FORBIDDEN, ApiError, NotFound
+from launch.server.exports import Exports
 from launch.server.facts import Facts
 from launch.server.limits import ServeOptions
 from launch.server.quotas import Quotas
@@ -23,7 +24,9 @@ from launch.server.selections import Selections
 from launch.server.signing import Signer
 from launch.server.storage import Store, Tables, open_store
 from launch.server.storage.artifacts import DELETED
+from launch.server.storage.lines import HISTORY
 from launch.server.storage.projects import WRITE
+from launch.server.storage.runs import ALIVE
 from launch.server.wire import checked_name
 
 DEFAULT_PROJECT = "uncategorized"
@@ -42,6 +45,7 @@ class Services:
     turns: Turns = field(default_factory=Turns)
     selections: Selections = field(default_factory=Selections)
     quotas: Quotas = field(default_factory=Quotas)
+    exports: Exports = field(default_factory=lambda: Exports(Path("exports")))
 
     @classmethod
     def open(cls, directory: Path, key: str, secret: bytes, options: ServeOptions) -> "Services":
@@ -52,7 +56,9 @@ class Services:
         """
         blobs = Blobs(directory / "blobs")
         store = open_store(directory / "server.db")
-        return cls(store, blobs, Signer(secret), Keyring(store, key), options, Clock(options.pause_seconds))
+        keyring, clock = Keyring(store, key), Clock(options.pause_seconds)
+        exports = Exports(directory / "exports")
+        return cls(store, blobs, Signer(secret), keyring, options, clock, exports=exports)
 
     def close(self) -> None:
         """Close the database."""
@@ -253,6 +259,14 @@ class Request:
     def facts(self, run_id: int) -> Facts:
         """What is known of a run's history."""
         return self._facts.get(run_id) or Facts(self.tables.lines, [run_id])
+
+    def export(self, run: sqlite3.Row) -> Path | None:
+        """The history of a run as a Parquet file; None if it lives, has no rows, or rows that are no table."""
+        count, step = self.facts(run["id"]).end(run["id"])
+        if run["state"] in ALIVE or not count:
+            return None
+        state = f"{count}-{step}-{int(1e3 * run['heartbeat_at'])}"
+        return self.services.exports.made(run["id"], state, lambda: self.tables.lines.texts(run["id"], HISTORY))
 
     # --- addresses for bytes ---------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ with what was announced before anything names it. This module does not know Grap
 
 import mimetypes
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from pathlib import Path
 
 import anyio
 from starlette.concurrency import run_in_threadpool
@@ -151,6 +152,21 @@ async def get_manifest(http: HttpRequest) -> Response:
             return str(row["manifest_blob"])
 
     return _send(services, await run_in_threadpool(find), "wandb_manifest.json")
+
+
+async def get_history(http: HttpRequest) -> Response:
+    """Send the exported history of a run."""
+    services, caller = _services(http), _fetcher(http)
+
+    def find() -> Path:
+        with Request(services, "", writes=False, caller=caller) as request:
+            run = request.seen(request.tables.runs.by_id(_number(http, "run")))
+            path = None if run is None else request.export(run)
+        if path is None:
+            raise NotFound("this run has no exported history")
+        return path
+
+    return FileResponse(await run_in_threadpool(find), media_type="application/octet-stream", headers=INERT)
 
 
 async def get_by_digest(http: HttpRequest) -> Response:

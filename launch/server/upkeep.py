@@ -19,7 +19,7 @@ from framework.errors import SashikoError
 from launch.server.instance import KEY_FILE, SECRET_FILE
 from launch.server.storage import Tables, open_store
 
-DATABASE, BLOBS = "server.db", "blobs"
+DATABASE, BLOBS, EXPORTS = "server.db", "blobs", "exports"
 CHUNK = 1 << 20
 SHA256_DIGITS = 64
 YOUNG_SECONDS = 24 * 3600.0
@@ -122,6 +122,9 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
         NothingServed: `directory` holds no database.
     """
     before = time.time() - older_than
+    for export in (directory / EXPORTS).glob("*"):
+        if export.stat().st_mtime < before:
+            export.unlink(missing_ok=True)  # made anew when somebody asks
     old = [path for path in _files(_served(directory).parent) if path.stat().st_mtime < before]
     files = size = 0
     with contextlib.closing(open_store(_served(directory))) as store:

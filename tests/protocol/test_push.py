@@ -93,7 +93,7 @@ for run in api.runs("local/" + sys.argv[1], lazy=False):
         "sweep": run.sweep.config["name"] if run.sweep_name else None,
         "cells": api.artifact(f"local/{sys.argv[1]}/run-{run.id}-table:latest").get("table").data
             if table else None,
-        "links": [sorted(table), any(row.get("table", {}).get("artifact_path") == table["artifact_path"]
+        "links": [sorted(table), any((row.get("table") or {}).get("artifact_path") == table["artifact_path"]
             for row in run.scan_history(use_cache=False))] if table else None,
     }
 sweeps = api.project(sys.argv[1]).sweeps()

@@ -5,7 +5,7 @@ import urllib.request
 
 import pytest
 
-from tests.protocol.conftest import Lab, shown
+from tests.protocol.conftest import Lab, newest_only, shown
 
 pytestmark = pytest.mark.slow
 
@@ -137,3 +137,42 @@ def test_login_with_the_key_and_with_a_wrong_one(lab: Lab) -> None:
     assert ("local\n" if lab.client.is_newest else "api_key not configured") in told
     refused = lab.python("wandb.init()", check=False, WANDB_API_KEY="x" * 40)
     assert "401" in refused or "API key" in refused
+
+
+HISTORIES = """
+import pathlib
+import numpy
+shapes = {
+    "plain": [{"loss": 0.5, "n": 3}, {"loss": 0.25}, {"n": 4, "name": "x", "ok": True}],
+    "nan": [{"loss": float("nan")}, {"loss": float("inf")}], "nested": [{"v": {"acc": 0.5}}, {"v": {"b": [1, 2]}}],
+    "mixed": [{"x": 1}, {"x": "a"}], "image": [{"i": wandb.Image(numpy.zeros((4, 4, 3), "uint8"))}],
+    "many": [{"a": index * 0.5, "b": index} for index in range(1500)],
+}
+def without_nulls(value):
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+told = {}
+for name, rows in shapes.items():
+    with wandb.init(id=name) as run:
+        for row in rows:
+            run.log(row)
+    run = wandb.Api().run(f"{path}/{name}")
+    scanned = [without_nulls(dict(row)) for row in run.scan_history()]
+    live = run.history(samples=10_000, pandas=False)
+    same = json.dumps(scanned, sort_keys=True) == json.dumps(live, sort_keys=True)
+    try:
+        files = len(run.download_history_exports(pathlib.Path(name), require_complete_history=True).paths)
+    except Exception as error:
+        files = type(error).__name__
+    told[name] = [same, len(scanned), files]
+tell(told)
+"""
+
+
+@newest_only  # 0.22 reads every history live
+def test_histories_of_ended_runs_are_exported(lab: Lab) -> None:
+    assert shown(lab.python(HISTORIES)) == {
+        "plain": [True, 3, 1], "nan": [True, 2, 1], "nested": [True, 2, 1],
+        "mixed": [True, 2, "IncompleteRunHistoryError"], "image": [True, 1, 1], "many": [True, 1500, 1],
+    }  # fmt: skip

@@ -48,10 +48,24 @@ def sampled(request: Request, run: sqlite3.Row, args: Arguments) -> list[list[Ma
     return [_by_spec(stream, run["id"], json_object(spec, "a history spec")) for spec in specs]
 
 
+def exports(request: Request, run: sqlite3.Row, args: Arguments) -> list[str]:
+    """Where the whole history of a run that has ended can be fetched as one Parquet file."""
+    if request.export(run) is None:
+        return []
+    return [request.download_url(export_path(run["id"]))]
+
+
 def live(request: Request, run: sqlite3.Row, args: Arguments) -> list[Mapping[str, Any]]:
-    """No history is ever exported to Parquet here, so all of it is live, from its first step on."""
+    """What is not exported: nothing or, told by its first step, everything."""
+    if request.export(run) is not None:
+        return []
     first = request.tables.lines.page(run["id"], lines.HISTORY, lines.FIRST, 1)
     return [{"_step": object_in(row["text"]).get("_step", 0)} for row in first]
+
+
+def export_path(run_id: int) -> str:
+    """The path at which the exported history of a run is fetched."""
+    return f"/storage/history/{run_id}/history.parquet"
 
 
 def console(request: Request, run: sqlite3.Row, args: Arguments) -> Node:
@@ -154,7 +168,7 @@ STREAMS: dict[str, Resolver | Field] = {
     "logLines": field(console, PAGE, last=WHOLE),
 }
 """The lines of a run, as fields of it."""
-define("ParquetHistory", part, {"parquetUrls": lambda request, run, args: [], "liveData": live}, name="")
+define("ParquetHistory", part, {"parquetUrls": exports, "liveData": live}, name="")
 define(
     "LogLines",
     part,
