@@ -93,7 +93,11 @@ def options_of(
     if method not in configs:
         raise ConfigError([Problem("method", f"is {method!r}; {nearest(method, list(configs))}")])
     known = configs[method].model_fields
-    slips = {name: did_you_mean(name, arguments) for name in options if name not in known}
+    slips = {
+        name: did_you_mean(name, arguments)
+        for name in options
+        if name not in known and not did_you_mean(name, list(known))
+    }
     problems = [Problem(name, f"unknown argument{told}") for name, told in slips.items() if told]
     if problems:
         raise ConfigError(problems, method)

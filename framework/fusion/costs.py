@@ -9,6 +9,7 @@ features need to be kept. With a_i the features of unit i of the model, b_j of u
 Shapes: n units of the model, m of the reference, D features.
 """
 
+import dataclasses
 import functools
 import operator
 from collections.abc import Callable, Sequence
@@ -22,11 +23,15 @@ from framework.fusion.config import Ground
 TINY = 1e-12
 FEW = 32  # features up to which products are taken in double precision
 PIECE = 64  # numbers that are summed in the precision that they have
+CONSTANT = 1e-11  # of a unit's mean square: a variance below it is rounding
 
 
 @dataclass
 class Products:
-    """Sums over features: inner products (n, m), squared norms, sums, (n,) and (m,), and their number."""
+    """Sums over features: inner products (n, m), squared norms, sums, (n,) and (m,), and their number.
+
+    `constants_n`, `constants_m`: of centred features, the value of a unit that has but one; NaN for all others.
+    """
 
     cross_nm: Tensor
     squares_n: Tensor
@@ -34,6 +39,8 @@ class Products:
     sums_n: Tensor
     sums_m: Tensor
     count: int
+    constants_n: Tensor | None = None
+    constants_m: Tensor | None = None
 
     @classmethod
     def of(cls, model_nD: Tensor, reference_mD: Tensor, *, sums: bool = True) -> "Products":
@@ -60,19 +67,36 @@ class Products:
         )
 
     def centred(self) -> "Products":
-        """Of features less each unit's mean."""
-        zeros_n, zeros_m = torch.zeros_like(self.sums_n), torch.zeros_like(self.sums_m)
+        """Of features less each unit's mean; of a unit that is constant nothing is left, not even rounding."""
+        squares_n, constants_n = self._about_mean(self.squares_n, self.sums_n)
+        squares_m, constants_m = self._about_mean(self.squares_m, self.sums_m)
+        varies_nm = torch.outer((squares_n > 0).double(), (squares_m > 0).double())
         return Products(
-            self.cross_nm - torch.outer(self.sums_n, self.sums_m) / self.count,
-            (self.squares_n - self.sums_n.square() / self.count).clamp_min(0),
-            (self.squares_m - self.sums_m.square() / self.count).clamp_min(0),
-            zeros_n,
-            zeros_m,
+            (self.cross_nm - torch.outer(self.sums_n, self.sums_m) / self.count) * varies_nm,
+            squares_n,
+            squares_m,
+            torch.zeros_like(self.sums_n),
+            torch.zeros_like(self.sums_m),
             self.count,
+            constants_n,
+            constants_m,
         )
 
+    def _about_mean(self, squares_n: Tensor, sums_n: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared norms about the mean, 0 for a unit that is constant, and the values of those that are."""
+        about_n = squares_n - sums_n.square() / self.count
+        constant_n = about_n <= CONSTANT * squares_n
+        values_n = torch.where(constant_n, sums_n / self.count, torch.nan)
+        return torch.where(constant_n, 0.0, about_n), values_n
+
     def normalised(self) -> "Products":
-        """Of features of unit length; a unit whose features are all zero keeps them."""
+        """Of features of unit length; a unit whose features are all zero keeps them.
+
+        Centred features of a constant unit are zero: it counts as correlated with the constant units of the same
+        value, and with no other unit.
+        """
+        if self.constants_n is not None and self.constants_m is not None:
+            return self._with_constants(self.constants_n, self.constants_m)
         length_n, length_m = self.squares_n.sqrt().clamp_min(TINY), self.squares_m.sqrt().clamp_min(TINY)
         return Products(
             self.cross_nm / torch.outer(length_n, length_m),
@@ -81,6 +105,16 @@ class Products:
             self.sums_n / length_n,
             self.sums_m / length_m,
             self.count,
+        )
+
+    def _with_constants(self, constants_n: Tensor, constants_m: Tensor) -> "Products":
+        plain = dataclasses.replace(self, constants_n=None, constants_m=None).normalised()
+        close_nm = torch.isclose(constants_n[:, None], constants_m, rtol=1e-5, atol=TINY)  # never with a NaN
+        return dataclasses.replace(
+            plain,
+            cross_nm=torch.where(close_nm, 1.0, plain.cross_nm),
+            squares_n=torch.where(constants_n.isnan(), plain.squares_n, 1.0),
+            squares_m=torch.where(constants_m.isnan(), plain.squares_m, 1.0),
         )
 
 

@@ -23,7 +23,7 @@ from framework.fusion.repair import repair as repaired
 from framework.fusion.structure import Structure, structure_of
 from framework.fusion.task import Task, refuse_values
 from framework.models.batch import Inputs, count
-from framework.models.refusals import refuse_others
+from framework.models.refusals import refuse_no_flags, refuse_others
 from framework.values import is_number
 
 SUM_WITHIN = 1e-6
@@ -97,7 +97,8 @@ def fuse(
             parameters, weights that do not sum to 1, missing inputs, or a module that cannot be traced.
         ConfigError: an option that the method does not take.
     """
-    fix_outputs = bool(options.pop("fix_outputs", True))
+    fix_outputs = options.pop("fix_outputs", True)
+    refuse_no_flags(fix_outputs=fix_outputs, repair=repair, return_alignment=return_alignment)
     models, method = _modules(models, more, method)
     config = options_of(method, options, arguments=ARGUMENTS)
     shares = shares_of(models, weights)

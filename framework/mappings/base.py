@@ -6,8 +6,8 @@ Shapes: N samples, D source dimensions, E target dimensions, K = min(D, E).
 import json
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as AnyMapping
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -54,26 +54,28 @@ class Mapping(nn.Module, ABC):
         Raises:
             InvalidInput: they are no array of numbers (N, D).
         """
-        if not isinstance(z_source, Tensor):
-            given = torch.from_numpy(as_numbers("z_source", z_source, self.source_dim))
-            mapped: Array = self._image(given).numpy()
-            return mapped.astype(getattr(z_source, "dtype", mapped.dtype)) if _floating(z_source) else mapped
-        if z_source.is_complex():
-            raise InvalidInput([Problem("z_source", "is complex; allowed: real numbers")])
-        if z_source.ndim != 2 or z_source.shape[1] != self.source_dim:  # else torch would spread what is narrower
-            message = f"has the shape {tuple(z_source.shape)}; allowed: (samples, {self.source_dim})"
-            raise InvalidInput([Problem("z_source", message)])
-        if z_source.dtype in (torch.float32, torch.float64):
-            return self._image(z_source)
-        if z_source.is_floating_point():
-            return self._image(z_source.float()).to(z_source.dtype)
-        return self._image(z_source.double())
+        return self._applied(super().__call__, "z_source", z_source, self.source_dim)
 
-    def _image(self, z_source_ND: Tensor) -> Tensor:
-        """Computed where the mapping is, and given where the latents are."""
-        own = next(self.buffers(), z_source_ND).device
-        image_NE: Tensor = super().__call__(z_source_ND.to(own))
-        return image_NE.to(z_source_ND.device)
+    def _applied(self, image: Callable[[Tensor], Tensor], name: str, latents: Latents, dim: int) -> Any:
+        """`image` of latents (N, dim), computed where the mapping is and given as they are: see `__call__`."""
+        if not isinstance(latents, Tensor):
+            given = torch.from_numpy(as_numbers(name, latents, dim))
+            mapped: Array = self._there(image, given).numpy()
+            return mapped.astype(getattr(latents, "dtype", mapped.dtype)) if _floating(latents) else mapped
+        if latents.is_complex():
+            raise InvalidInput([Problem(name, "is complex; allowed: real numbers")])
+        if latents.ndim != 2 or latents.shape[1] != dim:  # else torch would spread what is narrower
+            message = f"has the shape {tuple(latents.shape)}; allowed: (samples, {dim})"
+            raise InvalidInput([Problem(name, message)])
+        if latents.dtype in (torch.float32, torch.float64):
+            return self._there(image, latents)
+        if latents.is_floating_point():
+            return self._there(image, latents.float()).to(latents.dtype)
+        return self._there(image, latents.double())
+
+    def _there(self, image: Callable[[Tensor], Tensor], latents_ND: Tensor) -> Tensor:
+        own = next(self.buffers(), latents_ND).device
+        return image(latents_ND.to(own)).to(latents_ND.device)
 
     @abstractmethod
     def forward(self, z_source_ND: Tensor) -> Tensor:
@@ -163,9 +165,14 @@ class Method(ABC):
 
     def __post_init__(self) -> None:
         """Refuse values that the options cannot take."""
-        problems = [*self._ridge_problems([self.ridge]), *self._option_problems()]
+        flags = [Problem(name, f"is {value!r}; allowed: True, False") for name, value in self._wrong_flags()]
+        problems = [*flags, *self._ridge_problems([self.ridge]), *self._option_problems()]
         if problems:
             raise InvalidInput(problems)
+
+    def _wrong_flags(self) -> list[tuple[str, object]]:
+        flags = [field.name for field in fields(self) if field.type in (bool, "bool")]
+        return [(name, value) for name in flags if not isinstance(value := getattr(self, name), bool)]
 
     def fit(self, z_source: Latents, z_target: Latents) -> Mapping:
         """The mapping that carries the source latents (N, D) nearest to the target latents (N, E).

@@ -22,7 +22,7 @@ Shapes: N samples, D source dimensions, E target dimensions, M new points.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from framework.mappings.base import AffineMapping, LinearMapping, Mapping, Method
 from framework.mappings.decouple_form import Maps, NormalForm
 from framework.mappings.decouple_solver import solve
-from framework.mappings.latents import Array
+from framework.mappings.latents import Array, Latents
 from framework.mappings.offsets import in_two, less, plus, whole
 
 
@@ -45,8 +45,15 @@ class DecoupleMapping(LinearMapping):
         super().__init__(source_dim, target_dim)
         self.register_buffer("inverse_weight", torch.zeros(source_dim, target_dim))
 
-    def inverse(self, z_target_ME: Tensor) -> Tensor:
-        """A2 y for each row: target latents (M, E) back in the source space, (M, D)."""
+    def inverse(self, z_target: Latents) -> Any:
+        """A2 y for each row: target latents (M, E) back in the source space, (M, D), as a mapping gives them.
+
+        Raises:
+            InvalidInput: they are no array of numbers (M, E).
+        """
+        return self._applied(self._back, "z_target", z_target, self.target_dim)
+
+    def _back(self, z_target_ME: Tensor) -> Tensor:
         return nn.functional.linear(z_target_ME, self.inverse_weight.to(z_target_ME.dtype))
 
 
@@ -70,8 +77,15 @@ class DecoupleAffineMapping(AffineMapping):
         offset_D = self.inverse_weight.cpu().double() @ whole(self.inverse_source_mean)
         return (whole(self.inverse_target_mean) - offset_D).to(self.inverse_weight)
 
-    def inverse(self, z_target_ME: Tensor) -> Tensor:
-        """A2 y + b2 for each row: target latents (M, E) back in the source space, (M, D)."""
+    def inverse(self, z_target: Latents) -> Any:
+        """A2 y + b2 for each row: target latents (M, E) back in the source space, (M, D), as a mapping gives them.
+
+        Raises:
+            InvalidInput: they are no array of numbers (M, E).
+        """
+        return self._applied(self._back, "z_target", z_target, self.target_dim)
+
+    def _back(self, z_target_ME: Tensor) -> Tensor:
         centred_ME = less(z_target_ME, self.inverse_source_mean)
         mapped_MD = nn.functional.linear(centred_ME, self.inverse_weight.to(z_target_ME.dtype))
         return plus(mapped_MD, self.inverse_target_mean)

@@ -21,6 +21,12 @@ SAME = ROUNDINGS * float(np.finfo(np.float32).eps)  # of those that come from si
 RANGE = 1e18  # of the largest value, and of its reciprocal: the squares are within single precision
 
 
+def rounding_of(values_ND: Array) -> Array:
+    """Of the largest value, what may be rounding in each column (D,): of single precision, if it holds them all."""
+    single_D = (values_ND == values_ND.astype(np.float32)).all(axis=0)
+    return np.where(single_D, SAME, ROUNDINGS * float(np.finfo(np.float64).eps))
+
+
 def as_latents(name: str, values: Latents) -> Array:
     """`values` as a float64 array (N, D).
 

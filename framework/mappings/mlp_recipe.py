@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from framework.errors import Problem
-from framework.mappings.latents import SAME, Array
+from framework.mappings.latents import Array, rounding_of
 from framework.values import is_number
 
 FEWEST_TO_SPLIT = 5
@@ -106,11 +106,12 @@ class Trained(NamedTuple):
 def standardiser(values_ND: Array, *, centre: bool) -> tuple[Array, Array]:
     """Mean (D,) and scale (D,): the standard deviation, or the root mean square of what is not centred.
 
-    A dimension that is constant (to single precision) gets the scale 1.
+    A dimension that is constant gets the scale 1: to single precision, if that holds all of its values, else to
+    double precision.
     """
     mean_D = values_ND.mean(axis=0) if centre else np.zeros(values_ND.shape[1])
     scale_D = np.sqrt(((values_ND - mean_D) ** 2).mean(axis=0))
-    constant_D = scale_D <= SAME * np.abs(values_ND).max(axis=0)
+    constant_D = scale_D <= rounding_of(values_ND) * np.abs(values_ND).max(axis=0)
     return mean_D, np.where(constant_D, 1.0, scale_D)
 
 

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from framework.errors import Problem
 from framework.mappings.base import AffineMapping, LinearMapping, Mapping, Method, Numbers, Pair
-from framework.mappings.latents import SAME, Array
+from framework.mappings.latents import Array, rounding_of
 from framework.mappings.mlp import MLPMapping
 from framework.mappings.mlp_recipe import Cell, Recipe
 from framework.mappings.mlp_training import train
@@ -100,4 +100,5 @@ class Residual(Recipe, Method):
 def _left_over(y_NE: Array, mapped_NE: Array) -> Array:
     """The residuals; zeros where they are rounding noise, which must not be scaled up and learnt."""
     left_NE = y_NE - mapped_NE
-    return left_NE if np.abs(left_NE).max() > SAME * np.abs(y_NE).max() else np.zeros_like(left_NE)
+    noise = float(rounding_of(y_NE).max() * np.abs(y_NE).max())
+    return left_NE if np.abs(left_NE).max() > noise else np.zeros_like(left_NE)

@@ -16,6 +16,8 @@ from framework.errors import InvalidInput, Problem
 from framework.models.weight_files import state_dicts
 
 WRAPPERS = ("_orig_mod", "module", "_fsdp_wrapped_module", "_forward_module")
+MODEL = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params")
+"""Under what training scripts save the model itself."""
 COUNTER = "num_batches_tracked"
 """What files of before PyTorch 0.4.1 lack; it only counts."""
 SHOWN = 12
@@ -32,11 +34,16 @@ def load_foreign(path: Path, model: nn.Module) -> None:
     """
     expected = model.state_dict()
     found = state_dicts(path)
-    for _, state in found:
-        ways = _fitted(state, expected)
-        if ways:
-            break
-    else:
+    fits = {place: ways for place, state in found if (ways := _fitted(state, expected))}
+    meant = [place for place in fits if place in MODEL]
+    if len(meant) == 1:  # beside it may lie its moving average
+        fits = {meant[0]: fits[meant[0]]}
+    if len(fits) > 1:
+        names = ", ".join(f"`{place}`" for place in fits)
+        message = f"holds {len(fits)} networks that fit, under {names}; save the one that is meant by itself"
+        raise InvalidInput([Problem("names", message)], str(path))
+    ways = next(iter(fits.values()), {})
+    if not ways:
         place, state = max(found, key=lambda item: _common(item[1], expected))
         raise InvalidInput(_misfits(state, expected, place), f"{path} does not fit {type(model).__name__}")
     if len(ways) > 1:
@@ -124,6 +131,9 @@ def _wrong_values(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor])
         if tensor.shape != expected[name].shape:
             message = f"has the shape {tuple(tensor.shape)}; allowed: {tuple(expected[name].shape)}"
             yield Problem(name, message)
+        elif expected[name].is_floating_point() and not tensor.is_floating_point():
+            kind = str(tensor.dtype).removeprefix("torch.")
+            yield Problem(name, f"holds {kind} numbers; allowed: floating point")
         elif tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             yield Problem(name, "holds NaN or infinite numbers")
 

@@ -64,3 +64,18 @@ def wrappers(module: nn.Module) -> Iterator[Problem]:
             yield Problem(name or "the module", message)
             if not name:
                 return
+
+
+def refuse_no_flags(**given: object) -> None:
+    """Refuse what is neither True nor False: a text such as "no" would count as True.
+
+    Raises:
+        InvalidInput: it is; all of them are named.
+    """
+    problems = [
+        Problem(name, f"is {value!r}; allowed: True, False")
+        for name, value in given.items()
+        if not isinstance(value, bool)
+    ]
+    if problems:
+        raise InvalidInput(problems)

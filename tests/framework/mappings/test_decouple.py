@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from framework.errors import InvalidInput
 from framework.mappings import METHODS, MappingWarning
 from framework.mappings.decouple import objective
 from framework.mappings.decouple_form import Maps, NormalForm
@@ -196,3 +197,19 @@ def test_the_mapping_goes_there_and_back():
     assert set(mapping.state_dict()) == {"weight", "inverse_weight"}
     closed = METHODS["decouple"](ridge=30.0).fit(z, y)
     torch.testing.assert_close(closed.inverse(closed(single)), single, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("kind", ["decouple", "decouple_affine"])
+def test_the_way_back_takes_latents_in_every_form(kind):
+    generator = np.random.default_rng(0)
+    source, target = generator.normal(size=(60, 3)), generator.normal(size=(60, 4))
+    mapping = METHODS[kind](ridge=0.1).fit(source, target)
+    whole = np.arange(8).reshape(2, 4)
+    expected = mapping.inverse(torch.tensor(whole, dtype=torch.float64))
+    for given in (whole, torch.tensor(whole), whole.astype(np.float32), whole.astype(np.float64)):
+        found = mapping.inverse(given)
+        assert isinstance(found, torch.Tensor) is isinstance(given, torch.Tensor)
+        np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-5)
+    assert mapping.inverse(whole.astype(np.float32)).dtype == np.float32
+    with pytest.raises(InvalidInput, match=r"z_target: has the shape \(2, 3\); allowed: \(samples, 4\)"):
+        mapping.inverse(torch.zeros(2, 3))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from framework.mappings import METHODS
 from framework.mappings.mlp_recipe import Recipe, random_numbers, standardiser
 
 
@@ -67,3 +68,23 @@ def test_everything_wrong_with_a_recipe_comes_together():
         *("hidden", "epochs", "patience", "min_epochs", "dropout", "learning_rate", "val_fraction")
     }
     assert Recipe().problems() == []
+
+
+@pytest.mark.parametrize("scale", [1e-2, 1e-4, 1e-7])
+def test_latents_far_from_zero_are_standardised_in_the_precision_that_they_have(scale):
+    noise = np.random.default_rng(0).normal(size=(50, 3))
+    _, found = standardiser(1e3 + scale * noise, centre=True)
+    np.testing.assert_allclose(found, scale * noise.std(axis=0), rtol=1e-4)
+    single = np.full((50, 1), np.float32(0.1)).astype(np.float64)
+    single[::2] = np.nextafter(np.float32(0.1), np.float32(1))  # one rounding apart
+    assert standardiser(single, centre=True)[1].tolist() == [1]
+
+
+@pytest.mark.parametrize(("kind", "options"), [("mlp", {}), ("residual", {"base": "affine"})])
+def test_what_is_learnt_does_not_depend_on_where_zero_is(kind, options):
+    generator = np.random.default_rng(0)
+    base = generator.normal(size=(300, 4))
+    target = np.tanh(base @ generator.normal(size=(4, 4)))
+    plain = METHODS[kind](0.0, **options).fit(base, target)(base)
+    far = METHODS[kind](0.0, **options).fit(1e3 + 1e-4 * base, 1e3 + 1e-4 * target)(1e3 + 1e-4 * base)
+    np.testing.assert_allclose((far - 1e3) / 1e-4, plain, atol=0.05)

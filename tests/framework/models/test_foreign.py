@@ -213,3 +213,27 @@ def test_of_two_networks_that_fit_none_is_taken(tmp_path):
         InvalidInput, match=r"holds 2 networks that fit, under `teacher\.`, `student\.`; save the one"
     ):
         load_foreign(tmp_path / "both.pt", network())
+
+
+@pytest.mark.parametrize(
+    "names", [("teacher", "student"), ("gen", "disc"), ("epoch_1", "epoch_2"), ("ema", "swa")]
+)
+def test_of_two_networks_in_dicts_of_their_own_none_is_taken(names, tmp_path):
+    torch.save({name: network().state_dict() for name in names}, tmp_path / "both.pt")
+    with pytest.raises(InvalidInput, match=rf"holds 2 networks that fit, under `{names[0]}`, `{names[1]}`"):
+        load_foreign(tmp_path / "both.pt", network())
+    made = network()
+    torch.save({names[0]: made.state_dict(), names[1]: {"lr": torch.ones(3)}, "step": 4}, tmp_path / "one.pt")
+    read = network()
+    load_foreign(tmp_path / "one.pt", read)
+    assert all(torch.equal(read.state_dict()[name], tensor) for name, tensor in made.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.complex64])
+def test_weights_that_are_no_real_numbers_are_refused(dtype, tmp_path):
+    made = network()
+    torch.save({name: tensor.to(dtype) for name, tensor in made.state_dict().items()}, tmp_path / "odd.pt")
+    with pytest.raises(
+        InvalidInput, match=f"holds {str(dtype).removeprefix('torch.')} numbers; allowed: floating"
+    ):
+        load_foreign(tmp_path / "odd.pt", network())
