@@ -22,7 +22,7 @@ RANGE = 1e18  # of the largest value, and of its reciprocal: the squares are wit
 
 
 def rounding_of(values_ND: Array) -> Array:
-    """Of the largest value, what may be rounding in each column (D,): of single precision, if it holds them all."""
+    """Of the largest value, what may be rounding in each column (D,): of single precision if it holds them all."""
     single_D = (values_ND == values_ND.astype(np.float32)).all(axis=0)
     return np.where(single_D, SAME, ROUNDINGS * float(np.finfo(np.float64).eps))
 
