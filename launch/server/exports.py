@@ -8,6 +8,7 @@ now a number and now a text) are not exported but read live, as those of every r
 import contextlib
 import io
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from launch.server.threads import elsewhere
+
+logger = logging.getLogger(__name__)
 
 
 class Exports:
@@ -24,13 +27,17 @@ class Exports:
         self._folder = folder
 
     def made(self, run_id: int, state: str, texts: Callable[[], Sequence[str]]) -> Path | None:
-        """The export of a run's rows, made if it is new; None if Parquet cannot hold them.
+        """The export of a run's rows, made if it is new; None if Parquet or the disk cannot hold them.
 
         `state` names what the history is now: another one, another file.
         """
         path = self._folder / f"{run_id}-{state}.parquet"
         if not path.is_file():
-            self._write(path, elsewhere(exported, list(texts())) or b"", f"{run_id}-*.parquet")
+            try:
+                self._write(path, elsewhere(exported, list(texts())) or b"", f"{run_id}-*.parquet")
+            except OSError as error:
+                logger.warning("the history of run %d is not exported: %s", run_id, error)
+                return None
         return path if path.stat().st_size else None
 
     def _write(self, path: Path, body: bytes, others: str) -> None:
