@@ -11,6 +11,10 @@ import yaml
 MERGE = "tag:yaml.org,2002:merge"
 
 
+MOST_VALUES = 5_000_000
+"""Values in one file. Aliases of aliases make a text of some hundred characters larger than any memory."""
+
+
 class UniqueKeyLoader(yaml.CSafeLoader):
     """The safe YAML loader, which refuses a key that stands twice in one mapping, beside a merge (`<<`) too.
 
@@ -63,9 +67,24 @@ def load(text: str) -> Any:
     """The data that a YAML text holds.
 
     Raises:
-        yaml.YAMLError: it is not YAML, a key stands twice in a mapping, or a date is none (2024-13-01).
+        yaml.YAMLError: it is not YAML, a key stands twice in a mapping, a date is none (2024-13-01), or aliases
+            make more of it than `MOST_VALUES` values.
     """
     try:
-        return yaml.load(text, Loader=UniqueKeyLoader)
+        data = yaml.load(text, Loader=UniqueKeyLoader)
     except ValueError as error:  # of datetime; the library lets it through
         raise yaml.YAMLError(str(error)) from None
+    if "*" in text and _size(data, {}) > MOST_VALUES:
+        raise yaml.YAMLError(f"its aliases make more than {MOST_VALUES:,} values of it")
+    return data
+
+
+def _size(data: Any, known: dict[int, int]) -> int:
+    """The number of values in `data` with every alias written out; each shared part is counted once."""
+    if not isinstance(data, dict | list):
+        return 1
+    if id(data) not in known:
+        known[id(data)] = MOST_VALUES + 1  # of an alias that holds itself
+        parts = data.values() if isinstance(data, dict) else data
+        known[id(data)] = min(1 + sum(_size(part, known) for part in parts), MOST_VALUES + 1)
+    return known[id(data)]

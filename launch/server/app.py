@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.convertors import PathConvertor, register_url_convertor
+from starlette.convertors import IntegerConvertor, PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
@@ -43,7 +43,14 @@ class FileConvertor(PathConvertor):
     regex = "(?s:.*)"
 
 
+class RowConvertor(IntegerConvertor):
+    """The number of a row in an address."""
+
+    regex = "[0-9]{1,18}"
+
+
 register_url_convertor("file", FileConvertor())
+register_url_convertor("int", RowConvertor())
 
 
 def make_app(services: Services) -> Starlette:
@@ -83,7 +90,7 @@ def routes() -> list[BaseRoute]:
         Route(f"{storage}/run/{{run:int}}/{{name:file}}", transfer.put_run_file, methods=["PUT"]),
         Route(f"{storage}/run/{{run:int}}/{{name:file}}", transfer.get_run_file),
         Route(
-            f"{storage}/artifact/{{artifact:int}}/{{md5}}/{{name:file}}",
+            f"{storage}/artifact/{{artifact:int}}/{{md5}}/of/{{user:int}}/{{name:file}}",
             transfer.put_artifact_file,
             methods=["PUT"],
         ),
@@ -105,7 +112,8 @@ async def run_graphql(http: HttpRequest) -> Response:
     threads: Threads = http.app.state.threads
     caller = auth.caller_of(http)
     body = await _body(http, MAX_GRAPHQL_BODY)
-    answer = threads.for_calls if HEARTBEAT in body else threads.for_reads
+    calls = HEARTBEAT in body and await threads.for_reads(_is_call, body)
+    answer = threads.for_calls if calls else threads.for_reads
     return await answer(_answer, services, _base_url(http, caller), body, caller)
 
 
@@ -113,6 +121,16 @@ def _base_url(http: HttpRequest, caller: Caller) -> str:
     """Where signed addresses lead: to the proxy, if there is one; for the owner, to where the request came."""
     proxy = http.app.state.services.options.proxy
     return proxy if proxy and not caller.is_owner else str(http.base_url).rstrip("/")
+
+
+def _is_call(text: bytes) -> bool:
+    """Whether an agent calls: the operation itself says so, not a comment in it."""
+    body = json_object(text.decode(errors="replace"), "the request")
+    query = body.get("query")
+    if not isinstance(query, str):
+        return False
+    selected = graphql.parse(query).operation(body.get("operationName")).selection_set.selections
+    return any(getattr(getattr(item, "name", None), "value", None) == "agentHeartbeat" for item in selected)
 
 
 def _answer(services: Services, base_url: str, text: bytes, caller: Caller) -> Response:

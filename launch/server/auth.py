@@ -52,7 +52,7 @@ class Keyring:
         """
         if header is None:
             raise ApiError("this needs an API key of this server: run `wandb login --host …`", UNAUTHORIZED)
-        key = _key_in(header)
+        key = key_in(header)
         if hmac.compare_digest(key.encode(), self.owner_key.encode()):
             if not from_here:
                 raise ApiError(
@@ -100,7 +100,8 @@ def is_local(http: HTTPConnection) -> bool:
     return peer.startswith(LOOPBACK) or peer == (http.scope.get("server") or ("",))[0]
 
 
-def _key_in(header: str) -> str:
+def key_in(header: str) -> str:
+    """The API key in an `Authorization` header, whatever the user name beside it; empty if there is none."""
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer":
         return value.strip()

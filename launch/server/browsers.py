@@ -32,7 +32,10 @@ def reader_of(http: HTTPConnection) -> Caller | None:
 
 def next_of(goal: str) -> str:
     """`goal` if it is a page of this server, else the first one."""
-    parts = urlsplit(goal)
+    try:
+        parts = urlsplit(goal)
+    except ValueError:  # brackets that are no address
+        return "/"
     own = goal.startswith("/") and not goal.startswith("//") and "\\" not in goal and goal.isprintable()
     return goal if own and not parts.scheme and not parts.netloc else "/"
 

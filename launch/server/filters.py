@@ -21,6 +21,7 @@ from launch.server.errors import ApiError
 from launch.server.wire import json_object
 
 Predicate = Callable[[Document], bool]
+MAX_CONDITIONS = 1_000
 MAX_PATTERN = 1_000
 PATTERN_SECONDS = 0.2
 """How long one text may be compared with a pattern: some patterns take for ever."""
@@ -57,7 +58,7 @@ def compile_filter(text: object) -> Query:
     Raises:
         ApiError: it is no JSON object, or holds an operator or a column that does not exist.
     """
-    query = json_object(text, "filters")
+    query = _bounded(text)
     conditions: list[str] = []
     values: list[object] = []
     rest: list[Predicate] = []
@@ -82,8 +83,20 @@ def predicate(text: object, known: Collection[str]) -> Predicate | None:
     Raises:
         ApiError: it is no JSON object, or holds an operator or a column that does not exist.
     """
-    query = json_object(text, "filters")
+    query = _bounded(text)
     return _all(query, known) if query else None
+
+
+def _bounded(text: object) -> Mapping[str, Any]:
+    """A filter, once it is known that it does not ask for too much of every run."""
+    query = json_object(text, "filters")
+    waiting: list[Any] = [query]
+    for count, item in enumerate(waiting):
+        if count > MAX_CONDITIONS:
+            raise ApiError(f"a filter may have at most {MAX_CONDITIONS:,} conditions")
+        if isinstance(item, dict | list):
+            waiting.extend(item.values() if isinstance(item, dict) else item)
+    return query
 
 
 def same(left: Any, right: Any) -> bool:

@@ -24,6 +24,7 @@ from graphql.language import ast
 from launch.server.arguments import Kind, checked
 from launch.server.errors import ApiError
 from launch.server.limits import (
+    MAX_ANSWER,
     MAX_QUERY_DEPTH,
     MAX_QUERY_LENGTH,
     MAX_QUERY_NODES,
@@ -70,6 +71,7 @@ class Type:
 Schema = Mapping[str, Type]
 """All types by their names in the table, "Query" and "Mutation" among them."""
 _ABSENT = object()
+MAX_DIGITS = 400
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ class _Run:
         self._mutates = operation.operation is ast.OperationType.MUTATION
         self._chosen: dict[tuple[int, str], list[_Chosen]] = {}
         self._nodes = 0
+        self._bytes = 0
         self._end = time.monotonic() + QUERY_SECONDS
 
     def _fields(self, node: Node, selection: ast.SelectionSetNode) -> Iterator[ast.FieldNode]:
@@ -219,6 +222,9 @@ class _Run:
             raise ApiError(
                 f"the field {field.name.value!r} is an object: choose fields of it (operation {self.name})"
             )
+        self._bytes += _size(value)
+        if self._bytes > MAX_ANSWER:
+            raise ApiError(f"the answer has more than {MAX_ANSWER:,} bytes: ask for less at once")
         return plain(value)
 
     def object(self, node: Node, selection: ast.SelectionSetNode, depth: int) -> dict[str, Any] | None:
@@ -299,6 +305,13 @@ class _Chosen(NamedTuple):
     arguments: Arguments
 
 
+def _size(value: Any) -> int:
+    """About how long a value is in the answer; what is in objects is small."""
+    if isinstance(value, str):
+        return len(value)
+    return sum(map(_size, value)) if isinstance(value, list) else 8
+
+
 def _holds_nodes(value: Any) -> bool:
     """Whether a value is no JSON yet: a node, a list of nodes, or a payload with one in it."""
     if isinstance(value, Node):
@@ -350,6 +363,8 @@ def _coerce(kind: ast.TypeNode, value: Any) -> Any:
 
 def _literal(node: ast.ValueNode) -> Any:
     if isinstance(node, ast.IntValueNode):
+        if len(node.value) > MAX_DIGITS:
+            raise ApiError(f"a number of more than {MAX_DIGITS} digits")
         return int(node.value)
     if isinstance(node, ast.FloatValueNode):
         return float(node.value)

@@ -25,6 +25,8 @@ MAX_QUERY_DEPTH = 24
 MAX_QUERY_LENGTH = 64 * KIB
 MAX_QUERY_NODES = 250_000
 """Objects in one answer: a page of 10,000 runs with all that hangs on each is about 60,000."""
+MAX_ANSWER = 256 * MIB
+"""Bytes of texts in one answer: configs, rows."""
 QUERY_SECONDS = 30.0
 """How long one operation may go on from object to object."""
 MAX_PAGE = 10_000

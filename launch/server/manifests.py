@@ -13,7 +13,7 @@ from typing import Any
 
 from launch.server.blobs import Blob, Blobs
 from launch.server.errors import UNPROCESSABLE, ApiError
-from launch.server.limits import MAX_MANIFEST
+from launch.server.limits import MAX_MANIFEST, MAX_UPLOAD
 from launch.server.storage.arrivals import Held
 from launch.server.storage.artifacts import Entry
 from launch.server.wire import checked_path, loads
@@ -89,7 +89,7 @@ def _entry(path: str, entry: Any) -> Entry:
     if not isinstance(entry, dict):
         raise ApiError(f"the manifest entry of {path[:80]!r} is not an object", UNPROCESSABLE)
     size = entry.get("size") or 0
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= MAX_UPLOAD:
         raise ApiError(f"the manifest gives {path[:80]!r} the size {size!r}", UNPROCESSABLE)
     ref = entry.get("ref")
     md5 = None if ref else md5_hex(entry.get("digest"))

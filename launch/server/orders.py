@@ -113,6 +113,8 @@ def _sorted(items: Sequence[T], values: Sequence[Any], *, descending: bool) -> l
 def _rank(value: Any) -> int:
     if isinstance(value, bool):
         return BOOLEAN
-    if isinstance(value, int | float):
+    if isinstance(value, int):
+        return FINITE
+    if isinstance(value, float):
         return ABSENT if math.isnan(value) else FINITE if math.isfinite(value) else INFINITE
     return TEXT if isinstance(value, str) else ABSENT

@@ -51,4 +51,8 @@ class OwnPagesOnly:
             return True
         if origin is None:
             return False
-        return urlsplit(origin).netloc.lower() not in (headers.get("host", "").lower(), self._proxy)
+        try:
+            site = urlsplit(origin).netloc.lower()
+        except ValueError:  # brackets that are no address
+            return True
+        return site not in (headers.get("host", "").lower(), self._proxy)

@@ -15,6 +15,7 @@ import anyio
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from launch.server import auth
 from launch.server.errors import TOO_MANY, error_body
 
 MOST_SECONDS = 20.0
@@ -62,7 +63,8 @@ class Pace:
     def _bucket(self, scope: Scope) -> Bucket:
         """The bucket of the request's key; of its address, where it carries none (signed uploads, pages)."""
         given = [value for name, value in scope["headers"] if name == b"authorization"]
-        name = given[0] if given else str((scope.get("client") or ("?",))[0]).encode()
+        key = auth.key_in(given[0].decode("latin-1")) if given else ""
+        name = key.encode() if key else str((scope.get("client") or ("?",))[0]).encode()
         digest = hashlib.sha256(name).digest()
         if digest not in self._buckets:
             if len(self._buckets) >= MOST_BUCKETS:

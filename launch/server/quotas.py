@@ -8,7 +8,7 @@ cost one; by so much a quota can be overdrawn.
 import threading
 import time
 
-from launch.server.errors import FORBIDDEN, ApiError
+from launch.server.errors import FORBIDDEN, LENGTH_REQUIRED, ApiError
 from launch.server.storage import Tables
 
 SECONDS = 5.0
@@ -48,6 +48,8 @@ class Quotas:
         quota = tables.usage.quota(user_id)
         if quota is None or quota["bytes"] is None:
             return
+        if size < 0:
+            raise ApiError("tell how many bytes are to come (Content-Length): there is a quota", LENGTH_REQUIRED)
         used = self._used(tables, user_id)
         if used + size > quota["bytes"] or used >= quota["bytes"]:
             more = f", and {told(size)} are to come" if size else ""

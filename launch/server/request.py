@@ -151,6 +151,10 @@ class Request:
             return False
         return self.sees(row["project_id"]) or any(map(self.sees, self.tables.memberships.projects(row["id"])))
 
+    def changes(self, project_id: int) -> bool:
+        """Whether the sender may change a project, as far as that is up to the project."""
+        return self.sees(project_id) and (self.caller.is_owner or self._roles[project_id] == WRITE)
+
     def seen(self, row: sqlite3.Row | None) -> sqlite3.Row | None:
         """A row of a run, sweep, artifact or collection if the sender may read its project, else None."""
         return row if row is not None and self.sees(row["project_id"]) else None

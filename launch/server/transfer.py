@@ -22,8 +22,10 @@ from launch.server.limits import MAX_DISCARDED, MAX_MANIFEST, MAX_UPLOAD, STALL_
 from launch.server.request import Request, Services
 from launch.server.storage import Tables, artifacts
 from launch.server.storage.arrivals import Held
-from launch.server.wire import checked_path
+from launch.server.wire import checked_path, parse_row_id
 
+UNKNOWN = -1
+"""How many bytes are to come, where the client does not say it."""
 SHOWN_INLINE = frozenset(
     {"image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "text/plain", "application/json"}
 )
@@ -65,12 +67,13 @@ async def put_artifact_file(http: HttpRequest) -> Response:
     """Take a file of an artifact; its bytes must have the digest in the address."""
     services = _services(http)
     services.signer.check("PUT", _path(http), http.query_params)
-    artifact_id, md5 = _number(http, "artifact"), http.path_params["md5"]
+    artifact_id, user_id = _number(http, "artifact"), _number(http, "user")
+    md5 = http.path_params["md5"]
 
     def store(blob: Blob) -> None:
         with services.store.write() as tables:
-            if not tables.arrivals.arrived(artifact_id, md5, Held(blob.name, blob.size)):
-                raise NotFound("this version was deleted")
+            if not tables.arrivals.arrived(artifact_id, md5, user_id, Held(blob.name, blob.size)):
+                raise NotFound("this version takes no files any more")
             _still_here(services, blob)
 
     size = _announced(http)
@@ -174,11 +177,17 @@ async def get_by_digest(http: HttpRequest) -> Response:
     services, caller = _services(http), caller_of(http)
     parts = http.path_params["rest"].split("/")
     digest = next((part for part in reversed(parts) if len(part) == 32), "")
+    named = next((key for part in parts if (key := parse_row_id("Artifact", part)) is not None), None)
 
     def find() -> str:
         with Request(services, "", writes=False, caller=caller) as request:
-            found = request.tables.artifacts.holding(digest)
-            seen = next((row for row in found if request.sees_version(row)), None)
+            artifacts_ = request.tables.artifacts
+            own = None if named is None else artifacts_.by_id(named)
+            if own is not None and named is not None and request.sees_version(own):
+                held = artifacts_.blob_of(named, digest)
+                if held is not None:
+                    return str(held["blob"])
+            seen = next((row for row in artifacts_.holding(digest) if request.sees_version(row)), None)
         if seen is None:
             raise NotFound("this file is not on this server")
         return str(seen["blob"])
@@ -331,8 +340,8 @@ def _send(services: Services, blob: str, name: str) -> Response:
 
 def _announced(http: HttpRequest) -> int:
     """How many bytes are to come, as far as the client says it."""
-    told = http.headers.get("content-length", "0")
-    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else 0
+    told = http.headers.get("content-length", "")
+    return int(told) if told.isascii() and told.isdigit() and len(told) < 19 else UNKNOWN
 
 
 def _pending_digest(tables: Tables, key: int) -> str | None:

@@ -35,3 +35,12 @@ def test_what_a_merge_brings_may_be_overridden_once():
 def test_what_yaml_cannot_hold_is_a_yaml_error(text: str):
     with pytest.raises(yaml.YAMLError):
         load(text)
+
+
+def test_aliases_of_aliases_make_no_text_larger_than_memory():
+    text = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
+    for name, before in zip("bcdefghijk", "abcdefghij", strict=True):
+        text += f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    with pytest.raises(yaml.YAMLError, match="its aliases make more than 5,000,000 values"):
+        load(text)
+    assert load("a: &a [1, 2]\nb: [*a, *a]")["b"] == [[1, 2], [1, 2]]

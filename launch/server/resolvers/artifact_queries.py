@@ -36,9 +36,10 @@ def version(request: Request, global_id: object) -> sqlite3.Row | None:
 
 
 def version_of_client(request: Request, client_id: object) -> sqlite3.Row | None:
-    """The version that a client named with an id of its own, of those that the caller sees."""
+    """The version that a client named with an id of its own: of those that the caller may change, then sees."""
     found = request.tables.artifacts.by_client_id(str(client_id))
-    return next((row for row in found if request.sees_version(row)), None)
+    seen = [row for row in found if request.sees_version(row)]
+    return min(seen, key=lambda row: not request.changes(row["project_id"]), default=None)
 
 
 def collection(request: Request, row: None, args: Arguments) -> Node | None:

@@ -15,7 +15,7 @@ from launch.server.errors import CONFLICT, UNPROCESSABLE, ApiError, NotFound
 from launch.server.graphql import Field, Node
 from launch.server.manifests import md5_hex, put_together, read_manifest
 from launch.server.request import Request
-from launch.server.resolvers.artifact_nodes import blob_path, pending_manifest
+from launch.server.resolvers.artifact_nodes import pending_manifest, upload_path
 from launch.server.resolvers.artifact_queries import version
 from launch.server.resolvers.table import Given, Payload, mutation
 from launch.server.storage import artifacts, manifests
@@ -89,6 +89,7 @@ def _add(request: Request, collection_id: int, given: Given, run: sqlite3.Row | 
 def create_manifest(request: Request, given: Given) -> Payload:
     """Announce a manifest of a version: the whole one, a part, or what is to be added to an earlier version."""
     row = _pending(request, given.get("artifactID"))
+    request.must_have_room(row["project_id"])
     kind = given.get("type") or manifests.FULL
     if kind not in manifests.KINDS:
         raise ApiError(f"a manifest is one of {', '.join(manifests.KINDS)}, not {kind!r}")
@@ -127,13 +128,14 @@ def create_files(request: Request, given: Given) -> Payload:
             request.must_have_room(row["project_id"])
         md5 = md5_hex(item.get("md5"))
         name = checked_path(item.get("name"))
+        address = upload_path(request.caller.user_id, row["id"], md5, name)
         here = _is_here(request, row["id"], md5)
         nodes.append(
             {
                 "name": name,
                 "displayName": name,
                 "storagePath": f"wandb_artifacts/{md5}",
-                "uploadUrl": None if here else request.upload_url(blob_path(row["id"], md5, name)),
+                "uploadUrl": None if here else request.upload_url(address),
                 "uploadHeaders": [],
                 "uploadMultipartUrls": None,
                 "artifact": {"id": artifact_id},
@@ -189,7 +191,7 @@ def _is_here(request: Request, artifact_id: int, md5: str) -> bool:
     arrivals.expect(artifact_id, md5, request.caller.user_id)
     if own is None or not request.services.blobs.renew(own.blob):
         return False
-    return arrivals.arrived(artifact_id, md5, own)
+    return arrivals.arrived(artifact_id, md5, request.caller.user_id, own)
 
 
 def _held(request: Request, row: sqlite3.Row) -> Callable[[str], Held | None]:
@@ -198,7 +200,7 @@ def _held(request: Request, row: sqlite3.Row) -> Callable[[str], Held | None]:
     What was sent for it; else what another version holds that the caller may read, as a draft of an earlier
     version keeps its files: one of the same collection before any other.
     """
-    sent = request.tables.arrivals.of(row["id"])
+    sent = request.tables.arrivals.of(row["id"], request.caller.user_id)
 
     def find(md5: str) -> Held | None:
         held = sent.get(md5)

@@ -18,6 +18,7 @@ from launch.server.wire import at, dumps, json_object, object_in
 DEFAULT_SAMPLES = 500
 MAX_SAMPLES = 100_000
 MAX_STEP = 2**62
+MAX_SPECS = 100
 SPEC = {"keys": TEXTS, "minStep": WHOLE, "maxStep": WHOLE, "samples": WHOLE}
 _STAMPED = re.compile(
     r"(?P<level>ERROR )?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?) (?P<text>.*)", re.DOTALL
@@ -44,6 +45,8 @@ def sampled(request: Request, run: sqlite3.Row, args: Arguments) -> list[list[Ma
     specs = [specs] if isinstance(specs, str) else specs
     if specs is None:
         raise ApiError("sampledHistory needs a list of specs")
+    if len(specs) > MAX_SPECS:
+        raise ApiError(f"sampledHistory takes at most {MAX_SPECS} specs, not {len(specs):,}")
     stream = request.tables.lines
     return [_by_spec(stream, run["id"], json_object(spec, "a history spec")) for spec in specs]
 

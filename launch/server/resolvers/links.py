@@ -27,6 +27,9 @@ def link(request: Request, given: Given) -> Payload:
         ApiError: it is not committed yet; the collection holds another type, or versions of its own.
     """
     row = _version(request, given)
+    request.must_change(
+        row["project_id"]
+    )  # who may only read a version does not make it last, or show it to others
     if row["state"] != artifacts.COMMITTED:
         raise ApiError("this artifact is not committed yet: wait for it before you link it", CONFLICT)
     collection = _portfolio(request, given, row["type"])

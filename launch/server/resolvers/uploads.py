@@ -32,7 +32,8 @@ def delete_files(request: Request, given: Given) -> Payload:
     for item in given.get("files") or []:
         key = parse_gid("RunFile", item) or ""
         run_id, _, name = key.partition("/")
-        run = request.tables.runs.by_id(int(run_id)) if run_id.isascii() and run_id.isdigit() else None
+        is_row = run_id.isascii() and run_id.isdigit() and len(run_id) < 19
+        run = request.tables.runs.by_id(int(run_id)) if is_row else None
         if run is None:
             raise NotFound(f"no file with the id {str(item)[:80]!r}")
         request.must_change(run["project_id"])

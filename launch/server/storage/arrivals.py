@@ -30,7 +30,7 @@ class Arrivals:
             user_id INTEGER NOT NULL,
             blob TEXT,
             size INTEGER,
-            PRIMARY KEY (artifact_id, md5)
+            PRIMARY KEY (artifact_id, md5, user_id)
         ) WITHOUT ROWID;
         CREATE INDEX arrivals_by_user ON arrivals(user_id, md5) WHERE blob IS NOT NULL;
         CREATE INDEX arrivals_by_blob ON arrivals(blob) WHERE blob IS NOT NULL;
@@ -48,16 +48,16 @@ class Arrivals:
     def expect(self, artifact_id: int, md5: str, user_id: int) -> None:
         """A user is about to send a file of a version."""
         self._db.execute(
-            "INSERT INTO arrivals (artifact_id, md5, user_id) VALUES (?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET user_id = excluded.user_id",
+            "INSERT OR IGNORE INTO arrivals (artifact_id, md5, user_id) VALUES (?, ?, ?)",
             (artifact_id, md5, user_id),
         )
 
-    def arrived(self, artifact_id: int, md5: str, held: Held) -> bool:
-        """Note that a file is here; whether anybody was to send it."""
+    def arrived(self, artifact_id: int, md5: str, user_id: int, held: Held) -> bool:
+        """Note that a file is here; whether this user was to send it, and the version still takes files."""
         cursor = self._db.execute(
-            "UPDATE arrivals SET blob = ?, size = ? WHERE artifact_id = ? AND md5 = ?",
-            (*held, artifact_id, md5),
+            "UPDATE arrivals SET blob = ?, size = ? WHERE artifact_id = ? AND md5 = ? AND user_id = ? AND EXISTS"
+            " (SELECT 1 FROM artifacts WHERE artifacts.id = artifact_id AND state = 'PENDING')",
+            (*held, artifact_id, md5, user_id),
         )
         return cursor.rowcount > 0
 
@@ -70,9 +70,10 @@ class Arrivals:
         ).fetchone()
         return None if row is None else Held(row["blob"], row["size"])
 
-    def of(self, artifact_id: int) -> Mapping[str, Held]:
-        """What was sent for a version, by digest."""
+    def of(self, artifact_id: int, user_id: int) -> Mapping[str, Held]:
+        """What was sent for a version, by digest: by a user or, what that one did not send, by the others."""
         rows = self._db.execute(
-            "SELECT md5, blob, size FROM arrivals WHERE artifact_id = ? AND blob IS NOT NULL", (artifact_id,)
+            "SELECT md5, blob, size FROM arrivals WHERE artifact_id = ? AND blob IS NOT NULL ORDER BY user_id = ?",
+            (artifact_id, user_id),
         ).fetchall()
         return {row["md5"]: Held(row["blob"], row["size"]) for row in rows}

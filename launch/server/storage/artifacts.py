@@ -263,7 +263,7 @@ IS_NAMED = (
     " OR EXISTS (SELECT 1 FROM artifacts WHERE manifest_blob = :name AND state <> 'DELETED')"
     " OR EXISTS (SELECT 1 FROM manifests WHERE blob = :name)"
     " OR EXISTS (SELECT 1 FROM arrivals JOIN artifacts ON artifacts.id = artifact_id"
-    "  WHERE blob = :name AND state = 'PENDING')"
+    "  WHERE blob = :name AND state = 'PENDING' AND updated_at > unixepoch() - 604800)"
 )
 
 

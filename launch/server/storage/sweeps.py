@@ -119,12 +119,15 @@ class Sweeps:
         )
 
     def grow(self, key: int) -> None:
-        """One more run belongs to a sweep, and it goes on if it had finished.
+        """One more run belongs to a sweep. One that had finished goes on for it, and draws nothing more.
 
         The runs of a sweep that a scheduler fills all come so: its size is its cap, and stays.
         """
         self._db.execute(
-            "UPDATE sweeps SET size = CASE WHEN size = ? OR scheduled THEN size ELSE size + 1 END,"
+            "UPDATE sweeps SET size = CASE WHEN scheduled THEN size"
+            "  WHEN method <> 'grid' AND state = 'FINISHED' THEN"
+            "   (SELECT MAX(idx) + 1 FROM points WHERE sweep_id = sweeps.id)"
+            "  WHEN size = ? THEN size ELSE size + 1 END,"
             " state = CASE state WHEN ? THEN ? ELSE state END, updated_at = ? WHERE id = ?",
             (NO_END, FINISHED, RUNNING, time.time(), key),
         )

@@ -74,6 +74,11 @@ _ALL = (
     " (SELECT COALESCE(SUM(artifacts.size), 0) FROM artifacts"
     "   JOIN collections ON collections.id = artifacts.collection_id"
     "   JOIN projects ON projects.id = collections.project_id"
-    "   WHERE projects.user_id = users.id AND artifacts.state = 'COMMITTED') AS artifacts"
+    "   WHERE projects.user_id = users.id AND artifacts.state = 'COMMITTED')"
+    " + (SELECT COALESCE(SUM(arrivals.size), 0) FROM arrivals"
+    "   JOIN artifacts ON artifacts.id = arrivals.artifact_id"
+    "   JOIN collections ON collections.id = artifacts.collection_id"
+    "   JOIN projects ON projects.id = collections.project_id"
+    "   WHERE projects.user_id = users.id AND artifacts.state = 'PENDING') AS artifacts"
     " FROM users) AS used JOIN users ON users.id = used.id LEFT JOIN quotas ON quotas.user_id = used.id"
 )

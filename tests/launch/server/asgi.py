@@ -57,6 +57,8 @@ class Client:
         parts = urlsplit(url)
         spoken = json is not None or method == "POST"
         names = {"host": self.host, **({"content-type": "application/json"} if spoken else {})}
+        if method == "PUT" and isinstance(content, bytes) and not breaks_off and not stalls:
+            names["content-length"] = str(len(content))
         names |= {name.lower(): value for name, value in (headers or {}).items()}
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http",

@@ -85,3 +85,24 @@ def test_a_sweep_with_a_scheduler_hands_out_what_the_scheduler_adds(
         told = ask(SIZES, s=sweep["name"])["project"]["sweep"]
         assert told["controllerRunName"] == f"scheduler-{sweep['name']}"
         assert (told["state"], told["runCountExpected"]) == ("FINISHED", 1)
+
+
+def test_a_search_that_has_ended_draws_nothing_for_a_run_that_is_added(
+    ask: Any, make_sweep: Any, make_agent: Any, beat: Any, make_run: Any, stream: Any
+) -> None:
+    text = "method: random\nmetric: {name: l, target: 0.5}\nparameters: {x: {min: 0.0, max: 1.0}}"
+    sweep = make_sweep(text=text)
+    agent = make_agent(sweep["name"])
+
+    def work(value: float) -> Any:
+        [command] = beat(agent)
+        make_run(command["run_id"])
+        summary = {"wandb-summary.json": {"offset": 0, "content": [json.dumps({"l": value})]}}
+        stream(command["run_id"], {"files": summary, "complete": True, "exitcode": 0})
+        return command["args"]["x"]["value"]
+
+    work(0.1)
+    assert beat(agent) == [{"type": "exit"}]
+    ask(ENQUEUE, id=sweep["id"], c='{"x": 7.0}')
+    assert work(0.9) == 7.0
+    assert beat(agent) == [{"type": "exit"}]

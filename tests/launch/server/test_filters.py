@@ -167,3 +167,10 @@ def test_equality_is_numeric_but_not_for_booleans() -> None:
     assert not same(1, True)
     assert not same([1], [1, 1])
     assert not same("1", 1)
+
+
+def test_a_filter_asks_for_no_more_than_a_thousand_things() -> None:
+    compile_filter(json.dumps({"$or": [{"config.a": 1}] * 300}))
+    for query in ({"$and": [{"config.a": 1}] * 1000}, {"config.a": {"$in": list(range(1001))}}):
+        with pytest.raises(ApiError, match="at most 1,000 conditions"):
+            compile_filter(json.dumps(query))

@@ -206,3 +206,16 @@ def test_an_operation_ends_after_some_time(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_parsing_is_cached() -> None:
     assert graphql.parse("{ dog { name } }") is graphql.parse("{ dog { name } }")
+
+
+def test_an_answer_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graphql, "MAX_ANSWER", 100)
+    aliases = " ".join(f"a{number}: name" for number in range(34))
+    assert len(run(f"{{ dog {{ {aliases.removesuffix('a33: name')} }} }}")["dog"]) == 33
+    with pytest.raises(ApiError, match="more than 100 bytes"):
+        run(f"{{ dog {{ {aliases} }} }}")
+
+
+def test_a_number_of_too_many_digits_is_refused() -> None:
+    with pytest.raises(ApiError, match="more than 400 digits"):
+        run(f"{{ dog {{ echo(x: {'9' * 5000}) }} }}")

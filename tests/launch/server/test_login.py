@@ -137,7 +137,17 @@ def test_behind_tls_the_cookie_is_for_tls_only(services: Services, north: Person
 
 @pytest.mark.parametrize(
     "goal",
-    ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", "evil", "", "/a\nb"],
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "evil",
+        "",
+        "/a\nb",
+        "//[",
+        "http://[",
+    ],
 )
 def test_the_way_back_stays_on_this_server(client: Client, north: Person, goal: str) -> None:
     assert next_of(goal) == "/"

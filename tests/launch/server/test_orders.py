@@ -38,6 +38,7 @@ def test_numbers_come_first_and_what_is_missing_last_whatever_the_direction():
     values = [3, None, 1.5, "text", 2, True, float("nan"), INF, -INF, [1], "a", False]
     assert ordered(values, "+summary_metrics.loss") == [2, 4, 0, 8, 7, 11, 5, 10, 3, 1, 6, 9]
     assert ordered(values, "-summary_metrics.loss") == [0, 4, 2, 7, 8, 5, 11, 3, 10, 1, 6, 9]
+    assert ordered([1, 10**400, 2], "-summary_metrics.loss") == [1, 2, 0]
 
 
 def test_kept_extremes_are_compared_by_the_one_that_comes_first():

@@ -19,6 +19,7 @@ FOREIGN = [
     {"sec-fetch-site": "same-site"},
     {"origin": "https://evil.example"},
     {"origin": "null"},
+    {"origin": "http://["},
     {"origin": "http://127.0.0.1:9999"},
     {"origin": "http://127.0.0.1:8765.evil.example"},
     {"origin": "https://evil.example", "sec-fetch-site": "same-origin"},

@@ -1,5 +1,6 @@
 """Rate limits: a fast client is slowed to the rate, loses nothing, and slows nobody else."""
 
+import base64
 import time
 
 import anyio
@@ -54,7 +55,7 @@ async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _call(app: Pace, key: str, times: list[tuple[str, int, float]], peer: str = "10.0.0.1") -> object:
-    headers = [(b"authorization", key.encode())] if key else []
+    headers = [(b"authorization", f"Bearer {key}".encode())] if key else []
     scope = {"type": "http", "headers": headers, "client": (peer, 1)}
 
     async def receive() -> Message:
@@ -96,3 +97,16 @@ def test_beyond_that_the_client_is_told_when_to_come_back() -> None:
 
     anyio.run(run)
     assert [status for _, status, _ in times] == [200, 429]
+
+
+def test_a_key_is_one_key_under_whatever_user_name() -> None:
+    pace = Pace(_answer, rate=1.0)
+
+    def bucket(header: str) -> object:
+        return pace._bucket({"type": "http", "headers": [(b"authorization", header.encode())]})
+
+    def basic(name: str) -> str:
+        return "Basic " + base64.b64encode(f"{name}:key".encode()).decode()
+
+    assert bucket(basic("a")) is bucket(basic("b")) is bucket("Bearer key")
+    assert bucket(basic("a")) is not bucket("Bearer other")

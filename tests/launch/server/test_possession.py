@@ -184,11 +184,12 @@ def test_a_deleted_version_is_not_served_and_a_linked_one_is(
         assert south.client.get(path, headers=south.headers).status_code == expected
 
 
-def test_nobody_shadows_the_name_that_a_client_gave(north: Person, south: Person) -> None:
+def test_nobody_shadows_the_name_that_a_client_gave(north: Person, south: Person, services: Services) -> None:
     query = "query Q($c: ID!) { clientIDMapping(clientID: $c) { serverID } }"
     mine = make_version(north, "p", None, "mine", "set")
     client_id = json.dumps({"k": "mine"})
     planted = make_version(south, "p", None, "mine", "set")
+    share(services, "p", "south", "north", "read")  # what north may only read is not what it named
     assert north.ask(query, c=client_id)["clientIDMapping"]["serverID"] == mine
     assert south.ask(query, c=client_id)["clientIDMapping"]["serverID"] == planted
     north.ask(
@@ -198,6 +199,51 @@ def test_nobody_shadows_the_name_that_a_client_gave(north: Person, south: Person
     )
     found = north.ask('{ project(name: "p") { artifact(name: "f:v0") { id } } }')["project"]["artifact"]["id"]
     assert found == mine
+
+
+def test_an_address_is_good_for_its_own_user_and_as_long_as_the_version_takes_files(
+    north: Person, south: Person, services: Services
+) -> None:
+    """A writer who is gone cannot put other bytes of the same MD5 under what north has sent, nor take it over."""
+    north.ask('mutation { upsertModel(input: {name: "p"}) { inserted } }')
+    share(services, "p", "north", "south", "write")
+    made = begin_version(north, "p", "set", "m")
+    theirs = address_of(south, made, "w", ONE)
+    mine = address_of(north, made, "w", ONE)
+    assert theirs is not None
+    assert mine is not None
+    assert put(south, theirs, OTHER) == 200
+    assert put(north, mine, ONE) == 200
+    assert send_manifest(north, made, {"w": ONE}) == 200
+    north.ask(COMMIT, a=made)
+    assert fetched(north, made, "w") == ONE
+    share(services, "p", "north", "south", None)
+    assert put(south, theirs, OTHER) == 404
+    assert put(south, mine, OTHER) == 404
+    assert fetched(north, committed(north, "other", {"w": ONE, "x": b"x"}), "w") == ONE
+
+
+def test_a_client_that_knows_a_digest_gets_the_bytes_of_the_version_that_it_names(
+    north: Person, south: Person, services: Services
+) -> None:
+    mine = committed(north, "set", {"w": ONE})
+    committed(south, "set", {"w": OTHER})
+    share(services, "p", "south", "north", "read")
+    digest = hashlib.md5(ONE).hexdigest()
+    reply = north.client.get(f"/artifactsV2/gcp/north/{mine}/{digest}/w", headers=north.headers)
+    assert reply.content == ONE
+
+
+def test_who_may_only_read_a_version_links_it_nowhere(north: Person, south: Person, services: Services) -> None:
+    made = committed(north, "set", {"w": b"w"})
+    share(services, "p", "north", "south", "read")
+    link = (
+        'mutation L($a: ID!) { linkArtifact(input: {artifactID: $a, projectName: "own",'
+        ' artifactPortfolioName: "f"}) { versionIndex } }'
+    )
+    assert south.refused(link, a=made) == 403
+    share(services, "p", "north", "south", "write")
+    south.ask(link, a=made)
 
 
 # --- pruning while something arrives ---------------------------------------------------------------------------

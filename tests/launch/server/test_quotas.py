@@ -1,5 +1,6 @@
 """Quotas: who keeps how much, and what is refused beyond it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from launch.server.quotas import parsed, told
 from launch.server.request import Services
 from tests.launch.server.asgi import Client
 from tests.launch.server.conftest import GRID, UPSERT
-from tests.launch.server.marked import BASE, address_of, begin_version, make_project, person, put
+from tests.launch.server.marked import BASE, COMMIT, address_of, b64, begin_version, make_project, person, put
 from tests.launch.server.people import Person
 from tests.launch.server.test_users import share
 
@@ -114,6 +115,8 @@ def test_bytes_too_many_are_refused_at_every_door_and_rows_go_on(services: Servi
     reply = north.client.put(address.removeprefix(BASE), content=b"x" * 101, headers=size)
     assert reply.status_code == 403
     assert "north keeps 0 B, and 101 B are to come; the quota is 100 B" in reply.json()["error"]
+    unknown = north.client.put(address.removeprefix(BASE), content=[b"x" * 10, b"x" * 10])
+    assert unknown.status_code == 411
     assert put(north, address, b"x" * 60) == 200
     size = {"content-length": "60"}
     assert north.client.put(file.removeprefix(BASE), content=b"y" * 60, headers=size).status_code == 403
@@ -162,3 +165,29 @@ def test_bytes_as_people_read_them() -> None:
     assert [told(size) for size in (0, 999, 1500, 2_500_000, 7.2e9, 3e12)] == [
         "0 B", "999 B", "1.5 kB", "2.5 MB", "7.2 GB", "3.0 TB",
     ]  # fmt: skip
+
+
+def test_what_is_sent_for_a_version_counts_before_it_is_committed(services: Services, north: Person) -> None:
+    version = begin_version(north, "p", "set", "m")
+    url = address_of(north, version, "x", b"y" * 60)
+    assert url is not None
+    assert put(north, url, b"y" * 60) == 200
+    assert used(services, "north")["artifacts"] == 60
+    limit(services, size=100)
+    second = address_of(north, version, "z", b"z" * 60)
+    assert second is not None
+    assert put(north, second, b"z" * 60) == 403
+
+
+@pytest.mark.parametrize("size", [2**62, 10**30, -1, True])
+def test_sizes_that_nothing_has_are_refused(services: Services, north: Person, size: int) -> None:
+    version = begin_version(north, "p", "set", "m")
+    manifest = json.dumps({"contents": {"x": {"ref": "s3://b/x", "digest": "e", "size": size}}}).encode()
+    announced = north.ask(
+        "mutation M($a: ID!, $m: String!) { createArtifactManifest(input: {artifactID: $a, digest: $m})"
+        " { artifactManifest { file { uploadUrl } } } }",
+        a=version, m=b64(manifest),
+    )["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]  # fmt: skip
+    assert put(north, announced, manifest) == 200
+    assert north.send(COMMIT, a=version).status_code == 422
+    assert used(services, "north")["bytes"] == 0
