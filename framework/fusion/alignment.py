@@ -90,6 +90,9 @@ def options_of(
     Raises:
         ConfigError: there is no such method, or it has no such option or value.
     """
+    if not isinstance(method, str):
+        message = f"is a {type(method).__name__}; allowed: {', '.join(configs)}"
+        raise ConfigError([Problem("method", message)])
     if method not in configs:
         raise ConfigError([Problem("method", f"is {method!r}; {nearest(method, list(configs))}")])
     known = configs[method].model_fields

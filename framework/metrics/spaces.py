@@ -69,6 +69,7 @@ class Measurement(NamedTuple):
     seconds: float
 
 
+@torch.inference_mode(False)
 def measure(
     model: nn.Module,
     data: Splits | Data,
@@ -76,7 +77,7 @@ def measure(
     *,
     test: Data | None = None,
     batches: int = LOADED,
-    initial: Sequence[Initial] = (),
+    initial: Initial | Sequence[Initial] = (),
     seed: int | None = None,
     device: torch.device | str | None = None,
 ) -> list[Measurement]:
@@ -111,6 +112,7 @@ def measure(
     measured = copy.deepcopy(model).to(device)
     _refuse_what_does_not_run(measured, splits, device)
     weights_P = flat(measured)
+    initial = [initial] if isinstance(initial, nn.Module | Mapping) else initial
     initial_P = farther(weights_P, [flat(weights, like=model).to(weights_P) for weights in initial])
     subject = Subject(measured, splits, config, seed, device, weights_P, initial_P)
     works: list[tuple[Space, Callable[[], list[Found]]]] = []

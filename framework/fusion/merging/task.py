@@ -194,11 +194,11 @@ def _named(module: nn.Module) -> dict[str, Tensor]:
     return dict(module.named_parameters()) | dict(module.named_buffers())
 
 
-def _refuse_other_things(models: Sequence[object], base: object) -> None:
+def _refuse_other_things(models: object, base: object) -> None:
     told = "allowed: a module; load_state_dict puts a state dict into one"
     problems = []
-    if isinstance(models, nn.Module) or not len(models):
-        shown = type(models).__name__ if isinstance(models, nn.Module) else "empty"
+    if isinstance(models, nn.Module) or not isinstance(models, Sequence) or not len(models):
+        shown = "empty" if isinstance(models, Sequence) and not len(models) else type(models).__name__
         raise InvalidInput([Problem("models", f"is {shown}; allowed: a list of one module or more")])
     for number, model in enumerate(models):
         if not isinstance(model, nn.Module):

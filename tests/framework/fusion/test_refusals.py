@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
 
-from framework.errors import InvalidInput
-from framework.fusion import align, fuse
+from framework.errors import ConfigError, InvalidInput
+from framework.fusion import align, fuse, merge
 from framework.fusion.structure import structure_of
 
 
@@ -66,3 +66,11 @@ def test_repair_of_normalised_weights_is_refused_and_regression_leaves_them():
         fuse(made, inputs=torch.rand(40, 4), repair=True)
     fused = fuse(made, inputs=torch.rand(40, 4), merge="regression")
     assert torch.equal(fused[0].weight, made[0][0].weight)
+
+
+@pytest.mark.parametrize("method", [3, None, ["ot"], network()])
+def test_a_method_that_is_no_name_is_refused_with_those_there_are(method):
+    for refused, one in ((align, "weight_matching"), (merge, "ties")):
+        given = [network(), network()]
+        with pytest.raises(ConfigError, match=rf"method: is a \w+; allowed: .*\b{one}\b"):
+            refused(*given, method=method) if refused is align else refused(given, given[0], method=method)

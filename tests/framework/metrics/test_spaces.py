@@ -129,6 +129,24 @@ def test_of_several_initial_weights_the_farther_ones_count():
     assert values[0] == values[1] == values[2] > values[3]
 
 
+def test_initial_weights_of_one_network_need_no_list():
+    model = network()
+    far = {name: tensor + 1 for name, tensor in model.state_dict().items()}
+    other = copy.deepcopy(model)
+    other.load_state_dict(far)
+    wanted = measured(model, initial=[far])["flatness_init"].value
+    assert [measured(model, initial=one)["flatness_init"].value for one in (far, other)] == [wanted] * 2
+
+
+def test_it_measures_where_the_caller_has_switched_gradients_off():
+    model, data = network(), splits()
+    wanted = {name: row.value for name, row in measured(model, data=data).items()}
+    for off in (torch.no_grad, torch.inference_mode):
+        with off():
+            found = {name: row.value for name, row in measured(model, data=data).items()}
+        assert found == pytest.approx(wanted, rel=1e-5, abs=1e-6)
+
+
 def test_the_test_split_is_used_for_nothing_but_prediction():
     changed = splits()
     broken = replace(changed.test, images=torch.full_like(changed.test.images, math.nan))

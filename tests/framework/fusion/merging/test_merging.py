@@ -251,6 +251,12 @@ def test_what_is_no_module_is_refused_and_all_of_it_is_told():
     assert "models: is Sequential; allowed: a list" in raised(nn.Sequential(linear()), base)[0]
 
 
+@pytest.mark.parametrize("models", [None, 3, (linear() for _ in range(2)), linear(), [], {}])
+def test_what_is_no_list_of_models_is_refused(models):
+    with pytest.raises(InvalidInput, match=r"models: is .*allowed: a list of one module or more"):
+        merge(models, linear(), "task_arithmetic")
+
+
 def test_other_architectures_are_refused():
     base = linear(5, 3)
     (text,) = raised([linear(5, 3), linear(4, 3)], base)
