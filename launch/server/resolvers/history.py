@@ -74,6 +74,8 @@ def export_path(run_id: int) -> str:
 def console(request: Request, run: sqlite3.Row, args: Arguments) -> Node:
     """A page of the console, from the start or, with `last`, from the end. A cursor is the number of a line."""
     stream, last = request.tables.lines, args.get("last")
+    if last is not None and last < 0:
+        raise ApiError(f"`last` must not be negative: {last}")
     if last is not None:
         found = stream.tail(run["id"], lines.CONSOLE, min(int(last), MAX_PAGE))
         return Node("LogLines", (found, False, None))

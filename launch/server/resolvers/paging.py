@@ -1,5 +1,6 @@
 """Connections: pages of nodes with cursors. A cursor is the number of the node in the whole list."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +11,7 @@ from launch.server.request import Request
 from launch.server.resolvers.table import NODES, define, part
 
 DEFAULT_PAGE = 50
+_NUMBER = re.compile(r"[0-9]{1,16}")
 
 
 class Page(NamedTuple):
@@ -35,12 +37,12 @@ def window(args: Arguments, default: int = DEFAULT_PAGE) -> tuple[int, int]:
         ApiError: one of them is not a number that this server gave.
     """
     after, first = args.get("after"), args.get("first")
-    try:
-        offset = int(after) + 1 if after not in (None, "") else 0
-        limit = default if first is None else int(first)
-    except (TypeError, ValueError) as error:
-        raise ApiError(f"not a cursor of this server: {after!r}") from error
-    if offset < 0 or limit < 0 or offset > 2**53:
+    told = "" if after is None else str(after)
+    if told and not _NUMBER.fullmatch(told):
+        raise ApiError(f"not a cursor of this server: {after!r}")
+    offset = int(told) + 1 if told else 0
+    limit = default if first is None else int(first)
+    if limit < 0 or offset > 2**53:
         raise ApiError(f"not a page: first={first!r} after={after!r}")
     return offset, min(limit, MAX_PAGE)
 

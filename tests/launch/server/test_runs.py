@@ -278,7 +278,21 @@ def test_lists_by_filter_order_and_page(ask: Any, make_run: Any) -> None:
     assert names(f='{"config.x": 1.0}') == ["r1", "r4"]
     assert names(f='{"config.x.value": {"$gte": 1}}', o="-config.x.value") == ["r2", "r5", "r1", "r4"]
     assert ask(LIST, f='{"config.x": 0}')["project"]["runCount"] == 3
-    assert "not a cursor" in ask(LIST, 400, c="abc")
+
+
+@pytest.mark.parametrize("cursor", ["abc", "1_0", " 1", "+1", "-1", "１", "1.0", "9" * 400, "9" * 5000])
+def test_a_cursor_that_this_server_did_not_give_is_refused(ask: Any, make_run: Any, cursor: str) -> None:
+    make_run("abc")
+    assert "not a cursor" in ask(LIST, 400, c=cursor)
+
+
+def test_a_console_has_no_negative_number_of_lines(ask: Any, make_run: Any) -> None:
+    make_run("abc")
+    query = (
+        'query Q($n: Int) { project(name: "p") { run(name: "abc") { logLines(last: $n) { edges { cursor } } } } }'
+    )
+    assert "must not be negative" in ask(query, 400, n=-1)
+    assert ask(query, n=0)["project"]["run"]["logLines"] == {"edges": []}
 
 
 def test_a_silent_run_without_a_sweep_crashes_and_recovers(
