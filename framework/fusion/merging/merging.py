@@ -153,6 +153,9 @@ def _merged(
     """One frame below `merge` and `combine` alike, so that warnings are told of whoever calls them."""
     if val is not None and score is not None:
         raise InvalidInput([Problem("score", "and val are both given; allowed: one of them")])
+    if score is not None and not callable(score):
+        message = f"is {type(score).__name__}; allowed: a function of a module that gives a number"
+        raise InvalidInput([Problem("score", message)])
     scorer = accuracy_on(val) if val is not None else score
     if needs_score(config) and scorer is None:
         message = "or score is needed to choose on: give val=(inputs, labels) of the val split"

@@ -257,6 +257,11 @@ def test_what_is_no_list_of_models_is_refused(models):
         merge(models, linear(), "task_arithmetic")
 
 
+def test_a_score_that_is_no_function_is_refused():
+    with pytest.raises(InvalidInput, match="score: is float; allowed: a function of a module"):
+        merge([linear(), linear()], linear(), "ties", scales=[0.1, 0.2], score=0.5)
+
+
 def test_other_architectures_are_refused():
     base = linear(5, 3)
     (text,) = raised([linear(5, 3), linear(4, 3)], base)
