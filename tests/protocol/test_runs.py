@@ -46,15 +46,13 @@ files = {file.name: file.size for file in run.files()}
 def text(kind):
     [name] = [name for name in files if f"media/{kind}/" in name]
     return pathlib.Path(run.file(name).download("down", replace=True).name).read_bytes().decode("latin-1")
-def values(rows, key):  # a client that reads an exported history tells None where a row has no such key
-    return [row[key] for row in rows if row.get(key) is not None]
 media = run.summary
 tell({
     "state": run.state, "who": [run.name, run.group, run.job_type, run.tags, run.notes], "config": run.config,
     "summary": [run.summary[key] for key in ("best", "acc", "loss")], "hidden": "hidden" in run.summary.keys(),
-    "steps": [row["_step"] for row in rows], "losses": values(rows, "loss"),
+    "steps": [row["_step"] for row in rows], "losses": [row["loss"] for row in rows if "loss" in row],
     "odd": str(rows[30]["odd"]), "sampled": len(run.history(samples=10, pandas=False)),
-    "keys": values(run.scan_history(keys=["acc"], page_size=7), "acc"),
+    "keys": [row["acc"] for row in run.scan_history(keys=["acc"], page_size=7)],
     "some": run.history(keys=["loss"], pandas=False)[1],
     "system": sorted(run.history(stream="system", pandas=False)[0]), "last": run.lastHistoryStep,
     "console": [line.content for line in run.console_logs()] if NEWEST else
