@@ -57,7 +57,9 @@ class ServeOptions:
     it ends with the last of them. `lab`: more people than the owner of the folder use the server, so that its
     pages need a key too. `rate`: how many requests a second a key may send before it is slowed down (`pace`); 0
     does not slow anybody down. `proxy`: the address of the proxy before the server; what the server signs for
-    others leads there, whatever the proxy tells of itself.
+    others leads there, whatever the proxy tells of itself. `parquet`: histories of ended runs are offered as
+    Parquet. The client keeps such a file by the names of entity, project and run alone, and reads it again for a
+    run that went on, for one of the same name after it was deleted, and for one of another server.
     """
 
     lease_seconds: float = 60.0
@@ -66,6 +68,7 @@ class ServeOptions:
     lab: bool = False
     rate: float = 0.0
     proxy: str | None = None
+    parquet: bool = False
 
     @property
     def tick_seconds(self) -> float:
@@ -79,19 +82,25 @@ class ServeOptions:
 
     @classmethod
     def from_environment(cls) -> "ServeOptions":
-        """Options from `SASHIKO_LEASE_SECONDS`.
+        """Options from `SASHIKO_LEASE_SECONDS` and `SASHIKO_PARQUET` (1 or 0).
 
         Raises:
-            ConfigError: the variable is not a positive number.
+            ConfigError: the first is not a positive number, or the second neither 1 nor 0.
         """
+        problems = []
+        parquet = os.environ.get("SASHIKO_PARQUET", "0")
+        if parquet not in ("0", "1"):
+            problems.append(Problem("SASHIKO_PARQUET", f"is {parquet!r}; allowed: 1 or 0"))
         text = os.environ.get("SASHIKO_LEASE_SECONDS")
-        if text is None:
-            return cls()
         try:
-            seconds = float(text)
+            seconds = cls.lease_seconds if text is None else float(text)
         except ValueError:
             seconds = 0.0
         if not 0 < seconds < float("inf"):
-            message = f"must be a positive number of seconds, not {text!r}"
-            raise ConfigError([Problem("SASHIKO_LEASE_SECONDS", message)], where="the environment")
-        return cls(lease_seconds=seconds, grace_seconds=min(cls.grace_seconds, seconds))
+            problems.append(
+                Problem("SASHIKO_LEASE_SECONDS", f"must be a positive number of seconds, not {text!r}")
+            )
+        if problems:
+            raise ConfigError(problems, where="the environment")
+        grace = min(cls.grace_seconds, seconds)
+        return cls(lease_seconds=seconds, grace_seconds=grace, parquet=parquet == "1")

@@ -265,7 +265,12 @@ class Request:
         return self._facts.get(run_id) or Facts(self.tables.lines, [run_id])
 
     def export(self, run: sqlite3.Row) -> Path | None:
-        """The history of a run as a Parquet file; None if it lives, has no rows, or rows that are no table."""
+        """The history of a run as a Parquet file; None if it lives, has no rows, or rows that are no table.
+
+        None too on a server that does not offer them (`ServeOptions.parquet`).
+        """
+        if not self.services.options.parquet:
+            return None
         count, step = self.facts(run["id"]).end(run["id"])
         if run["state"] in ALIVE or not count:
             return None

@@ -105,6 +105,15 @@ def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.end()
 
 
+@pytest.fixture
+def exporting(tmp_path: Path) -> Iterator[Server]:
+    """A server that offers the histories of ended runs as Parquet."""
+    running = Server(tmp_path / "exporting" / "state", {"SASHIKO_PARQUET": "1"})
+    running.directory.parent.mkdir()
+    yield running.start()
+    running.end()
+
+
 @contextmanager
 def served(directory: Path, *options: str) -> Iterator[tuple[Server, str]]:
     """A server that `sashiko serve` runs with these options on a free port, and the key of its user north."""

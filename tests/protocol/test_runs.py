@@ -5,7 +5,7 @@ import urllib.request
 
 import pytest
 
-from tests.protocol.conftest import Lab, newest_only, shown
+from tests.protocol.conftest import Lab, LabFor, Server, newest_only, shown
 
 pytestmark = pytest.mark.slow
 
@@ -171,8 +171,8 @@ tell(told)
 
 
 @newest_only  # 0.22 reads every history live
-def test_histories_of_ended_runs_are_exported(lab: Lab) -> None:
-    assert shown(lab.python(HISTORIES)) == {
+def test_histories_of_ended_runs_are_exported(exporting: Server, lab_for: LabFor) -> None:
+    assert shown(lab_for(exporting).python(HISTORIES)) == {
         "plain": [True, 3, 1], "nan": [True, 2, 1], "nested": [True, 2, 1],
         "mixed": [True, 2, "IncompleteRunHistoryError"], "image": [True, 1, 1], "many": [True, 1500, 1],
     }  # fmt: skip

@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from launch.server import upkeep
 from launch.server.exports import exported
+from launch.server.limits import ServeOptions
 from launch.server.request import Services
 from tests.launch.server.asgi import Client
 
@@ -84,6 +85,11 @@ def test_any_rows_come_out_as_they_went_in_or_are_not_exported(rows: list[dict[s
 
 
 @pytest.fixture
+def options() -> ServeOptions:
+    return ServeOptions(parquet=True)
+
+
+@pytest.fixture
 def told(ask: Any) -> Any:
     return lambda: ask(PARQUET, r="r")["project"]["run"]["parquetHistory"]
 
@@ -115,6 +121,15 @@ def test_a_run_is_exported_when_it_has_ended_and_anew_when_it_went_on(
     upkeep.prune(tmp_path, older_than=-1)
     assert list((tmp_path / "exports").iterdir()) == []
     assert [row["x"] for row in read(client.get(url.removeprefix(BASE)).content)] == [1, 2, 3]
+
+
+def test_nothing_is_exported_unless_the_server_was_told_to(
+    told: Any, make_run: Any, stream: Any, services: Services
+) -> None:
+    object.__setattr__(services, "options", ServeOptions())
+    make_run("r")
+    stream("r", rows_of(1, 2) | {"complete": True, "exitcode": 0})
+    assert told() == {"parquetUrls": [], "liveData": [{"_step": 0}]}
 
 
 def test_rows_that_are_no_table_stay_live(

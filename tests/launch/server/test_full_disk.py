@@ -38,7 +38,7 @@ class Disk:
         self.ballast = place / "ballast"
         self.state = place / "state"
         self.state.mkdir()
-        self.services = Services.open(self.state, KEY, b"secret", ServeOptions())
+        self.services = Services.open(self.state, KEY, b"secret", ServeOptions(parquet=True))
         self.who = Person(Client(make_app(self.services)), KEY)
 
     def fill(self) -> None:
