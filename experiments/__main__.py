@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from experiments import EXPERIMENTS, manager_of
 from framework.config import Config
 from framework.definition import raw_config, read_file
-from framework.errors import ConfigError, Problem, SashikoError
+from framework.errors import ConfigError, Interrupted, Problem, SashikoError
 from framework.grid import Grid
 from framework.layers import DEFAULT, resolve, split_overrides
 from framework.manager import Manager
@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SashikoError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except Interrupted as interrupted:
+        print(f"{interrupted}: the same command goes on with what is kept", file=sys.stderr)
+        return interrupted.exit_code
     return 0
 
 

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -32,6 +32,10 @@ from framework.problems import are_told_later, problems_of, refuse, told_togethe
 
 ID_LENGTH = 12
 LARGEST_EXACT_INTEGER = 2**53
+
+LEAST_SEED, SEEDS_END = -(2**63), 2**64
+Seed = Annotated[int, Field(ge=LEAST_SEED, lt=SEEDS_END)]
+"""A seed: what torch takes for one. Generators of other libraries are made of it by `framework.seeds`."""
 
 
 def no_effect(default: Any, *, description: str) -> Any:
@@ -149,17 +153,27 @@ class Config(BaseModel):
 
     @kept
     def canonical_text(self) -> str:
-        """Canonical JSON of the fields that can change a result. Kept: many points share their sections."""
+        """Canonical JSON of the fields that can change a result. Kept: many points share their sections.
+
+        Raises:
+            ConfigError: with every value that has no canonical form, such as an integer beyond ±2^53.
+        """
         values = self.__dict__
-        parts = []
+        parts: list[str] = []
+        problems: list[Problem] = []
         for name, key, usual, text in _encoded_fields(type(self)):
             value = values[name]
             if value is usual:
                 parts.append(text)
-            elif isinstance(value, Config):
-                parts.append(key + value.canonical_text)
-            else:
-                parts.append(key + canonical_json(value))
+                continue
+            try:
+                parts.append(key + (value.canonical_text if isinstance(value, Config) else canonical_json(value)))
+            except ConfigError as error:
+                problems += within(name, error.problems)
+            except ValueError as error:
+                problems.append(Problem(name, f"has no identity: {error}"))
+        if problems:
+            raise ConfigError(problems)
         return "{" + ",".join(parts) + "}"
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -251,7 +265,8 @@ def _canonical_number(value: float) -> float:
             return value
         value = int(value)
     if abs(value) > LARGEST_EXACT_INTEGER:
-        raise ValueError(f"{value} is an integer beyond ±2^53, which W&B cannot carry exactly: use a string")
+        told = "is an integer beyond ±2^53, which W&B cannot carry exactly: take a smaller one, or a string"
+        raise ValueError(f"{value} {told}")
     return value
 
 

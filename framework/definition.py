@@ -121,6 +121,10 @@ class Definition:
         rows = itertools.islice(itertools.product(*axes), self.run_cap)
         return [dict(zip(names, values, strict=True)) for values in rows]
 
+    def axes(self) -> dict[str, list[Any]]:
+        """The listed values of each parameter of a grid, whose product the points are."""
+        return dict(zip(*_axes(self.parameters, "", []), strict=True))
+
     def space(self) -> Space | None:
         """What the tracker draws from; None for a grid, whose points are listed.
 

@@ -6,6 +6,7 @@
     │   ├── GridError               a grid whose axes contradict each other or the config
     │   └── DefinitionError         a W&B sweep definition
     ├── UnknownExperiment           exit code 2
+    ├── CodeError                   exit code 2: code that cannot be frozen, or frozen code that is gone or changed
     ├── DataUnavailable             a data set that is not where it was looked for
     ├── TrackerError                exit code 3: the tracker cannot be reached or refuses
     │   ├── TrackerGone             what was asked for was there, and has been deleted
@@ -15,6 +16,8 @@
     ├── ArtifactError               an artifact that is missing, broken or cannot be made
     │   └── RequirementFailed       a required one; the run that requires it is not to blame
     ├── TrainingDiverged            a loss that became NaN or infinite
+    ├── RankFailed                  one of the processes that work a run together failed, or died
+    ├── ClusterError                exit code 3: Slurm is not here, does not answer, or refuses a job
     ├── SweepClosed                 a sweep that hands out nothing while points are open
     └── RunsFailed                  some runs of a sweep failed; the others are finished
 
@@ -47,7 +50,7 @@ class Problem:
 
 
 class Interrupted(BaseException):
-    """A signal asked the process to end: SIGINT to give its work back, SIGTERM to end it for good."""
+    """A signal asked the process to end: SIGINT or SIGUSR2 to give its work back, SIGTERM to end it for good."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -95,12 +98,24 @@ class UnknownExperiment(SashikoError):
     exit_code = 2
 
 
+class CodeError(SashikoError):
+    """The code of a sweep cannot be frozen; or what was frozen is gone, or somebody changed it."""
+
+    exit_code = 2
+
+
 class DataUnavailable(SashikoError):
     """A data set that is not in the folder that was looked in."""
 
 
 class TrackerError(SashikoError):
     """The tracker (wandb.ai, a W&B server, the embedded one) cannot be reached or answered with an error."""
+
+    exit_code = 3
+
+
+class ClusterError(SashikoError):
+    """The cluster's scheduler is not here, does not answer, or refuses a job."""
 
     exit_code = 3
 
@@ -131,6 +146,10 @@ class RequirementFailed(ArtifactError):
 
 class TrainingDiverged(SashikoError):
     """A loss that became NaN or infinite; the message names the step."""
+
+
+class RankFailed(SashikoError):
+    """One of the processes that work a run together failed or died; with its error, and where it was."""
 
 
 class SweepClosed(SashikoError):

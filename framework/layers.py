@@ -107,6 +107,10 @@ def _typed(
         return None, error.problems
     problems = list(typed.contradictions)
     try:
+        _ = typed.canonical_text
+    except ConfigError as error:
+        problems += error.problems
+    try:
         if check is not None:
             check(typed)
     except InvalidInput as error:

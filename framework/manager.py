@@ -30,6 +30,12 @@ class Manager(Generic[C]):
     config: ClassVar[type[Config]]
     grids: ClassVar[Mapping[str, Grid]] = {}
     heavy: ClassVar[tuple[str, ...]] = ()
+    ranks: ClassVar[frozenset[str]] = frozenset()
+    """The kinds of work that several processes can share, each on a GPU of its own: {"run"}, or none.
+
+    Each of them calls `run` then, with equal configs. `train_model`, `fine_tune` and `distil` make one training of
+    it. The first one's run logs; that of the others says nothing (`framework.tracking.stand_in`).
+    """
 
     def check(self, config: C) -> None:
         """Refuse a config for what it names in the world: files that are missing or do not fit.

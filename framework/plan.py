@@ -20,6 +20,8 @@ from framework.errors import ConfigError, GridError, Problem
 
 RUN = "run"
 """The kind of a piece of work that is a run of the experiment itself, not an artifact that one requires."""
+LONGEST_TAG = 64
+"""Characters of a tag that W&B takes; with a longer one its client does not begin the run."""
 LONGEST_VALUE = 32
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 SHOWN = 10
@@ -61,8 +63,9 @@ class Point:
 
     @property
     def label(self) -> str:
-        """`<batch>_config<index>`: the run's place in its batch."""
-        return f"{self.batch}_config{self.index}"
+        """`<batch>_config<index>`: the run's place in its batch; of a long name as much as a tag of W&B holds."""
+        place = f"_config{self.index}"
+        return f"{self.batch[: LONGEST_TAG - len(place)]}{place}"
 
 
 def plan(config: type[Config], definition: Definition) -> list[Point]:
@@ -133,7 +136,9 @@ def typed_points(config: type[Config], raws: Sequence[Mapping[str, Any]], where:
     parse = _Parser(config) if stands_by_fields(config) else config.parse
     for index, raw in enumerate(raws):
         try:
-            configs.append(parse(raw))
+            typed = parse(raw)
+            _ = typed.canonical_text  # what has no identity cannot be planned
+            configs.append(typed)
         except ConfigError as error:
             for problem in error.problems:
                 found.setdefault(problem, []).append(index)

@@ -2,8 +2,8 @@
 
 Runs in a fork of a warm parent, in a process group of its own. Whatever happens here ends this group and nothing
 else; standard output and error go to a file that the parent ships to the run's log, temporary files to a folder
-that the parent removes. SIGINT asks the child to give its work back, SIGTERM to end for good; both raise in it, so
-that what it holds is closed in order.
+that the parent removes. SIGINT (a person) and SIGUSR2 (a cluster) ask the child to give its work back, SIGTERM to
+end for good; all of them raise in it, at once or at the next safe point, so that what it holds is closed in order.
 """
 
 import contextlib
@@ -18,18 +18,21 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn
 
 from framework.errors import Interrupted, NotStarted
+from framework.tracking import leaving, workplace
 from framework.tracking.current import open_runs
+from launch import imports, memory
 
 PR_SET_PDEATHSIG = 1
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+STOPPING = leaving.HEARD
 LOOK_S = 0.05
+_reports: list[int] = []
+"""In a child: the pipe to its parent."""
 PIECE = 65536
 
 
@@ -41,6 +44,15 @@ class Outcome:
     error: str
     signal: int | None = None
     value: Any = None
+    used: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """CPU seconds and peak memory as the system counted them for the process, with what it had waited for."""
+    imported: tuple[str, ...] = field(default=(), compare=False)
+    """The modules that the child found missing in its parent, see `imports.py`."""
+
+    @property
+    def given_back(self) -> bool:
+        """Whether the run was handed back because a signal asked for it."""
+        return self.closed and self.signal in leaving.CAN_WAIT
 
     @property
     def exit_code(self) -> int:
@@ -61,6 +73,8 @@ class Child:
         self.log = log
         self._scratch = scratch
         self._report, self._told = b"", False
+        self._kills = memory.kills()
+        self._begun, self._used = time.monotonic(), dict[str, float]()
         if scratch is not None:
             scratch.mkdir(parents=True, exist_ok=True)
         self._pipe, write_end = os.pipe()
@@ -98,7 +112,9 @@ class Child:
         pause = timeout_s if watched else min(timeout_s, LOOK_S)
         select.select([*watched, *([] if self._told else [self._pipe])], [], [], pause)
         self._told = self._told or not self._read()  # at its end a pipe is always ready
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        pid, status, told = os.wait4(self.pid, os.WNOHANG)
+        if pid:
+            self._used = {"seconds": round(time.monotonic() - self._begun, 3), **workplace.usage(told)}
         return status if pid else None
 
     def _read(self) -> bool:
@@ -120,13 +136,16 @@ class Child:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
         if code < 0:
-            name = signal.Signals(-code).name
-            return Outcome(False, f"killed by signal {-code} ({name})", -code)
+            error = f"killed by signal {-code} ({signal.Signals(-code).name})"
+            if -code == signal.SIGKILL and memory.was_short(self._kills, self._used.get("peak_memory_mb", 0.0)):
+                error += ": out of memory"
+            return Outcome(False, error, -code, used=self._used)
         try:
             told = json.loads(self._report)
         except ValueError:
-            return Outcome(False, f"exited with code {code} without ending its run")
-        return Outcome(told["closed"], str(told["error"]), told["signal"], told["value"])
+            return Outcome(False, f"exited with code {code} without ending its run", used=self._used)
+        imported = tuple(map(str, told["imported"]))
+        return Outcome(told["closed"], str(told["error"]), told["signal"], told["value"], self._used, imported)
 
     def kill(self, number: signal.Signals) -> None:
         """Send a signal; a child that is already gone is no error."""
@@ -136,12 +155,15 @@ class Child:
 
 def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, parent: int) -> NoReturn:
     error, code, value, number, closed = "", 0, None, None, True
+    known = imports.loaded()
     try:
         open_runs.clear()
+        _reports.append(report)
         os.setpgid(0, 0)  # Ctrl-C in the terminal is for the workers, who pass it on
         die_with(parent)
         for stopping in STOPPING:
-            signal.signal(stopping, _interrupt)
+            signal.signal(stopping, leaving.interrupt)
+        os.register_at_fork(after_in_child=_deafen)
         _redirect(log)
         if scratch is not None:
             os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
@@ -164,15 +186,35 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
         sys.stdout.flush()
         sys.stderr.flush()
         told = {"error": error, "value": value, "signal": number, "closed": closed and not open_runs}
+        told["imported"] = imports.late(known)
         os.write(report, json.dumps(told).encode())
         # No exit handlers: they would tear down what the parent shares with its other children.
         os._exit(code)
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
+def forget_parent() -> None:
+    """In a fork of this child: what it has to say is not for the parent."""
+    for report in _reports:
+        os.close(report)
+    _reports.clear()
+
+
+def end_now(error: str) -> NoReturn:
+    """End this child at once, from any of its threads; the parent closes its run as failed, with the error."""
+    print(error, file=sys.stderr, flush=True)
+    for report in _reports:
+        told = {"error": error, "value": None, "signal": None, "closed": False, "imported": list[str]()}
+        os.write(report, json.dumps(told).encode())
+    os._exit(1)
+
+
+def _deafen() -> None:
+    """What the child forks (workers that load data) hears nothing: Slurm may signal every process of a job.
+
+    It ends with the child, whose group is killed at its end.
+    """
     for stopping in STOPPING:
-        signal.signal(stopping, signal.SIG_IGN)  # once is enough: the second would interrupt the clean-up
-    raise Interrupted(number)
+        signal.signal(stopping, signal.SIG_IGN)
 
 
 def _redirect(log: Path) -> None:
@@ -188,7 +230,7 @@ def _redirect(log: Path) -> None:
 
 @contextlib.contextmanager
 def signals_held() -> Iterator[None]:
-    """SIGINT and SIGTERM wait meanwhile: what a handler raises within a hook of `os.fork` would be lost."""
+    """Signals that stop wait meanwhile: what a handler raises within a hook of `os.fork` would be lost."""
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield

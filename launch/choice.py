@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from framework.errors import TrackerError
 from framework.tracking.tracker import Tracker, configured
+from launch import embedded as embedded_server
 from launch.embedded import find_server
 
 if TYPE_CHECKING:
@@ -72,22 +73,25 @@ def _client_base_url() -> str | None:
 
 
 def start(directory: Path) -> "ServerInfo":
-    """Start the embedded server of a folder in the background.
+    """Start the embedded server of a folder in the background; one that another command starts is waited for.
 
     Raises:
         TrackerError: it does not answer within 30 s; the message holds the end of its log.
     """
     directory.mkdir(parents=True, exist_ok=True)
     log = directory / "server.log"
-    for port in (PORT, 0):
+    # First where it was: jobs that wait in a queue, and runs at work, look for it there.
+    for port in dict.fromkeys((embedded_server.last_port(directory) or PORT, PORT, 0)):
         with log.open("ab") as output:
             server = subprocess.Popen(
                 [sys.executable, "-m", "launch.cli", "serve", "--dir", str(directory), "--port", str(port)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         end = time.monotonic() + START_S
-        while time.monotonic() < end and server.poll() is None:
-            info = find_server(directory)
+        ended = False
+        while time.monotonic() < end and not ended:
+            ended = server.poll() is not None
+            info = find_server(directory)  # once more after its end: another one may be serving the folder
             if info is not None:
                 return info
             time.sleep(0.1)

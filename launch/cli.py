@@ -9,16 +9,14 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from framework.errors import ArtifactError, ConfigError, Problem, RunsFailed, SashikoError, TrackerError
-from launch import serve
-
-if TYPE_CHECKING:
-    from framework.tracking.sweeps import SweepPath
-    from framework.tracking.tracker import Tracker
+from framework.errors import ArtifactError, ConfigError, Interrupted, Problem, SashikoError, TrackerError
+from launch import seeing, serve, steer, working
+from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption, SweepArgument
+from launch.working import FileArgument, StaleOption, WorkersOption
 
 app = typer.Typer(
     name="sashiko",
@@ -30,30 +28,6 @@ app = typer.Typer(
 )
 
 app.add_typer(serve.app, name="serve")
-
-DirectoryOption = Annotated[Path, typer.Option("--dir", help="Folder of the embedded server.")]
-EmbeddedOption = Annotated[
-    bool, typer.Option("--embedded", help="Use the embedded server, whatever is logged in.")
-]
-WorkersOption = Annotated[int, typer.Option("--workers", min=1, help="How many runs at a time.")]
-FileArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A sweep definition, as `wandb sweep` takes it.")
-]
-SweepArgument = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
-]
-DEFAULT_DIRECTORY = serve.DEFAULT_DIRECTORY
-FailedOption = Annotated[
-    bool, typer.Option("--failed", help="Work failed points again, too: their runs are deleted and begun anew.")
-]
-StaleOption = Annotated[
-    str,
-    typer.Option(
-        "--stale",
-        metavar="POLICY",
-        help="Required artifacts that other code made: use them, remake them, or refuse. [default: use]",
-    ),
-]
 
 
 @app.command()
@@ -118,22 +92,6 @@ def models() -> None:
 
 
 @app.command()
-def doctor(
-    directory: DirectoryOption = DEFAULT_DIRECTORY,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """Tell what is installed, which clients are tested, whether the tracker answers; exit code 1 if not well."""
-    from launch.doctor import examine
-
-    found = examine(directory, embedded=embedded)
-    width = max(len(item.what) for item in found)
-    for item in found:
-        typer.echo(f"{'ok ' if item.good else '!! '} {item.what:<{width}}  {item.told}")
-    if not all(item.good for item in found):
-        raise typer.Exit(RunsFailed.exit_code)
-
-
-@app.command()
 def env(directory: DirectoryOption = DEFAULT_DIRECTORY) -> None:
     """Print the exports that point a shell at the embedded server: eval "$(sashiko env)"."""
     import shlex
@@ -148,103 +106,6 @@ def env(directory: DirectoryOption = DEFAULT_DIRECTORY) -> None:
     values = {"WANDB_BASE_URL": info.url, "WANDB_API_KEY": info.key, "WANDB_ERROR_REPORTING": "false"}
     for name, value in values.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
-
-
-@app.command()
-def sweep(
-    file: FileArgument,
-    workers: WorkersOption = 1,
-    project: Annotated[str, typer.Option(help="Project of the sweep; default: that of the file.")] = "",
-    new: Annotated[bool, typer.Option("--new", help="Make a new sweep even if an equal one exists.")] = False,
-    failed: FailedOption = False,
-    only_open: Annotated[
-        bool,
-        typer.Option("--open", help="Make a new sweep of the points that no sweep of FILE has done or holds."),
-    ] = False,
-    stale: StaleOption = "",
-    directory: DirectoryOption = DEFAULT_DIRECTORY,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """Make the sweep of a file and work it. An equal sweep is gone on with: what is finished is not run again."""
-    _set_stale(stale)
-    from experiments import manager_of
-    from framework.definition import read_file
-    from launch import checking, choice, drawn, sweeping
-    from launch.words import counted, warn
-
-    definition = read_file(file)
-    warn(definition, file)
-    manager = manager_of(definition.experiment)
-    checking.check_name(project)
-    points = checking.planned(definition, manager)
-    checking.check(manager, points, str(file))
-    extent = counted(len(points), "run") if definition.is_grid else drawn.extent(definition)
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    sweeping.refuse_stale(tracker, definition, manager, points, project)
-    path, told, first = sweeping.choose(
-        tracker, definition, points, project, new=new, failed=failed, only_open=only_open
-    )
-    typer.echo(f"{told} ({extent}): {tracker.url}/{path.entity}/{path.project}/sweeps/{path.id}")
-    _work(tracker, path, workers, first)
-
-
-@app.command()
-def agents(
-    sweep: SweepArgument,
-    workers: WorkersOption = 1,
-    failed: FailedOption = False,
-    stale: StaleOption = "",
-    directory: DirectoryOption = DEFAULT_DIRECTORY,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """Work a sweep that exists already, for example one that `wandb sweep` made."""
-    _set_stale(stale)
-    from launch import choice, sweeping
-
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    path = sweeping.locate(tracker, sweep)
-    sweeping.must_hand_out(tracker, path, failed=failed)
-    _work(tracker, path, workers)
-
-
-def _set_stale(policy: str) -> None:
-    """Tell the policy to the workers, after a look at whether it is one."""
-    from framework.tracking import stale
-
-    if policy:
-        os.environ[stale.VARIABLE] = policy
-    stale.policy()
-
-
-def _work(tracker: "Tracker", path: "SweepPath", workers: int, first: "SweepPath | None" = None) -> None:
-    from launch import sweeping
-
-    try:
-        code = sweeping.work(tracker, path, workers, first)
-    except KeyboardInterrupt:
-        typer.echo(f"interrupted; go on with: sashiko agents {path}, or the same command again")
-        raise
-    if code:
-        raise typer.Exit(code)
-
-
-@app.command()
-def status(
-    sweep: SweepArgument,
-    directory: DirectoryOption = DEFAULT_DIRECTORY,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """How far a sweep is, and why runs failed. The exit code is 1 if any run failed."""
-    from launch import choice, sweeping
-    from launch.status import print_status
-
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    failed = print_status(tracker, sweeping.locate(tracker, sweep))
-    if failed:
-        raise typer.Exit(RunsFailed.exit_code)
 
 
 @app.command()
@@ -384,6 +245,11 @@ def run(
         work(task)
 
 
+working.add_to(app)
+seeing.add_to(app)
+steer.add_to(app)
+
+
 def main() -> None:
     """Entry point: print what is addressed to the user, and exit with the code that it carries."""
     try:
@@ -391,6 +257,9 @@ def main() -> None:
     except SashikoError as error:
         sys.stderr.write(f"sashiko: {error}\n")
         sys.exit(error.exit_code)
+    except Interrupted as interrupted:
+        sys.stderr.write(f"sashiko: {interrupted}; the same command goes on with what is kept\n")
+        sys.exit(interrupted.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 

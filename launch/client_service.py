@@ -23,8 +23,8 @@ LIGHT_CLIENT = {
 }
 """What each child would otherwise find out, ask and say anew at its start. See also `forget_inherited`."""
 
-LATE = ("pyarrow.parquet", "wandb.sdk.artifacts._internal_artifact")
-"""What logging a table would import in every child anew."""
+LATE = ("pandas", "pyarrow.parquet", "wandb.sdk.artifacts._internal_artifact")
+"""What logging a table, or a list in a summary, would import in every child anew."""
 
 
 def forget_inherited(environment: MutableMapping[str, str]) -> None:

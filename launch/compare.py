@@ -43,7 +43,7 @@ def compare_sweep(tracker: Tracker, path: SweepPath, wish: Wish) -> None:
     """
     sweep = sweeps.find(tracker, path)
     manager = manager_of(sweep.definition.experiment)
-    rest = ids_of_successors(tracker, sweep, manager.config)
+    rest = ids_of_successors(tracker, sweep)
     results = sweep_results(str(path), manager.config, successors=rest)
     if results.runs.empty or not (results.runs["state"] == "finished").any():
         raise TrackerError(f"no run of {path} has finished; work it with: sashiko agents {path}")

@@ -24,12 +24,20 @@ from framework.errors import Interrupted, SashikoError, TrackerError
 from framework.plan import Work, plan, required
 from framework.tracking import copies, fingerprint, making, provenance, sweeps
 from framework.tracking.current import PATIENCE_S, invocation
+from framework.tracking.states import PREEMPTED_CODE
 from framework.tracking.tracker import Tracker, configured
-from launch import client_service, scratch
-from launch.child import STOPPING, die_with, signals_held
-from launch.worker import Job, Stop, Worker, emit, say_away, stop
+from launch import bigger, client_service, held, scratch, walltime
+from launch.child import STOPPING, die_with
+from launch.events import emit, say_away
+from launch.job import Job
+from launch.slots import VISIBLE, Slot
+from launch.supervising import Workers
+from launch.team import must_share
+from launch.worker import Stop, Worker, stop
 
 FAILED_RUNS = 1
+GIVE_UP_S = 5.0
+"""How long it is tried to give back the run of a worker that was killed."""
 
 
 def read_job(path_text: str, tracker: Tracker) -> Job:
@@ -73,10 +81,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m launch.crew")
     parser.add_argument("sweep", help="ENTITY/PROJECT/SWEEP")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--gpu", action="append", default=[], help="of the workers, one after the other")
+    parser.add_argument("--point", type=int, action="append", default=[], help="work it, and ask for no other")
+    parser.add_argument("--nodes", type=int, default=1, help="of the job, which a run has to itself")
+    parser.add_argument("--idle", type=float, default=None, help="seconds without work after which one leaves")
     options = parser.parse_args(arguments)
+    slots = [Slot(gpu, options.nodes) for gpu in options.gpu] or [Slot(None, options.nodes)] * options.workers
+    bigger.remember(os.environ)
     try:
         with _interruptible() as stopped, scratch.folder() as folder:
-            return _begin(options.sweep, options.workers, folder, stopped)
+            return _begin(options.sweep, slots, options.idle, tuple(options.point), folder, stopped)
     except Interrupted as interrupted:
         return interrupted.exit_code
 
@@ -101,7 +115,22 @@ def _interruptible() -> Iterator[list[int]]:
     yield stopped
 
 
-def _begin(sweep: str, workers: int, folder: Path, stopped: Sequence[int]) -> int:
+def words_for(sweep: str, slots: Sequence[Slot], idle_s: float | None = None) -> list[str]:
+    """The arguments of `main` that mean these slots."""
+    idle = () if idle_s is None else ("--idle", str(idle_s))
+    gpus = [word for slot in slots if slot.gpu is not None for word in ("--gpu", slot.gpu)]
+    nodes = [word for slot in slots[:1] if slot.nodes > 1 for word in ("--nodes", str(slot.nodes))]
+    return [sweep, *(gpus or ("--workers", str(len(slots)))), *nodes, *idle]
+
+
+def _begin(
+    sweep: str,
+    slots: Sequence[Slot],
+    idle_s: float | None,
+    direct: tuple[int, ...],
+    folder: Path,
+    stopped: Sequence[int],
+) -> int:
     """Read what there is to do, import what it takes, fork the workers and wait for them."""
     os.environ.update(client_service.LIGHT_CLIENT)
     os.environ |= dict.fromkeys(copies.FOLDERS, str(folder / "client"))
@@ -112,47 +141,50 @@ def _begin(sweep: str, workers: int, folder: Path, stopped: Sequence[int]) -> in
         if tracker is None:
             raise TrackerError("no tracker is configured: set WANDB_BASE_URL and WANDB_API_KEY")
         job = read_job(sweep, Tracker(tracker.url, tracker.key, PATIENCE_S, say_away))
+        for slot in slots:
+            must_share(job.manager, job.definition.experiment, slot.team)
         job.manager.warm()
         import framework.tracking.run  # noqa: F401 (forked children must find it imported)
 
         # Found out once: the children inherit it.
         provenance.of_process()
         fingerprint.of_process()
-        job = replace(job, required=_missing(job))
+        job = replace(job, required=_missing(job), idle_s=idle_s, direct=direct)
     except SashikoError as error:
         emit("error", message=str(error))
         return error.exit_code
     if stopped:
         raise Interrupted(stopped[0])
-    emit("warm", workers=workers)
-    return _fork_workers(job, workers, folder)
+    emit("warm", workers=len(slots))
+    return _fork_workers(job, slots, folder)
 
 
-def _fork_workers(job: Job, count: int, folder: Path) -> int:
-    pids: list[int] = []
+def _fork_workers(job: Job, slots: Sequence[Slot], folder: Path) -> int:
+    def lost(index: int) -> None:
+        run_id = held.take(folder, index)
+        if run_id is not None:
+            _give_back(job, run_id)
+        emit("replaced", run=run_id)
 
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    with signals_held():
-        pids += [_fork_worker(job, index, folder) for index in range(count)]
-        for number in STOPPING:
-            signal.signal(number, pass_on)
-    codes = []
-    for pid in pids:
-        _, status = os.waitpid(pid, 0)
-        code = os.waitstatus_to_exitcode(status)
-        codes.append(code if code >= 0 else 128 - code)
-    return max(codes)
+    return Workers(lambda index: _fork_worker(job, index, slots[index], folder), lost).run(len(slots))
 
 
-def _fork_worker(job: Job, index: int, folder: Path) -> int:
+def _give_back(job: Job, run_id: str) -> None:
+    """Hand back the run of a worker that was killed: somebody goes on with it at once."""
+    end = {"preempting": True, "complete": True, "exitcode": PREEMPTED_CODE}
+    try:
+        replace(job.tracker, patience_s=GIVE_UP_S, say=None).file_stream(f"{job.project_path}/{run_id}", end)
+    except TrackerError as error:
+        emit("error", message=f"a run could not be given back, its lease will run out: {error}")
+
+
+def _fork_worker(job: Job, index: int, slot: Slot, folder: Path) -> int:
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        _work_and_exit(Worker(job, index, folder), parent)
+        if slot.gpu is not None:  # nothing has touched a GPU yet, here or in the process that was forked
+            os.environ[VISIBLE] = slot.gpu
+        _work_and_exit(Worker(job, index, folder, slot.team), parent)
     return pid
 
 
@@ -164,7 +196,7 @@ def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
             signal.signal(number, stop)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         failed = worker.work()
-        code = FAILED_RUNS if failed else 0
+        code = FAILED_RUNS if failed else walltime.LEAVES if worker.leaves else 0
         client_service.end()
     except Stop as asked:
         code = 128 + asked.number

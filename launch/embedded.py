@@ -50,3 +50,15 @@ def find_server(directory: Path) -> "ServerInfo | None":
     from launch import server
 
     return server.find_server(directory)
+
+
+def last_port(directory: Path) -> int | None:
+    """The port at which a folder was served last; None if it never was.
+
+    Raises:
+        TrackerError: this installation has no embedded server.
+    """
+    require()
+    from launch import server
+
+    return server.last_port(directory)

@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from launch.child import STOPPING, die_with
+from launch.frozen import Code
 from launch.progress import runs_bar
+from launch.slots import Slot
 
 SHOWN = 3
 THREADS = "1"
@@ -42,13 +44,22 @@ class Tally:
 
 
 def work(
-    path: str, workers: int, *, total: int | None, done: int, console: Console, threads: str = THREADS
+    path: str,
+    slots: Sequence[Slot],
+    *,
+    total: int | None,
+    done: int,
+    console: Console,
+    threads: str = THREADS,
+    idle_s: float | None = None,
+    code: Code | None = None,
 ) -> Tally:
-    """Work the sweep entity/project/id with so many workers, until it has no more points to hand out.
+    """Work the sweep entity/project/id with a worker a slot, until it has no more points to hand out.
 
-    `total` is None for a sweep without an end: then the bar only counts.
+    `total` is None for a sweep without an end: then the bar only counts. `idle_s` as in `job.Job`.
+    `code`: what the workers run; None runs what lies where this process found it.
     """
-    pid, events = _fork(path, workers, threads)
+    pid, events = _fork(path, slots, threads, idle_s, code)
     tally = Tally()
     with runs_bar(console) as progress:
         bar = progress.add_task("runs", total=total, completed=done, note="starting workers …")
@@ -56,10 +67,11 @@ def work(
             for event in _events(events):
                 note = _take_in(event, tally, console)
                 ended = tally.finished + tally.stopped + len(tally.failed)
-                progress.update(bar, completed=done + ended, note=note)
-            code = _ended(pid)
-        tally.exit_code = 128 + stopped[0] if stopped else code
-        tally.killed = code < 0 and not stopped
+                known = None if total is None else max(total, done + ended)  # points once more are beyond the plan
+                progress.update(bar, completed=done + ended, total=known, note=note)
+            exit_code = _ended(pid)
+        tally.exit_code = 128 + stopped[0] if stopped else exit_code
+        tally.killed = exit_code < 0 and not stopped
         progress.update(bar, note="")
     return tally
 
@@ -85,11 +97,13 @@ def _passed_on(pid: int) -> Iterator[list[int]]:
             signal.signal(number, signal.SIG_IGN if stopped else handler)  # the end of the command is near
 
 
-def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
+def _fork(
+    path: str, slots: Sequence[Slot], threads: str, idle_s: float | None, code: Code | None
+) -> tuple[int, TextIO]:
     """Start the workers' first process; its pid, and its events.
 
     It is forked before this process has a thread or has imported anything heavy: what is imported here already
-    (half a second) is not imported again there.
+    (half a second) is not imported again there, but for what it is to find in `code`.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -97,7 +111,7 @@ def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
     parent = os.getpid()
     pid = os.fork()
     if pid == 0:
-        code = 1
+        ended = 1
         try:
             die_with(parent)
             for number in STOPPING:  # nothing is begun yet
@@ -106,14 +120,16 @@ def _fork(path: str, workers: int, threads: str) -> tuple[int, TextIO]:
             os.dup2(write_end, 1)
             os.close(write_end)
             os.environ |= {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+            if code is not None:
+                code.enter()
             from launch import crew
 
-            code = crew.main([path, "--workers", str(workers)])
+            ended = crew.main(crew.words_for(path, slots, idle_s))
         except BaseException:
             traceback.print_exc()
         finally:
             sys.stderr.flush()
-            os._exit(code)
+            os._exit(ended)
     os.close(write_end)
     return pid, os.fdopen(read_end, encoding="utf-8")
 
@@ -137,15 +153,8 @@ def _events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
 def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
     """Count an event; returns what the progress bar says next to it."""
     name = str(event.get("name", ""))
-    if event["event"] == "ended" and event.get("stopped"):
-        tally.stopped += 1
-    elif event["event"] == "ended" and event["error"]:
-        tally.failed.append((name, str(event["error"])))
-        console.print(
-            f"[red]failed[/] {escape(name)}: {escape(str(event['error']))}", highlight=False, soft_wrap=True
-        )
-    elif event["event"] == "ended":
-        tally.finished += 1
+    if event["event"] == "ended":
+        _take_in_end(event, name, tally, console)
     elif event["event"] == "made" and event["error"]:
         told = f"[red]not made[/] {escape(name)}: {escape(str(event['error']))}"
         if told not in tally.told:  # each worker has tried, and says so
@@ -161,11 +170,31 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
         console.print(_stale(event["names"], event["reasons"]), highlight=False, soft_wrap=True)
     elif event["event"] == "idle":
         console.print(f"[yellow]waiting[/] {escape(str(event['reason']))}", highlight=False, soft_wrap=True)
+    elif event["event"] == "replaced":
+        told = "its run is given back, and another worker goes on" if event["run"] else "another takes its place"
+        console.print(f"[yellow]killed[/] a worker; {told}", highlight=False)
+    elif event["event"] == "leaves":
+        console.print(f"[yellow]leaving[/] {escape(str(event['reason']))}", highlight=False, soft_wrap=True)
     elif event["event"] == "away":
         console.print(f"[yellow]waiting[/] {escape(str(event['error']))}", highlight=False, soft_wrap=True)
     elif event["event"] == "back":
         console.print(f"[green]going on[/] after {event['seconds']:.0f} s", highlight=False)
     return {"making": f"making {name}", "started": name}.get(str(event["event"]), "")
+
+
+def _take_in_end(event: Mapping[str, Any], name: str, tally: Tally, console: Console) -> None:
+    """Count how a run ended. One that is worked once more is not over."""
+    error = str(event["error"])
+    if event.get("stopped"):
+        tally.stopped += 1
+    elif event.get("again"):
+        told = f"[yellow]once more[/] {escape(name)}, {escape(str(event['again']))}: {escape(error)}"
+        console.print(told, highlight=False, soft_wrap=True)
+    elif error:
+        tally.failed.append((name, error))
+        console.print(f"[red]failed[/] {escape(name)}: {escape(error)}", highlight=False, soft_wrap=True)
+    else:
+        tally.finished += 1
 
 
 def _stale(names: Sequence[str], reasons: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ def pull_sweep(
     chosen = _formats(formats)
     sweep = sweeps.find(tracker, path)
     manager = manager_of(sweep.definition.experiment)
-    rest = ids_of_successors(tracker, sweep, manager.config)
+    rest = ids_of_successors(tracker, sweep)
     results = sweep_results(str(path), manager.config, successors=rest)
     _tell("runs", export_runs(results, folder, chosen), "rows")
     apart = results.tables.apart

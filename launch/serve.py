@@ -130,7 +130,7 @@ def prune(context: typer.Context) -> None:
 
 @app.command()
 def usage(context: typer.Context) -> None:
-    """List what each user keeps: runs, and bytes of rows, files and artifacts; and the quotas."""
+    """List what each user keeps: runs, and bytes of rows, texts, files and artifacts; and the quotas."""
     from launch.server.quotas import told
     from launch.show import print_rows
 
@@ -146,6 +146,7 @@ def usage(context: typer.Context) -> None:
                 "user": row["name"],
                 "runs": f"{row['runs']:,}{most(row['most_runs'], '{:,}'.format)}",
                 "rows": told(row["rows"]),
+                "texts": told(row["texts"]),
                 "files": told(row["files"]),
                 "artifacts": told(row["artifacts"]),
                 "all": f"{told(row['bytes'])}{most(row['most_bytes'], told)}",

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from framework.config import canonical
 from framework.fields import branch_of, default_sections, discriminator_of, models_of
@@ -28,16 +29,21 @@ def print_rows(rows: Sequence[Mapping[str, Any]], console: Console | None = None
     """
     if not rows:
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0]:
-        numeric = all(cell(row[name])[:1] in DIGITS for row in rows)
-        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(value) for value in row.values()))
     console = console or Console()
     if not console.is_terminal or not fold:
         console.width = UNBOUNDED  # a pipe has no edge to fold at
-    console.print(table)
+    console.print(table_of(rows))
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], *, words: bool = False) -> Table:
+    """A table of mappings, of which there must be one; numbers are right-aligned, but not in one of `words`."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        numeric = not words and all(cell(row[name])[:1] in DIGITS for row in rows)
+        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell(value)) for value in row.values()))  # no markup: names may hold brackets
+    return table
 
 
 def print_frame(frame: "pd.DataFrame", console: Console | None = None, *, fold: bool = True) -> None:

@@ -1,71 +1,189 @@
-"""How far a sweep is, from the tracker alone."""
+"""How sweeps are told to people: as tables on a terminal or in a pipe. What there is to tell: `overview`."""
 
-from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
-import typer
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
 
-from experiments import manager_of
-from framework.tracking import sweeps
-from framework.tracking.ledger import Entry, Ledger, Standing
-from framework.tracking.states import BEST_FIRST
-from framework.tracking.sweeps import SweepPath
-from framework.tracking.tracker import Tracker
-from launch.successors import chain_of
-from launch.sweeping import FAILED_AGAIN
+from framework.tracking.sweeps import Sweep
+from launch.overview import End, Overview, WaitingJob, Worker, jobs_by_state
+from launch.show import UNBOUNDED, table_of
+from launch.telling import lasting
+from launch.words import counted
 
-
-def print_status(tracker: Tracker, path: SweepPath) -> int:
-    """Print the counts by state and every failure with its reason; returns how many points failed."""
-    sweep = sweeps.find(tracker, path)
-    definition = sweep.definition
-    chain = chain_of(tracker, sweep, manager_of(definition.experiment).config)
-    ledger = chain.ledger
-    typer.echo(f"{path}: {_extent(ledger)}: {', '.join(_counts(ledger))}")
-    if chain.last is not sweep:
-        typer.echo(f"  with what was open, and is now in {', '.join(str(part.path) for part in chain.sweeps[1:])}")
-        sweep = chain.last
-    if sweep.state not in sweeps.HANDS_OUT and (ledger.open or not definition.is_grid):
-        typer.echo(f"  the sweep is {sweep.state.lower()}; go on with it: wandb sweep --resume {sweep.path}")
-    if ledger.strangers:
-        typer.echo(
-            f"  {len(ledger.strangers)} runs have configs that are in no point today: the config has changed"
-        )
-    for entry in ledger.failed:
-        _print_failure(tracker, path, entry)
-    if ledger.failed and definition.is_grid:
-        typer.echo(f"  once more: {FAILED_AGAIN}")
-    return len(ledger.failed)
+SHOWN = 20
+"""Workers that are listed one by one; of more the longest silent ones are."""
+MARK = 2
 
 
-def _extent(ledger: Ledger) -> str:
-    if ledger.definition.is_grid:
-        return f"{ledger.total} points"
-    return f"{len(ledger.entries)} points so far, no end" if ledger.total is None else f"{ledger.total} points"
+def parts(overview: Overview) -> Iterator[RenderableType]:
+    """A sweep, told whole: points, workers, jobs that wait, the end, failures."""
+    again = f"; {counted(overview.again, 'finished point')} under way once more" if overview.again else ""
+    yield _line(f"{overview.sweep}: {extent(overview)}: {counts(overview.points)}{again}")
+    if overview.successors:
+        yield _line(f"with what was open, and is now in {', '.join(overview.successors)}", MARK)
+    if overview.hint:
+        yield _line(overview.hint, MARK)
+    if overview.strangers:
+        are = f"{counted(overview.strangers, 'run')} {'is' if overview.strangers == 1 else 'are'}"
+        told = f"{are} of no point today: it was withdrawn, or the config has changed"
+        yield _line(told, MARK)
+    if overview.problem:
+        yield _line("jobs: Slurm does not answer; why: sashiko doctor", MARK)
+    if overview.end is not None:
+        yield _line(end_of(overview.end), MARK)
+    if overview.workers:
+        yield _line("")
+        yield _workers(overview.workers)
+    if overview.waiting:
+        yield from _waiting(overview.waiting)
+    for failure in overview.failures:
+        yield _line("")
+        yield _line(f"{failure.count} × {failure.cause}: {' '.join(failure.what.split())}")
+        yield _line(f"such as {failure.name}: {failure.url}", MARK)
+        yield _line(f"→ {failure.mend}:", MARK)
+        yield _line(failure.command, 2 * MARK)
 
 
-def _counts(ledger: Ledger) -> list[str]:
-    """Every point once, by the state of the run that speaks for it; then those that wait."""
-    states = Counter(_state(entry) for entry in ledger.entries if entry.attempts)
-    known = [state for state in BEST_FIRST if states[state]]
-    shown = [f"{states[state]} {state}" for state in [*known, *sorted(states.keys() - set(known))]]
-    waiting = 0 if ledger.total is None else ledger.total - sum(states.values())
-    if waiting:
-        shown.append(f"{waiting} {'waiting' if ledger.definition.is_grid else 'to draw'}")
-    return shown
+def extent(overview: Overview) -> str:
+    """How many points there are."""
+    if overview.total is None:
+        return f"{sum(overview.points.values())} points so far, no end"
+    return counted(overview.total, "point")
 
 
-def _state(entry: Entry) -> str:
-    """The state of the run that speaks for a point. One that goes on after an interruption is no failure."""
-    if entry.standing is Standing.OPEN and entry.last is not None:
-        return f"{entry.last.cause} and open"
-    states = [attempt.state for attempt in entry.attempts]
-    return min(states, key=lambda state: BEST_FIRST.index(state) if state in BEST_FIRST else len(BEST_FIRST))
+def counts(numbers: Mapping[str, int]) -> str:
+    """`3 finished, 2 running`."""
+    return ", ".join(f"{count} {state}" for state, count in numbers.items()) or "none yet"
 
 
-def _print_failure(tracker: Tracker, path: SweepPath, entry: Entry) -> None:
-    run = entry.last
-    if run is None:
+def end_of(end: End) -> str:
+    """When the end is expected, and what that rests on."""
+    at = datetime.fromisoformat(end.at).astimezone()
+    when = f"{at:%H:%M}" if end.in_s < 43_200 else f"{at:%a %d %b %H:%M}"
+    rests = f"{counted(end.finished, 'finished run')} took {lasting(end.median_s)} in the median"
+    return f"end in about {lasting(end.in_s)} ({when}): {rests}, {counted(end.workers, 'worker')} at work"
+
+
+def _line(text: str, indent: int = 0) -> RenderableType:
+    if not text:
+        return Text()
+    return Padding(Text(text, overflow="fold"), (0, 0, 0, indent), expand=False)
+
+
+def _workers(workers: Sequence[Worker]) -> RenderableType:
+    shown = sorted(workers, key=lambda worker: -(worker.silent_s or 0.0))[:SHOWN]
+    shown = [worker for worker in workers if worker in shown]
+    rows = [_row(worker) for worker in shown]
+    told = [name for name in rows[0] if any(row[name] for row in rows)]
+    table = table_of([{name: row[name] for name in told} for row in rows], words=True)
+    if len(workers) > len(shown):
+        table.caption = f"and {len(workers) - len(shown)} more workers"
+        table.caption_justify = "left"
+    return Padding(table, (0, 0, 0, MARK), expand=False)
+
+
+def _row(worker: Worker) -> dict[str, str]:
+    doing = worker.name if worker.run else "no run yet, or none left"
+    remarks = [f"start {worker.attempt} of its job"] if (worker.attempt or 1) > 1 else []
+    remarks += [worker.note] if worker.note else []
+    return {
+        "node": worker.host or ("?" if worker.run else ""),
+        "GPU": worker.gpu or "",
+        "job": worker.job or "",
+        "process": "" if worker.job else str(worker.process or ""),
+        "run": worker.run or "-",
+        "for": lasting(worker.age_s),
+        "last sign": "" if worker.silent_s is None else f"{lasting(worker.silent_s)} ago",
+        "works on": f"{doing} ({'; '.join(remarks)})" if remarks else doing,
+    }
+
+
+def _waiting(jobs: Sequence[WaitingJob]) -> Iterator[RenderableType]:
+    """The jobs that wait, those of one reason in one line."""
+    by_reason: dict[str, list[WaitingJob]] = {}
+    for job in jobs:
+        by_reason.setdefault(job.reason, []).append(job)
+    yield _line("")
+    for reason, some in by_reason.items():
+        ids = ", ".join(job.id for job in some[:3]) + (" …" if len(some) > 3 else "")
+        told = f"{counted(len(some), 'job')} {'waits' if len(some) == 1 else 'wait'} in the queue ({ids})"
+        meaning = "; ".join(filter(None, [some[0].meaning, reason and f"Slurm: {reason}"]))
+        yield _line(f"{told}: {meaning}" if meaning else told, MARK)
+
+
+def short(found: Sequence[Overview | Sweep]) -> Iterator[RenderableType]:
+    """A line for each of several sweeps."""
+    if not found:
+        yield _line("no sweep is under way; those that are over stand on the tracker's pages")
         return
-    times = f" ({len(entry.attempts)} runs)" if len(entry.attempts) > 1 else ""
-    typer.echo(f"  {run.state} {entry.name}: {run.reason}{times}")
-    typer.echo(f"    {tracker.url}/{path.entity}/{path.project}/runs/{run.run_id}")
+    yield table_of(short_rows(found), words=True)
+
+
+def short_rows(found: Sequence[Overview | Sweep]) -> list[dict[str, str]]:
+    """What stands in these lines."""
+    return [_foreign(item) if isinstance(item, Sweep) else _short(item) for item in found]
+
+
+def _short(overview: Overview) -> dict[str, str]:
+    end = overview.end
+    jobs = jobs_by_state(overview)
+    workers = str(sum(worker.run is not None for worker in overview.workers))
+    return {
+        "sweep": overview.sweep,
+        "name": overview.name,
+        "state": overview.state.lower(),
+        "points": counts(overview.points),
+        "at work": workers + (f" (jobs: {counts(jobs)})" if jobs else ""),
+        "end": f"in {lasting(end.in_s)}" if end else "",
+    }
+
+
+def _foreign(sweep: Sweep) -> dict[str, str]:
+    told = f"{counted(sweep.runs, 'run')}; no sweep of an experiment here"
+    return {"sweep": str(sweep.path), "name": "", "state": sweep.state.lower(), "points": told, "at work": "",
+            "end": ""}  # fmt: skip
+
+
+def line(overview: Overview) -> str:
+    """A sweep in one line, for pipes: what of it changes when something happens."""
+    jobs = jobs_by_state(overview)
+    return counts(overview.points) + (f"; jobs: {counts(jobs)}" if jobs else "")
+
+
+def show(renderables: Iterable[RenderableType], console: Console | None = None) -> None:
+    """Print; a pipe has no edge to fold at, and no blanks at the ends of its lines."""
+    console = console or Console(highlight=False)
+    if console.is_terminal:
+        console.print(*renderables, sep="\n")
+        return
+    console.width = UNBOUNDED
+    with console.capture() as captured:
+        console.print(*renderables, sep="\n")
+    for told in captured.get().splitlines():
+        print(told.rstrip())
+
+
+def note(text: str) -> RenderableType:
+    """A remark beside what is told."""
+    return Text.from_markup(f"[yellow]{escape(text)}[/]")
+
+
+def json_of(found: Sequence[Overview | Sweep], tracker_url: str) -> dict[str, Any]:
+    """Several sweeps for programs; one that is not Sashiko's has null for its points."""
+    return {"tracker": tracker_url, "sweeps": [_short_json(item) for item in found]}
+
+
+def _short_json(item: Overview | Sweep) -> dict[str, Any]:
+    if isinstance(item, Sweep):
+        state = {"sweep": str(item.path), "name": None, "state": item.state}
+        return state | dict.fromkeys(("total", "points", "workers", "jobs", "end"))
+    return {
+        "sweep": item.sweep, "name": item.name, "state": item.state, "total": item.total, "points": item.points,
+        "workers": sum(worker.run is not None for worker in item.workers), "jobs": jobs_by_state(item),
+        "end": item.end,
+    }  # fmt: skip

@@ -1,15 +1,17 @@
 """Successor sweeps: what is open of a grid, handed out by a sweep of its own, and all of them read as one ledger.
 
 Some trackers never hand out again what a dead worker held (wandb.ai does not). Then what is open becomes a new
-sweep, a grid whose points are listed, and whose description says of which sweep it is the rest.
+sweep, a grid whose points are listed, and whose description says of which sweep it is the rest. What is added to a
+grid becomes one too, where the tracker does not change the points of a sweep.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from framework.config import Config, canonical, canonical_json
-from framework.definition import COUPLED, Definition, raw_config
+from framework.definition import COUPLED, Definition
 from framework.errors import InvalidInput
 from framework.plan import Point, plan
 from framework.tracking import sweeps
@@ -18,10 +20,15 @@ from framework.tracking.states import Cause
 from framework.tracking.sweeps import Sweep
 from framework.tracking.tracker import Tracker
 
+MARK_WORDS = "what was open in sweep"
+MARK = re.compile(rf"{MARK_WORDS} (\w+)")
+WITHDRAWN = "in place of"
+"""Before these words: what was open and is not in this sweep was withdrawn."""
+
 
 @dataclass(frozen=True)
 class Chain:
-    """A sweep, its successors, oldest first, and the ledger of all their runs over the points of the first."""
+    """A sweep, its successors, oldest first, and the ledger of all their runs over the points of all of them."""
 
     sweeps: Sequence[Sweep]
     ledger: Ledger
@@ -46,28 +53,74 @@ def chain_of(tracker: Tracker, sweep: Sweep, config: type[Config]) -> Chain:
     Raises:
         TrackerError: the tracker does not answer, or answers with an error.
     """
-    definition = sweep.definition
-    points = _planned(config, definition)
-    ids = frozenset(point.config_id for point in points)
-    found = list(_successors(tracker, sweep, definition, ids, config)) if points else []
-    if not found:
-        return Chain([sweep], read_ledger(tracker, sweep.path, definition, config))
-    newest_first = [part for part, _ in found]
-    filters = {"sweep": {"$in": [sweep.path.id, *(part.path.id for part in newest_first)]}}
-    runs = attempts_of(tracker, sweep.path.entity, sweep.path.project, filters)
-    return Chain([sweep, *reversed(newest_first)], ledger_of(definition, points, runs), found[0][1])
+    if not sweep.definition.is_grid:
+        return Chain([sweep], read_ledger(tracker, sweep.path, sweep.definition, config))
+    return chain_with(tracker, sweep, _successors(tracker, sweep), config)
 
 
-def ids_of_successors(tracker: Tracker, sweep: Sweep, config: type[Config]) -> list[str]:
-    """The ids of the sweeps that worked what a sweep left open, newest first.
+def chain_with(tracker: Tracker, sweep: Sweep, newest_first: Sequence[Sweep], config: type[Config]) -> Chain:
+    """A sweep with these successors.
 
     Raises:
         TrackerError: the tracker does not answer, or answers with an error.
     """
     definition = sweep.definition
-    if not definition.is_grid:
-        return []
-    return [part.path.id for part, _ in _successors(tracker, sweep, definition, frozenset(), config)]
+    points = _planned(config, definition)
+    if not newest_first or not points:
+        return Chain([sweep], read_ledger(tracker, sweep.path, definition, config))
+    parts = [sweep, *reversed(newest_first)]
+    planned = [points, *(_planned(config, part.definition) for part in parts[1:])]
+    known = {point.config_id: point for points in reversed(planned) for point in points}
+    runs = list(
+        attempts_of(
+            tracker, sweep.path.entity, sweep.path.project, {"sweep": {"$in": [part.path.id for part in parts]}}
+        )
+    )
+    worked = {attempt.config_id for attempt, _ in runs}
+    begins = max(index for index, part in enumerate(parts) if not index or _withdraws(part))
+    wanted = worked.union(point.config_id for points in planned[begins:] for point in points)
+    united = [known[one] for one in _in_order(planned) if one in wanted]
+    numbered = [replace(point, index=index) for index, point in enumerate(united)]
+    return Chain(parts, ledger_of(definition, numbered, runs), frozenset(point.config_id for point in planned[-1]))
+
+
+def _in_order(planned: Sequence[Sequence[Point]]) -> Iterator[str]:
+    """The identity of every point once, those of the first sweep before what later ones have added."""
+    yield from dict.fromkeys(point.config_id for points in planned for point in points)
+
+
+def _withdraws(sweep: Sweep) -> bool:
+    """Whether what nobody had worked before a successor was made, and is not in it, is wanted no more."""
+    return f"{WITHDRAWN} {MARK_WORDS}" in str(sweep.definition.data.get("description"))
+
+
+def parts_of(tracker: Tracker, sweep: Sweep) -> list[Sweep]:
+    """A sweep and its successors, oldest first.
+
+    Raises:
+        TrackerError: the tracker does not answer, or answers with an error.
+    """
+    return [sweep, *reversed(_successors(tracker, sweep))] if sweep.definition.is_grid else [sweep]
+
+
+def head_of(tracker: Tracker, sweep: Sweep) -> Sweep:
+    """The sweep that a successor is the rest of; any other is its own head.
+
+    Raises:
+        TrackerError: the tracker does not answer, or answers with an error.
+    """
+    first = first_of(sweep)
+    path = None if first is None else replace(sweep.path, id=first)
+    return (path and sweeps.find_any(tracker, path)) or sweep
+
+
+def ids_of_successors(tracker: Tracker, sweep: Sweep) -> list[str]:
+    """The ids of the sweeps that worked what a sweep left open, newest first.
+
+    Raises:
+        TrackerError: the tracker does not answer, or answers with an error.
+    """
+    return [part.path.id for part in _successors(tracker, sweep)] if sweep.definition.is_grid else []
 
 
 def _planned(config: type[Config], definition: Definition) -> list[Point]:
@@ -77,39 +130,49 @@ def _planned(config: type[Config], definition: Definition) -> list[Point]:
         return []
 
 
-def _successors(
-    tracker: Tracker, sweep: Sweep, definition: Definition, ids: frozenset[str], config: type[Config]
-) -> Iterator[tuple[Sweep, frozenset[str]]]:
-    """The successors, newest first, each with the identities of its points."""
+def _successors(tracker: Tracker, sweep: Sweep) -> list[Sweep]:
+    """The successors, newest first."""
+    found = []
     for other in sweeps.listed(tracker, sweep.path.entity, sweep.path.project):
         if other.path.id == sweep.path.id:
-            return
-        try:
-            its = other.definition
-        except InvalidInput:
-            continue
-        if its.experiment == definition.experiment and _mark(sweep) in str(its.data.get("description")):
-            yield other, frozenset(point.config_id for point in _planned(config, its)) & ids
+            break
+        if first_of(other) == sweep.path.id and other.definition.experiment == sweep.definition.experiment:
+            found.append(other)
+    return found
 
 
-def _mark(sweep: Sweep) -> str:
-    return f"what was open in sweep {sweep.path.id}"
+def first_of(sweep: Sweep) -> str | None:
+    """The id of the sweep whose rest this one is; None for one that is nobody's."""
+    try:
+        found = MARK.search(str(sweep.definition.data.get("description")))
+    except InvalidInput:
+        return None
+    return None if found is None else found[1]
 
 
-def successor(chain: Chain) -> Definition:
-    """The sweep of what is open in a chain, marked as the rest of its first one."""
+def successor(chain: Chain, entries: Sequence[Entry]) -> Definition:
+    """The sweep of some entries of a chain's ledger, marked as the rest of its first one."""
+    return marked(chain, [entry.point for entry in entries if entry.point])
+
+
+def marked(chain: Chain, points: Sequence[Point], *, withdraws: bool = False) -> Definition:
+    """A sweep of these points, marked as a further part of a chain's first one.
+
+    `withdraws`: what nobody has worked of the parts before, and is not in it, is wanted no more.
+    """
     first = chain.sweeps[0]
-    part = some_points(first.definition, [entry.point.index for entry in chain.ledger.open if entry.point])
-    told = str(part.data.get("description") or "")
-    return Definition(
-        {**part.data, "description": f"{told}; {_mark(first)}" if told else _mark(first)}, part.where
-    )
+    part = grid_of(first.definition, points)
+    told, mark = str(part.data.get("description") or ""), f"{MARK_WORDS} {first.path.id}"
+    mark = f"{WITHDRAWN} {mark}" if withdraws else mark
+    return Definition({**part.data, "description": f"{told}; {mark}" if told else mark}, part.where)
 
 
-def some_points(definition: Definition, indices: Iterable[int]) -> Definition:
-    """A grid of some points of a grid: what they share stays by itself, what differs becomes one parameter."""
-    points = definition.points()
-    raws = [canonical(raw_config(points[index])) for index in indices]
+def grid_of(like: Definition, points: Sequence[Point]) -> Definition:
+    """A grid of these points: what they share stays by itself, what differs becomes one parameter.
+
+    All else is said as `like` says it.
+    """
+    raws = [canonical(point.raw) for point in points]
     names = list(dict.fromkeys(name for raw in raws for name in raw))
     varying = [name for name in names if len({_text(raw, name) for raw in raws}) > 1]
     parameters: dict[str, Any] = {name: {"value": raws[0][name]} for name in names if name not in varying}
@@ -118,8 +181,8 @@ def some_points(definition: Definition, indices: Iterable[int]) -> Definition:
     elif varying:
         key = COUPLED.join(varying) if len(varying) > 1 else varying[0] + COUPLED
         parameters[key] = {"values": [{name: raw[name] for name in varying if name in raw} for raw in raws]}
-    data = {key: value for key, value in definition.data.items() if key not in ("run_cap", "parameters")}
-    return Definition({**data, "parameters": parameters}, definition.where)
+    data = {key: value for key, value in like.data.items() if key not in ("run_cap", "parameters")}
+    return Definition({**data, "parameters": parameters}, like.where)
 
 
 def _text(raw: Mapping[str, Any], name: str) -> str | None:

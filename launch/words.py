@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from framework.definition import Definition
 
 
+STATES = {"crashed": "lost", "killed": "stopped", "pending": "starting"}
+"""What the tracker's words for states of runs are called, where they could be taken for something else."""
+
+
 def counted(count: int, noun: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -2,35 +2,35 @@
 
 Each worker has a wandb service of its own, so that a child that dies takes nothing of its neighbours with it.
 First the workers make what the points require, then they claim points until the tracker sends them home. A signal
-makes a worker give back what it holds, as interrupted. Who starts the workers: `crew.py`.
+makes a worker give back what it holds, as interrupted (SIGINT) or preempted. Who starts the workers: `crew.py`.
 """
 
 import contextlib
 import gc
-import json
-import os
+import secrets
 import signal
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from framework.config import Config, canonical_json
-from framework.definition import Definition, raw_config
+from framework.definition import raw_config
 from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerError
-from framework.manager import Manager
 from framework.plan import Point, Work, name_of
-from framework.tracking import making, provenance, remote_runs, sweeps
+from framework.tracking import making, provenance, remote_runs, sweeps, workplace
 from framework.tracking.current import PATIENCE_S
-from framework.tracking.states import INTERRUPTED_CODE
-from framework.tracking.sweeps import SweepPath
-from framework.tracking.tracker import Tracker
-from launch import client_service
+from framework.tracking.states import INTERRUPTED_CODE, PREEMPTED_CODE
+from launch import client_service, held, imports, ranks, retrying, walltime
 from launch.child import STOPPING, Child, Outcome
 from launch.console import Console
+from launch.events import emit
+from launch.gpu_watch import GpuWatch
+from launch.job import Job
+from launch.team import Team
 
 HEARTBEAT_S = 5.0
 CONSOLE_S = 2.0
@@ -38,35 +38,11 @@ IDLE_S = (0.1, 15.0)
 SAY_WHY_S = 10.0
 STOP_GRACE_S = 10.0
 AGAIN_S = 0.5
-LAST_S = 45.0
+GIVE_BACK_S = 60.0
+"""How long a child may take to come to its next safe point, and to keep what is half done."""
+LAST_S = 90.0
 """How long a worker that was asked to stop may take: whatever it waits for then, the system ends it."""
 ENVIRONMENT = "environment"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the workers of one sweep share: all of it was read before the first fork.
-
-    `points` are those of a grid, by their values. The tracker draws the points of other methods; each is checked
-    when it comes. `required` is what the points require and is not there, in the order in which it can be made.
-    """
-
-    path: SweepPath
-    tracker: Tracker
-    definition: Definition
-    manager: Manager[Any]
-    points: Mapping[str, Point]
-    required: tuple[Work, ...] = ()
-
-    @property
-    def project_path(self) -> str:
-        """entity/project."""
-        return f"{self.path.entity}/{self.path.project}"
-
-    @property
-    def maker(self) -> making.Maker:
-        """Who makes what is required."""
-        return making.Maker(self.manager, self.definition.experiment, self.project_path)
 
 
 class Stop(Exception):
@@ -76,22 +52,23 @@ class Stop(Exception):
         self.number = number
         super().__init__(number)
 
+    @property
+    def passed_on(self) -> signal.Signals:
+        """What the child is told: a person wants it to give back its run, or a cluster does."""
+        return signal.SIGINT if self.number == signal.SIGINT else signal.SIGUSR2
 
-def emit(kind: str, **facts: Any) -> None:
-    """Tell whoever started the workers what happened. One short write, so that lines of workers do not mix."""
-    line = json.dumps({"event": kind, **facts}) + "\n"
-    os.write(1, line.encode())
-
-
-def say_away(problem: str) -> None:
-    emit("away", error=problem)
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a run that is given back."""
+        return INTERRUPTED_CODE if self.number == signal.SIGINT else PREEMPTED_CODE
 
 
 class Worker:
     """One worker process: a claimant of work, with at most one child at a time."""
 
-    def __init__(self, job: Job, index: int, folder: Path) -> None:
-        """Logs and temporary files of children go to `folder`."""
+    def __init__(self, job: Job, index: int, folder: Path, team: Team) -> None:
+        """Logs and temporary files of children go to `folder`; a point is worked by a `team`."""
+        self._team = team
         self._job = job
         self._index = index
         self._folder = folder
@@ -99,10 +76,23 @@ class Worker:
         self._away_since: float | None = None
         self._stores = False
         self._agent: sweeps.Agent | None = None
-        self._held: str | None = None
+        self._holds: str | None = None
         self._asking = False
+        self._gpu = GpuWatch()
+        self._walltime = walltime.of_job()
+        self.leaves = False
+        """Whether this worker has left because its job has too little time for another point."""
         # A short patience, so that a server that is away is told of and the child is still watched.
         self._impatient = replace(job.tracker, patience_s=HEARTBEAT_S / 2, say=None)
+
+    @property
+    def _held(self) -> str | None:
+        return self._holds
+
+    @_held.setter
+    def _held(self, run_id: str | None) -> None:
+        self._holds = run_id
+        held.note(self._folder, self._index, run_id)
 
     def work(self) -> int:
         """Make what is required, then work points until the tracker sends `exit`; returns how many failed."""
@@ -111,14 +101,17 @@ class Worker:
             self._make_required()
             gc.collect()
             gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
-            self._work_points()
-        except Stop:
+            if self._job.direct:
+                self._work_directly()
+            else:
+                self._work_points()
+        except Stop as asked:
             settle()
             if self._held is None:
                 client_service.end_within(STOP_GRACE_S)
             else:  # what it would still say of the run is older than that it is given back
                 client_service.kill()
-            self._give_back()
+            self._give_back(asked)
             raise
         return self._failed
 
@@ -160,14 +153,26 @@ class Worker:
             for command in handed:
                 self._work_point(command)
             self._asking = False
+            if handed and self._leaves_early():
+                return
             if handed:
                 idle, idle_since, told = IDLE_S[0], time.monotonic(), False
                 continue
+            if self._job.idle_s is not None and time.monotonic() - idle_since > self._job.idle_s:
+                return
             if not told and time.monotonic() - idle_since > SAY_WHY_S:
                 told = True
                 self._say_why_idle()
             time.sleep(idle)
-            idle = min(1.5 * idle, IDLE_S[1])
+            idle = min(1.5 * idle, IDLE_S[1] if self._job.idle_s is None else self._job.idle_s / 4)
+
+    def _leaves_early(self) -> bool:
+        """Whether the job that this worker is part of has too little time for another point."""
+        why = self._walltime.too_short()
+        if why:
+            self.leaves = True
+            emit("leaves", reason=why)
+        return bool(why)
 
     def _say_why_idle(self) -> None:
         with contextlib.suppress(TrackerAway):
@@ -180,23 +185,48 @@ class Worker:
     def _work_point(self, command: Mapping[str, Any]) -> None:
         run_id, swept = str(command["run_id"]), sweeps.point_of(command)
         self._held, self._asking = run_id, False
-        job, log, resume = self._job, self._folder / f"{run_id}.log", command["type"] == "resume"
+        job = self._job
         point = job.points.get(canonical_json(swept))
         try:
             config = point.config if point else job.manager.config.parse(raw_config(swept), str(job.path))
         except ConfigError as error:
             self._refuse(run_id, str(error))
             return
+        self._work_on(run_id, config, point, swept, resume=command["type"] == "resume")
+
+    def _work_directly(self) -> None:
+        """Work the points that this worker is there for, each in a run of its own in the sweep."""
+        for swept in self._job.definition.points():
+            point = self._job.points[canonical_json(swept)]
+            if point.index in self._job.direct:
+                self._held = secrets.token_hex(4)
+                self._work_on(self._held, point.config, point, swept, resume=False)
+
+    def _work_on(
+        self, run_id: str, config: Config, point: Point | None, swept: Mapping[str, Any], *, resume: bool
+    ) -> None:
+        job, log = self._job, self._folder / f"{run_id}.log"
         name = point.name if point else name_of(config)
         emit("started", run=run_id, name=name)
         first = remote_runs.console_lines(job.tracker, job.path.entity, job.path.project, run_id) if resume else 0
+        begun = time.monotonic()
         outcome = self._run_child(
-            lambda: _run_point(job, config, point, swept, run_id, resume=resume), run_id, log, first
+            lambda: _run_point(job, config, point, swept, run_id, self._team, resume=resume), run_id, log, first
         )
-        stopped = bool(outcome.error) and self._was_told_to_stop(run_id)
         self._held = None
-        self._failed += bool(outcome.error) and not stopped
-        emit("ended", run=run_id, name=name, error=outcome.error, log=_tail(log), stopped=stopped)
+        if not outcome.error and not resume:
+            self._walltime.add(time.monotonic() - begun)
+        if (
+            outcome.given_back
+        ):  # a cluster may signal the child by itself; this worker's own signal comes then, too
+            emit("given_back", run=run_id)
+            log.unlink(missing_ok=True)
+            return
+        stopped = bool(outcome.error) and self._was_told_to_stop(run_id)
+        failed = bool(outcome.error) and not stopped
+        again = retrying.try_again(job, point, swept, outcome.error) if failed else ""
+        self._failed += failed and not again
+        emit("ended", run=run_id, name=name, error=outcome.error, log=_tail(log), stopped=stopped, again=again)
         log.unlink(missing_ok=True)
 
     def _was_told_to_stop(self, run_id: str) -> bool:
@@ -226,13 +256,14 @@ class Worker:
         """Fork, attend to the child until it has ended, and see its run closed; `first`: its next console line."""
         self._choose_who_stores()
         console = Console(log, f"{self._job.project_path}/{run_id}", first)
+        self._gpu.begin(self._folder / f"{run_id}.gpu")
         child = Child(work, log, self._folder / f"{run_id}.tmp")
         try:
             outcome = self._attend(child, console, run_id)
-        except Stop:
+        except Stop as asked:
             settle()
-            child.kill(signal.SIGINT)
-            ended = child.wait(STOP_GRACE_S)
+            child.kill(asked.passed_on)
+            ended = child.wait(GIVE_BACK_S)
             if ended is None:
                 child.kill(signal.SIGKILL)
                 child.wait(STOP_GRACE_S)
@@ -242,7 +273,10 @@ class Worker:
             with contextlib.suppress(TrackerError):
                 console.finish(self._impatient)
             raise
+        finally:
+            self._gpu.end()
         self._close(console, run_id, outcome)
+        imports.catch_up(outcome.imported)
         if not outcome.error:
             provenance.mark_stored()
         return outcome
@@ -254,6 +288,7 @@ class Worker:
             outcome = child.wait(CONSOLE_S)
             if outcome is not None:
                 return outcome
+            self._gpu.look()
             with contextlib.suppress(TrackerError):  # away, or the run is deleted: the heartbeat will tell
                 console.send(self._impatient)
             if self._agent is not None and time.monotonic() > beat_at:
@@ -293,19 +328,21 @@ class Worker:
             if not outcome.closed:
                 end = {"complete": True, "exitcode": outcome.exit_code}
                 job.tracker.file_stream(f"{job.project_path}/{run_id}", end)
-                remote_runs.note_error(job.tracker, job.path.entity, job.path.project, run_id, outcome.error)
+                used = {**workplace.here(), **outcome.used} if outcome.used else None
+                place = (job.path.entity, job.path.project, run_id)
+                remote_runs.note_error(job.tracker, *place, outcome.error, used)
         except TrackerError as error:
             emit("error", message=f"the end of run {run_id} could not be told: {error}")
 
-    def _give_back(self) -> None:
-        """Hand back what this worker still holds, as interrupted: somebody goes on with it at once."""
+    def _give_back(self, asked: Stop) -> None:
+        """Hand back what this worker still holds: somebody goes on with it at once."""
         tracker = self._impatient
         try:
             # The reply that told of a point may have been on its way: such a one is told again.
             told = self._agent.heartbeat(None) if self._agent is not None and self._asking else []
-            held = [self._held] if self._held is not None else [c["run_id"] for c in told if "run_id" in c]
-            for run_id in held:
-                end = {"preempting": True, "complete": True, "exitcode": INTERRUPTED_CODE}
+            mine = [self._held] if self._held is not None else [c["run_id"] for c in told if "run_id" in c]
+            for run_id in mine:
+                end = {"preempting": True, "complete": True, "exitcode": asked.exit_code}
                 tracker.file_stream(f"{self._job.project_path}/{run_id}", end)
                 emit("given_back", run=run_id)
         except TrackerError as error:
@@ -316,9 +353,16 @@ class Worker:
 
 
 def _run_point(
-    job: Job, config: Config, point: Point | None, swept: Mapping[str, Any], run_id: str, *, resume: bool
+    job: Job,
+    config: Config,
+    point: Point | None,
+    swept: Mapping[str, Any],
+    run_id: str,
+    team: Team,
+    *,
+    resume: bool,
 ) -> None:
-    from framework.tracking.run import Identity, Run
+    from framework.tracking.run import Identity, Resume, Run
 
     experiment = job.definition.experiment
     identity = Identity(
@@ -332,7 +376,12 @@ def _run_point(
         sweep_id=job.path.id,
         swept=swept,
     )
-    with Run(config, identity, job.manager, light=True, resume="must" if resume else None) as run:
+    go_on: Resume | None = "must" if resume else None
+    with (
+        ranks.beside(team) as others,
+        Run(config, identity, job.manager, light=True, resume=go_on) as run,
+        ranks.leading(others, experiment, run),
+    ):
         job.manager.run(config, run)
 
 

@@ -3,14 +3,20 @@
     python -m tests.cloud DIR RATE
 
 It limits the rate of each key (429 with `Retry-After`, `RateLimit-*` on every answer), never hands out again what
-a dead worker held, sends an agent home as soon as no point is left, and does not take up a cancelled sweep. As on
-wandb.ai a run goes on elsewhere only if it said that it is preempted, and no id of a deleted run is given again.
+a dead worker held, sends an agent home as soon as no point is left, does not take up a cancelled sweep, and takes
+no further run for a sweep that has no scheduler of its own. The definition of a sweep never changes: that is
+refused, or with `SASHIKO_CLOUD_MUTE=1` taken without a word and without an effect. What the client has no word
+for (`deleteSweep`) is not known. As on wandb.ai a run goes on elsewhere only if it said that it is preempted, and
+no id of a deleted run is given again.
 """
 
+import contextlib
+import os
 import sqlite3
+import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +27,16 @@ from launch.server import Address, app, dispatch, lifecycle, serve
 from launch.server.errors import ApiError, error_body
 from launch.server.limits import ServeOptions
 from launch.server.request import Request
+from launch.server.resolvers import SCHEMA
 from launch.server.resolvers import sweeps as resolver
 from launch.server.storage import Tables, runs, sweeps
+from tests.lab import LEASE, ROOT, Lab
 
 WINDOW_S = 1.0
+RATE = "10"
+"""Requests a second."""
 lose, heartbeat, update, make_app = lifecycle.lose, dispatch.heartbeat, resolver._update, app.make_app
+enqueue = dispatch.enqueue
 
 
 def lose_for_ever(tables: Tables, run_id: int, options: ServeOptions) -> None:
@@ -51,13 +62,24 @@ def send_home(
     return [{"type": "exit"}]
 
 
-def leave_cancelled(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
-    """A cancelled sweep stays so."""
+def leave_as_it_is(request: Request, given: Mapping[str, Any]) -> sqlite3.Row:
+    """A cancelled sweep stays so, and no sweep gets another definition."""
     key = resolver.parse_row_id("Sweep", given["id"])
     row = None if key is None else request.tables.sweeps.by_id(key)
     if row is not None and row["state"] == sweeps.CANCELED and given.get("state") not in (None, sweeps.CANCELED):
         raise ApiError("a cancelled sweep cannot be resumed")
+    if given.get("config") is not None:
+        if os.environ.get("SASHIKO_CLOUD_MUTE") != "1":
+            raise ApiError("the configuration of a sweep cannot be changed once it exists")
+        return update(request, {**given, "config": None})
     return update(request, given)
+
+
+def refuse_more(tables: Tables, sweep: sqlite3.Row, *more: Any) -> str:
+    """Only a scheduler adds runs to its sweep."""
+    if not sweep["scheduled"]:
+        raise ApiError("this sweep has no scheduler that adds runs")
+    return enqueue(tables, sweep, *more)
 
 
 class Limits:
@@ -98,8 +120,26 @@ class Limits:
         await self.inner(scope, receive, with_headers)
 
 
+@contextlib.contextmanager
+def serving(lab: Lab, **extra: str) -> Iterator[None]:
+    """The double for a lab, whose commands speak to it, until the block ends; `extra` is of its environment."""
+    environment = {**os.environ, "SASHIKO_LEASE_SECONDS": LEASE, **extra}
+    command = [sys.executable, "-m", "tests.cloud", str(lab.folder / ".sashiko"), RATE]
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        url, key = server.stdout.readline().split()
+        lab.environment |= {"WANDB_BASE_URL": url, "WANDB_API_KEY": key, "WANDB_SILENT": "true"}
+        yield
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+
+
 def main(directory: Path, rate: int) -> None:
-    lifecycle.lose, dispatch.heartbeat, resolver._update = lose_for_ever, send_home, leave_cancelled
+    lifecycle.lose, dispatch.heartbeat, resolver._update = lose_for_ever, send_home, leave_as_it_is
+    dispatch.enqueue = refuse_more
+    SCHEMA["Mutation"].fields.pop("deleteSweep")  # type: ignore[attr-defined]
     app.make_app = lambda services: Limits(make_app(services), rate, directory / "refused")  # type: ignore[assignment, return-value]
     serve(directory, Address(port=0), on_ready=lambda info: print(info.url, info.key, flush=True))
 

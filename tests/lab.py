@@ -16,6 +16,7 @@ from pathlib import Path
 
 import experiments
 
+ROOT = Path(__file__).parent.parent
 COMMAND_S = 240.0
 LEASE = "10"
 """Seconds after which a dead worker's point is free; twice the time between two heartbeats of a living one."""
@@ -50,7 +51,7 @@ class Lab:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB", "SASHIKO_LEASE"))}
         environment = kept | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(folder),
+            "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
             "HOME": str(folder),
             "NETRC": str(folder / "netrc"),
             "SASHIKO_CACHE": str(folder / "cache"),
@@ -79,16 +80,18 @@ class Lab:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def call(self, *words: str, **extra: str) -> "subprocess.CompletedProcess[str]":
+    def call(self, *words: str, timeout_s: float = COMMAND_S, **extra: str) -> "subprocess.CompletedProcess[str]":
         """Run `python -m <words>` in the folder to its end."""
         return subprocess.run(
             [sys.executable, "-m", *words], cwd=self.folder, env=self.environment | extra, text=True,
-            stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_S, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False,
         )  # fmt: skip
 
-    def sashiko(self, *words: str, **extra: str) -> "subprocess.CompletedProcess[str]":
+    def sashiko(
+        self, *words: str, timeout_s: float = COMMAND_S, **extra: str
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a `sashiko` command in the folder."""
-        return self.call("launch.cli", *words, **extra)
+        return self.call("launch.cli", *words, timeout_s=timeout_s, **extra)
 
     def close(self) -> None:
         """Stop the embedded server of the folder, if one runs."""
@@ -99,6 +102,7 @@ QUICK = """
 import os, signal, sys, time
 from pathlib import Path
 from framework.config import Config, replicate
+from framework.errors import ConfigError, Problem
 from framework.manager import Manager
 
 
@@ -120,10 +124,23 @@ class Quick(Manager[QuickConfig]):
             time.sleep(0.05)
         if config.mood == "raises":
             raise ValueError(f"x is {config.x}")
+        if config.mood == "flaky" and not (seen := Path(os.environ["HOME"]) / f"flaky-{config.x}").exists():
+            seen.touch()
+            raise OSError("the disk was away")
+        if config.mood == "hungry" and int(os.environ["SLURM_MEM_PER_NODE"]) < 700:
+            held = bytearray(600 * 2**20)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if config.mood == "picky" and os.environ["SLURMD_NODENAME"] == "node2":
+            raise OSError("this node has a broken disk")
+        if config.mood == "greedy":
+            raise MemoryError("no room for the batch")
+        if config.mood == "wrong":
+            raise ConfigError([Problem("x", f"is {config.x}, which is out of fashion")])
         if config.mood == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         if config.mood == "exits":
             os._exit(7)
+        run.summarise({"gpu": os.environ.get("CUDA_VISIBLE_DEVICES", "none"), "pid": os.getppid()})
         run.log({"loss": config.x * config.y, "accuracy": 1 - config.y, "step": config.x})
 """
 

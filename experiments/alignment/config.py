@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from framework.config import Config, replicate
+from framework.config import Config, Seed, replicate
 from framework.data.facts import facts_of, train_images
 from framework.errors import Problem
 from framework.fusion.config import EQUAL_WIDTHS, inputs_needed
@@ -28,7 +28,7 @@ class AlignmentConfig(Config):
     num_samples: int = Field(
         200, ge=1, description="Anchors, in images of the train split, as many of each class."
     )
-    sampling_seed: int = replicate(0, description="Seed of the anchors' draw.")
+    sampling_seed: Seed = replicate(0, description="Seed of the anchors' draw.")
     fusion: FusionMethod | None = Field(
         None,
         description="How the model is fused with the reference at each fit too; null fuses nothing. Both must be "

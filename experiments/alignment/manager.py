@@ -22,6 +22,7 @@ class AlignmentManager(Manager[AlignmentConfig]):
 
     config = AlignmentConfig
     grids = GRIDS
+    ranks = frozenset({RUN})
     heavy = (
         "experiments.alignment.study",
         "framework.training.train",

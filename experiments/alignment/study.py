@@ -55,8 +55,9 @@ def alignment_study(config: AlignmentConfig, run: "Run") -> None:
     if config.fusion is not None:
         callbacks.append(_fusing(config, config.fusion, run, reference, splits))
     train_model(config.model, run, callbacks=callbacks)
-    last = following.rows[-1]
-    run.summarise({f"mapping/{name}_last": value for name, value in last.items() if name != "epoch"})
+    if following.rows:  # of several processes that train one model, the first one measures
+        last = following.rows[-1]
+        run.summarise({f"mapping/{name}_last": value for name, value in last.items() if name != "epoch"})
 
 
 def _fusing(

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from framework.config import Config, no_effect, replicate
+from framework.config import Config, Seed, no_effect, replicate
 from framework.data.config import DataConfig
 from framework.data.facts import facts_of, train_images
 from framework.data.places import lies_here
@@ -97,7 +97,7 @@ class FusionConfig(Config):
         description="Images of the train split that activations, regression and repair see; fewer where it has "
         "fewer.",
     )
-    inputs_seed: int = replicate(0, description="Seed of the draw of those images.")
+    inputs_seed: Seed = replicate(0, description="Seed of the draw of those images.")
     curve_places: int = Field(
         11,
         description="Places between the first and the second parent at which the networks on the straight line "

@@ -27,6 +27,7 @@ from framework.fusion.fusing import merged, shares_of
 from framework.fusion.interpolation import barrier, between
 from framework.fusion.structure import Structure, structure_of
 from framework.fusion.task import Task
+from framework.seeds import torch_numbers
 from framework.training.refine import distil, fine_tune
 from framework.training.trainer import resolve_device
 
@@ -96,7 +97,7 @@ def fusion_study(config: FusionConfig, run: "Run") -> None:
         _curve(study, made)
     ensemble = Ensemble([parent.model for parent in parents], shares)
     study.score("ensemble", "ensemble", "", ensemble, 0.0)
-    _refine(study, fused, ensemble)
+    _refine(study, fused, ensemble, run)
     _measure(study, fused)
     for name, rows in study.tables.items():
         run.log_table(name, pd.DataFrame(rows))
@@ -106,9 +107,7 @@ def fusion_study(config: FusionConfig, run: "Run") -> None:
 
 def _drawn(config: FusionConfig, splits: Splits) -> tuple[Tensor, Tensor]:
     number = min(config.num_inputs, len(splits.train))
-    chosen = torch.randperm(len(splits.train), generator=torch.Generator().manual_seed(config.inputs_seed))[
-        :number
-    ]
+    chosen = torch.randperm(len(splits.train), generator=torch_numbers(config.inputs_seed))[:number]
     return splits.train.images[chosen], splits.train.labels[chosen]
 
 
@@ -159,7 +158,7 @@ def _curve(study: Study, made: Fused) -> None:
         study.add("barriers", recipe=made.recipe.name, split=split, metric=metric, barrier=barrier(places, values))
 
 
-def _refine(study: Study, fused: list[Fused], ensemble: Ensemble) -> None:
+def _refine(study: Study, fused: list[Fused], ensemble: Ensemble, run: "Run") -> None:
     """Train the chosen networks on, on the labels or towards the ensemble."""
     for made in fused:
         if made.recipe.name not in study.config.refined:
@@ -168,12 +167,13 @@ def _refine(study: Study, fused: list[Fused], ensemble: Ensemble) -> None:
             if config is None:
                 continue
             start = time.perf_counter()
-            refined = (
-                fine_tune(made.model, study.splits, config)
-                if stage == "fine_tuned"
-                else distil(made.model, ensemble, study.splits, config)
-            )
             family = f"{made.recipe.name}/{stage}"
+            with run.progress.stage(family) as on:
+                refined = (
+                    fine_tune(made.model, study.splits, config, stage=on)
+                    if stage == "fine_tuned"
+                    else distil(made.model, ensemble, study.splits, config, stage=on)
+                )
             study.score(family, stage, made.recipe.name, refined.model, time.perf_counter() - start)
             for row in refined.rows:
                 study.add("refining", family=family, **row)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from experiments.merging.scenarios import FineTuned, FineTuning, ScenarioConfig, Seeds, Tasks
-from framework.config import Config, no_effect, replicate
+from framework.config import Config, Seed, no_effect, replicate
 from framework.data.config import DataConfig
 from framework.data.facts import facts_of, train_images
 from framework.data.places import lies_here
@@ -95,7 +95,7 @@ class MergingConfig(Config):
     fine_tune: FineTuning = Field(FineTuning(), description="How each model is fine-tuned.")
     scenario: ScenarioConfig = Field(Seeds(), description="How the fine-tuned models differ.")
     num_models: int = Field(4, ge=1, description="Number of fine-tuned models.")
-    seed: int = replicate(
+    seed: Seed = replicate(
         0, description="Seed of the fine-tuning; model number k, from 0, has seed * num_models + k."
     )
     recipes: tuple[Recipe, ...] = Field(RECIPES, min_length=1, description="How networks are made of the models.")
@@ -105,7 +105,7 @@ class MergingConfig(Config):
         description="Images of the train split that a recipe sees, of a model's own classes where it runs that "
         "model alone; fewer where there are fewer.",
     )
-    inputs_seed: int = replicate(0, description="Seed of the draw of those images.")
+    inputs_seed: Seed = replicate(0, description="Seed of the draw of those images.")
     device: Literal["auto", "cpu", "cuda", "mps"] = no_effect(
         "auto", description="Where to compute; auto takes a GPU where there is one."
     )

@@ -25,7 +25,9 @@ def make_fine_tuned(config: FineTuned, run: "Run") -> None:
         TrainingDiverged: the loss became NaN or infinite.
     """
     base = load_model(run.require("model", config.base), config.base)
-    refined = fine_tune(base, seen(config, load_splits(config.base.data)), config.refine, augment=config.augment)
+    images = seen(config, load_splits(config.base.data))
+    with run.progress.stage("fit") as stage:
+        refined = fine_tune(base, images, config.refine, augment=config.augment, stage=stage)
     for row in refined.rows:
         run.log(row)
     folder = run.folder / "fine_tuned"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from framework.config import Config, no_effect, replicate
+from framework.config import Config, Seed, no_effect, replicate
 from framework.training.config import TrainingConfig
 from framework.training.optimizers import SGD, Optimisation, OptimizerConfig
 from framework.training.refine_config import Augment, RefineConfig
@@ -32,7 +32,7 @@ class FineTuned(FineTuning):
     """One fine-tuned model. Its artifact has the kind `fine_tuned`."""
 
     base: TrainingConfig = Field(TrainingConfig(), description="The checkpoint that it is fine-tuned from.")
-    seed: int = replicate(0, description="Seed of the order of the batches, of augment and of label_noise.")
+    seed: Seed = replicate(0, description="Seed of the order of the batches, of augment and of label_noise.")
     label_noise: Share = Field(0.0, description=f"{NOISE}; the val split keeps its labels.")
     augment: Augment = Field("none", description=f"{AUGMENT}.")
     classes: Classes | None = Field(

@@ -24,6 +24,7 @@ from framework.fusion.fusing import fuse
 from framework.fusion.merging import combine
 from framework.metrics.generalisation import score
 from framework.models.base import Model
+from framework.seeds import torch_numbers
 from framework.training.checkpoints import load_model
 from framework.training.classes import of_classes
 from framework.training.evaluation import SPLITS
@@ -102,7 +103,7 @@ def merging_study(config: MergingConfig, run: "Run") -> None:
 
 
 def _drawn(images: ImageSet, config: MergingConfig) -> ImageSet:
-    generator = torch.Generator().manual_seed(config.inputs_seed)
+    generator = torch_numbers(config.inputs_seed)
     chosen = torch.randperm(len(images), generator=generator)[: config.num_inputs]
     return ImageSet(images.images[chosen], images.labels[chosen], images.indices[chosen])
 

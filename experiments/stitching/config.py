@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from framework.config import Config, no_effect, replicate
+from framework.config import Config, Seed, no_effect, replicate
 from framework.data.facts import facts_of, train_images
 from framework.errors import Problem
 from framework.mappings.config import Affine, MappingConfig, size_problem
@@ -79,7 +79,7 @@ class StitchingConfig(Config):
     sampling_classes: Labels | None = Field(
         None, description="Labels of the classes that anchors are taken from; null takes all."
     )
-    sampling_seed: int = replicate(0, description="Seed of the anchors' first draw.")
+    sampling_seed: Seed = replicate(0, description="Seed of the anchors' first draw.")
     draws: int = Field(
         1,
         ge=1,

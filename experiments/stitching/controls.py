@@ -11,12 +11,13 @@ affine layer could reach. Each is scored and logged like a mapping, under a name
 Shapes: S anchors, D source dimensions, E target dimensions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from experiments.stitching.cells import Cell, Draw, fit_cells
@@ -27,9 +28,10 @@ from framework.data.vision import Splits
 from framework.mappings.base import AffineMapping
 from framework.mappings.class_means import fit_class_means
 from framework.mappings.config import MappingConfig
-from framework.mappings.methods import fit_grid
+from framework.mappings.methods import fit_grid, mapping_of
 from framework.metrics.reconstruction import mse_per_image
 from framework.models.split import split
+from framework.seeds import torch_numbers
 from framework.training.checkpoints import load_model
 from framework.training.evaluation import evaluate, evaluating
 
@@ -58,8 +60,11 @@ def fit_control(
     splits: Splits,
     anchors: Mapping[Draw, Tensor],
     where: str,
+    run: "Run",
 ) -> list[Cell]:
     """The cells of the control that the config names; of `none` and `random_encoder` those of the mapping itself.
+
+    Layers that are trained are kept one by one: a run that was left goes on with the next.
 
     Raises:
         InvalidInput: the latents or their sizes cannot be used.
@@ -81,7 +86,12 @@ def fit_control(
         ]
     cells = fit_cells(config.mapping, z_source, z_target, anchors, where)
     if config.control == "task_loss":
-        cells = [_trained(cell, config.mapping, z_source, z_target, target, splits, anchors) for cell in cells]
+        cells = [
+            _kept(
+                run, cell, lambda one: _trained(one, config.mapping, z_source, z_target, target, splits, anchors)
+            )
+            for cell in cells
+        ]
     return [cell._replace(label=config.label) for cell in cells]
 
 
@@ -91,12 +101,26 @@ def _shuffled(
     """Fitted draw by draw: the target's rows of the anchors in another order than the source's."""
     cells = []
     for draw, at in anchors.items():
-        order = torch.randperm(len(at), generator=torch.Generator().manual_seed(draw.seed))
+        order = torch.randperm(len(at), generator=torch_numbers(draw.seed))
         mixed = z_target.clone()
         mixed[at] = z_target[at[order]]
         found = fit_cells(config.mapping, z_source, mixed, {draw: at}, where)
         cells += [cell._replace(label=config.label) for cell in found]
     return cells
+
+
+def _kept(run: "Run", cell: Cell, train: Callable[[Cell], Cell]) -> Cell:
+    """The cell with its trained layer: as an earlier attempt at the run left it, or trained now."""
+    with run.progress.stage(f"task_loss {cell.num_samples} {cell.seed} {cell.ridge!r}") as stage:
+        start = cell.mapping
+        if stage.is_over and stage.state is not None:
+            numbers = load_file(stage.state)
+            trained = mapping_of(start.kind, numbers, start.source_dim, start.target_dim)
+            trained.fitted_with = start.fitted_with
+            return cell._replace(mapping=trained)
+        found = train(cell)
+        stage.over(lambda path: save_file(found.mapping.state_dict(), path))
+        return found
 
 
 def _trained(

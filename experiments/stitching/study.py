@@ -47,7 +47,7 @@ def stitching_study(config: StitchingConfig, run: "Run") -> None:
         source = untrained(source, splits, device, run)
     anchors = pick_anchors(config, splits.train, source, target)
     where = f"{source.name} > {target.name}, mapping.kind={config.mapping.kind}"
-    fitted = fit_control(config, source, target, splits, anchors, where)
+    fitted = fit_control(config, source, target, splits, anchors, where, run)
     cells = {cell_name(config, source, target, cell): cell for cell in fitted}
 
     decoding = Decoding(target, config.split, splits, config.ssim_images, device)

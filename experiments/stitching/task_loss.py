@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from framework.mappings.base import AffineMapping
+from framework.seeds import torch_numbers
 
 EPOCHS, PATIENCE, RATE, BATCH = 300, 40, 0.02, 64
 FOLDS = 5
@@ -50,9 +51,7 @@ def train_on_task(
     everything = torch.arange(count)
     layer = _Layer(start, z_ND, y_NE, loss)
     if count >= FEWEST:
-        folds = torch.randperm(count, generator=torch.Generator().manual_seed(seed)).tensor_split(
-            min(FOLDS, count)
-        )
+        folds = torch.randperm(count, generator=torch_numbers(seed)).tensor_split(min(FOLDS, count))
         judged = folds[: max(1, MOST_IN_FOLDS // count)]
         for _ in range(_epochs(judged, everything, lambda rows: _Layer(fit(rows), z_ND, y_NE, loss))):
             layer.learn(everything)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from framework.config import Config, no_effect
+from framework.config import Config, Seed, no_effect
 
 DataName = Literal["digits", "mnist", "fashion_mnist", "cifar10", "cifar100"]
 
@@ -22,7 +22,7 @@ class DataConfig(Config):
         description="Data set: digits (1,797 images of 1x8x8, ships with scikit-learn), mnist and "
         "fashion_mnist (70,000 of 1x28x28), cifar10 and cifar100 (60,000 of 3x32x32).",
     )
-    split_seed: int = Field(0, ge=0, description="Seed of the draw of the val (and drawn test) split.")
+    split_seed: Seed = Field(0, description="Seed of the draw of the val (and drawn test) split.")
     val_fraction: float = Field(
         0.1, gt=0, lt=1, description="Share of the images outside the test split that goes to val, in (0, 1)."
     )

@@ -30,6 +30,7 @@ import numpy as np
 import numpy.typing as npt
 
 from framework.errors import ConfigError, Problem
+from framework.seeds import numpy_numbers
 
 Positions = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.floating[Any]]
@@ -88,7 +89,7 @@ def equally(candidates: Candidates, num_samples: int, seed: int) -> Positions:
     Raises:
         ConfigError: a class has too few candidates, or `num_samples` is not positive.
     """
-    return _equally("equally", candidates.labels, candidates.allowed(), num_samples, np.random.default_rng(seed))
+    return _equally("equally", candidates.labels, candidates.allowed(), num_samples, numpy_numbers(seed))
 
 
 def random(candidates: Candidates, num_samples: int, seed: int) -> Positions:
@@ -99,7 +100,7 @@ def random(candidates: Candidates, num_samples: int, seed: int) -> Positions:
     """
     allowed = candidates.allowed()
     _refuse_impossible("random", num_samples, len(allowed), "candidates")
-    return np.sort(np.random.default_rng(seed).choice(allowed, num_samples, replace=False))
+    return np.sort(numpy_numbers(seed).choice(allowed, num_samples, replace=False))
 
 
 def class_list(candidates: Candidates, num_samples: int, seed: int) -> Positions:
@@ -111,7 +112,7 @@ def class_list(candidates: Candidates, num_samples: int, seed: int) -> Positions
     if not candidates.classes:
         message = "is class_list, which needs the classes; list them in sampling_classes"
         raise ConfigError([Problem("sampling", message)])
-    rng = np.random.default_rng(seed)
+    rng = numpy_numbers(seed)
     return _equally("class_list", candidates.labels, candidates.allowed(), num_samples, rng)
 
 
@@ -123,7 +124,7 @@ def outlier(candidates: Candidates, num_samples: int, seed: int) -> Positions:
     """
     allowed = candidates.allowed()
     kept = allowed[~_badly(candidates, "outlier")[allowed]]
-    return _equally("outlier", candidates.labels, kept, num_samples, np.random.default_rng(seed))
+    return _equally("outlier", candidates.labels, kept, num_samples, numpy_numbers(seed))
 
 
 def hard(candidates: Candidates, num_samples: int, seed: int) -> Positions:
@@ -134,7 +135,7 @@ def hard(candidates: Candidates, num_samples: int, seed: int) -> Positions:
     """
     allowed = candidates.allowed()
     kept = allowed[_badly(candidates, "hard")[allowed]]
-    return _equally("hard", candidates.labels, kept, num_samples, np.random.default_rng(seed))
+    return _equally("hard", candidates.labels, kept, num_samples, numpy_numbers(seed))
 
 
 def worst_classes(candidates: Candidates, num_samples: int, seed: int) -> Positions:
@@ -162,7 +163,7 @@ def convex_hull(candidates: Candidates, num_samples: int, seed: int) -> Position
         ConfigError: as `equally`; or the candidates' latents are not known.
     """
     allowed, latents_ND = candidates.allowed(), candidates.known("latents", "convex_hull")
-    rng = np.random.default_rng(seed)
+    rng = numpy_numbers(seed)
     picked = []
     for members_M, wanted in _shares("convex_hull", candidates.labels, allowed, num_samples, rng):
         vertices = members_M[hull_vertices(latents_ND[members_M])] if wanted else members_M[:0]
@@ -181,7 +182,7 @@ def furthest_away(candidates: Candidates, num_samples: int, seed: int) -> Positi
     """
     allowed, latents_ND = candidates.allowed(), candidates.known("latents", "furthest_away")
     _refuse_impossible("furthest_away", num_samples, len(allowed), "candidates")
-    start = int(np.random.default_rng(seed).integers(len(allowed)))
+    start = int(numpy_numbers(seed).integers(len(allowed)))
     return np.sort(allowed[furthest_order(latents_ND[allowed], num_samples, start)])
 
 
@@ -268,7 +269,7 @@ def _half(strategy: str, candidates: Candidates, num_samples: int, seed: int, *,
     count = -(-len(classes) // 2)
     half: Positions = order[-count:] if largest else order[:count]
     members = allowed[np.isin(candidates.labels[allowed], half)]
-    return _equally(strategy, candidates.labels, members, num_samples, np.random.default_rng(seed))
+    return _equally(strategy, candidates.labels, members, num_samples, numpy_numbers(seed))
 
 
 def _refuse_impossible(

@@ -25,6 +25,7 @@ from torch import Tensor
 from framework.data.config import DataConfig
 from framework.data.places import TORCHVISION, data_folder
 from framework.errors import ConfigError, DataUnavailable, Problem
+from framework.seeds import unsigned
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -162,12 +163,19 @@ def _draw(key: str, fraction: float, candidates: Any, labels: Any, seed: int) ->
     """`candidates` (indices) in two sorted parts, the second a seeded stratified `fraction` of them."""
     try:
         rest, drawn = train_test_split(
-            candidates, test_size=fraction, random_state=seed, stratify=labels[candidates]
+            candidates, test_size=fraction, random_state=_state_of(seed), stratify=labels[candidates]
         )
     except ValueError as error:
         message = f"is {fraction}, which leaves a split with fewer images than classes ({error})"
         raise ConfigError([Problem(key, message)]) from error
     return np.sort(rest), np.sort(drawn)
+
+
+def _state_of(seed: int) -> Any:
+    """What scikit-learn draws with; of itself it takes seeds of 32 bits alone."""
+    if 0 <= seed < 2**32:
+        return seed
+    return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(unsigned(seed))))
 
 
 def _digits() -> _Arrays:

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from framework.fusion.bases import Activation, Basis
 from framework.fusion.costs import Products
 from framework.fusion.structure import Structure
-from framework.models.batch import Inputs, pieces, tensors
+from framework.models.batch import Inputs, pieces, running, tensors
 from framework.models.graph import in_eval_mode
 
 PIECE = 100  # inputs at a time
@@ -78,7 +78,8 @@ class _Watcher(fx.Interpreter):
 
     def watch(self, inputs: Inputs) -> dict[str, Tensor]:
         self.seen = {}
-        self.run(*tensors(inputs))
+        with running(self.module, inputs):
+            self.run(*tensors(inputs))
         return self.seen
 
     def run_node(self, n: fx.Node) -> object:
@@ -89,8 +90,8 @@ class _Watcher(fx.Interpreter):
         return value
 
 
-class _Reached(Exception):
-    """Ends a forward pass at the node that was asked for."""
+class _Reached(BaseException):
+    """No error: ends a forward pass at the node that was asked for."""
 
 
 class UpTo(fx.Interpreter):
@@ -106,7 +107,7 @@ class UpTo(fx.Interpreter):
     def inputs_of(self, inputs: Inputs) -> Tensor:
         """The layer's input for a batch, in eval mode."""
         try:
-            with in_eval_mode(self.module):
+            with in_eval_mode(self.module), running(self.module, inputs):
                 self.run(*tensors(inputs))
         except _Reached:
             pass

@@ -26,7 +26,7 @@ from framework.fusion.plans import Coupled, Plan, State
 from framework.fusion.precision import as_given, inputs_for, working
 from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.structure import Structure
-from framework.fusion.task import Task
+from framework.fusion.task import Task, refuse_values
 from framework.fusion.transport import transport
 from framework.models.batch import Inputs
 from framework.models.refusals import refuse_others
@@ -134,9 +134,10 @@ def align(
     config = options_of(method, options, arguments=("inputs", "method"))
     for module in (reference, model):
         refuse_untraceable(module)
+    refuse_values({"reference": reference, "model": model})
     given, reference = reference, working(reference)
     model = working(model, reference)
-    task = Task.of(reference, model, inputs_for(reference, inputs), labels, fix_outputs=fix_outputs)
+    task = Task.of(reference, model, inputs_for(reference, inputs), labels, fix_outputs=fix_outputs, finite=True)
     moved = plans(task, config).moved(reference, model)
     return moved if reference is given else as_given(given, moved)
 

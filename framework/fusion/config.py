@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from framework.config import Config
+from framework.config import Config, Seed
 from framework.errors import Problem
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -50,7 +50,7 @@ class _Coupled(Config):
         "standard deviation.",
     )
     num_samples: int = Field(200, ge=2, description=SAMPLES)
-    seed: int = Field(0, description=SEED)
+    seed: Seed = Field(0, description=SEED)
     normalise_rows: bool = Field(
         True, description="Whether each row of weights has unit length in the cost (true or false)."
     )
@@ -102,7 +102,7 @@ class WeightMatching(Config):
     kind: Literal["weight_matching"] = Field("weight_matching", description="Selects weight matching.")
     passes: int = Field(100, ge=1, description="Most sweeps over the bases; it ends where nothing changes.")
     starts: int = Field(1, ge=1, description="Orders that are tried, each from the identity; the closest is kept.")
-    seed: int = Field(0, description="Seed of the order of the bases.")
+    seed: Seed = Field(0, description="Seed of the order of the bases.")
 
 
 class CycleConsistent(Config):
@@ -120,7 +120,7 @@ class CycleConsistent(Config):
     starts: int = Field(
         1, ge=1, description="Starts, the first from the order that units have; the best objective is kept."
     )
-    seed: int = Field(0, description="Seed of the orders that further starts begin with.")
+    seed: Seed = Field(0, description="Seed of the orders that further starts begin with.")
 
 
 class ActivationMatching(Config):
@@ -131,7 +131,7 @@ class ActivationMatching(Config):
         "post", description="Activations before the nonlinearity, as a layer wrote them, or behind it."
     )
     num_samples: int = Field(1000, ge=2, description=SAMPLES)
-    seed: int = Field(0, description=SEED)
+    seed: Seed = Field(0, description=SEED)
 
 
 class SinkhornMatching(Config):
@@ -145,7 +145,7 @@ class SinkhornMatching(Config):
     learning_rate: float = Field(0.05, gt=0, description="Step size of Adam, without unit.")
     temperature: float = Field(0.1, gt=0, description="Temperature of Sinkhorn, in units of the scores.")
     iterations: int = Field(20, ge=1, description="Normalisations of rows and columns in each step.")
-    seed: int = Field(0, description="Seed of the batches and of the place between the models.")
+    seed: Seed = Field(0, description="Seed of the batches and of the place between the models.")
 
 
 AlignmentConfig = Annotated[

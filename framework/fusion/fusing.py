@@ -111,21 +111,28 @@ def fuse(
     structure = structure_of(reference, inputs, fix_outputs=fix_outputs)
     tasks = [Task.of(reference, model, inputs, labels, target=structure, finite=True) for model in models[1:]]
     found = all_plans(tasks, config)
-    if merge == "mean" and not repair:  # weights are all that is needed of the parents
-        own = [model.state_dict() for model in models]
-        moved = [alignment.carried(state) for alignment, state in zip(found, own[1:], strict=True)]
-        fused = holding(reference, mean_of_states([own[0], *moved], shares), *own)
-        fused = with_statistics(fused, inputs, shares)
+    if merge == "mean" and not repair:
+        fused = with_statistics(_mean_along(found, models, shares), inputs, shares)
     else:
-        pairs = zip(found, models[1:], strict=True)
-        parents = [reference, *(alignment.moved(reference, model) for alignment, model in pairs)]
+        parents = [reference, *_moved(found, models)]
         fused = merged(parents, shares, structure, inputs, merge=merge, repair=repair)
     made = fused if reference is given else as_given(given, fused)
     if not return_alignment:
         return made
-    aligned = [alignment.moved(reference, model) for alignment, model in zip(found, models[1:], strict=True)]
-    aligned = aligned if reference is given else [as_given(given, moved) for moved in aligned]
+    aligned = [moved if reference is given else as_given(given, moved) for moved in _moved(found, models)]
     return Fusion(made, [given, *aligned], found)
+
+
+def _mean_along(found: Sequence[Alignment], models: Sequence[nn.Module], shares: Sequence[float]) -> nn.Module:
+    """Equation (1) without a module for each aligned model: weights are all that is needed of the parents."""
+    own = [model.state_dict() for model in models]
+    moved = [alignment.carried(state) for alignment, state in zip(found, own[1:], strict=True)]
+    return holding(models[0], mean_of_states([own[0], *moved], shares), *own)
+
+
+def _moved(found: Sequence[Alignment], models: Sequence[nn.Module]) -> list[nn.Module]:
+    """All models but the first, each in the basis of the first."""
+    return [alignment.moved(models[0], model) for alignment, model in zip(found, models[1:], strict=True)]
 
 
 def _modules(

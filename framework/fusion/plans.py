@@ -72,7 +72,11 @@ class Plan:
         return torch.allclose(self.matrix(), other.matrix(), atol=1e-9)
 
     def rows(self) -> Tensor:
-        """Equation (1), (n, m)."""
+        """Equation (1), (n, m). Kept: every parameter that a basis is on is carried along it."""
+        return self._rows
+
+    @cached_property
+    def _rows(self) -> Tensor:
         coupling = self.matrix()
         return coupling / coupling.sum(dim=0, keepdim=True).clamp_min(LEAST_MASS)
 

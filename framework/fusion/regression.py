@@ -34,6 +34,7 @@ from framework.fusion.repair import reset_statistics
 from framework.fusion.structure import Structure
 from framework.fusion.unfolding import CHUNK, Positions
 from framework.models.batch import Inputs, chosen, count, pieces
+from framework.seeds import torch_numbers
 
 RIDGE = 1e-3
 MOST_ROWS = 200_000  # of X; of larger maps each input gives as many positions, drawn at random
@@ -63,7 +64,7 @@ def regress(
         runs = [UpTo(module, structure.graph, node.name) for module in (fitted, *parents)]
         one = runs[0].inputs_of(chosen(inputs, slice(1)))
         largest = max(largest, one.numel() * one.element_size())
-        drawn = Positions(layer, one, count(inputs), most_rows, torch.Generator().manual_seed(seed))
+        drawn = Positions(layer, one, count(inputs), most_rows, torch_numbers(seed))
         products = _Sums(layer, drawn.rows)
         for piece in pieces(inputs, max(1, min(PIECE, CHUNK // largest))):
             values = [run.inputs_of(piece) for run in runs]

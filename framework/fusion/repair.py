@@ -26,7 +26,7 @@ from framework.fusion.layer_rules import WRITERS
 from framework.fusion.precision import inputs_for
 from framework.fusion.refusals import is_parametrized
 from framework.fusion.structure import Structure
-from framework.models.batch import Inputs, as_inputs, call, chosen, count, pieces, tensors
+from framework.models.batch import Inputs, as_inputs, call, chosen, count, pieces, running, tensors
 from framework.models.graph import in_eval_mode
 
 TINY = 1e-8
@@ -176,7 +176,8 @@ def _statistics(module: nn.Module, graph: fx.Graph, inputs: Inputs, layers: Sequ
     run = _Recorder(module, graph, {node.name for node in layers})
     with in_eval_mode(module):
         for piece in pieces(inputs, PIECE):
-            run.run(*tensors(piece))
+            with running(module, piece):
+                run.run(*tensors(piece))
     return {
         name: (sums / count, (squares / count - (sums / count).square()).clamp_min(0).sqrt())
         for name, (sums, squares, count) in run.sums.items()

@@ -30,8 +30,9 @@ from framework.fusion.repair import NORMS
 from framework.fusion.solvers import assigned
 from framework.fusion.transport import transport
 from framework.fusion.weight_matching import weight_matching
-from framework.models.batch import Inputs, call, called, chosen, count, pieces, refuse_other_classes
+from framework.models.batch import Inputs, call, called, chosen, count, pieces, refuse_other_classes, running
 from framework.models.graph import in_eval_mode
+from framework.seeds import torch_numbers
 
 PIECE = 500  # images at a time, where the loss over all of them is taken
 CHECKS = 20  # times that it is taken
@@ -51,7 +52,7 @@ def sinkhorn_matching(
     """
     start = weight_matching(model.state_dict(), reference.state_dict(), bases, WeightMatching(seed=config.seed))
     search = _Search(model, reference, bases, config, start)
-    generator = torch.Generator().manual_seed(config.seed)
+    generator = torch_numbers(config.seed)
     targets = labels if labels is not None else search.mean_outputs(inputs)
     optimizer = torch.optim.Adam(list(search.scores.values()), lr=config.learning_rate)
     best, least = search.hard(), search.middle(inputs, targets)
@@ -135,7 +136,8 @@ class _Search:
         }
         with _with_statistics_of_the_batch(self.module):
             arguments, words = called(inputs)
-            outputs = functional_call(self.module, between, arguments, words)
+            with running(self.module, inputs):
+                outputs = functional_call(self.module, between, arguments, words)
         if targets.is_floating_point():
             return F.mse_loss(outputs, targets)
         refuse_other_classes(targets, outputs.shape[1])

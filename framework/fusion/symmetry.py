@@ -16,8 +16,9 @@ from framework.fusion.bases import Basis
 from framework.fusion.plans import Plan, State
 from framework.fusion.rules import described
 from framework.fusion.transport import transport
-from framework.models.batch import Inputs, called, mapped, tensors
+from framework.models.batch import Inputs, called, mapped, running, tensors
 from framework.models.graph import Traced, in_eval_mode
+from framework.seeds import torch_numbers
 
 NOISE = 1.0  # most that is added to numbers that are all the same
 SINGLE, DOUBLE = 1e-4, 1e-8  # largest difference of outputs, relative to the largest output
@@ -28,7 +29,7 @@ NODES = 1e-6  # the same for the numbers of a node
 
 def random_plans(bases: Sequence[Basis], seed: int) -> dict[str, Plan]:
     """A permutation of each basis, by name; blocks move as wholes, alike where bases are tied."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch_numbers(seed)
     outer: dict[int, Tensor] = {}
     plans = {}
     for basis in bases:
@@ -167,7 +168,7 @@ def _unchanged(
 
 def _outputs(module: nn.Module, state: State, inputs: Inputs) -> object:
     arguments, words = called(inputs)
-    with in_eval_mode(module):
+    with in_eval_mode(module), running(module, inputs):
         return functional_call(module, dict(state), arguments, words)
 
 

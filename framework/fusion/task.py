@@ -14,6 +14,8 @@ from framework.fusion.plans import State
 from framework.fusion.refusals import refuse_untraceable
 from framework.fusion.structure import Structure, structure_of
 from framework.models.batch import Inputs, as_classes, chosen, count
+from framework.models.refusals import in_place_of_numbers
+from framework.seeds import torch_numbers
 
 FEWEST = 2  # inputs: over one no activation varies
 
@@ -93,7 +95,7 @@ class Task:
                 "fewer, the more units are matched by chance",
                 stacklevel=2,
             )
-        order = torch.randperm(held, generator=torch.Generator().manual_seed(seed))
+        order = torch.randperm(held, generator=torch_numbers(seed))
         return chosen(self.inputs, order[:number])
 
     def refuse_widths(self) -> None:
@@ -117,17 +119,17 @@ class Task:
 
 
 def refuse_values(modules: Mapping[str, nn.Module]) -> None:
-    """Refuse weights that are NaN or infinite.
+    """Refuse weights that are NaN or infinite, and what holds no plain array of numbers.
 
     Raises:
         InvalidInput: with each such tensor.
     """
-    problems = [
-        Problem(f"{who}.{name}", "holds NaN or infinite numbers: this model cannot be fused")
-        for who, module in modules.items()
-        for name, tensor in module.state_dict().items()
-        if tensor.is_floating_point() and not _finite(tensor)
-    ]
+    problems = []
+    for who, module in modules.items():
+        for name, held in module.state_dict().items():
+            told = _unusable(held)
+            if told is not None:
+                problems.append(Problem(f"{who}.{name}", told))
     if problems:
         raise InvalidInput(problems)
 
@@ -168,6 +170,17 @@ def refuse_differences(structure: Structure, target: Structure, model: State, re
     ]
     if problems:
         raise InvalidInput(problems, "the models differ in more than the widths of their hidden layers")
+
+
+def _unusable(held: object) -> str | None:
+    """What is wrong with an entry of a state dict; None where nothing is."""
+    if not isinstance(held, Tensor):
+        kind = type(held).__name__
+        return f"is a {kind} beside the tensors, as layers of packed (quantised) weights have; allowed: tensors"
+    told = in_place_of_numbers(held)
+    if told is None and held.is_floating_point() and not _finite(held):
+        return "holds NaN or infinite numbers: this model cannot be fused"
+    return told
 
 
 def _finite(tensor: Tensor) -> bool:

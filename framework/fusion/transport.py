@@ -64,16 +64,23 @@ def _order(length: int, pairs: Sequence[Pair]) -> Tensor:
 
 def _mixed(tensor: Tensor, axis: int, pairs: Sequence[Pair]) -> Tensor:
     rest = tensor.movedim(axis, -1)
+    (place, target_place, plan), *others = pairs
+    if not others and place.in_order and target_place.in_order and len(place.positions) == rest.shape[-1]:
+        return _carried(rest[..., None], place, plan).squeeze(-1).movedim(-1, axis)  # nothing is to be gathered
     growths = (target_place.positions.numel() - place.positions.numel() for place, target_place, _ in pairs)
     length = rest.shape[-1] + sum(growths)
     moved = rest.new_zeros(*rest.shape[:-1], length)
     if length == rest.shape[-1]:
         moved.copy_(rest)
     for place, target_place, plan in pairs:
-        matrix_nm = (plan.columns() if place.role == "reads" else plan.rows()).to(tensor)
-        carried = torch.einsum("...nk,nm->...mk", rest[..., place.positions], matrix_nm)
-        moved[..., target_place.positions] = carried
+        moved[..., target_place.positions] = _carried(rest[..., place.positions], place, plan)
     return moved.movedim(-1, axis)
+
+
+def _carried(units: Tensor, place: Place, plan: Plan) -> Tensor:
+    """What units (…, n, K) are along a plan, (…, m, K)."""
+    matrix_nm = (plan.columns() if place.role == "reads" else plan.rows()).to(units)
+    return torch.einsum("...nk,nm->...mk", units, matrix_nm)
 
 
 def opened(weight: Tensor, groups: int) -> Tensor:

@@ -29,6 +29,7 @@ from framework.fusion.rows import rows_of
 from framework.fusion.symmetry import random_plans
 from framework.fusion.transport import along, opened
 from framework.fusion.weight_matching import weighed
+from framework.seeds import unsigned
 
 Numbers = npt.NDArray[np.float64]
 Own = dict[str, Plan]  # the plans of one model into the universe, by the name of their basis
@@ -61,9 +62,8 @@ class Universe:
         """Every unit where it is, or where chance puts it."""
         if seed is None:
             return [{basis.name: Plan.identity(basis.size) for basis in self.bases} for _ in self.numbers]
-        return [
-            random_plans(self.bases, seed * len(self.turns) + turn) for turn in np.argsort(self.turns).tolist()
-        ]
+        first = seed * len(self.turns)
+        return [random_plans(self.bases, unsigned(first + turn)) for turn in np.argsort(self.turns).tolist()]
 
     def carried(self, number: int, name: str, own: Own, but: Place | None = None) -> Tensor:
         """A parameter of model `number` along its plans, on all places `but` one."""

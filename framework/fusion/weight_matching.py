@@ -21,6 +21,7 @@ from framework.fusion.costs import Products, distances
 from framework.fusion.plans import Coupled, Plan, State
 from framework.fusion.rows import Weights
 from framework.fusion.solvers import assigned, blockwise
+from framework.seeds import torch_numbers
 
 GAIN = 1e-9  # of (1), relative to its scale, below which a new assignment is a tie
 
@@ -29,7 +30,7 @@ def weight_matching(
     model: State, reference: State, bases: Sequence[Basis], config: WeightMatching
 ) -> dict[str, Coupled]:
     """A permutation for every basis, by name; its cost is the mean squared distance between units."""
-    generator = torch.Generator().manual_seed(config.seed)
+    generator = torch_numbers(config.seed)
     best: dict[str, Coupled] = {}
     for _ in range(config.starts):
         search = Search(model, reference, bases)

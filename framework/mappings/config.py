@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from framework.config import Config, replicate
+from framework.config import Config, Seed, replicate
 
 Ridges = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -102,7 +102,7 @@ class _Network(_Mapping):
         description="Share of the samples that is held out to stop early and pick the best weights: at least one "
         "sample, none of fewer than five.",
     )
-    seed: int = replicate(0, description="Seed of the first weights, of what is held out, and of the dropout.")
+    seed: Seed = replicate(0, description="Seed of the first weights, of what is held out, and of the dropout.")
 
 
 class MLP(_Network):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from framework.errors import Problem
 from framework.mappings.latents import Array, rounding_of
+from framework.seeds import SEEDS, is_seed, unsigned
 from framework.values import is_number
 
 FEWEST_TO_SPLIT = 5
@@ -42,8 +43,8 @@ class Recipe:
             for name, value in counts.items()
             if not (is_number(value, whole=True) and value >= 1)
         ]
-        if not is_number(self.seed, whole=True):
-            found.append(Problem("seed", f"is {self.seed!r}; allowed: whole numbers"))
+        if not is_seed(self.seed):
+            found.append(Problem("seed", f"is {self.seed!r}; allowed: {SEEDS}"))
         if not (is_number(self.dropout) and 0 <= self.dropout < 1):
             found.append(Problem("dropout", f"is {self.dropout!r}; allowed: from 0 to below 1"))
         if not (is_number(self.learning_rate) and self.learning_rate > 0):
@@ -117,4 +118,4 @@ def standardiser(values_ND: Array, *, centre: bool) -> tuple[Array, Array]:
 
 def random_numbers(seed: int, *keys: int) -> np.random.Generator:
     """A stream of random numbers of its own for each seed and keys."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed % 2**64, spawn_key=keys)))
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(unsigned(seed), spawn_key=keys)))

@@ -19,9 +19,11 @@ from torch import nn
 
 from framework.data.vision import ImageSet
 from framework.errors import InvalidInput, Problem
+from framework.machine import device_here
 from framework.metrics.classification import accuracy, cross_entropy_per_image
 from framework.metrics.metric import Metric
 from framework.metrics.perturbation import steady
+from framework.models.batch import running
 
 _SHARES = "share of images, in [-1, 1]"
 
@@ -64,15 +66,17 @@ def score(model: nn.Module, split: ImageSet, device: torch.device | str = "cpu")
     """What `model`, which lies on `device`, makes of the images of `split`, in eval mode; it is left as it was.
 
     Raises:
-        InvalidInput: the split has no images.
+        InvalidInput: the split has no images, the model does not run on them, or the device is not there.
     """
+    device = device_here(device)
     if not len(split):
         raise InvalidInput([Problem("split", "has no images; accuracy and loss are means over one or more")])
     predictions, losses = [], []
     with steady(model), torch.no_grad():
         pieces = zip(torch.split(split.images, BATCH), torch.split(split.labels, BATCH), strict=True)
         for images, labels in pieces:
-            logits_NK = model(images.to(device))
+            with running(model, images):
+                logits_NK = model(images.to(device))
             predictions.append(logits_NK.argmax(dim=1).cpu())
             losses.append(cross_entropy_per_image(logits_NK, labels.to(device)).double().cpu())
     return Score(accuracy(torch.cat(predictions), split.labels.cpu()), float(torch.cat(losses).mean()))

@@ -20,6 +20,7 @@ from framework.errors import InvalidInput, Problem
 from framework.metrics.metric import Metric
 from framework.metrics.perturbation import generator, steady
 from framework.metrics.spaces_config import LipschitzConfig
+from framework.models.batch import running
 
 LIPSCHITZ = Metric(
     name="lipschitz_lower_estimate",
@@ -68,7 +69,7 @@ def lipschitz_lower_estimate(
     tolerance = max(config.tolerance, ROUNDINGS * torch.finfo(points.dtype).eps)
     largest, iterations, converged = 0.0, 0, False
     with steady(model):
-        with torch.no_grad():
+        with torch.no_grad(), running(model, points):
             centres_QK = model(points)
         while not converged and iterations < config.max_iterations:
             lengths_Q, gradient = _stretched(model, points, centres_QK, directions)

@@ -24,8 +24,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from framework.errors import InvalidInput, Problem
 from framework.metrics.spaces_config import SigmaConfig
-from framework.models.batch import refuse_other_classes
-from framework.values import is_number
+from framework.models.batch import refuse_other_classes, running
+from framework.seeds import refuse_no_seed, unsigned
 
 Batch = tuple[Tensor, Tensor]  # images (B, C, H, W), labels (B,)
 
@@ -38,11 +38,10 @@ def generator(seed: int, *stream: int) -> torch.Generator:
     """The same numbers for the same seed and place, on any device: they are drawn on the CPU.
 
     Raises:
-        InvalidInput: the seed is no integer.
+        InvalidInput: the seed is none.
     """
-    if not is_number(seed, whole=True):
-        raise InvalidInput([Problem("seed", f"is {seed!r}; allowed: an integer")])
-    state = np.random.SeedSequence([seed % 2**64, *stream]).generate_state(1, np.uint64)
+    refuse_no_seed(seed)
+    state = np.random.SeedSequence([unsigned(seed), *stream]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0] >> np.uint64(1)))
 
 
@@ -72,7 +71,8 @@ class Objective:
         loss: The loss at them.
 
     Raises:
-        InvalidInput: no batches, parameters that are not finite, or a loss that is not.
+        InvalidInput: no batches, images that the model does not run on, parameters that are not finite, or a loss
+            that is not.
     """
 
     def __init__(self, model: nn.Module, batches: Sequence[Batch]) -> None:
@@ -86,7 +86,8 @@ class Objective:
         refuse_no_logits(model, images, labels)
         self._pieces = list(zip(torch.split(images, PIECE), torch.split(labels, PIECE), strict=True))
         self._count = len(labels)
-        self.loss = self.at(self.weights_P)
+        with running(model, images):
+            self.loss = self.at(self.weights_P)
         if not math.isfinite(self.loss):
             message = f"is {self.loss} on the train images before any perturbation; a measure needs a finite one"
             raise InvalidInput([Problem("loss", message)])
@@ -137,12 +138,9 @@ def refuse_no_logits(model: nn.Module, images: Tensor, labels: Tensor) -> None:
         InvalidInput: the model does not run on the inputs, gives something else than (N, K), or a label is not
             among its K.
     """
-    try:
-        given = model(images[:1])
-    except (RuntimeError, ValueError, IndexError, TypeError) as error:
-        one = (1, *images.shape[1:])
-        message = f"does not run on inputs of shape {one}: {error}"
-        raise InvalidInput([Problem(type(model).__name__, message)]) from error
+    one = images[:1]
+    with running(model, one, f"inputs of shape {(1, *images.shape[1:])}"):
+        given = model(one)
     if not isinstance(given, Tensor) or given.ndim != 2:
         shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
         message = f"gives {shape} for one sample; allowed: logits (1, K)"

@@ -1,9 +1,10 @@
 """The σ of worst-case sharpness (equation (2) of `sharpness.py`) with a small part of the restarts' work.
 
-Most of the work can be left out without changing what the bisection finds. One restart leads the search alone. The
-others are then asked once, together, at the σ that it found: one whose deviation is above takes the lead, and
-those below stay below for all smaller σ (a deviation is taken to grow with σ). Where an answer of "above" is
-needed, one restart gives it.
+Most of the work can be left out and the bisection still ends where the deviation is on target. One restart leads
+the search alone. The others are then asked once, together, at the σ that it found: one whose deviation is above
+takes the lead, and those below stay below for all smaller σ (a deviation is taken to grow with σ). Where an answer
+of "above" is needed, one restart gives it. Asked at other sizes, it may end at another σ than plain bisection
+does, where the deviations at both are within the tolerance around the target.
 """
 
 import math

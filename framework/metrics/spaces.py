@@ -6,7 +6,7 @@ split is used for accuracy, loss and their gaps, and for nothing else.
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from framework.data.vision import Splits
+from framework.machine import device_here
 from framework.metrics.bounds import farther
 from framework.metrics.data_of import LOADED, Data, device_of, splits_of
 from framework.metrics.hessian import Hessian
@@ -31,9 +32,11 @@ from framework.metrics.spaces_rows import (
     train_batches,
 )
 from framework.models.refusals import refuse_wrapped
+from framework.seeds import refuse_no_seed
 
 Initial = nn.Module | Mapping[str, Tensor]
 Space = Literal["input", "parameter", "prediction"]
+Work = Callable[[], list[Found]]
 
 
 class Measurement(NamedTuple):
@@ -101,21 +104,40 @@ def measure(
 
     Raises:
         InvalidInput: data that is none or that the model does not run on, other classes, weights or a loss that is
-            not finite, or initial weights of another architecture.
+            not finite, initial weights of another architecture, a device that is not there, or no seed.
         ConfigError: fields that the config has not, or values that it cannot take.
     """
     refuse_wrapped({"model": model})
     config = config if isinstance(config, MetricsConfig) else MetricsConfig.parse(config or {})
     splits = splits_of(model, data, test, batches)
-    device = device_of(model) if device is None else device
+    device = device_of(model) if device is None else device_here(device)
     seed = config.seed if seed is None else seed
+    refuse_no_seed(seed)
+    subject = _subject(model, splits, config, initial, seed, device)
+    return [row for space, work in _works(subject) for row in _timed(space, work, seed)]
+
+
+def _subject(
+    model: nn.Module,
+    splits: Splits,
+    config: MetricsConfig,
+    initial: Initial | Sequence[Initial],
+    seed: int,
+    device: torch.device,
+) -> Subject:
+    """A copy of the model on the device, with its weights and the initial ones farthest from them."""
     measured = copy.deepcopy(model).to(device)
     _refuse_what_does_not_run(measured, splits, device)
     weights_P = flat(measured)
-    initial = [initial] if isinstance(initial, nn.Module | Mapping) else initial
-    initial_P = farther(weights_P, [flat(weights, like=model).to(weights_P) for weights in initial])
-    subject = Subject(measured, splits, config, seed, device, weights_P, initial_P)
-    works: list[tuple[Space, Callable[[], list[Found]]]] = []
+    starts = [initial] if isinstance(initial, nn.Module | Mapping) else initial
+    initial_P = farther(weights_P, [flat(weights, like=model).to(weights_P) for weights in starts])
+    return Subject(measured, splits, config, seed, device, weights_P, initial_P)
+
+
+def _works(subject: Subject) -> list[tuple[Space, Work]]:
+    """What the config asks for, each group of measures in its space, in the order of the rows."""
+    config = subject.config
+    works: list[tuple[Space, Work]] = []
     if config.lipschitz is not None:
         works.append(("input", partial(lipschitz_rows, subject, config.lipschitz)))
     if config.hessian is not None:
@@ -126,16 +148,18 @@ def measure(
         works.append(("parameter", partial(pac_bayes_rows, subject, config.pac_bayes)))
     if config.prediction:
         works.append(("prediction", partial(prediction_rows, subject)))
-    rows = []
-    for space, work in works:
-        start = time.perf_counter()
-        found = work()
-        seconds = time.perf_counter() - start
-        for metric, split, value, cost, sigma in found:
-            size, bracketed, moved = (None,) * 3 if sigma is None else (sigma.value, sigma.bracketed, sigma.moved)
-            about = (space, metric.name, split, value, metric.unit, metric.better, seed, cost)
-            rows.append(Measurement(*about, size, bracketed, moved, seconds))
-    return rows
+    return works
+
+
+def _timed(space: Space, work: Work, seed: int) -> Iterator[Measurement]:
+    """The rows of one group of measures, with the seconds that it took."""
+    start = time.perf_counter()
+    found = work()
+    seconds = time.perf_counter() - start
+    for metric, split, value, cost, sigma in found:
+        size, bracketed, moved = (None,) * 3 if sigma is None else (sigma.value, sigma.bracketed, sigma.moved)
+        about = (space, metric.name, split, value, metric.unit, metric.better, seed, cost)
+        yield Measurement(*about, size, bracketed, moved, seconds)
 
 
 def spectral_density(
@@ -149,8 +173,9 @@ def spectral_density(
     """How the eigenvalues of the Hessian are spread, on the batches on which `measure` takes its trace.
 
     Raises:
-        InvalidInput: weights or a loss that are not finite.
+        InvalidInput: weights or a loss that are not finite, or a device that is not there.
     """
+    device = device_here(device)
     batches = train_batches(splits.train, config, seed, device)
     with Hessian(copy.deepcopy(model).to(device), batches, config, seed=seed) as hessian:
         return hessian.density()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from framework.config import Config, replicate
+from framework.config import Config, Seed, replicate
 from framework.errors import Problem
 
 Count = Annotated[int, Field(ge=1)]
@@ -153,7 +153,7 @@ class MetricsConfig(Config):
     A group that is null is left out.
     """
 
-    seed: int = replicate(0, description="Seed of the batches, directions and perturbations.")
+    seed: Seed = replicate(0, description="Seed of the batches, directions and perturbations.")
     lipschitz: LipschitzConfig | None = Field(
         LipschitzConfig(),
         description="Input space: a lower estimate of the Lipschitz constant; null leaves it out.",

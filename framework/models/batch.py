@@ -10,14 +10,17 @@ The first tensor's first axis counts the inputs, N. Tensors of this length are c
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from framework.errors import InvalidInput, Problem
+from framework.errors import InvalidInput, Problem, SashikoError
+from framework.models.refusals import in_place_of_numbers
 
+LONGEST = 200  # characters of what a module says
 Inputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
 
@@ -25,7 +28,8 @@ def as_inputs(inputs: Any, name: str = "inputs") -> Inputs:
     """What was given, arrays in it as tensors.
 
     Raises:
-        InvalidInput: it is no tensor, no row of tensors and no mapping of names to them, or holds no input.
+        InvalidInput: it is no tensor, no row of tensors and no mapping of names to them, holds no input, or is
+            sparse, nested, quantised or without numbers.
     """
     names = list(inputs) if isinstance(inputs, Mapping) else []
     held = _held(inputs)
@@ -37,6 +41,9 @@ def as_inputs(inputs: Any, name: str = "inputs") -> Inputs:
             message += ". Of a loader give the batches joined: torch.cat([images for images, _ in loader])"
         raise InvalidInput([Problem(name, message)])
     found = mapped(inputs, torch.as_tensor)
+    problems = [Problem(name, told) for told in map(in_place_of_numbers, tensors(found)) if told]
+    if problems:
+        raise InvalidInput(problems)
     first = tensors(found)[0]
     if not first.ndim or not len(first):
         raise InvalidInput([Problem(name, f"has shape {tuple(first.shape)}; at least one input is needed")])
@@ -122,9 +129,39 @@ def axes(inputs: Inputs) -> list[int | None]:
 
 
 def call(module: nn.Module, inputs: Inputs) -> Any:
-    """What `module` gives for them."""
+    """What `module` gives for them.
+
+    Raises:
+        InvalidInput: they do not run through it.
+    """
     arguments, words = called(inputs)
-    return module(*arguments, **words)
+    with running(module, inputs):
+        return module(*arguments, **words)
+
+
+@contextmanager
+def running(module: nn.Module, inputs: Inputs, what: str = "") -> Iterator[None]:
+    """Within, whatever the module raises is told as inputs that do not run through it; `what` are they in words.
+
+    Raises:
+        InvalidInput: with the shapes of the inputs, and what the module says in brief. A lack of memory is no
+            fault of the inputs, and is raised as it is.
+    """
+    try:
+        yield
+    except (SashikoError, torch.OutOfMemoryError):  # fewer at a time may run
+        raise
+    except Exception as error:  # whatever the module raises
+        message = f"does not run on {what or f'inputs of {shapes(inputs)}'}: {brief(error)}"
+        raise InvalidInput([Problem(type(module).__name__, message)]) from error
+
+
+def brief(error: Exception) -> str:
+    """The first line of what an error says; torch goes on with traces, graphs and advice to its developers."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = lines[0] if lines else type(error).__name__
+    said = f"{type(error).__name__} {said}" if isinstance(error, KeyError) else said
+    return said if len(said) <= LONGEST else f"{said[: LONGEST - 1]}…"
 
 
 def called(inputs: Inputs) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
+from framework.models.refusals import in_place_of_numbers
 from framework.models.weight_files import state_dicts
 
 WRAPPERS = ("_orig_mod", "module", "_fsdp_wrapped_module", "_forward_module")
@@ -128,7 +129,10 @@ def _misfits(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], place:
 
 def _wrong_values(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> Iterator[Problem]:
     for name, tensor in tensors.items():
-        if tensor.shape != expected[name].shape:
+        told = in_place_of_numbers(tensor)
+        if told is not None:
+            yield Problem(name, told)
+        elif tensor.shape != expected[name].shape:
             message = f"has the shape {tuple(tensor.shape)}; allowed: {tuple(expected[name].shape)}"
             yield Problem(name, message)
         elif expected[name].is_floating_point() and not tensor.is_floating_point():

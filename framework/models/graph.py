@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from framework.errors import InvalidInput, Problem
-from framework.models.batch import Inputs, called, names_of, shapes, tensors
+from framework.models.batch import Inputs, brief, called, names_of, running, tensors
 
 LENGTHS = (2, 3, 5)  # images; two determine equation (1), the third checks it
 
@@ -108,11 +108,8 @@ def record(module: nn.Module, traced: Traced, batches: Sequence[Inputs], what: s
     """
     with in_eval_mode(module):
         for batch in batches:
-            try:
+            with running(module, batch, what):
                 _Recorder(module, traced).run(*tensors(batch))
-            except Exception as error:  # whatever the module raises
-                message = f"does not run on {what or f'inputs of {shapes(batch)}'}: {error}"
-                raise InvalidInput([Problem(type(module).__name__, message)]) from error
     for node in traced.graph.nodes:
         if node in traced.tensors and (node.op == "placeholder" or traced.following & set(node.all_input_nodes)):
             traced.following.add(node)
@@ -158,7 +155,9 @@ def _trace(module: nn.Module, inputs: Inputs, *, deep: bool, leaves: Collection[
             blamed = tracer.inside[-1] if tracer.inside else ""
             if not blamed or blamed in whole:
                 name = f"{type(module).__name__} {blamed}".strip()
-                message = f"cannot be traced: {error}. Only the modules inside it may depend on values of tensors"
+                message = (
+                    f"cannot be traced: {brief(error)}. Only the modules inside it may depend on values of tensors"
+                )
                 raise InvalidInput([Problem(name, message)]) from error
             whole.add(blamed)
         else:

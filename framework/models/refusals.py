@@ -1,9 +1,11 @@
-"""What is given in place of a module, or around one, refused in words."""
+"""What is given in place of a module, around one, or in place of its numbers, refused in words."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from framework.errors import InvalidInput, Problem
 
@@ -40,7 +42,7 @@ def refuse_others(given: Mapping[str, Any]) -> None:
 
 
 def refuse_wrapped(given: Mapping[str, Any]) -> None:
-    """Refuse what is no module, and modules that wrap one.
+    """Refuse what is no module, modules that wrap one, and those with parameters that hold no numbers.
 
     Raises:
         InvalidInput: with each by its key: what it is, and what to give.
@@ -50,6 +52,11 @@ def refuse_wrapped(given: Mapping[str, Any]) -> None:
         Problem(key if problem.key == "the module" else f"{key}.{problem.key}", problem.message)
         for key, module in given.items()
         for problem in wrappers(module)
+    ]
+    problems += [
+        Problem(f"{key}.{problem.key}", problem.message)
+        for key, module in given.items()
+        for problem in numberless(module.named_parameters())
     ]
     if problems:
         raise InvalidInput(problems)
@@ -64,6 +71,32 @@ def wrappers(module: nn.Module) -> Iterator[Problem]:
             yield Problem(name or "the module", message)
             if not name:
                 return
+
+
+def in_place_of_numbers(tensor: Tensor) -> str | None:
+    """What a tensor is that holds no plain array of numbers, and what to give instead; None if it does."""
+    if is_lazy(tensor):
+        return "has no shape yet; run the module on a batch first"
+    if tensor.is_nested:
+        return "is a nested tensor; allowed: one of a single shape, as torch.nested.to_padded_tensor(…) gives it"
+    if tensor.layout != torch.strided:
+        layout = str(tensor.layout).removeprefix("torch.").removeprefix("_")
+        return f"is a {layout} tensor; allowed: a dense one, as .to_dense() gives it"
+    if tensor.is_quantized:
+        kind = str(tensor.dtype).removeprefix("torch.")
+        return f"is quantised ({kind}); allowed: floating-point numbers, as .dequantize() gives them"
+    # Subclasses of meta tensors hold numbers of their own.
+    if tensor.is_meta and type(tensor) in (Tensor, nn.Parameter):
+        return "is on the device meta, where a tensor has a shape and no numbers; load its weights on another one"
+    return None
+
+
+def numberless(named: Iterable[tuple[str, Tensor]]) -> Iterator[Problem]:
+    """The tensors that hold no plain array of numbers, each by its name."""
+    for name, tensor in named:
+        told = in_place_of_numbers(tensor)
+        if told is not None:
+            yield Problem(name, told)
 
 
 def refuse_no_flags(**given: object) -> None:

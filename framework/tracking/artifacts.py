@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import requests
 import wandb
@@ -39,41 +39,52 @@ def name_of(kind: str, config: Config) -> str:
     return f"{kind}-{config.config_id}"
 
 
-def log(
-    run: "wandb.Run",
-    kind: str,
-    config: Config,
-    folder: Path,
-    *,
-    inputs: Mapping[str, str],
-    metadata: Mapping[str, Any],
-    required: bool,
-) -> "wandb.Artifact":
+class Made(NamedTuple):
+    """What is made into an artifact: its kind, the config that makes it, and what its metadata tell besides.
+
+    What others may require (`required`) tells each module of the code that made it; of other artifacts the
+    fingerprint is enough.
+    """
+
+    kind: str
+    config_id: str
+    config: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    required: bool
+
+    @property
+    def name(self) -> str:
+        """`<kind>-<config_id>`."""
+        return f"{self.kind}-{self.config_id}"
+
+
+def log(run: "wandb.Run", made: Made, folder: Path, *, inputs: Mapping[str, str]) -> "wandb.Artifact":
     """Log the files of `folder` from `run`, with config and provenance beside them.
 
-    `inputs` is the digest of each artifact that was used, by name. What others may require (`required`) tells each
-    module of the code that made it; of other artifacts the fingerprint is enough.
+    `inputs` is the digest of each artifact that was used, by name.
 
     Raises:
         ArtifactError: a file is in an unsafe format.
     """
     unsafe = sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix not in SAFE_FORMATS)
     if unsafe:
-        message = (
-            f"{name_of(kind, config)}: {', '.join(unsafe)} could hold code; allowed: {' '.join(SAFE_FORMATS)}"
-        )
+        message = f"{made.name}: {', '.join(unsafe)} could hold code; allowed: {' '.join(SAFE_FORMATS)}"
         raise ArtifactError(message)
-    data = config.model_dump(mode="json")
     code = fingerprint.of_process()
     word = fingerprint.fingerprint(code)
-    (folder / CONFIG_FILE).write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(json.dumps(made.config, indent=2) + "\n", encoding="utf-8")
     provenance.write(
-        folder / PROVENANCE_FILE, config=data, inputs=inputs, config_id=config.config_id, run=run.id, code=word
+        folder / PROVENANCE_FILE,
+        config=made.config,
+        inputs=inputs,
+        config_id=made.config_id,
+        run=run.id,
+        code=word,
     )
-    told = {"config_id": config.config_id, "config": data, "fingerprint": word, INPUTS: dict(inputs)}
-    if required:
+    told = {"config_id": made.config_id, "config": made.config, "fingerprint": word, INPUTS: dict(inputs)}
+    if made.required:
         told[CODE] = code
-    artifact = wandb.Artifact(name_of(kind, config), type=kind, metadata={**told, **metadata})
+    artifact = wandb.Artifact(made.name, type=made.kind, metadata={**told, **made.metadata})
     artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
     return run.log_artifact(artifact)
 

@@ -9,6 +9,7 @@ is done.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -20,8 +21,9 @@ from framework.tracking import remote_runs
 from framework.tracking.states import Cause, cause_of
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
+from framework.tracking.workplace import USED
 
-_FIELDS = "id name displayName state exitcode config summaryMetrics"
+_FIELDS = "id name displayName state exitcode config summaryMetrics createdAt heartbeatAt"
 
 
 class Standing(StrEnum):
@@ -51,6 +53,15 @@ class Attempt:
     """Whether the tracker ended the piece of work with this lost run, and hands it out no more."""
 
     key: str = ""
+    begun: float | None = None
+    """When the tracker was first told of it, and `seen` when last: seconds since 1970, on the tracker's clock."""
+
+    seen: float | None = None
+    worker: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Where it is worked on, or was last, as `workplace.here` tells it; empty where no process began it."""
+
+    used: Sequence[Mapping[str, Any]] = field(default=(), compare=False)
+    """What each process that has worked on it used, as `workplace.Meter` tells it."""
 
     @property
     def lacked_requirement(self) -> bool:
@@ -101,12 +112,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Ledger:
-    """The pieces of work of one sweep. `strangers`: runs of the sweep whose config is in no point of the plan."""
+    """The pieces of work of one sweep. `strangers`: runs of the sweep whose config is in no point of the plan.
+
+    `changed` are those of them that were given the values of a point: since then the experiment's config has
+    changed. The others are of points that were withdrawn.
+    """
 
     definition: Definition
     entries: Sequence[Entry]
     strangers: Sequence[Attempt] = ()
     size: int | None = field(default=None)
+    changed: Sequence[Attempt] = ()
 
     @property
     def total(self) -> int | None:
@@ -118,6 +134,11 @@ class Ledger:
         if standing is Standing.OPEN and self.size is not None:
             return self.size - sum(self.count(other) for other in Standing if other is not Standing.OPEN)
         return sum(entry.standing is standing for entry in self.entries)
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a run of it is at work, or waits for an agent: also one of a point that is done already."""
+        return any(attempt.cause is None for entry in self.entries for attempt in entry.attempts)
 
     @property
     def failed(self) -> list[Entry]:
@@ -156,8 +177,20 @@ def _attempt(node: Mapping[str, Any]) -> tuple[Attempt, Any]:
         str(truth.get("invocation") or ""),
         given_up=cause is Cause.LOST and node.get("exitcode") is not None,
         key=str(node.get("id") or ""),
+        begun=_seconds(node.get("createdAt")),
+        seen=_seconds(node.get("heartbeatAt")),
+        worker=truth.get("worker") or {},
+        used=summary.get(USED) or (),
     )
     return attempt, config
+
+
+def _seconds(told: str | None) -> float | None:
+    """A time of the tracker in seconds since 1970; its times are UTC, also where they do not say so."""
+    if not told:
+        return None
+    moment = datetime.fromisoformat(told)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def read_ledger(tracker: Tracker, path: SweepPath, definition: Definition, config: type[Config]) -> Ledger:
@@ -179,27 +212,32 @@ def read_ledger(tracker: Tracker, path: SweepPath, definition: Definition, confi
 def ledger_of(
     definition: Definition, points: Sequence[Point], runs: Iterable[tuple[Attempt, Mapping[str, Any]]]
 ) -> Ledger:
-    """The ledger that runs amount to: each goes to the point whose config it has, or whose values it was given."""
+    """The ledger that runs amount to: each goes to the point whose config it has, or whose values it was given.
+
+    `points` are those of the definition, and any that were added to them since.
+    """
     early = "early_terminate" in definition.data
     if not points:
         grouped = _drawn(runs, is_grid=definition.is_grid)
         entries = [Entry(group[0].name, group, stops_early=early) for group in grouped]
         return Ledger(definition, entries, size=definition.size())
     by_id = {point.config_id: point for point in points}
-    by_values = dict(zip(map(canonical_json, definition.points()), points, strict=True))
+    by_values = dict(zip(map(canonical_json, definition.points()), points, strict=False))
     names = list(definition.parameters)
     found: dict[int, list[Attempt]] = {}
-    strangers = []
+    strangers, changed = [], []
     for attempt, config in runs:
         point = by_id.get(attempt.config_id)
-        if point is None and not attempt.config_id:  # it never got so far as to tell its config
-            point = by_values.get(_values(config, names))
+        by_value = None if point is not None else by_values.get(_values(config, names))
+        if not attempt.config_id:  # it never got so far as to tell its config
+            point = point or by_value
         if point is None:
             strangers.append(attempt)
+            changed += [attempt] if by_value is not None else []
         else:
             found.setdefault(point.index, []).append(attempt)
     entries = [Entry(point.name, found.get(point.index, []), point, early) for point in points]
-    return Ledger(definition, entries, strangers)
+    return Ledger(definition, entries, strangers, changed=changed)
 
 
 def _values(config: Mapping[str, Any], names: Iterable[str]) -> str:

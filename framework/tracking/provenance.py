@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 
 import tomli_w
 
+from framework.tracking import frozen
+
 KIND = "provenance"
 PACKAGES_FILE, PATCH_FILE = "packages.txt", "difference.patch"
 LARGEST_PATCH = 10_000_000
@@ -66,9 +68,7 @@ class Environment(NamedTuple):
 def of_process() -> Environment:
     """What holds for this whole process, and for those that it forks."""
     packages = dict(sorted(_packages()))
-    git, patch = git_state(_home())
-    if not git:
-        git, patch = git_state(Path(__file__).parent)
+    git, patch = _code()
     record = {
         "command": sys.orig_argv,
         "python": platform.python_version(),
@@ -83,7 +83,16 @@ def of_process() -> Environment:
     return found
 
 
-def _home() -> Path:
+def _code() -> tuple[dict[str, Any], bytes]:
+    """What git says of the code; of frozen code, what it said then, and under `tree` which it is."""
+    record = frozen.around(home())
+    if record is not None:
+        return {**record.git, "tree": record.tree}, record.patch
+    git, patch = git_state(home())
+    return (git, patch) if git else git_state(Path(__file__).parent)
+
+
+def home() -> Path:
     """Where the code of the study lies: its experiments, or the framework where none are imported."""
     file = getattr(sys.modules.get("experiments"), "__file__", None)
     return Path(file or __file__).parent
@@ -151,7 +160,8 @@ def git_state(folder: Path) -> tuple[dict[str, Any], bytes]:
 
 def _git(folder: Path, *words: str, differs: bool = False) -> bytes:
     """What git says; nothing where it fails. `differs`: its exit code 1 means that there is a difference."""
-    return _run(["git", "-C", str(folder), *words], (0, 1) if differs else (0,))
+    unseen = ("-c", "diff.autoRefreshIndex=false")  # the user's index is only read
+    return _run(["git", *unseen, "-C", str(folder), *words], (0, 1) if differs else (0,))
 
 
 def _run(command: list[str], good: tuple[int, ...] = (0,)) -> bytes:

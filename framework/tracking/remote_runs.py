@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from framework.tracking.tracker import Tracker
+from framework.tracking.workplace import USED
 
 PAGE = 500
 _LIST = """
@@ -26,6 +27,8 @@ mutation UpsertBucket($id: String, $summaryMetrics: JSONString) {
 }"""
 _DELETE = """
 mutation DeleteRun($id: ID!) { deleteRun(input: {id: $id}) { clientMutationId } }"""
+_STOP = """
+mutation StopRun($id: ID!) { stopRun(input: {id: $id}) { success } }"""
 
 
 def listed(
@@ -52,11 +55,15 @@ def set_summary(tracker: Tracker, key: str, summary: Mapping[str, Any]) -> None:
     tracker.execute(_UPDATE, {"id": key, "summaryMetrics": json.dumps(dict(summary))})
 
 
-def note_error(tracker: Tracker, entity: str, project: str, run_id: str, error: str) -> None:
-    """Put the reason of a death into the run's summary, which the dead run could not do itself."""
+def note_error(
+    tracker: Tracker, entity: str, project: str, run_id: str, error: str, used: Mapping[str, Any] | None = None
+) -> None:
+    """Put the reason of a death, and what was used, into the run's summary, which the dead run could not do."""
     run = one(tracker, entity, project, run_id, "summaryMetrics")
     if run:
-        set_summary(tracker, run["id"], {**json.loads(run["summaryMetrics"] or "{}"), "error": error})
+        summary = json.loads(run["summaryMetrics"] or "{}")
+        more = {USED: [*(summary.get(USED) or ()), dict(used)]} if used else {}
+        set_summary(tracker, run["id"], {**summary, "error": error, **more})
 
 
 def console_lines(tracker: Tracker, entity: str, project: str, run_id: str) -> int:
@@ -68,3 +75,8 @@ def console_lines(tracker: Tracker, entity: str, project: str, run_id: str) -> i
 def delete(tracker: Tracker, key: str) -> None:
     """Delete the run with this global id, which opens its point of a grid again; its artifacts stay."""
     tracker.execute(_DELETE, {"id": key})
+
+
+def stop(tracker: Tracker, key: str) -> None:
+    """Ask the run with this global id to stop; its process hears of it with its next sign of life."""
+    tracker.execute(_STOP, {"id": key})

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +19,13 @@ import wandb
 
 from framework.config import Config
 from framework.errors import ArtifactError, Interrupted, NotStarted
-from framework.tracking import artifacts, lineage, making, provenance
+from framework.tracking import artifacts, journal, lineage, making, provenance, workplace
+from framework.tracking.artifacts import Made
 from framework.tracking.current import PATIENCE_S, current_tracker, invocation, open_runs
+from framework.tracking.half_done import HalfDone
+from framework.tracking.journal import Entry, Journal
 from framework.tracking.lineage import Version
+from framework.tracking.progress import Progress, told_if_not_kept
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,9 +74,10 @@ class Run:
         light: bool = False,
         resume: Resume | None = None,
     ) -> None:
-        """Start the run, or go on with one that was interrupted: its steps are counted on.
+        """Start the run, or go on with one that was interrupted: rows that the tracker has are not sent again.
 
         `resume`: one that `must` be there, or one that may be (`allow`); without it a run begins its history anew.
+        `progress` has what an earlier attempt at the same work has left half done.
 
         `light` leaves out what short runs cannot afford: the client's own lists of packages and machine facts
         (both are in the run's provenance), and files that only repeat the run's config and summary.
@@ -84,9 +89,10 @@ class Run:
         self.identity = identity
         self.manager = manager
         self.inputs: dict[str, str] = {}
-        self._results: Path | None = None
+        self.tell_use: Callable[[Version], None] | None = None
         self._apart: list[str] = []
         self._truth = _truth(config, identity)
+        self._meter = workplace.Meter()
         self.folder = Path(tempfile.mkdtemp(prefix="sashiko-run-"))
         try:
             self._wandb = wandb.init(
@@ -98,6 +104,10 @@ class Run:
             raise NotStarted(f"{type(error).__name__}: {error}") from error
         open_runs.add(self._wandb.path)
         self._online = self._wandb.settings.mode in ONLINE
+        self._journal = Journal(self._speak, rows_there=self._wandb.starting_step)
+        self.progress = Progress(self.folder, self._journal, HalfDone(self, self._wandb) if self._online else None)
+        before = self._wandb.summary.get(workplace.USED) if resume else None  # type: ignore[no-untyped-call]
+        self._used_before = list(before or ())
         try:
             self._store_environment()
         except BaseException as error:
@@ -135,20 +145,23 @@ class Run:
 
     def log(self, metrics: Mapping[str, float | int | str | bool | None]) -> None:
         """Add one row to the history."""
-        self._wandb.log(dict(metrics))
+        self._journal.say(Entry(journal.ROW, dict(metrics)))
 
     def summarise(self, metrics: Mapping[str, Any]) -> None:
         """Set values that describe the run as a whole."""
-        self._wandb.summary.update(dict(metrics))
+        self._journal.say(Entry(journal.SUMMARY, dict(metrics)))
 
     def log_image(self, key: str, image: "np.ndarray", caption: str = "") -> None:
         """Log an image, (H, W) or (H, W, C) with values in [0, 1]."""
         pixels = (image.clip(0, 1) * 255).round().astype("uint8")
-        self._wandb.log({key: wandb.Image(pixels, caption=caption or None)})
+        self._log_picture(key, wandb.Image(pixels), caption)
 
     def log_figure(self, key: str, figure: "Figure") -> None:
         """Log a matplotlib figure as an image."""
-        self._wandb.log({key: wandb.Image(figure)})
+        self._log_picture(key, wandb.Image(figure), "")
+
+    def _log_picture(self, key: str, picture: wandb.Image, caption: str) -> None:
+        self._journal.say(Entry(journal.PICTURE, {"key": key, "caption": caption}, picture=picture.image))
 
     def log_table(self, name: str, frame: "pd.DataFrame", *, apart: bool = False) -> None:
         """Log a table to W&B, and keep it whole as `<name>.parquet` in the run's results artifact.
@@ -158,16 +171,7 @@ class Run:
         and its client takes a second for 100,000 cells: of a larger table it gets fewer rows, spread evenly, and
         the summary `<name>_rows` tells how many there are.
         """
-        shown, most = frame, min(TABLE_ROWS, TABLE_CELLS // max(1, len(frame.columns)))
-        if len(frame) > most:
-            shown = frame.iloc[[place * len(frame) // most for place in range(most)]]
-            self.summarise({f"{name}_rows": len(frame)})
-        self._wandb.log({name: wandb_table(shown)})
-        folder = self.folder / name if apart else self._results_folder()
-        folder.mkdir(exist_ok=True)
-        frame.to_parquet(folder / f"{name}.parquet", index=False)
-        if apart:
-            self._apart.append(name)
+        self._journal.say(Entry(journal.TABLE, {"name": name, "apart": apart}, table=frame))
 
     def log_arrays(self, name: str, arrays: "Mapping[str, np.ndarray]") -> None:
         """Keep arrays as `<name>.npz` in the run's results artifact, for figures that are drawn later."""
@@ -176,30 +180,63 @@ class Run:
         np.savez_compressed(self._results_folder() / f"{name}.npz", **arrays)  # type: ignore[arg-type]
 
     def _results_folder(self) -> Path:
-        self._results = self.folder / RESULTS_KIND
-        self._results.mkdir(exist_ok=True)
-        return self._results
+        folder = self.folder / RESULTS_KIND
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def log_artifact(
         self, kind: str, config: Config, folder: Path, *, metadata: Mapping[str, Any] | None = None
     ) -> None:
         """Log the files of `folder` as the artifact `<kind>-<config_id>`, and wait until the tracker has it.
 
-        Config and provenance are added beside the payload.
+        Config and provenance are added beside the payload. `folder` lies in that of the run.
 
         Raises:
             ArtifactError: a file is in an unsafe format, or the tracker did not take the artifact.
         """
-        self._log_artifact(kind, config, folder, metadata or {}, required=True)
+        data = config.model_dump(mode="json")
+        made = Made(kind, config.config_id, data, dict(metadata or {}), required=True)
+        place = {"folder": str(folder.relative_to(self.folder))}
+        self._journal.say(Entry(journal.ARTIFACT, {**made._asdict(), **place}))
 
-    def _log_artifact(
-        self, kind: str, config: Config, folder: Path, metadata: Mapping[str, Any], *, required: bool
-    ) -> None:
-        logged = artifacts.log(
-            self._wandb, kind, config, folder, inputs=self.inputs, metadata=metadata, required=required
-        )
+    def _log_artifact(self, made: Made, folder: Path) -> None:
+        logged = artifacts.log(self._wandb, made, folder, inputs=self.inputs)
         if self._online:
             artifacts.wait(logged)
+
+    # --- what the journal says -----------------------------------------------------------------------------
+
+    def _speak(self, entry: Entry, *, again: bool) -> None:
+        data = dict(entry.data)
+        if entry.kind == journal.ROW:
+            self._row(data)
+        elif entry.kind == journal.SUMMARY:
+            self._wandb.summary.update(data)
+        elif entry.picture is not None:
+            self._row({data["key"]: wandb.Image(entry.picture, caption=data["caption"] or None)})
+        elif entry.table is not None:
+            self._table(data["name"], entry.table, apart=data["apart"])
+        else:
+            folder = self.folder / data.pop("folder")
+            made = Made(**data)
+            if not again or lineage.newest(current_tracker(), self.project_path, made.name) is None:
+                self._log_artifact(made, folder)
+
+    def _row(self, values: Mapping[str, Any]) -> None:
+        if self._journal.next_row_is_new():
+            self._wandb.log(dict(values))
+
+    def _table(self, name: str, frame: "pd.DataFrame", *, apart: bool) -> None:
+        shown, most = frame, min(TABLE_ROWS, TABLE_CELLS // max(1, len(frame.columns)))
+        if len(frame) > most:
+            shown = frame.iloc[[place * len(frame) // most for place in range(most)]]
+            self._wandb.summary.update({f"{name}_rows": len(frame)})
+        self._row({name: wandb_table(shown)})
+        folder = self.folder / name if apart else self._results_folder()
+        folder.mkdir(exist_ok=True)
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+        if apart and name not in self._apart:
+            self._apart.append(name)
 
     def require(self, kind: str, config: Config) -> Path:
         """The folder of the artifact that `config` makes: pulled if it exists, made once if it does not.
@@ -226,7 +263,10 @@ class Run:
             found, why = making.made(maker, kind, config)
         self._record_use(found, why)
         artifacts.patiently(lambda: self._wandb.use_artifact(f"{self.project_path}/{found.name}", type=found.kind))
-        return artifacts.fetch(self.project_path, found)
+        folder = artifacts.fetch(self.project_path, found)
+        if self.tell_use is not None:  # other processes work this run, too
+            self.tell_use(found)
+        return folder
 
     def _record_use(self, version: Version, why: Sequence[str]) -> None:
         self.inputs[version.collection] = version.digest
@@ -239,11 +279,9 @@ class Run:
     def finish(self, exit_code: int = 0) -> None:
         """End the run: finished with 0, failed with anything else. Its local copy goes once the tracker has it."""
         try:
-            if exit_code == 0 and self._results is not None:
-                for name in self._apart:
-                    self._log_artifact(name, self.config, self.folder / name, {}, required=False)
-                told = {APART: self._apart}
-                self._log_artifact(RESULTS_KIND, self.config, self._results, told, required=False)
+            if exit_code == 0:
+                self._log_results()
+            self.progress.close(is_done=exit_code == 0)
         except Exception as error:
             self.summarise({"error": f"{type(error).__name__}: {error}"})
             self._end(1)
@@ -252,7 +290,17 @@ class Run:
             shutil.rmtree(self.folder, ignore_errors=True)
         self._end(exit_code)
 
+    def _log_results(self) -> None:
+        results = self.folder / RESULTS_KIND
+        if not results.is_dir():
+            return
+        about = self.config.config_id, self.config.model_dump(mode="json")
+        for name in self._apart:
+            self._log_artifact(Made(name, *about, {}, required=False), self.folder / name)
+        self._log_artifact(Made(RESULTS_KIND, *about, {APART: self._apart}, required=False), results)
+
     def _end(self, exit_code: int) -> None:
+        self.summarise({workplace.USED: [*self._used_before, self._meter.read()]})
         copy = Path(self._wandb.settings.sync_dir)
         self._wandb.finish(exit_code=exit_code)
         open_runs.discard(self._wandb.path)
@@ -267,6 +315,8 @@ class Run:
     ) -> None:
         if isinstance(error, Interrupted):
             if error.gives_back:
+                with told_if_not_kept():  # it is given back all the same, and begins again
+                    self.progress.keep()
                 self._wandb.mark_preempting()
             self.finish(error.exit_code)
             return
@@ -298,6 +348,7 @@ def _truth(config: Config, identity: Identity) -> dict[str, Any]:
         "config": data,
         "invocation": invocation(),
         "provenance": provenance.record_of(data),
+        "worker": workplace.here(),
     }
 
 

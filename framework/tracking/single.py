@@ -15,6 +15,7 @@ import yaml
 from framework.config import Config
 from framework.manager import Manager
 from framework.plan import Point, name_of
+from framework.tracking import leaving
 from framework.tracking.copies import client_copies
 from framework.tracking.run import Identity, Resume, Run
 from framework.tracking.tracker import DEFAULT_PROJECT
@@ -63,9 +64,12 @@ def work(manager: Manager[Any], config: Config, identity: Identity) -> tuple[str
     """Run one config in this process; returns the run's id and address.
 
     A run that an agent was given may have been interrupted before: it goes on then.
+
+    Raises:
+        Interrupted: a signal came; what is half done is kept.
     """
     resume: Resume | None = "allow" if identity.sweep_id else None
-    with client_copies(), Run(config, identity, manager, resume=resume) as run:
+    with client_copies(), leaving.listening(), Run(config, identity, manager, resume=resume) as run:
         where = run.id, run.url
         manager.run(config, run)
     return where

@@ -37,7 +37,8 @@ UNDER_WAY = ("running", "pending", "preempting", "preempted")
 """States of runs that may still change by themselves."""
 BEST_FIRST = (FINISHED, "running", "pending", "preempting", "preempted", FAILED, "crashed", "killed")
 """Of several runs of one piece of work, the first of these speaks for it."""
-INTERRUPTED_CODE = 128 + signal.SIGINT
+INTERRUPTED_CODE, PREEMPTED_CODE = 128 + signal.SIGINT, 128 + signal.SIGUSR2
+"""Exit codes of runs that gave their work back: for a person, and for a cluster."""
 
 
 def cause_of(state: str, exit_code: int | None = None) -> Cause | None:

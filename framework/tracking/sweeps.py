@@ -31,6 +31,12 @@ query ProjectSweeps($entity: String, $project: String, $perPage: Int, $cursor: S
     }
   }
 }"""
+_PROJECTS = """
+query Projects($entity: String, $perPage: Int, $cursor: String) {
+  models(entityName: $entity, after: $cursor, first: $perPage) {
+    edges { node { name } cursor } pageInfo { endCursor hasNextPage }
+  }
+}"""
 _AGENT = """
 mutation CreateAgent($host: String!, $projectName: String, $entityName: String, $sweep: String!) {
   createAgent(input: {host: $host, projectName: $projectName, entityName: $entityName, sweep: $sweep}) {
@@ -44,6 +50,14 @@ mutation Heartbeat($id: ID!, $metrics: JSONString, $runState: JSONString) {
 _STATE = """
 mutation UpsertSweep($id: ID, $state: String) {
   upsertSweep(input: {id: $id, state: $state}) { sweep { name } }
+}"""
+_REDEFINE = """
+mutation UpsertSweep($id: ID, $config: String) {
+  upsertSweep(input: {id: $id, config: $config}) { sweep { name } }
+}"""
+_ENQUEUE = """
+mutation EnqueueSweepRun($id: ID!, $config: JSONString!, $displayName: String) {
+  enqueueSweepRun(input: {id: $id, config: $config, displayName: $displayName}) { id }
 }"""
 PAGE = 100
 RUNNING, PAUSED, FINISHED, CANCELED = "RUNNING", "PAUSED", "FINISHED", "CANCELED"
@@ -131,16 +145,47 @@ def find(tracker: Tracker, path: SweepPath) -> Sweep:
     Raises:
         TrackerError: there is no such sweep.
     """
+    sweep = find_any(tracker, path)
+    if sweep is None:
+        raise TrackerError(f"{tracker.url} has no sweep {path}")
+    return sweep
+
+
+def find_any(tracker: Tracker, path: SweepPath) -> Sweep | None:
+    """A sweep by its path, or None where there is none."""
     variables = {"entity": path.entity, "project": path.project, "name": path.id}
     node = (tracker.execute(_SWEEP, variables).get("project") or {}).get("sweep")
-    if not node:
-        raise TrackerError(f"{tracker.url} has no sweep {path}")
-    return _sweep(path, node)
+    return _sweep(path, node) if node else None
+
+
+def projects(tracker: Tracker, entity: str) -> list[str]:
+    """The names of an entity's projects."""
+    return [node["name"] for node in tracker.pages(_PROJECTS, {"entity": entity, "perPage": PAGE}, "models") or ()]
 
 
 def set_state(tracker: Tracker, key: str, state: str) -> None:
     """Set the state of the sweep with this global id; `RUNNING` lets the tracker hand out its points again."""
     tracker.execute(_STATE, {"id": key, "state": state})
+
+
+def enqueue(tracker: Tracker, key: str, values: Mapping[str, Any], name: str) -> str:
+    """Have these values of a sweep's parameters worked once more, in the sweep with this global id; the run's id.
+
+    Raises:
+        TrackerError: the tracker does not do so for this sweep, or does not answer.
+    """
+    config = json.dumps({parameter: {"value": value} for parameter, value in values.items()})
+    answer = tracker.execute(_ENQUEUE, {"id": key, "config": config, "displayName": name})
+    return str(answer["enqueueSweepRun"]["id"])
+
+
+def redefine(tracker: Tracker, key: str, text: str) -> None:
+    """Give the sweep with this global id another definition, as `wandb sweep --update` does.
+
+    Raises:
+        TrackerError: the tracker does not change the points of a sweep, or does not answer.
+    """
+    tracker.execute(_REDEFINE, {"id": key, "config": text})
 
 
 def definition_of(tracker: Tracker, path: SweepPath) -> Definition:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from framework.data.vision import Splits
+from framework.seeds import torch_numbers, unsigned
 from framework.training.batches import Batch, Loader
 
 PADDING = 4  # pixels on each side
@@ -28,7 +29,7 @@ class FlipCrop:
 
     def __init__(self, loader: Loader, black_C: Tensor, seed: int) -> None:
         self.loader, self.black = loader, black_C
-        self.generator = torch.Generator().manual_seed(seed + STREAM)
+        self.generator = torch_numbers(unsigned(seed + STREAM))
 
     def __iter__(self) -> Iterator[Batch]:
         for images, *others in self.loader:

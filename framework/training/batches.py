@@ -4,13 +4,15 @@ Shapes: B images in a batch.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from framework.data.vision import ImageSet
+from framework.seeds import torch_numbers
 
 Batch = list[Tensor]  # images (B, C, H, W), labels (B,), and what else belongs to an image
 
@@ -23,7 +25,7 @@ class BatchOrder(Sampler[Tensor]):
 
     def __init__(self, length: int, batch_size: int, shuffle_seed: int | None) -> None:
         self.length, self.batch_size = length, batch_size
-        self.generator = None if shuffle_seed is None else torch.Generator().manual_seed(shuffle_seed)
+        self.generator = None if shuffle_seed is None else torch_numbers(shuffle_seed)
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.generator is None:
@@ -81,6 +83,49 @@ def batches(
             sampler=order,
             batch_size=None,
             num_workers=num_workers,
-            generator=torch.Generator().manual_seed(shuffle_seed or 0),
+            generator=torch_numbers(shuffle_seed or 0),
         )
     return Batches([images.images.to(device), images.labels.to(device)], order)
+
+
+class Resumable:
+    """The batches of `loader`, which go on where they were left.
+
+    Its state is that of the generators that `loader` draws from, as it was when the epoch began, and how many
+    batches of the epoch were handed out. To go on, the epoch is drawn anew and so many batches are passed over.
+    """
+
+    def __init__(self, loader: "Iterable[Batch] | Loader", generators: Sequence[torch.Generator]) -> None:
+        self.loader, self.generators = loader, tuple(generators)
+        self._began: list[Tensor] | None = None
+        self._given = self._passed_over = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        passed_over, self._passed_over = self._passed_over, 0
+        self._began, self._given = self._states(), 0
+        for batch in self.loader:
+            self._given += 1
+            if self._given > passed_over:
+                yield batch
+
+    def __len__(self) -> int:
+        return len(self.loader)  # type: ignore[arg-type]
+
+    def begin_epoch(self) -> None:
+        """An epoch begins, whether the one before was seen to its end or not."""
+        if not self._passed_over:
+            self._began, self._given = None, 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where they are."""
+        began = self._states() if self._began is None else self._began
+        return {"generators": list(began), "batches": self._given}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there, from the next iteration on."""
+        for generator, drawn in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(drawn)
+        self._passed_over = int(state["batches"])
+
+    def _states(self) -> list[Tensor]:
+        return [generator.get_state() for generator in self.generators]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from framework.config import no_effect, replicate
+from framework.config import Seed, no_effect, replicate
 from framework.data.config import DataConfig
 from framework.data.facts import facts_of, split_problems
 from framework.errors import Problem
@@ -33,7 +33,7 @@ class TrainingConfig(Optimisation):
         "null takes every class.",
     )
     model: ModelConfig = Field(PCKTAE(), description="The architecture.")
-    seed: int = replicate(
+    seed: Seed = replicate(
         0, description="Seed of the initial weights, of the order of the batches, of dropout and of augment."
     )
     max_epochs: int = Field(30, ge=1, description="Number of passes over the train split, in epochs.")
@@ -120,11 +120,12 @@ def with_data(training: Any, name: str) -> Any:
 OWNED = {
     "max_epochs": "set max_epochs beside it",
     "accelerator": "set device",
-    "devices": "a run trains on one device; set device",
+    "devices": "a run has one device, or as many as it was started with; set device",
+    "num_nodes": "a run has as many nodes as it was started with",
     "callbacks": "the run's callbacks are fixed",
     "logger": "the run itself logs",
     "plugins": "a config cannot hold one",
-    "strategy": "a run trains on one device",
+    "strategy": "it follows from what a run was started with",
 }
 
 

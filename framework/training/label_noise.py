@@ -6,6 +6,7 @@ Shapes: N images.
 import torch
 
 from framework.data.vision import ImageSet
+from framework.seeds import torch_numbers
 
 
 def with_label_noise(images: ImageSet, share: float, seed: int) -> ImageSet:
@@ -17,7 +18,7 @@ def with_label_noise(images: ImageSet, share: float, seed: int) -> ImageSet:
     number = round(share * len(images))
     if not number or len(classes) < 2:
         return images
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch_numbers(seed)
     wrong = torch.randperm(len(images), generator=generator)[:number]
     place = torch.searchsorted(classes, images.labels[wrong])
     further = torch.randint(1, len(classes), (number,), generator=generator)

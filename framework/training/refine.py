@@ -18,7 +18,7 @@ import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -29,14 +29,17 @@ from torch import Tensor, nn
 from framework.data.vision import ImageSet, Splits
 from framework.errors import InvalidInput, Problem, SashikoError
 from framework.metrics.classification import cross_entropy_per_image
+from framework.models.batch import running
+from framework.tracking.progress import Stage
 from framework.training.augmentation import augmented, black
 from framework.training.batches import Batch, Batches, BatchOrder
 from framework.training.callbacks.learning_rate import LearningRate
 from framework.training.callbacks.losses import Losses
 from framework.training.classifier import ClassifierTraining
 from framework.training.evaluation import BATCH, evaluating
+from framework.training.fitting import fit
 from framework.training.refine_config import Augment, RefineConfig
-from framework.training.trainer import CHANNELS_LAST, build_trainer, resolve_device, silence
+from framework.training.trainer import CHANNELS_LAST, build_trainer, resolve_device
 
 
 class Refined(NamedTuple):
@@ -53,11 +56,18 @@ class Refined(NamedTuple):
     rows: list[dict[str, float]]
 
 
-def fine_tune(model: nn.Module, splits: Splits, config: RefineConfig, *, augment: Augment = "none") -> Refined:
+def fine_tune(
+    model: nn.Module,
+    splits: Splits,
+    config: RefineConfig,
+    *,
+    augment: Augment = "none",
+    stage: Stage | None = None,
+) -> Refined:
     """`model` trained further on the labels. Parameters that need no gradient stay as they are.
 
     `augment` is what is done to the images of the train split first, as in `TrainingConfig`. Equal arguments give
-    bit-equal weights on the same machine's CPU.
+    bit-equal weights on the same machine's CPU. With the `stage` of a run it goes on where it was left.
 
     Raises:
         ConfigError: the device is not there.
@@ -66,13 +76,15 @@ def fine_tune(model: nn.Module, splits: Splits, config: RefineConfig, *, augment
     """
     copied = copy.deepcopy(model)
     _refuse("model", copied, splits)
-    return _refined(copied, ClassifierTraining(copied, config), splits, config, [], augment)
+    return _refined(copied, ClassifierTraining(copied, config), splits, config, [], augment, stage)
 
 
-def distil(student: nn.Module, teacher: nn.Module, splits: Splits, config: RefineConfig) -> Refined:
+def distil(
+    student: nn.Module, teacher: nn.Module, splits: Splits, config: RefineConfig, *, stage: Stage | None = None
+) -> Refined:
     """`student` trained further on the labels and on the logits of `teacher`, by equation (1).
 
-    The teacher's logits are computed once, in eval mode.
+    The teacher's logits are computed once, in eval mode. With the `stage` of a run it goes on where it was left.
 
     Raises:
         ConfigError, TrainingDiverged: as `fine_tune`.
@@ -85,7 +97,7 @@ def distil(student: nn.Module, teacher: nn.Module, splits: Splits, config: Refin
         shape = tuple(taught.shape[1:])
         message = f"gives {shape} for an image; allowed: logits of {classes} classes, as the student gives"
         raise InvalidInput([Problem("teacher", message)])
-    return _refined(copied, Distillation(copied, config), splits, config, [taught])
+    return _refined(copied, Distillation(copied, config), splits, config, [taught], stage=stage)
 
 
 class Distillation(ClassifierTraining):
@@ -129,6 +141,13 @@ class _Best(Callback):
             # Copies: the tensors of a state dict go on changing with the module.
             self.weights = {name: tensor.detach().clone() for name, tensor in state.items()}
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows, "least": self.least, "weights": self.weights}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows, self.least = list(state_dict["rows"]), state_dict["least"]
+        self.weights = dict(state_dict["weights"])
+
 
 def _refined(
     model: nn.Module,
@@ -137,6 +156,7 @@ def _refined(
     config: RefineConfig,
     taught: list[Tensor],
     augment: Augment = "none",
+    stage: Stage | None = None,
 ) -> Refined:
     """Train `model`, which `module` holds; `taught` (N, K) belongs to the images of the train split."""
     device, home = resolve_device(config.device), _device_of(model)
@@ -148,9 +168,9 @@ def _refined(
     val = _batches(splits.val, [], BATCH, None, device)
     if getattr(model, "channels_last", False) and device.type in CHANNELS_LAST:
         model.to(memory_format=torch.channels_last)
-    with _seeded(config.seed, device), silence():
+    with _seeded(config.seed, device):
         model.train()
-        trainer.fit(module, train, val)
+        fit(trainer, module, train, val, stage)
     if not best.weights:
         raise SashikoError("no epoch has a finite cross-entropy on the val split: lower learning_rate")
     model.load_state_dict(best.weights)
@@ -176,7 +196,7 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 def _logits(model: nn.Module, images: ImageSet, device: torch.device) -> Tensor:
     """What `model` gives for all images, on the CPU."""
     copied = copy.deepcopy(model).to(device)
-    with evaluating(copied):
+    with evaluating(copied), running(copied, images.images[:BATCH]):
         return torch.cat([copied(piece.to(device)).cpu() for piece in torch.split(images.images, BATCH)])
 
 
@@ -185,8 +205,9 @@ def _refuse(name: str, model: nn.Module, splits: Splits) -> int:
     if not any(parameter.requires_grad for parameter in model.parameters()):
         message = f"is a {type(model).__name__} without a parameter that needs a gradient"
         raise InvalidInput([Problem(name, message)])
-    with evaluating(model):
-        shape = tuple(model(splits.val.images[:2].to(_device_of(model))).shape)
+    images = splits.val.images[:2].to(_device_of(model))
+    with evaluating(model), running(model, images):
+        shape = tuple(model(images).shape)
     if len(shape) != 2 or shape[0] != 2 or shape[1] < splits.num_classes:
         message = (
             f"is a {type(model).__name__} that gives {shape} for 2 images; allowed: logits (2, K) of at "

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from framework.config import no_effect, replicate
+from framework.config import Seed, no_effect, replicate
 from framework.training.optimizers import Optimisation
 
 Augment = Literal["none", "flip_crop"]
@@ -19,7 +19,7 @@ class RefineConfig(Optimisation):
     learning_rate: float = Field(
         1e-3, gt=0, description="Step size of the optimiser, without unit; the schedule goes on from it."
     )
-    seed: int = replicate(0, description="Seed of the order of the batches and of dropout.")
+    seed: Seed = replicate(0, description="Seed of the order of the batches and of dropout.")
     temperature: float = Field(
         20.0,
         gt=0,

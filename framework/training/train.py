@@ -18,7 +18,7 @@ from framework.training.augmentation import augmented, black
 from framework.training.autoencoder import AutoencoderTraining
 from framework.training.batches import batches
 from framework.training.callbacks.checkpoints import Checkpoints
-from framework.training.callbacks.epoch_log import EpochLog
+from framework.training.callbacks.epoch_log import EpochLog, Measure
 from framework.training.callbacks.learning_rate import LearningRate
 from framework.training.callbacks.losses import Losses
 from framework.training.callbacks.patience import Patience
@@ -29,13 +29,14 @@ from framework.training.classes import of_classes
 from framework.training.classifier import ClassifierTraining
 from framework.training.config import TrainingConfig
 from framework.training.evaluation import Evaluation, evaluate, save_evaluation
+from framework.training.fitting import fit
 from framework.training.module import Training
+from framework.training.ranks import world
 from framework.training.trainer import (
     CHANNELS_LAST,
     build_trainer,
     check_trainer_options,
     resolve_device,
-    silence,
 )
 from framework.training.vae import VariationalTraining
 
@@ -46,9 +47,14 @@ if TYPE_CHECKING:
 def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback] = ()) -> None:
     """Train the model of `config`, log its way to `run`, and log the artifact `model` (see `checkpoints.py`).
 
-    Equal configs give bit-equal metrics and weights on the same machine's CPU. The val split alone chooses the
-    best weights; the test split is only measured. `callbacks` come after the run's own and before the row of the
-    epoch is logged, so that a `Measure` among them adds to it.
+    Equal configs give bit-equal metrics and weights on the same machine's CPU, also where training was left and
+    gone on with (`fitting.py`). The val split alone chooses the best weights; the test split is only measured.
+    `callbacks` come after the run's own and before the row of the epoch is logged, so that a `Measure` among them
+    adds to it.
+
+    Where this process is one of several ranks, they train one model (`framework.training.ranks`), equal to that of
+    one process but for rounding. The first rank writes, measures and logs; on the others each `Measure` among the
+    callbacks is left out, and there is nothing to do after the last epoch.
 
     Raises:
         ConfigError: a trainer option, device, class or architecture that cannot be used.
@@ -59,7 +65,9 @@ def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback
     device = resolve_device(config.device)
     splits = load_splits(config.data)
     train, val = (of_classes(getattr(splits, name), config.classes, name) for name in ("train", "val"))
-    seed_everything(config.seed, workers=True, verbose=False)
+    # Lightning seeds NumPy too, which takes 32 bits without a sign.
+    seed_everything(config.seed % 2**32, workers=True, verbose=False)
+    torch.manual_seed(config.seed)
     model = build(config.model, splits.image_shape, splits.num_classes)
     folder = run.folder / "model"
     folder.mkdir(parents=True, exist_ok=True)
@@ -70,22 +78,19 @@ def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback
     module = training_of(model, config, splits)
     losses = Losses(module.error)
     checkpoints = Checkpoints(folder, losses, config.checkpoint_every)
-    own: list[Callback] = [losses, LearningRate(), Timing(run), checkpoints]
-    if config.early_stopping:
-        own.append(Patience(losses, config.early_stopping))
-    if config.reconstructions_every and isinstance(model, Autoencoder):
-        own.append(Reconstructions(run, splits, config.reconstructions_every))
     trainer = build_trainer(
         max_epochs=config.max_epochs,
         device=device,
-        callbacks=[*own, *callbacks, EpochLog(run)],
+        callbacks=_callbacks(config, run, model, splits, losses, checkpoints, callbacks),
         options=config.trainer,
     )
     plain_batches = batches(train, config.batch_size, config.seed, config.num_workers, device)
     train_batches = augmented(plain_batches, config.augment, black(splits), config.seed)
     val_batches = batches(val, config.batch_size, None, config.num_workers, device)
-    with silence():
-        trainer.fit(module, train_batches, val_batches)
+    with run.progress.stage("fit") as stage:
+        fit(trainer, module, train_batches, val_batches, stage)
+    if not world.is_first():
+        return
 
     evaluation = evaluate(load_model(folder, config, "best"), splits, device)
     save_evaluation(evaluation, folder)
@@ -96,6 +101,24 @@ def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback
     }
     run.summarise(summary)
     run.log_artifact("model", config, folder, metadata=summary)
+
+
+def _callbacks(
+    config: TrainingConfig,
+    run: "Run",
+    model: Model,
+    splits: Splits,
+    losses: Losses,
+    checkpoints: Checkpoints,
+    others: Sequence[Callback],
+) -> list[Callback]:
+    """The callbacks in their order, `others` among them; ranks but the first neither write nor log."""
+    stopping = [Patience(losses, config.early_stopping)] if config.early_stopping else []
+    if not world.is_first():
+        return [losses, LearningRate(), *stopping, *(one for one in others if not isinstance(one, Measure))]
+    shown = config.reconstructions_every if isinstance(model, Autoencoder) else None
+    pictures = [Reconstructions(run, splits, shown)] if shown else []
+    return [losses, LearningRate(), Timing(run), checkpoints, *stopping, *pictures, *others, EpochLog(run)]
 
 
 def training_of(model: Model, config: TrainingConfig, splits: Splits) -> Training:

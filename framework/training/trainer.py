@@ -11,14 +11,19 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning import Callback, Trainer
 
-from framework.errors import ConfigError, Problem
+from framework.errors import ConfigError, InvalidInput, Problem
 from framework.fields import nearest
+from framework.machine import device_here, kinds_here
 from framework.training.config import owned_problems
+from framework.training.ranks import world
+from framework.training.ranks.strategy import SharedBatches
 
 NOISE = (
     r".*The '\w+' does not have many workers.*",
     r".*The number of training batches \(.*",
     r".*isinstance\(treespec, LeafSpec\).*",
+    r"The `srun` command is available .*",
+    r".*find_unused_parameters=True was specified in DDP constructor.*",
 )
 
 
@@ -32,13 +37,13 @@ def resolve_device(device: str) -> torch.device:
     Raises:
         ConfigError: a device is asked for by name that this machine does not have.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
-        device = next(name for name, there in available.items() if there)
-    if not available[device]:
-        here = ", ".join(name for name, there in available.items() if there)
-        raise ConfigError([Problem("device", f"is {device!r}, which this machine lacks; here: {here}, auto")])
-    return torch.device(device)
+        return torch.device(kinds_here()[0])
+    try:
+        return device_here(device)
+    except InvalidInput as error:
+        problems = [Problem(problem.key, f"{problem.message}, auto") for problem in error.problems]
+        raise ConfigError(problems) from error
 
 
 def check_trainer_options(options: Mapping[str, Any]) -> None:
@@ -67,6 +72,8 @@ def build_trainer(
 ) -> Trainer:
     """A Trainer that writes nothing but what `callbacks` write, and gives equal runs for equal seeds.
 
+    Where this process is one of several ranks, it trains with the others.
+
     `options` are any further arguments of the Trainer and win over the defaults set here.
 
     Raises:
@@ -87,6 +94,9 @@ def build_trainer(
         # Inside a Slurm job Lightning would look for tasks of its own there and requeue the job by itself.
         "plugins": [LightningEnvironment()],
     }
+    if world.size() > 1:
+        del arguments["plugins"]  # the strategy brings its own
+        arguments |= {"strategy": SharedBatches(), "num_nodes": world.size(), "use_distributed_sampler": False}
     try:
         with silence():
             return Trainer(**(arguments | dict(options)))

@@ -10,7 +10,6 @@ it is four times as large beside the same KL: kl_weight = 1/4 is here what 1 is 
 Shapes: B images in a batch, C channels, D latent dimensions.
 """
 
-import torch
 from torch import Tensor
 
 from framework.metrics.reconstruction import mse_per_image
@@ -18,6 +17,7 @@ from framework.models.vae import VariationalAutoencoder
 from framework.training.batches import Batch
 from framework.training.config import TrainingConfig
 from framework.training.module import Training
+from framework.training.ranks import shares
 
 
 class VariationalTraining(Training):
@@ -42,7 +42,7 @@ class VariationalTraining(Training):
         """The loss, and `mse` and `kl` (B,) of the images in the batch, in train mode."""
         images = batch[0]
         mu_BD, logvar_BD = self.model.posterior(images)
-        samples_BD = mu_BD + (logvar_BD / 2).exp() * torch.randn_like(mu_BD)  # (1)
+        samples_BD = mu_BD + (logvar_BD / 2).exp() * shares.normal_like(mu_BD)  # (1)
         errors_B = mse_per_image(self.model.decode(samples_BD), images, self.pixel_scale)
         kl_B = divergence(mu_BD, logvar_BD)
         loss = (errors_B * images[0].numel() + self.kl_weight * kl_B).mean()  # (2)

@@ -3,7 +3,9 @@
 Importing this package costs nothing; the web framework is imported when a server starts.
 """
 
-from launch.server.instance import Address, NotForOthers, ServerBusy, ServerInfo, find_server, serve
+from launch.server.instance import Address, NotForOthers, ServerBusy, ServerInfo, find_server, last_port, serve
 from launch.server.limits import ServeOptions
 
-__all__ = ["Address", "NotForOthers", "ServeOptions", "ServerBusy", "ServerInfo", "find_server", "serve"]
+__all__ = [
+    "Address", "NotForOthers", "ServeOptions", "ServerBusy", "ServerInfo", "find_server", "last_port", "serve",
+]  # fmt: skip

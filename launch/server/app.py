@@ -1,10 +1,8 @@
 """The web application: one route table, one error shape, bounded bodies. What is behind a route is elsewhere."""
 
-import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
 from starlette.applications import Starlette
@@ -12,17 +10,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.convertors import IntegerConvertor, PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from launch.server import auth, filestream, graphql, lifecycle, login, pages, transfer
+from launch.server.answers import Answer, Answers, Slot
 from launch.server.auth import Caller
-from launch.server.errors import FORBIDDEN, ApiError, TooLarge, TooSlow, error_body
+from launch.server.bodies import whole_body
+from launch.server.errors import FORBIDDEN, ApiError, error_body
 from launch.server.intake import Intake, Sent
-from launch.server.limits import BODY_SECONDS, MAX_GRAPHQL_BODY, MAX_STREAM_BODY, ServeOptions
+from launch.server.limits import MAX_GRAPHQL_BODY, MAX_STREAM_BODY, ServeOptions
 from launch.server.origin import OwnPagesOnly
 from launch.server.pace import Pace
 from launch.server.request import Request, Services
@@ -32,8 +31,10 @@ from launch.server.wire import json_object
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT = b"agentHeartbeat"
-"""In the text of an operation in which an agent calls."""
+CALL, COMMIT = "agentHeartbeat", "commitArtifact"
+"""Mutations that can take their time; the operations that hold them have threads of their own."""
+SMALL, LARGE = 2_048, 1 << 20
+"""Bytes of a body up to which it is read at once, and from which on one such body is read at a time."""
 HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -72,6 +73,7 @@ def make_app(services: Services) -> Starlette:
     app.state.services = services
     app.state.threads = Threads()
     app.state.intake = Intake(services, app.state.threads)
+    app.state.answers = Answers()
     return app
 
 
@@ -90,7 +92,7 @@ def routes() -> list[BaseRoute]:
         Route(f"{storage}/run/{{run:int}}/{{name:file}}", transfer.put_run_file, methods=["PUT"]),
         Route(f"{storage}/run/{{run:int}}/{{name:file}}", transfer.get_run_file),
         Route(
-            f"{storage}/artifact/{{artifact:int}}/{{md5}}/of/{{user:int}}/{{name:file}}",
+            f"{storage}/artifact/{{artifact:int}}/{{md5}}/{{name:file}}",
             transfer.put_artifact_file,
             methods=["PUT"],
         ),
@@ -111,10 +113,18 @@ async def run_graphql(http: HttpRequest) -> Response:
     services: Services = http.app.state.services
     threads: Threads = http.app.state.threads
     caller = auth.caller_of(http)
-    body = await _body(http, MAX_GRAPHQL_BODY)
-    calls = HEARTBEAT in body and await threads.for_reads(_is_call, body)
-    answer = threads.for_calls if calls else threads.for_reads
-    return await answer(_answer, services, _base_url(http, caller), body, caller)
+    body = await whole_body(http, MAX_GRAPHQL_BODY)
+    fields: Collection[str] = ()
+    if any(name.encode() in body for name in (CALL, COMMIT)):
+        fields = _fields(body) if len(body) <= SMALL else await threads.for_reads(_fields, body)
+    if CALL in fields:
+        answer = threads.for_calls
+    elif COMMIT in fields:
+        answer = threads.for_commits
+    else:
+        answer = threads.for_large if len(body) > LARGE else threads.for_reads
+    slot = http.app.state.answers.slot(caller.user_id)
+    return await answer(_answer, services, _base_url(http, caller), body, caller, slot)
 
 
 def _base_url(http: HttpRequest, caller: Caller) -> str:
@@ -123,17 +133,16 @@ def _base_url(http: HttpRequest, caller: Caller) -> str:
     return proxy if proxy and not caller.is_owner else str(http.base_url).rstrip("/")
 
 
-def _is_call(text: bytes) -> bool:
-    """Whether an agent calls: the operation itself says so, not a comment in it."""
+def _fields(text: bytes) -> Collection[str]:
+    """The root fields that an operation chooses: the operation itself says so, not a comment in it."""
     body = json_object(text.decode(errors="replace"), "the request")
     query = body.get("query")
     if not isinstance(query, str):
-        return False
-    selected = graphql.parse(query).operation(body.get("operationName")).selection_set.selections
-    return any(getattr(getattr(item, "name", None), "value", None) == "agentHeartbeat" for item in selected)
+        return ()
+    return graphql.parse(query).root_fields(body.get("operationName"))
 
 
-def _answer(services: Services, base_url: str, text: bytes, caller: Caller) -> Response:
+def _answer(services: Services, base_url: str, text: bytes, caller: Caller, slot: Slot) -> Response:
     body = json_object(text.decode(errors="replace"), "the request")
     query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
     if not isinstance(query, str):
@@ -142,9 +151,13 @@ def _answer(services: Services, base_url: str, text: bytes, caller: Caller) -> R
     writes = operation.operation.value == "mutation"
     if writes and caller.read_only:
         raise ApiError("this key may only read", FORBIDDEN)
-    with Request(services, base_url, writes=writes, caller=caller) as request:
-        data = graphql.execute(query, json_object(variables, "variables"), name, SCHEMA, request)
-    return Json({"data": data})
+    try:
+        with Request(services, base_url, writes=writes, caller=caller) as request:
+            data = graphql.execute(query, json_object(variables, "variables"), name, SCHEMA, request, slot.take)
+        return Answer({"data": data}, slot)
+    except BaseException:
+        slot.give()
+        raise
 
 
 async def stream(http: HttpRequest) -> Response:
@@ -154,20 +167,12 @@ async def stream(http: HttpRequest) -> Response:
     sent = Sent(
         caller,
         (path["entity"], path["project"], path["run"]),
-        await _body(http, MAX_STREAM_BODY),
+        await whole_body(http, MAX_STREAM_BODY),
         gzipped=http.headers.get("content-encoding") == "gzip",
         writer=http.headers.get(filestream.WRITER_HEADER),
     )
     intake: Intake = http.app.state.intake
     return JSONResponse(await intake.take(sent))
-
-
-class Json(JSONResponse):
-    """A JSON reply in ASCII: a logged text may hold half a surrogate pair, which has no other form on the wire."""
-
-    def render(self, content: Any) -> bytes:
-        """The body."""
-        return json.dumps(content, separators=(",", ":"), allow_nan=False).encode()
 
 
 async def only_post(http: HttpRequest) -> Response:
@@ -178,23 +183,6 @@ async def only_post(http: HttpRequest) -> Response:
 async def health(http: HttpRequest) -> Response:
     """Say that the server is alive."""
     return JSONResponse({"status": "ok", "server": "sashiko"})
-
-
-async def _body(http: HttpRequest, limit: int) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        with anyio.fail_after(BODY_SECONDS):
-            async for piece in http.stream():
-                size += len(piece)
-                if size > limit:
-                    raise TooLarge("the request", limit)
-                pieces.append(piece)
-    except TimeoutError as error:
-        raise TooSlow(BODY_SECONDS) from error
-    except ClientDisconnect as error:
-        raise ApiError("the request broke off") from error
-    return b"".join(pieces)
 
 
 async def _expire_leases(services: Services) -> None:

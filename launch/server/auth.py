@@ -95,8 +95,14 @@ def caller_of(http: HTTPConnection) -> Caller:
 
 
 def is_local(http: HTTPConnection) -> bool:
-    """Whether a request comes from the server's own machine: from loopback, or from the address it went to."""
+    """Whether a request comes from the server's own machine: from loopback, or from the address it went to.
+
+    One that a proxy passes on does only if nobody on its way was elsewhere.
+    """
     peer = http.client.host if http.client else ""
+    passed_on = http.headers.get("x-forwarded-for")
+    if passed_on is not None and not all(part.strip().startswith(LOOPBACK) for part in passed_on.split(",")):
+        return False
     return peer.startswith(LOOPBACK) or peer == (http.scope.get("server") or ("",))[0]
 
 

@@ -167,5 +167,5 @@ def _full_disk_told(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise DiskFull(folder.parent, TOO_LARGE) from error
+            raise DiskFull(TOO_LARGE) from error
         raise

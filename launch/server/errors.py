@@ -65,8 +65,8 @@ class DiskFull(ApiError):
     fail instead.
     """
 
-    def __init__(self, where: object, status: int = NO_SPACE) -> None:
-        super().__init__(f"no space left on the device of {where}: nothing was stored", status)
+    def __init__(self, status: int = NO_SPACE) -> None:
+        super().__init__("no space left on the server's disk: nothing was stored", status)
 
 
 class Busy(ApiError):
@@ -74,6 +74,13 @@ class Busy(ApiError):
 
     def __init__(self, where: object, seconds: float) -> None:
         super().__init__(f"the database of {where} was in use for {seconds:.0f} s: try again", UNAVAILABLE)
+
+
+class Interrupted(ApiError):
+    """What was begun is not what it was any more. The client tries again."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: try again", UNAVAILABLE)
 
 
 def error_body(message: str) -> dict[str, Any]:

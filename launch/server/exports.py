@@ -34,16 +34,20 @@ class Exports:
         path = self._folder / f"{run_id}-{state}.parquet"
         if not path.is_file():
             try:
-                self._write(path, elsewhere(exported, list(texts())) or b"", f"{run_id}-*.parquet")
+                self._write(run_id, path, elsewhere(exported, list(texts())) or b"")
             except OSError as error:
                 logger.warning("the history of run %d is not exported: %s", run_id, error)
                 return None
         return path if path.stat().st_size else None
 
-    def _write(self, path: Path, body: bytes, others: str) -> None:
-        self._folder.mkdir(exist_ok=True)
-        for old in self._folder.glob(others):
+    def forget(self, run_id: int) -> None:
+        """Delete what was exported of a run."""
+        for old in self._folder.glob(f"{run_id}-*.parquet"):
             old.unlink(missing_ok=True)
+
+    def _write(self, run_id: int, path: Path, body: bytes) -> None:
+        self._folder.mkdir(exist_ok=True)
+        self.forget(run_id)
         descriptor, name = tempfile.mkstemp(dir=self._folder)
         try:
             with os.fdopen(descriptor, "wb") as file:

@@ -13,7 +13,7 @@ follow.
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -24,7 +24,9 @@ from graphql.language import ast
 from launch.server.arguments import Kind, checked
 from launch.server.errors import ApiError
 from launch.server.limits import (
+    LARGE_ANSWER,
     MAX_ANSWER,
+    MAX_MUTATIONS,
     MAX_QUERY_DEPTH,
     MAX_QUERY_LENGTH,
     MAX_QUERY_NODES,
@@ -49,10 +51,14 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True)
 class Field:
-    """What gives a field its value, and the arguments that it takes; others never reach it."""
+    """What gives a field its value, and the arguments that it takes; others never reach it.
+
+    `alone`: a mutation that can take its time, in several transactions; no other may stand beside it.
+    """
 
     resolve: Resolver
     takes: Mapping[str, Kind]
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,27 @@ class Document:
 
     operations: Mapping[str | None, ast.OperationDefinitionNode]
     fragments: Mapping[str, ast.FragmentDefinitionNode]
+
+    def root_fields(self, name: str | None) -> set[str]:
+        """The names of the fields that an operation chooses at its root, those in fragments too.
+
+        Raises:
+            ApiError: there is no such operation.
+        """
+        waiting = list(self.operation(name).selection_set.selections)
+        found: set[str] = set()
+        seen: set[str] = set()
+        while waiting:
+            item = waiting.pop()
+            if isinstance(item, ast.FieldNode):
+                found.add(item.name.value)
+            elif isinstance(item, ast.InlineFragmentNode):
+                waiting += item.selection_set.selections
+            elif isinstance(item, ast.FragmentSpreadNode) and item.name.value not in seen:
+                seen.add(item.name.value)
+                fragment = self.fragments.get(item.name.value)
+                waiting += fragment.selection_set.selections if fragment is not None else ()
+        return found
 
     def operation(self, name: str | None) -> ast.OperationDefinitionNode:
         """The operation to run; the only one, where no name is given.
@@ -120,9 +147,16 @@ def parse(query: str) -> Document:
 
 
 def execute(
-    query: str, variables: Mapping[str, Any], operation_name: str | None, schema: Schema, context: object
+    query: str,
+    variables: Mapping[str, Any],
+    operation_name: str | None,
+    schema: Schema,
+    context: object,
+    large: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """Run one operation and return its `data`, ready for strict JSON. Every resolver gets `context`.
+
+    `large` is called when the answer turns out to be a large one, and may refuse that.
 
     Raises:
         ApiError: the text cannot be parsed, a root field is unknown, an argument is of another kind, a resolver
@@ -131,12 +165,26 @@ def execute(
     document = parse(query)
     operation = document.operation(operation_name)
     kind = operation.operation.value
-    run = _Run(document, operation, variables, schema, context)
+    run = _Run(document, operation, variables, schema, context, large)
     root = Node(kind.capitalize(), None)
-    for chosen in run.selected(root, operation.selection_set):
-        if chosen.resolve is None and chosen.name != "__typename":
-            raise ApiError(f"this server does not know the {kind} {chosen.name!r} (operation {run.name})")
+    if root.type not in schema:
+        raise ApiError(f"this server takes queries and mutations, no {kind} (operation {run.name})")
+    chosen = run.selected(root, operation.selection_set)
+    for one in chosen:
+        if one.resolve is None and one.name != "__typename":
+            raise ApiError(f"this server does not know the {kind} {one.name!r} (operation {run.name})")
+    if root.type == "Mutation":
+        _refuse_many([one.name for one in chosen], schema[root.type])
     return run.object(root, operation.selection_set, 0) or {}
+
+
+def _refuse_many(names: Sequence[str], mutations: Type) -> None:
+    """Refuse what would keep all others from writing: an operation is one transaction."""
+    if len(names) > MAX_MUTATIONS:
+        raise ApiError(f"an operation holds at most {MAX_MUTATIONS} mutations, not {len(names)}")
+    alone = [name for name in names if name in mutations.fields and mutations.fields[name].alone]
+    if alone and len(names) > 1:
+        raise ApiError(f"{alone[0]} can take its time: send it in an operation of its own")
 
 
 class _Run:
@@ -149,6 +197,7 @@ class _Run:
         variables: Mapping[str, Any],
         schema: Schema,
         context: object,
+        large: Callable[[], None],
     ) -> None:
         self.document = document
         self.name = operation.name.value if operation.name else "?"
@@ -159,6 +208,7 @@ class _Run:
         self._chosen: dict[tuple[int, str], list[_Chosen]] = {}
         self._nodes = 0
         self._bytes = 0
+        self._large = large
         self._end = time.monotonic() + QUERY_SECONDS
 
     def _fields(self, node: Node, selection: ast.SelectionSetNode) -> Iterator[ast.FieldNode]:
@@ -223,6 +273,8 @@ class _Run:
                 f"the field {field.name.value!r} is an object: choose fields of it (operation {self.name})"
             )
         self._bytes += _size(value)
+        if self._bytes > LARGE_ANSWER:
+            self._large()
         if self._bytes > MAX_ANSWER:
             raise ApiError(f"the answer has more than {MAX_ANSWER:,} bytes: ask for less at once")
         return plain(value)

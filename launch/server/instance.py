@@ -15,6 +15,7 @@ import socket
 import ssl
 import tempfile
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 HEALTH_SECONDS = 2.0
 GOODBYE_SECONDS = 5
 LOOPBACK_HOST = "127.0.0.1"
+ANSWERS_S = 10.0
+PORT_FILE, PORTS_END = "port", 65_536
 STATE_FILE, KEY_FILE, SECRET_FILE, LOCK_FILE = "server.json", "api_key", "secret", "lock"
 
 
@@ -186,6 +189,7 @@ def _run(
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
+                _write(directory / PORT_FILE, f"{port}\n")
                 _write(state_file, json.dumps(state) + "\n")
                 if on_ready is not None:
                     on_ready(info)
@@ -246,6 +250,23 @@ def private_text(path: Path) -> str:
     return path.read_text().strip()
 
 
+def last_port(directory: Path) -> int | None:
+    """The port at which a folder was served last; None if it never was."""
+    try:
+        port = int((Path(directory) / PORT_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return port if 0 < port < PORTS_END else None
+
+
+def _when_it_answers(directory: Path) -> ServerInfo | None:
+    """The server that holds a folder; one that has just been started is waited for."""
+    end = time.monotonic() + ANSWERS_S
+    while (found := find_server(directory)) is None and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
+
+
 @contextlib.contextmanager
 def _only_one(directory: Path) -> Iterator[None]:
     """Hold the folder. The lock goes with the process, however it ends, so a stale one cannot be."""
@@ -253,7 +274,7 @@ def _only_one(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            other = find_server(directory)
+            other = _when_it_answers(directory)
             where = f" at {other.url} (pid {other.pid})" if other is not None else ""
             raise ServerBusy(f"another server already serves {directory}{where}") from error
         yield

@@ -25,8 +25,16 @@ MAX_QUERY_DEPTH = 24
 MAX_QUERY_LENGTH = 64 * KIB
 MAX_QUERY_NODES = 250_000
 """Objects in one answer: a page of 10,000 runs with all that hangs on each is about 60,000."""
-MAX_ANSWER = 256 * MIB
+MAX_MUTATIONS = 20
+"""Mutations in one operation, which is one transaction."""
+MAX_ANSWER = 64 * MIB
 """Bytes of texts in one answer: configs, rows."""
+LARGE_ANSWER = 4 * MIB
+"""Bytes of texts from which on an answer is a large one."""
+LARGE_ANSWERS, LARGE_ANSWERS_EACH = 4, 2
+"""Large answers that are on their way at the same time: to all users, and to each."""
+ANSWER_SECONDS = 60.0
+"""How long a client may not read on while an answer is on its way."""
 QUERY_SECONDS = 30.0
 """How long one operation may go on from object to object."""
 MAX_PAGE = 10_000
@@ -35,6 +43,8 @@ MAX_NAME = LONGEST_NAME
 """Characters in the name of a project, run, file or artifact."""
 MAX_POINTS = 1_000_000
 """Points in one sweep."""
+MAX_SWEEP = 1024 * MIB
+"""Bytes of all points of one sweep, each written out."""
 UPLOAD_CHUNK = MIB
 
 SIGNED_SECONDS = 6 * 3600

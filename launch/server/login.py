@@ -9,8 +9,9 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from launch.server.auth import is_local
+from launch.server.bodies import whole_body
 from launch.server.browsers import COOKIE, SECONDS, is_secure, next_of
-from launch.server.errors import ApiError, TooLarge
+from launch.server.errors import ApiError
 from launch.server.pages import HEADERS, TEMPLATES
 from launch.server.request import Services
 
@@ -79,9 +80,5 @@ def _close(http: HttpRequest, token: str) -> None:
 
 
 async def _fields(http: HttpRequest) -> dict[str, str]:
-    body = b""
-    async for piece in http.stream():
-        body += piece
-        if len(body) > MAX_FORM:
-            raise TooLarge("the form", MAX_FORM)
+    body = await whole_body(http, MAX_FORM, "the form")
     return {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}

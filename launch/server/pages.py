@@ -82,7 +82,7 @@ def _render(http: HttpRequest, view: View) -> Response:
             reader = caller.name if caller is not THE_OWNER else None
             text = TEMPLATES.get_template(template).render(reader=reader, **values)
     except ApiError as error:
-        if error.status == UNAUTHORIZED and http.headers.get("authorization") is None:
+        if error.status == UNAUTHORIZED and not _has_key(http):
             return to_login(http)
         title = "Key needed" if error.status == UNAUTHORIZED else "Not found"
         text = TEMPLATES.get_template("error.html").render(title=title, message=error.message, reader=None)
@@ -95,11 +95,18 @@ def _reader(services: Services, http: HttpRequest) -> Caller:
     reader = reader_of(http)
     if reader is not None:
         return reader
-    if http.headers.get("authorization") is None and not services.options.lab and is_local(http):
+    if not _has_key(http) and not services.options.lab and is_local(http):
         with services.store.read() as tables:
             if not tables.users.any_keys():
                 return THE_OWNER
+    if not _has_key(http):
+        raise ApiError("log in first", UNAUTHORIZED)
     return caller_of(http)
+
+
+def _has_key(http: HttpRequest) -> bool:
+    """Whether a program sends its key. Basic does not count: browsers send it along, whoever made them ask."""
+    return http.headers.get("authorization", "").lower().startswith("bearer ")
 
 
 def _ago(seconds: float | None) -> str:

@@ -1,8 +1,8 @@
 """Fairness of what is kept: nobody fills the disk of the others.
 
-A user over a quota begins nothing new: no run, no file, no version. Rows of runs that are under way are taken, so
-that nothing is lost that was begun. Sums are remembered for a few seconds, so that many small files do not each
-cost one; by so much a quota can be overdrawn.
+A user over a quota begins nothing new: no run, no sweep, no file, no version. Rows of runs that are under way are
+taken, so that nothing is lost that was begun. Sums are remembered for a few seconds, so that many small files do
+not each cost one; by so much a quota can be overdrawn.
 """
 
 import threading
@@ -26,18 +26,19 @@ class Quotas:
         """Let pass who may make a run.
 
         Raises:
-            ApiError: 403, the owner of the project has as many as the quota allows.
+            ApiError: 403, the owner of the project has as many as the quota allows, or keeps too many bytes.
         """
         quota = tables.usage.quota(user_id)
-        if quota is None or quota["runs"] is None:
+        if quota is None:
             return
-        runs = int(tables.usage.of(user_id)["runs"])
-        if runs >= quota["runs"]:
-            raise ApiError(
-                f"{name} keeps {runs:,} runs, and the quota is {quota['runs']:,}: delete some, or ask the server's"
-                " owner for more (sashiko serve quota)",
-                FORBIDDEN,
-            )
+        over = []
+        if quota["runs"] is not None:
+            runs = int(tables.usage.of(user_id)["runs"])
+            if runs >= quota["runs"]:
+                over.append(f"{name} keeps {runs:,} runs, and the quota is {quota['runs']:,}")
+        if quota["bytes"] is not None:
+            over += _over(self._used(tables, user_id), 0, quota["bytes"], name)
+        _refuse(over, "delete some")
 
     def must_have_room(self, tables: Tables, user_id: int, name: str, size: int = 0) -> None:
         """Let pass who may send a file of `size` bytes, as far as that is known.
@@ -50,14 +51,8 @@ class Quotas:
             return
         if size < 0:
             raise ApiError("tell how many bytes are to come (Content-Length): there is a quota", LENGTH_REQUIRED)
-        used = self._used(tables, user_id)
-        if used + size > quota["bytes"] or used >= quota["bytes"]:
-            more = f", and {told(size)} are to come" if size else ""
-            raise ApiError(
-                f"{name} keeps {told(used)}{more}; the quota is {told(quota['bytes'])}: delete runs, files or"
-                " versions, or ask the server's owner for more (sashiko serve quota)",
-                FORBIDDEN,
-            )
+        over = _over(self._used(tables, user_id), size, quota["bytes"], name)
+        _refuse(over, "delete runs, sweeps, files or versions")
 
     def _used(self, tables: Tables, user_id: int) -> int:
         now = time.monotonic()
@@ -68,6 +63,21 @@ class Quotas:
             with self._guard:
                 self._known[user_id] = (now + SECONDS, used)
         return used
+
+
+def _over(used: int, size: int, most: int, name: str) -> list[str]:
+    """What is wrong with so many bytes, and so many more."""
+    if used + size <= most and used < most:
+        return []
+    more = f", and {told(size)} are to come" if size else ""
+    return [f"{name} keeps {told(used)}{more}; the quota is {told(most)}"]
+
+
+def _refuse(over: list[str], remedy: str) -> None:
+    if over:
+        raise ApiError(
+            f"{'; '.join(over)}: {remedy}, or ask the server's owner for more (sashiko serve quota)", FORBIDDEN
+        )
 
 
 def told(size: float) -> str:

@@ -4,8 +4,8 @@ And one request: who sends it, in which transaction it is answered, which projec
 """
 
 import sqlite3
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,6 @@ from launch.server.exports import Exports
 from launch.server.facts import Facts
 from launch.server.limits import ServeOptions
 from launch.server.quotas import Quotas
-from launch.server.search.proposals import Turns
 from launch.server.selections import Selections
 from launch.server.signing import Signer
 from launch.server.storage import Store, Tables, open_store
@@ -27,6 +26,7 @@ from launch.server.storage.artifacts import DELETED
 from launch.server.storage.lines import HISTORY
 from launch.server.storage.projects import WRITE
 from launch.server.storage.runs import ALIVE
+from launch.server.turns import Turns
 from launch.server.wire import checked_name
 
 DEFAULT_PROJECT = "uncategorized"
@@ -42,7 +42,8 @@ class Services:
     keyring: Keyring
     options: ServeOptions
     clock: Clock
-    turns: Turns = field(default_factory=Turns)
+    draws: Turns = field(default_factory=Turns)
+    commits: Turns = field(default_factory=Turns)
     selections: Selections = field(default_factory=Selections)
     quotas: Quotas = field(default_factory=Quotas)
     exports: Exports = field(default_factory=lambda: Exports(Path("exports")))
@@ -125,6 +126,18 @@ class Request:
         """Whether the transaction is open."""
         return self._tables is not None
 
+    @contextmanager
+    def aside(self, *, writes: bool) -> Iterator["Request"]:
+        """A short transaction of the same sender, that ends before this one begins.
+
+        Raises:
+            RuntimeError: this one is open: the other would wait for it for ever.
+        """
+        if self.in_transaction:
+            raise RuntimeError("what is done aside comes before the transaction begins")
+        with Request(self.services, self.base_url, writes=writes, caller=self.caller) as other:
+            yield other
+
     def hold(self, turn: AbstractContextManager[None]) -> None:
         """Wait for a turn and keep it until the transaction has ended.
 
@@ -159,8 +172,20 @@ class Request:
         """A row of a run, sweep, artifact or collection if the sender may read its project, else None."""
         return row if row is not None and self.sees(row["project_id"]) else None
 
-    def must_change(self, project_id: int, tables: Tables | None = None) -> None:
-        """Let pass a sender who may change a project; `tables`: where to look before this transaction opens.
+    def changeable(self, row: sqlite3.Row | None, missing: str) -> sqlite3.Row:
+        """A row of a run, sweep, agent, artifact or collection if the sender may change its project.
+
+        Raises:
+            NotFound: `missing`; there is none, or none that the sender may see, and nobody can tell which.
+            ApiError: 403, the sender may only read it.
+        """
+        if row is None or not self.sees(row["project_id"]):
+            raise NotFound(missing)
+        self.must_change(row["project_id"])
+        return row
+
+    def must_change(self, project_id: int) -> None:
+        """Let pass a sender who may change a project.
 
         Raises:
             NotFound: the sender may not even see it.
@@ -168,10 +193,12 @@ class Request:
         """
         if self.caller.is_owner:
             return
-        role = (tables or self.tables).projects.role(project_id, self.caller.user_id)
+        role = self.tables.projects.role(project_id, self.caller.user_id)
         if role is None:
             raise NotFound("there is no such project")
-        if role != WRITE or self.caller.read_only:
+        if self.caller.read_only:
+            raise ApiError("this key may only read", FORBIDDEN)
+        if role != WRITE:
             raise ApiError(f"{self.caller.name} may read this project, not change it", FORBIDDEN)
 
     def project(self, entity: object, name: object) -> sqlite3.Row | None:
@@ -192,7 +219,7 @@ class Request:
         if user_id is None:
             raise NotFound(f"there is no entity {entity!r} on this server; leave it out to use your own")
         row = self.tables.projects.by_name(wanted, user_id)
-        if row is not None:
+        if row is not None and self.sees(row["id"]):
             self.must_change(row["id"])
             return row, False
         if user_id != self.caller.user_id and not self.caller.is_owner:
@@ -230,10 +257,7 @@ class Request:
         """
         found = self.project(entity, project)
         run = None if found is None else self.tables.runs.by_name(found["id"], str(name))
-        if run is None:
-            raise NotFound(f"no run {entity or self.caller.name}/{project}/{name}")
-        self.must_change(run["project_id"])
-        return run
+        return self.changeable(run, f"no run {entity or self.caller.name}/{project}/{name}")
 
     def _user_id(self, entity: object) -> int | None:
         if entity in (None, "", self.caller.name):
@@ -287,8 +311,8 @@ class Request:
         """
         if not self._writes:
             raise RuntimeError("a query has no business with addresses for uploads")
-        return self.services.signer.url(self.base_url, "PUT", path)
+        return self.services.signer.url(self.base_url, "PUT", path, self.caller.user_id)
 
     def download_url(self, path: str) -> str:
         """A signed address to GET from."""
-        return self.services.signer.url(self.base_url, "GET", path)
+        return self.services.signer.url(self.base_url, "GET", path, self.caller.user_id)

@@ -2,7 +2,7 @@
 
 Rows have threads of their own, whatever else goes on. An agent that calls may wait for its turn to draw a point,
 so many of them hold threads that do nothing. What reads holds memory, a database's cache each. Files come and go
-through the threads that Starlette has.
+through the threads that Starlette has. A version with many files is long in being committed.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, from_thread, to_process, to_thread
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
-ROWS, CALLS, READS = 4, 256, 16
+ROWS, CALLS, READS, COMMITS, LARGE = 4, 256, 16, 4, 1
 
 
 class Threads:
@@ -23,6 +23,8 @@ class Threads:
         self._rows = CapacityLimiter(ROWS)
         self._calls = CapacityLimiter(CALLS)
         self._reads = CapacityLimiter(READS)
+        self._commits = CapacityLimiter(COMMITS)
+        self._large = CapacityLimiter(LARGE)
 
     async def for_rows(self, work: Callable[[*Given], T], *given: *Given) -> T:
         """Store what a run logs."""
@@ -31,6 +33,14 @@ class Threads:
     async def for_calls(self, work: Callable[[*Given], T], *given: *Given) -> T:
         """Answer an agent, which may take its turn."""
         return await to_thread.run_sync(work, *given, limiter=self._calls)
+
+    async def for_commits(self, work: Callable[[*Given], T], *given: *Given) -> T:
+        """Commit a version, which may take its turn."""
+        return await to_thread.run_sync(work, *given, limiter=self._commits)
+
+    async def for_large(self, work: Callable[[*Given], T], *given: *Given) -> T:
+        """Answer a large request, one at a time: while JSON is read, no other thread of this process runs."""
+        return await to_thread.run_sync(work, *given, limiter=self._large)
 
     async def for_reads(self, work: Callable[[*Given], T], *given: *Given) -> T:
         """Answer everything else."""

@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, Response
 from launch.server.arguments import MOST_WHOLE
 from launch.server.auth import THE_OWNER, Caller, caller_of
 from launch.server.blobs import Blob
-from launch.server.errors import CONFLICT, UNAVAILABLE, ApiError, DiskFull, NotFound, TooLarge, TooSlow
+from launch.server.errors import CONFLICT, FORBIDDEN, UNAVAILABLE, ApiError, DiskFull, NotFound, TooLarge, TooSlow
 from launch.server.limits import MAX_DISCARDED, MAX_MANIFEST, MAX_UPLOAD, STALL_SECONDS, UPLOAD_CHUNK
 from launch.server.request import Request, Services
 from launch.server.storage import Tables, artifacts
@@ -41,15 +41,12 @@ async def put_run_file(http: HttpRequest) -> Response:
     """Take a file of a run."""
     services = _services(http)
     run_id, name = _number(http, "run"), checked_path(http.path_params["name"])
-    services.signer.check("PUT", _path(http), http.query_params)
-
+    user_id = services.signer.check("PUT", _path(http), http.query_params)
     size = _announced(http)
 
     def check() -> None:
-        with Request(services, "", writes=False) as request:
-            run = request.tables.runs.by_id(run_id)
-            if run is None:
-                raise NotFound("there is no such run")
+        with Request(services, "", writes=False, caller=_user(services, user_id)) as request:
+            run = request.changeable(request.tables.runs.by_id(run_id), "there is no such run")
             request.must_have_room(run["project_id"], size)
 
     def store(blob: Blob) -> None:
@@ -66,8 +63,8 @@ async def put_run_file(http: HttpRequest) -> Response:
 async def put_artifact_file(http: HttpRequest) -> Response:
     """Take a file of an artifact; its bytes must have the digest in the address."""
     services = _services(http)
-    services.signer.check("PUT", _path(http), http.query_params)
-    artifact_id, user_id = _number(http, "artifact"), _number(http, "user")
+    user_id = services.signer.check("PUT", _path(http), http.query_params)
+    artifact_id = _number(http, "artifact")
     md5 = http.path_params["md5"]
 
     def store(blob: Blob) -> None:
@@ -79,10 +76,9 @@ async def put_artifact_file(http: HttpRequest) -> Response:
     size = _announced(http)
 
     def expected() -> str:
-        with Request(services, "", writes=False) as request:
-            row = request.tables.artifacts.by_id(artifact_id)
-            if row is not None:
-                request.must_have_room(row["project_id"], size)
+        with Request(services, "", writes=False, caller=_user(services, user_id)) as request:
+            row = request.changeable(request.tables.artifacts.by_id(artifact_id), "there is no such version")
+            request.must_have_room(row["project_id"], size)
         return str(md5)
 
     await _receive(services, http, MAX_UPLOAD, expected, store)
@@ -92,19 +88,22 @@ async def put_artifact_file(http: HttpRequest) -> Response:
 async def put_manifest(http: HttpRequest) -> Response:
     """Take a manifest of an artifact; its bytes must have the digest that was announced."""
     services = _services(http)
-    services.signer.check("PUT", _path(http), http.query_params)
+    user_id = services.signer.check("PUT", _path(http), http.query_params)
+    artifact_id, size = _number(http, "artifact"), _announced(http)
     name = http.path_params["name"]
     key = int(name) if name.isascii() and name.isdigit() and len(name) < 19 else -1
 
     def announced() -> str | None:
-        with services.store.read() as tables:
-            return _pending_digest(tables, key)
+        with Request(services, "", writes=False, caller=_user(services, user_id)) as request:
+            row = request.changeable(request.tables.artifacts.by_id(artifact_id), "there is no such version")
+            request.must_have_room(row["project_id"], size)
+            return _pending_digest(request.tables, key)
 
     def store(blob: Blob) -> None:
         with services.store.write() as tables:
             if _pending_digest(tables, key) not in (None, blob.md5):
                 raise ApiError("another manifest was announced meanwhile", CONFLICT)
-            tables.manifests.arrived(key, blob.name)
+            tables.manifests.arrived(key, blob.name, blob.size)
             _still_here(services, blob)
 
     await _receive(services, http, MAX_MANIFEST, announced, store)
@@ -113,11 +112,11 @@ async def put_manifest(http: HttpRequest) -> Response:
 
 async def get_run_file(http: HttpRequest) -> Response:
     """Send a file of a run."""
-    services, caller = _services(http), _fetcher(http)
+    services, fetcher = _services(http), _fetcher(http)
     run_id, name = _number(http, "run"), http.path_params["name"]
 
     def find() -> str:
-        with Request(services, "", writes=False, caller=caller) as request:
+        with Request(services, "", writes=False, caller=fetcher()) as request:
             run = request.seen(request.tables.runs.by_id(run_id))
             row = request.tables.files.get(run_id, name) if run is not None else None
         if row is None:
@@ -129,11 +128,11 @@ async def get_run_file(http: HttpRequest) -> Response:
 
 async def get_artifact_file(http: HttpRequest) -> Response:
     """Send a file of an artifact."""
-    services, caller = _services(http), _fetcher(http)
+    services, fetcher = _services(http), _fetcher(http)
     md5, name = http.path_params["md5"], http.path_params["name"]
 
     def find() -> str:
-        with Request(services, "", writes=False, caller=caller) as request:
+        with Request(services, "", writes=False, caller=fetcher()) as request:
             row = request.tables.artifacts.by_id(_number(http, "artifact"))
             held = None if row is None else request.tables.artifacts.blob_of(row["id"], md5)
             if row is None or held is None or not request.sees_version(row):
@@ -145,10 +144,10 @@ async def get_artifact_file(http: HttpRequest) -> Response:
 
 async def get_manifest(http: HttpRequest) -> Response:
     """Send the manifest of an artifact."""
-    services, caller = _services(http), _fetcher(http)
+    services, fetcher = _services(http), _fetcher(http)
 
     def find() -> str:
-        with Request(services, "", writes=False, caller=caller) as request:
+        with Request(services, "", writes=False, caller=fetcher()) as request:
             row = request.tables.artifacts.by_id(_number(http, "artifact"))
             if row is None or not row["manifest_blob"] or not request.sees_version(row):
                 raise NotFound("this artifact has no manifest")
@@ -159,10 +158,10 @@ async def get_manifest(http: HttpRequest) -> Response:
 
 async def get_history(http: HttpRequest) -> Response:
     """Send the exported history of a run."""
-    services, caller = _services(http), _fetcher(http)
+    services, fetcher = _services(http), _fetcher(http)
 
     def find() -> Path:
-        with Request(services, "", writes=False, caller=caller) as request:
+        with Request(services, "", writes=False, caller=fetcher()) as request:
             run = request.seen(request.tables.runs.by_id(_number(http, "run")))
             path = None if run is None else request.export(run)
         if path is None:
@@ -217,12 +216,29 @@ def _path(http: HttpRequest) -> str:
     return path
 
 
-def _fetcher(http: HttpRequest) -> Caller:
-    """Who fetches: whom the key names; a signed address is as good as the owner's key, for that one path."""
+def _fetcher(http: HttpRequest) -> Callable[[], Caller]:
+    """Who fetches: whom the key names, or for whom the address was made; to be asked in a thread."""
     if http.headers.get("authorization") is not None:
-        return caller_of(http)
-    _services(http).signer.check("GET", _path(http), http.query_params)
-    return THE_OWNER
+        caller = caller_of(http)
+        return lambda: caller
+    services = _services(http)
+    user_id = services.signer.check("GET", _path(http), http.query_params)
+    return lambda: _user(services, user_id)
+
+
+def _user(services: Services, user_id: int) -> Caller:
+    """The user for whom an address was made, with the rights that it has now.
+
+    Raises:
+        ApiError: 403, its keys were taken back.
+    """
+    if user_id == THE_OWNER.user_id:
+        return THE_OWNER
+    with services.store.read() as tables:
+        rights = tables.users.rights(user_id)
+    if rights is None:
+        raise ApiError("the key that this address was made for was taken back", FORBIDDEN)
+    return Caller(user_id, rights["name"], bool(rights["read_only"]))
 
 
 def _still_here(services: Services, blob: Blob) -> None:

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 NAMES = (
-    *("plan", "claims", "linear", "ridge", "decouple", "study", "sweep"),
+    *("plan", "claims", "linear", "ridge", "decouple", "study", "sweep", "trials", "cluster", "frozen"),
     *(
         "fusion",
         "architectures",
@@ -16,6 +16,7 @@ NAMES = (
         "hessian",
         "search",
         "neighbours",
+        "executor",
         "intake",
         "reads",
     ),

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from launch.server import find_server
+from tests.benchmarks import servers
 from tests.benchmarks.servers import free_port, running
 
 CLIENTS, BATCHES, ROWS = 16, 8, 100
@@ -103,19 +103,17 @@ def _rows(batch: int) -> list[dict[str, float]]:
 @contextlib.contextmanager
 def ours(folder: Path) -> Iterator[tuple[int, list[list[Sent]]]]:
     """The embedded server, and what the real client would send to it."""
-    port = free_port()
-    command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(folder / "state"), "--port", str(port)]
-    with running(command, folder, port):
-        info = find_server(folder / "state")
-        if info is None:
-            raise RuntimeError("the embedded server does not answer")
+    with servers.ours(folder / "state") as info:
         basic = base64.b64encode(f"api:{info.key}".encode()).decode()
         headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
         query = 'mutation U($name: String) { upsertBucket(input: {name: $name, modelName: "p"}) { inserted } }'
         for client in range(CLIENTS):
             body = json.dumps({"query": query, "variables": {"name": f"r{client}"}}).encode()
-            _send(port, [Sent("/graphql", body, headers)])
-        yield port, [[_stream(client, batch, headers) for batch in range(BATCHES)] for client in range(CLIENTS)]
+            _send(info.port, [Sent("/graphql", body, headers)])
+        yield (
+            info.port,
+            [[_stream(client, batch, headers) for batch in range(BATCHES)] for client in range(CLIENTS)],
+        )
 
 
 def _stream(client: int, batch: int, headers: Mapping[str, str]) -> Sent:

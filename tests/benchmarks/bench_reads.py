@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from launch.server import find_server
 from launch.server.storage import open_store
 from launch.server.storage.lines import HISTORY
-from tests.benchmarks.servers import free_port, running
+from tests.benchmarks.servers import ours
 
 RUNS, ROWS, CONFIG_KEYS, SUMMARY_KEYS = 5_000, 1_000, 30, 20
 TARGET_S, TARGET_SERVER_S, TARGET_MB = 5.0, 1.5, 300.0
@@ -56,15 +55,10 @@ def measure() -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def _served(folder: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """A server of a folder that is full; its pid, and the environment that points a client at it."""
-    port = free_port()
     state = folder / "state"
     state.mkdir()
     fill(state)
-    command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(state), "--port", str(port)]
-    with running(command, folder, port):
-        info = find_server(state)
-        if info is None:
-            raise RuntimeError("the embedded server does not answer")
+    with ours(state) as info:
         settings = {"WANDB_BASE_URL": info.url, "WANDB_API_KEY": info.key, "WANDB_ERROR_REPORTING": "false"}
         yield info.pid, {**os.environ, **settings, "WANDB_SILENT": "true"}
 

@@ -1,20 +1,15 @@
 """The next point of a sweep for an agent that calls: grid, random and Bayesian search, as the server answers."""
 
-import base64
-import http.client
 import json
-import socket
-import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from launch.server import find_server
 from launch.server.storage import Tables, open_store, sweeps
 from launch.server.wire import gid
-from tests.benchmarks.servers import free_port, running
+from tests.benchmarks.servers import Line, ours
 
 SIZES = (100, 10_000)
 TRIALS = 1_000
@@ -52,37 +47,25 @@ def measure() -> list[dict[str, Any]]:
 
 
 def _next_ms(method: str, size: int, done: int) -> float:
-    with tempfile.TemporaryDirectory() as text:
-        folder, port = Path(text), free_port()
-        state = folder / "state"
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "state"
         state.mkdir()
         store = open_store(state / "server.db")
         with store.write() as tables:
             agents = prepare(tables, method, size, done, REPEATS)
         store.close()
-        command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(state), "--port", str(port)]
-        with running(command, folder, port):
-            info = find_server(state)
-            if info is None:
-                raise RuntimeError("the embedded server does not answer")
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-            connection.connect()
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return 1e3 * median(_seconds(connection, info.key, agent) for agent in agents)
+        with ours(state) as server:
+            line = Line(server)
+            return median(_beat_ms(line, agent) for agent in agents)
 
 
-def _seconds(connection: http.client.HTTPConnection, key: str, agent: int) -> float:
-    variables = {"id": gid("Agent", agent), "runState": "{}"}
-    body = json.dumps({"query": BEAT, "variables": variables}).encode()
-    basic = base64.b64encode(f"api:{key}".encode()).decode()
+def _beat_ms(line: Line, agent: int) -> float:
     start = time.perf_counter()
-    headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
-    connection.request("POST", "/graphql", body, headers)
-    reply = connection.getresponse().read()
-    seconds = time.perf_counter() - start
+    reply = line.ask(BEAT, id=gid("Agent", agent), runState="{}")
+    took = 1e3 * (time.perf_counter() - start)
     if b'type\\":\\"run' not in reply:
         raise RuntimeError(f"the agent got no run: {reply!r}")
-    return seconds
+    return took
 
 
 def prepare(tables: Tables, method: str, size: int, done: int, agents: int) -> list[int]:

@@ -17,6 +17,8 @@ from tests.lab import Lab, add_quick, quick_sweep
 RUNS = 100
 REPEATS = 3
 TARGET = 45.0
+ALONE, STOCK_RUNS = 0.12, 10
+"""Seconds that a run of one worker may take which does nothing but log three numbers."""
 
 
 def measure() -> list[dict[str, Any]]:
@@ -33,6 +35,9 @@ def measure() -> list[dict[str, Any]]:
             file = quick_sweep(lab, "bench", f"{{x: {{values: {list(range(RUNS))}}}}}")
             times = sorted(_ours(lab, _sweep(lab, file)) for _ in range(REPEATS))
             ours = times[REPEATS // 2]
+            alone = sorted(_ours(lab, _sweep(lab, file), workers=1) for _ in range(REPEATS))[REPEATS // 2]
+            ten = quick_sweep(lab, "ten", f"{{x: {{values: {list(range(STOCK_RUNS))}}}}}")
+            stock_alone = _stock(lab, _sweep(lab, ten), agents=1)
             stock = _stock(lab, _sweep(lab, file))
         finally:
             server.terminate()
@@ -45,7 +50,14 @@ def measure() -> list[dict[str, Any]]:
             "note": f"ours is the median of {REPEATS}: {', '.join(f'{t / RUNS:.3f}' for t in times)} s a run",
             "target": f"≥ {TARGET:.0f} times",
             "reached": stock / ours >= TARGET,
-        }
+        },
+        {
+            "name": "the same with one worker: overhead of a run that does nothing",
+            "measured": f"sashiko {alone / RUNS:.3f} s, stock wandb agent {stock_alone / STOCK_RUNS:.2f} s "
+            f"(of {STOCK_RUNS} runs)",
+            "target": f"≤ {ALONE} s",
+            "reached": alone / RUNS <= ALONE,
+        },
     ]
 
 
@@ -60,25 +72,25 @@ def _sweep(lab: Lab, file: Path) -> str:
     return found[1]
 
 
-def _ours(lab: Lab, path: str) -> float:
+def _ours(lab: Lab, path: str, workers: int = 2) -> float:
     start = time.perf_counter()
-    done = lab.sashiko("agents", path, "--workers", "2")
+    done = lab.sashiko("agents", path, "--workers", str(workers))
     seconds = time.perf_counter() - start
     if f"{RUNS} runs finished" not in done.stdout:
         raise RuntimeError(done.stdout + done.stderr)
     return seconds
 
 
-def _stock(lab: Lab, path: str) -> float:
+def _stock(lab: Lab, path: str, agents: int = 2) -> float:
     start = time.perf_counter()
-    agents = [
+    started = [
         subprocess.Popen(
             [str(Path(sys.executable).parent / "wandb"), "agent", path], cwd=lab.folder, env=lab.environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
-        for _ in range(2)
+        for _ in range(agents)
     ]  # fmt: skip
-    codes = [agent.wait() for agent in agents]
+    codes = [agent.wait() for agent in started]
     if any(codes):
         raise RuntimeError(f"the stock agents ended with {codes}")
     return time.perf_counter() - start

@@ -1,16 +1,57 @@
 """Servers that a benchmark starts, waits for and ends."""
 
+import base64
 import contextlib
 import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from launch.server import find_server
+from launch.server.instance import ServerInfo
 
 START_S = 90.0
+
+
+class Line:
+    """A connection to our server that is kept, with its owner's key."""
+
+    def __init__(self, server: ServerInfo) -> None:
+        basic = base64.b64encode(f"api:{server.key}".encode()).decode()
+        self._headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def post(self, path: str, body: Any) -> bytes:
+        """Send JSON; the reply.
+
+        Raises:
+            RuntimeError: it is an error.
+        """
+        self._connection.request("POST", path, json.dumps(body).encode(), self._headers)
+        reply = self._connection.getresponse()
+        text = reply.read()
+        if reply.status != 200:
+            raise RuntimeError(f"{reply.status}: {text[:2000]!r}")
+        return text
+
+    def ask(self, query: str, **variables: Any) -> bytes:
+        """One GraphQL operation; the reply."""
+        return self.post("/graphql", {"query": query, "variables": variables})
+
+    def timed(self, query: str, **variables: Any) -> float:
+        """The milliseconds of one operation, from request to reply."""
+        start = time.perf_counter()
+        self.ask(query, **variables)
+        return 1e3 * (time.perf_counter() - start)
 
 
 def free_port() -> int:
@@ -48,3 +89,16 @@ def _answers(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+@contextlib.contextmanager
+def ours(state: Path, sources: Path | None = None) -> Iterator[ServerInfo]:
+    """The embedded server of a folder, of this version or of the one whose sources lie elsewhere."""
+    port = free_port()
+    command = [sys.executable, "-m", "launch.cli", "serve", "--dir", str(state), "--port", str(port)]
+    more = {} if sources is None else {"PYTHONPATH": str(sources)}
+    with running(command, state.parent, port, **more):
+        server = find_server(state)
+        if server is None:
+            raise RuntimeError("the embedded server does not answer")
+        yield server

@@ -21,5 +21,5 @@ class Bench:
         self.manager.run(config, run)
         return run
 
-    def new_run(self):
-        return FakeRun(self.folder / f"run{next(self.counter)}", self.store)
+    def new_run(self, shelf=None):
+        return FakeRun(self.folder / f"run{next(self.counter)}", self.store, shelf)

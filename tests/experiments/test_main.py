@@ -1,14 +1,18 @@
 """One run from words: what is refused before it is started, all of it, and what is made of the words."""
 
 from pathlib import Path
+from typing import Annotated
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from safetensors.torch import save_file
 
-from experiments import manager_of
+from experiments import EXPERIMENTS, manager_of
 from experiments.__main__ import main, prepare
+from framework.config import Seed
 from framework.errors import ConfigError, GridError, InvalidInput, UnknownExperiment
+from framework.fields import models_of
 from framework.models.config import MLP
 from framework.models.registry import build
 
@@ -123,3 +127,31 @@ def test_a_point_of_an_agent_is_checked_too(tmp_path, monkeypatch):
 def test_conflicts_are_config_errors_and_name_the_recipe():
     with pytest.raises(ConfigError, match="in the recipe ot_activations, and there are 200 inputs"):
         prepare(["fusion", "--num_inputs", "200"])
+
+
+def _fields(model, path="", seen=()):
+    for name, info in model.model_fields.items():
+        key = f"{path}{name}"
+        yield key, info
+        for inner in models_of(info):
+            if inner not in seen:
+                yield from _fields(inner, f"{key}.", (*seen, inner))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_seed_of_a_config_takes_the_same_values(experiment):
+    seeds = {key: info for key, info in _fields(manager_of(experiment).config) if key.endswith("seed")}
+    assert seeds
+    bounds = TypeAdapter(Seed).json_schema()
+    for key, info in seeds.items():
+        found = TypeAdapter(Annotated[info.annotation, *info.metadata]).json_schema()
+        assert found == bounds, key
+
+
+def test_a_seed_beyond_what_identities_hold_is_refused_by_its_key():
+    told = f"has no identity: {2**60} is an integer beyond ±2^53"
+    words = ["stitching", "--source.seed", str(2**60), "--sampling_seed", str(-(2**60))]
+    source, sampling = sorted(problems(*words), reverse=True)
+    assert source.startswith(f"source.seed: {told}")
+    assert sampling.startswith(f"sampling_seed: has no identity: -{2**60} is an integer beyond")
+    assert all(text.endswith("(command line)") for text in (source, sampling))

@@ -3,11 +3,35 @@
 import shutil
 from pathlib import Path
 
+from framework.tracking import journal
+from framework.tracking.journal import Entry, Journal
+from framework.tracking.progress import Progress
+
+
+class Shelf:
+    """Where progress is kept, as a folder: what a tracker is to a real run."""
+
+    def __init__(self, folder):
+        self.folder, self.times = Path(folder), 0
+
+    def fetch(self, folder):
+        if self.folder.is_dir():
+            shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return self.folder.is_dir()
+
+    def keep(self, folder, *, wait):
+        self.forget()
+        shutil.copytree(folder, self.folder)
+        self.times += 1
+
+    def forget(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+
 
 class FakeRun:
     """The methods of `framework.tracking.run.Run` over lists; artifacts are folders by kind and config_id."""
 
-    def __init__(self, folder, store=None):
+    def __init__(self, folder, store=None, shelf=None):
         self.id = self.name = folder.name
         self.url = f"fake://{folder.name}"
         self.folder = Path(folder)
@@ -15,9 +39,15 @@ class FakeRun:
         self.store = {} if store is None else store
         self.rows, self.summary, self.images, self.figures, self.tables = [], {}, {}, {}, {}
         self.artifacts, self.arrays, self.apart = {}, {}, []
+        self.journal = Journal(self._speak)
+        self.progress = Progress(self.folder, self.journal, shelf)
 
     def log(self, metrics):
-        self.rows.append(dict(metrics))
+        self.journal.say(Entry(journal.ROW, dict(metrics)))
+
+    def _speak(self, entry, *, again):
+        if entry.kind == journal.ROW:
+            self.rows.append(dict(entry.data))
 
     def summarise(self, metrics):
         self.summary |= metrics

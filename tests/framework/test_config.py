@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from framework.config import Config, canonical, canonical_json, no_effect, replicate
+from framework.config import Config, Seed, canonical, canonical_json, no_effect, replicate
 from framework.errors import ConfigError, InvalidInput, Problem
 
 
@@ -247,3 +247,56 @@ def test_a_whole_number_with_an_exponent_is_an_integer_where_one_is_wanted(text:
 @pytest.mark.parametrize("text", ["1e-3", "1.5e0", "1e", "e3", "1e3 ", "0x1e3", "1000.0"])
 def test_what_is_no_integer_is_still_refused(text: str):
     assert problems({"batch_size": text}) == [f"batch_size: is {text!r} (str); allowed: an integer"]
+
+
+class Drawn(Config):
+    seed: Seed = replicate(0, description="a seed")
+    kept: int = 0
+
+
+class Whole(Config):
+    first: Drawn = Drawn()
+    more: tuple[Drawn, ...] = ()
+
+
+@pytest.mark.parametrize("seed", [0, -1, -(2**63), 2**64 - 1])
+def test_a_seed_is_whatever_torch_takes(seed):
+    assert Drawn.parse({"seed": seed}).seed == seed
+
+
+@pytest.mark.parametrize(
+    ("seed", "says"),
+    [
+        (2**70, "seed: is 1180591620717411303424 (int); allowed: less than 18446744073709551616"),
+        (
+            -(2**63) - 1,
+            "seed: is -9223372036854775809 (int); allowed: greater than or equal to -9223372036854775808",
+        ),
+        (1.5, "seed: is 1.5 (float); allowed: an integer"),
+        ("a", "seed: is 'a' (str); allowed: an integer"),
+        (True, "seed: is True (bool); allowed: an integer"),
+    ],
+)
+def test_what_is_no_seed_is_told_with_what_is_allowed(seed, says):
+    with pytest.raises(ConfigError) as caught:
+        Drawn.parse({"seed": seed})
+    assert [str(problem) for problem in caught.value.problems] == [says]
+
+
+def test_the_type_of_a_seed_changes_no_identity():
+    class Plain(Config):
+        seed: int = 0
+        kept: int = 0
+
+    assert Plain(seed=3).config_id == Drawn(seed=3).config_id
+
+
+@pytest.mark.parametrize("field", ["seed", "kept"])
+def test_a_number_that_no_identity_can_hold_is_told_by_its_key(field):
+    for data, key in (
+        ({"first": {field: 2**60}}, f"first.{field}"),
+        ({"more": [{field: 2**60}]}, f"more.{field}"),
+    ):
+        config = Whole.parse(data)
+        with pytest.raises(ConfigError, match=rf"{key}: has no identity: {2**60} is an integer beyond ±2\^53"):
+            _ = config.config_id

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import field_validator
 
-from framework.config import Config, no_effect, stands_by_fields
+from framework.config import Config, Seed, no_effect, stands_by_fields
 from framework.definition import read
 from framework.errors import ConfigError, GridError
 from framework.grid import Grid, choice
@@ -169,3 +169,30 @@ def test_the_difference_of_two_plans():
     assert str(told) == "2 new, 2 unchanged, 1 gone"
     assert not told.is_none
     assert difference("ab", "ba").is_none
+
+
+def test_points_without_an_identity_are_refused_by_their_key():
+    class Drawn(Config):
+        seed: Seed = 0
+        size: int = 0
+
+    with pytest.raises(ConfigError) as caught:
+        typed_points(Drawn, [{"seed": 1}, {"seed": 2**60}, {"seed": 2**60, "size": 2**54}], "sweep.yaml")
+    said = "is an integer beyond ±2^53, which W&B cannot carry exactly: take a smaller one, or a string"
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"seed: has no identity: {2**60} {said} (point 1 and 1 more)",
+        f"size: has no identity: {2**54} {said} (point 2)",
+    ]
+
+
+@pytest.mark.parametrize("length", [1, 55, 56, 57, 300])
+def test_the_label_of_a_point_is_a_tag_however_long_the_name_of_its_sweep(length):
+    class Labelled(Config):
+        x: int = 0
+
+    definition = read(f"name: {'n' * length}\nmethod: grid\nparameters: {{x: {{values: [0, 1]}}}}")
+    labels = [point.label for point in plan(Labelled, definition)]
+    assert all(len(label) <= 64 for label in labels)
+    assert len(set(labels)) == 2
+    assert labels[1].startswith("n" * min(length, 56))
+    assert labels[1].endswith("n_config1")

@@ -223,3 +223,17 @@ def test_a_child_that_leaves_a_run_open_has_not_closed_it(tmp_path: Path):
     assert outcome is not None
     assert (outcome.closed, outcome.exit_code) == (False, 130)
     assert not open_runs
+
+
+def test_what_a_child_that_was_killed_had_used_is_told(tmp_path: Path):
+    def work() -> None:
+        end = time.process_time() + 0.2
+        while time.process_time() < end:
+            pass
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    outcome = ended(work, tmp_path / "log")
+    assert outcome.error == "killed by signal 9 (SIGKILL)"
+    assert 0.2 <= outcome.used["cpu_seconds"] < 5
+    assert outcome.used["seconds"] >= 0.15
+    assert 5 < outcome.used["peak_memory_mb"] < 2_000

@@ -1,12 +1,17 @@
 """sashiko doctor: it names the tracker that the other commands would speak to."""
 
+import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from framework.errors import TrackerRefused
 from launch.choice import configured_tracker
-from launch.doctor import examine
+from launch.doctor import _gpus, examine
+from launch.finding import Finding
+from tests.lab import Lab
+from tests.launch.test_slurm import fake
 
 SAVED = "http://127.0.0.1:9"
 
@@ -58,3 +63,46 @@ def test_an_address_without_a_key_is_a_finding(login: Path, monkeypatch: pytest.
     with pytest.raises(TrackerRefused):
         configured_tracker()
     assert "there is no API key for it" in tracker_line(login)
+
+
+def finding(torch_gpus: bool, known: list[str], visible: str | None, monkeypatch: pytest.MonkeyPatch) -> Finding:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: torch_gpus)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(known))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: "H100")
+    return _gpus(known, visible)
+
+
+def test_gpus_that_torch_cannot_use_are_told_with_their_mend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert finding(False, [], None, monkeypatch).good, "a machine without a GPU is well"
+    assert finding(False, [], "", monkeypatch).good, "and so is one whose none are hidden"
+    assert finding(True, ["0", "1"], None, monkeypatch).told == "2: H100"
+    fake(monkeypatch, tmp_path, "nvidia-smi", "echo 0")
+    unseen = finding(False, ["0"], None, monkeypatch)
+    assert (unseen.good, "the driver knows of 1, but torch" in unseen.told) == (False, True)
+    assert "install a build of torch" in unseen.mend
+    hidden = finding(False, [], "", monkeypatch)
+    assert (hidden.good, hidden.told) == (False, "hidden: CUDA_VISIBLE_DEVICES is ''")
+    assert "unset CUDA_VISIBLE_DEVICES" in hidden.mend
+
+
+def test_whatever_is_wrong_says_what_to_do(login: Path):
+    wrong = [item for item in examine(login) if not item.good]
+    assert "tracker" in {item.what for item in wrong}
+    assert all(item.mend for item in wrong)
+
+
+@pytest.mark.slow
+def test_the_report_of_a_tracker_that_answers_as_json(lab: Lab):
+    lab.sashiko("status", "--embedded")  # now there is a server
+    done = lab.sashiko("doctor", "--embedded", "--json", SLURM_CONF="/nowhere")
+    found = json.loads(done.stdout)
+    assert set(found) == {"well", "findings"}
+    assert all(set(item) == {"what", "told", "good", "mend"} for item in found["findings"])
+    told = {item["what"]: item for item in found["findings"]}
+    assert told["key"]["told"] == "is that of local"
+    assert told["clock"]["told"] == "as the tracker's, to 2 s"
+    assert done.returncode == (0 if found["well"] else 1)
+    refused = lab.sashiko("doctor", "--embedded", "--slurm", "nosuch", "--json")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "neither a file nor a profile" in refused.stderr

@@ -1,6 +1,10 @@
 """Without the folder `launch/server` everything works that another W&B server can serve, and the rest says so."""
 
+import contextlib
+import re
+import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +86,38 @@ def test_the_doctor_works_without_it(served: tuple[Lab, Lab]):
     assert told.returncode == 1
     assert "is no part of this installation" in told.stdout
     assert "!!  tracker" in told.stdout
-    assert "none is configured: set WANDB_BASE_URL" in told.stdout
+    assert "none is configured" in told.stdout
+    assert "→ set WANDB_BASE_URL and WANDB_API_KEY, or run `wandb login`" in told.stdout
     told = bare.sashiko("doctor", **server_env(lab))
     assert "!!  tracker" not in told.stdout
+
+
+def test_commands_that_begin_at_once_share_the_server_that_one_of_them_starts(tmp_path: Path):
+    lab = Lab.make(tmp_path)
+    try:
+        commands = [lab.start("launch.cli", "status", "--embedded") for _ in range(3)]
+        said = [command.communicate(timeout=120) for command in commands]
+        assert [command.returncode for command in commands] == [0, 0, 0], said
+    finally:
+        lab.close()
+
+
+def test_a_server_that_is_started_again_is_where_it_was(tmp_path: Path):
+    lab = Lab.make(tmp_path)
+
+    def port() -> str:
+        found = re.search(r"http://127\.0\.0\.1:(\d+)", lab.sashiko("status", "--embedded").stdout)
+        assert found is not None
+        return found[1]
+
+    try:
+        with socket.socket() as taken:  # so that the first one has a port of its own
+            with contextlib.suppress(OSError):
+                taken.bind(("127.0.0.1", 8765))
+                taken.listen()
+            first = port()
+            assert first != "8765"
+            lab.sashiko("serve", "--stop")
+        assert port() == first
+    finally:
+        lab.close()

@@ -100,7 +100,7 @@ def test_usage_and_quotas(lab: Lab, folder: Path):
     )
     assert told(lab, folder, "quota", "north", "--bytes", "1.5 TB") == "north may keep 10,000 runs and 1.5 TB\n"
     listed = told(lab, folder, "usage")
-    assert re.search(r"^north +0 of 10,000 +0 B +0 B +0 B +0 B of 1\.5 TB$", listed, re.MULTILINE)
+    assert re.search(r"^north +0 of 10,000 +0 B +0 B +0 B +0 B +0 B of 1\.5 TB$", listed, re.MULTILINE)
     assert re.search(r"^local +0 +0 B", listed, re.MULTILINE)
     assert told(lab, folder, "quota", "north", "--runs", "none", "--bytes", "none") == (
         "north may keep any number of runs and any number of bytes\n"

@@ -46,7 +46,7 @@ def test_the_points_are_the_same_work(parameters: str, seed: int):
     whole = definition(parameters)
     points = plan(Outer, whole)
     indices = sorted(random.Random(seed).sample(range(len(points)), random.Random(seed).randint(1, len(points))))
-    part = successors.some_points(whole, indices)
+    part = successors.grid_of(whole, [points[index] for index in indices])
     read = checked(part.text())  # as the tracker stores it
     assert [point.config_id for point in plan(Outer, read)] == [points[index].config_id for index in indices]
     assert read.data["name"] == "s"
@@ -55,7 +55,8 @@ def test_the_points_are_the_same_work(parameters: str, seed: int):
 
 
 def test_what_is_shared_stays_by_itself():
-    part = successors.some_points(definition(GRIDS[2]), [0, 1])
+    whole = definition(GRIDS[2])
+    part = successors.grid_of(whole, plan(Outer, whole)[:2])
     assert yaml.safe_load(part.text())["parameters"] == {
         "label": {"value": None},
         "x": {"value": 1},

@@ -133,5 +133,6 @@ def test_the_client_shows_that_a_quota_is_reached(place: Place) -> None:
     north.python(LOG, "north", "r1")
     place.serve("quota", "north", "--runs", "1", "--bytes", "10")
     runs, size = shown(north.python(QUOTA))
-    assert "north keeps 1 runs, and the quota is 1: delete some" in runs
+    assert "north keeps 1 runs, and the quota is 1; north keeps" in runs
+    assert "the quota is 10 B: delete some" in runs
     assert "the quota is 10 B" in size

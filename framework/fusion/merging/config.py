@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from framework.config import Config
+from framework.config import Config, Seed
 from framework.errors import Problem
 
 Scales = tuple[Annotated[float, Field(allow_inf_nan=False)], ...]
@@ -73,7 +73,7 @@ class Dare(Config):
     drop_rate: float = Field(
         0.9, ge=0, lt=1, description="Probability with which an entry of a task vector is dropped, in [0, 1)."
     )
-    seed: int = Field(0, description="Seed of the draw of the entries that are dropped.")
+    seed: Seed = Field(0, description="Seed of the draw of the entries that are dropped.")
     then: Annotated[TaskArithmetic | Ties, Field(discriminator="kind")] = Field(
         TaskArithmetic(), description="How the task vectors that are left are merged."
     )
@@ -90,7 +90,7 @@ class Fisher(Config):
         "the empirical Fisher information.",
     )
     num_samples: int = Field(256, ge=1, description=SAMPLES)
-    seed: int = Field(0, description="Seed of the draw of those inputs, and of sampled classes.")
+    seed: Seed = Field(0, description="Seed of the draw of those inputs, and of sampled classes.")
     floor: float = Field(
         1e-10,
         gt=0,
@@ -110,7 +110,7 @@ class RegMean(Config):
         description="Factor of the off-diagonal of each model's inner products of inputs, in [0, 1].",
     )
     num_samples: int = Field(1000, ge=1, description=SAMPLES)
-    seed: int = Field(0, description=SEED)
+    seed: Seed = Field(0, description=SEED)
     ridge: float = Field(
         1e-6,
         gt=0,

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from framework.fusion.merging.vectors import State
+from framework.seeds import torch_numbers
 
 
 def drop_and_rescale(vectors: Sequence[State], drop_rate: float, seed: int) -> list[dict[str, Tensor]]:
     """Equation (1) of each task vector, the draws of all from one seeded stream."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch_numbers(seed)
     return [
         {name: _dropped(tensor, drop_rate, generator) for name, tensor in vector.items()} for vector in vectors
     ]

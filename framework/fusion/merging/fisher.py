@@ -24,8 +24,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from framework.errors import InvalidInput, Problem
 from framework.fusion.merging.vectors import State, parameters_of
-from framework.models.batch import Inputs, axes, call, called, chosen, count, refuse_other_classes, tensors
+from framework.models.batch import Inputs, axes, brief, call, called, chosen, count, refuse_other_classes, tensors
 from framework.models.graph import in_eval_mode
+from framework.seeds import torch_numbers
 
 ROOM = 2**25  # bytes of gradients, one an input, at a time: more than caches hold is five times slower
 MOST = 128  # inputs at a time
@@ -63,7 +64,7 @@ def fisher_information(
     parameters = parameters_of(model)
     largest = sum(tensor.numel() * tensor.element_size() for tensor in parameters.values())
     at_a_time = max(1, min(MOST, ROOM // max(1, largest)))
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch_numbers(seed)
     found = {name: torch.zeros_like(tensor) for name, tensor in parameters.items()}
     with in_eval_mode(model):
         for start in range(0, count(inputs), at_a_time):
@@ -114,7 +115,7 @@ def _squares(
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
             slopes = vmap(grad(log_probability), in_dims=(None, 0, *counted))(parameters, class_B, *tensors(batch))
     except RuntimeError as error:
-        message = f"its gradients cannot be taken input by input (torch.func.vmap): {str(error).splitlines()[0]}"
+        message = f"its gradients cannot be taken input by input (torch.func.vmap): {brief(error)}"
         raise InvalidInput([Problem(type(model).__name__, message)]) from error
     return {name: torch.tensordot(weight_B, each.square(), dims=1) for name, each in slopes.items()}
 

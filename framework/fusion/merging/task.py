@@ -15,6 +15,7 @@ from framework.fusion.merging.vectors import State, mean, parameters_of
 from framework.fusion.precision import as_given, inputs_for, working
 from framework.fusion.task import refuse_other_names, refuse_values
 from framework.models.batch import Inputs, as_classes, as_inputs, chosen, count, joined, tensors
+from framework.seeds import torch_numbers
 
 Score = Callable[[nn.Module], float]
 Batches = Inputs | Sequence[Inputs] | None
@@ -143,7 +144,7 @@ class Merging:
             raise InvalidInput([Problem("num_samples", message)])
         found, classes = [], []
         for place, (model, batch) in enumerate(zip(self.models, self.inputs, strict=True)):
-            rows = torch.randperm(count(batch), generator=torch.Generator().manual_seed(seed))[:number]
+            rows = torch.randperm(count(batch), generator=torch_numbers(seed))[:number]
             found.append(inputs_for(model, chosen(batch, rows)))
             if self.labels is not None:
                 classes.append(self.labels[place][rows])

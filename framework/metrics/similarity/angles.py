@@ -23,6 +23,7 @@ from framework.metrics.metric import Metric
 from framework.metrics.similarity.directions import cosines, directions
 from framework.metrics.similarity.inputs import Rows, centred, two_arrays, warn_of_few
 from framework.metrics.similarity.null import Similarity, of_values, orders
+from framework.seeds import refuse_no_seed
 
 ANGLE = Metric(
     name="angle",
@@ -82,6 +83,7 @@ def angles(x: Rows, y: Rows, *, null: int = 200, seed: int = 0) -> Angles:
         radians: Array = cosines(first, second, order_N).acos().cpu().numpy()
         return radians
 
+    refuse_no_seed(seed)
     values = found(None)
     drawn = orders(n, null if len(values) else 0, seed, first.device)
     rows = [found(order_N) for order_N in drawn]

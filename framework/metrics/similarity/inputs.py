@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from framework.errors import InvalidInput, Problem
+from framework.models.refusals import in_place_of_numbers
 from framework.values import is_number, real_array
 
 Rows = npt.ArrayLike | Tensor  # (N, …), a row for each sample
@@ -76,6 +77,9 @@ def _array(name: str, values: Rows) -> tuple[Tensor, list[Problem]]:
     if isinstance(values, Tensor):
         if values.is_complex():
             return nothing, [Problem(name, "is complex; allowed: real numbers")]
+        told = in_place_of_numbers(values)
+        if told is not None and values.layout == torch.strided:
+            return nothing, [Problem(name, told)]
         # There is no double precision on Apple's GPUs.
         raw = values.detach().cpu() if values.device.type == "mps" else values.detach()
         array = (raw if raw.layout == torch.strided else raw.to_dense()).double()

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from framework.metrics.metric import Metric
 from framework.metrics.perturbation import generator
+from framework.seeds import refuse_no_seed
 
 STREAM = 7  # of the random numbers: no other measure may draw the same
 ROUNDING = 1e-12  # values that differ by less are equal, of measures that are as exact as their arithmetic
@@ -96,6 +97,7 @@ def judged(
     rounding: float = ROUNDING,
 ) -> Similarity:
     """The statistic beside its null. `best` is its value for equal arrays, `rounding` how far it is off."""
+    refuse_no_seed(seed)
     value = statistic(None)
     values = [] if math.isnan(value) else [statistic(order_N) for order_N in orders(n, null, seed, device)]
     return of_values(metric, value, values, best=best, n=n, seed=seed, rounding=rounding)

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning import Callback, Trainer
@@ -23,8 +24,9 @@ class Checkpoints(Callback):
         self.best_epoch: int | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
-        """The weights before the first step."""
-        self._save(pl_module, "initial")
+        """The weights before the first step; of a training that goes on they are there."""
+        if trainer.ckpt_path is None:
+            self._save(pl_module, "initial")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
         """The weights after an epoch, if they are the best so far or their turn has come."""
@@ -46,6 +48,14 @@ class Checkpoints(Callback):
                 "no epoch was validated, so there are no best weights: an option in `trainer` switches it off"
             )
         self._save(pl_module, "last")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which epoch is the best so far."""
+        return {"best_val": self.best_val, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with that."""
+        self.best_val, self.best_epoch = state_dict["best_val"], state_dict["best_epoch"]
 
     def _save(self, module: pl.LightningModule, name: str) -> None:
         save_checkpoint(module.get_submodule("model"), self.folder, name)

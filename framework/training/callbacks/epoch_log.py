@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 class Measure(Callback):
-    """A callback that measures something in each epoch."""
+    """A callback that measures something in each epoch, and changes nothing.
+
+    Of several ranks that train one model, only the first one has it.
+    """
 
     def epoch_metrics(self, trainer: Trainer) -> dict[str, float]:
         """The numbers of the epoch that has just ended, after its validation."""

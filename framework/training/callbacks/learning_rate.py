@@ -20,6 +20,14 @@ class LearningRate(Measure):
         """Read it: when the epoch is over, a schedule has already set that of the next."""
         self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was read last."""
+        return {"rate": self._rate}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with that."""
+        self._rate = state_dict["rate"]
+
     def epoch_metrics(self, trainer: Trainer) -> dict[str, float]:
         """The learning rate, without unit."""
         return {"learning_rate": self._rate}

@@ -1,6 +1,7 @@
 """The end of a training that gets no better."""
 
 import math
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning import Callback, Trainer
@@ -28,6 +29,14 @@ class Patience(Callback):
             self.best_val, self.best_epoch = self.losses.val, epoch
         elif epoch - self.best_epoch >= self.epochs and epoch >= (trainer.min_epochs or 0):
             trainer.should_stop = True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Which epoch is the best so far."""
+        return {"best_val": self.best_val, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with that."""
+        self.best_val, self.best_epoch = state_dict["best_val"], state_dict["best_epoch"]
 
 
 def is_last(trainer: Trainer) -> bool:

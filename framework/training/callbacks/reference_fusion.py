@@ -6,7 +6,7 @@ Shapes: N images.
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytorch_lightning as pl
@@ -78,6 +78,14 @@ class ReferenceFusion(Measure):
         if due or is_last(trainer):
             model = copy.deepcopy(pl_module.get_submodule("model")).cpu().eval()
             self._latest = self._fused(model, epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows so far."""
+        return {"rows": self.rows, "latest": self._latest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with them."""
+        self.rows, self._latest = list(state_dict["rows"]), dict(state_dict["latest"])
 
     def epoch_metrics(self, trainer: Trainer) -> dict[str, float]:
         """The numbers of this epoch's fused network; none in an epoch between."""

@@ -5,7 +5,7 @@ Shapes: A anchors, V images of the val split, D latent dimensions of the model, 
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytorch_lightning as pl
@@ -91,6 +91,15 @@ class ReferenceMapping(Measure):
             found = dict.fromkeys(COLUMNS[1:], float("nan"))
         self.rows.append({"epoch": epoch, **found})
         self._latest = {f"mapping/{name}": value for name, value in found.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The rows and spectra so far."""
+        return {"rows": self.rows, "spectra": self.spectra, "latest": self._latest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with them."""
+        self.rows, self.spectra = list(state_dict["rows"]), [tuple(one) for one in state_dict["spectra"]]
+        self._latest = dict(state_dict["latest"])
 
     def epoch_metrics(self, trainer: Trainer) -> dict[str, float]:
         """The numbers of this epoch's mapping; none in an epoch between two fits."""

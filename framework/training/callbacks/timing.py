@@ -75,6 +75,16 @@ class Timing(Measure):
         totals = {f"time/{phase}_min": value for phase, value in zip(PHASES, minutes, strict=True)}
         self.run.summarise({**totals, "memory/peak_mb": peak_memory_mb(pl_module.device)})
 
+    def state_dict(self) -> dict[str, Any]:
+        """The seconds so far, and how long the epoch has taken."""
+        return {"seconds": dict(self.seconds), "epoch_s": time.perf_counter() - self._epoch_start}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with that: the time between does not count."""
+        self.seconds = dict(state_dict["seconds"])
+        self._mark = time.perf_counter()
+        self._epoch_start = self._mark - state_dict["epoch_s"]
+
     def _close(self, phase: str) -> None:
         now = time.perf_counter()
         self.seconds[phase] += now - self._mark

@@ -5,13 +5,13 @@ import time
 
 from launch.server import dispatch, lifecycle
 from launch.server.arguments import JSON, LIST, TEXT
-from launch.server.errors import ApiError, NotFound
+from launch.server.errors import ApiError
 from launch.server.graphql import Arguments, Field, Node
 from launch.server.request import Request
 from launch.server.resolvers import runs
 from launch.server.resolvers.table import Given, Payload, column, define, field, mutation, of_project
 from launch.server.search import proposals
-from launch.server.storage import Tables, sweeps
+from launch.server.storage import sweeps
 from launch.server.wire import dumps, gid, iso, json_object, parse_row_id
 
 
@@ -24,9 +24,8 @@ def create_agent(request: Request, given: Given) -> Payload:
     tables = request.tables
     project = request.project(given.get("entityName"), given.get("projectName"))
     sweep = tables.sweeps.by_name(project["id"], str(given.get("sweep"))) if project is not None else None
-    if sweep is None:
-        raise NotFound(f"no sweep {given.get('entityName')}/{given.get('projectName')}/{given.get('sweep')}")
-    request.must_change(sweep["project_id"])
+    address = f"{given.get('entityName')}/{given.get('projectName')}/{given.get('sweep')}"
+    sweep = request.changeable(sweep, f"no sweep {address}")
     key = tables.agents.add(sweep["id"], str(given.get("host") or "?")[:255])
     return {"agent": {"id": gid("Agent", key), "name": gid("Agent", key)}}
 
@@ -42,10 +41,7 @@ def agent_heartbeat(request: Request, given: Given) -> Payload:
         raise ApiError(f"not the id of an agent: {str(given.get('id'))[:80]!r}")
     run_state = json_object(given.get("runState"), "runState")
     proposal = None if any(run_state.values()) else _proposal(request, key)
-    agent = request.tables.agents.with_sweep(key)
-    if agent is None:
-        raise NotFound(f"no agent {key}: its sweep is not on this server")
-    request.must_change(agent["project_id"])
+    agent = request.changeable(request.tables.agents.with_sweep(key), _gone(key))
     if agent["state"] == sweeps.RUNNING and not any(run_state.values()):
         request.must_have_runs(agent["project_id"])
     options = request.services.options
@@ -64,25 +60,30 @@ def _proposal(request: Request, agent_id: int) -> proposals.Proposal | None:
 
     Drawing keeps only agents of the same sweep waiting, so it comes before the transaction.
     """
-    if request.in_transaction:  # a second heartbeat in one operation: nobody else can draw now
-        return _drawn(request, request.tables, agent_id)
-    store = request.services.store
-    with store.read() as tables:
-        agent = tables.agents.with_sweep(agent_id)
-        if agent is None or not proposals.must_draw(tables, agent):
-            return None
-        request.must_change(agent["project_id"], tables)
-    request.hold(request.services.turns.of(agent["sweep_id"]))
-    with store.read() as tables:
-        return _drawn(request, tables, agent_id)
-
-
-def _drawn(request: Request, tables: Tables, agent_id: int) -> proposals.Proposal | None:
-    agent = tables.agents.with_sweep(agent_id)
-    if agent is None or not proposals.must_draw(tables, agent):
+    with request.aside(writes=False) as look:
+        agent = _drawing(look, agent_id)
+    if agent is None:
         return None
-    request.must_change(agent["project_id"], tables)
-    return proposals.propose(tables, agent["sweep_id"])
+    request.hold(request.services.draws.of(agent["sweep_id"]))
+    with request.aside(writes=False) as look:
+        return _drawn(look, agent_id)
+
+
+def _drawn(request: Request, agent_id: int) -> proposals.Proposal | None:
+    agent = _drawing(request, agent_id)
+    return None if agent is None else proposals.propose(request.tables, agent["sweep_id"])
+
+
+def _drawing(request: Request, agent_id: int) -> sqlite3.Row | None:
+    """The agent, if a point must be drawn for it."""
+    agent = request.tables.agents.with_sweep(agent_id)
+    if agent is None or not proposals.must_draw(request.tables, agent):
+        return None
+    return request.changeable(agent, _gone(agent_id))
+
+
+def _gone(agent_id: int) -> str:
+    return f"no agent {agent_id}: its sweep is not on this server"
 
 
 def _id(request: Request, row: sqlite3.Row, args: Arguments) -> str:
@@ -114,5 +115,5 @@ define(
 )
 MUTATIONS: dict[str, Field] = {
     "createAgent": mutation(create_agent, entityName=TEXT, projectName=TEXT, sweep=TEXT, host=TEXT),
-    "agentHeartbeat": mutation(agent_heartbeat, id=TEXT, runState=JSON, metrics=JSON),
+    "agentHeartbeat": mutation(agent_heartbeat, id=TEXT, runState=JSON, metrics=JSON, alone=True),
 }

@@ -66,13 +66,8 @@ def manifest_path(artifact_id: int, name: object) -> str:
 
 
 def blob_path(artifact_id: int, md5: str, name: str) -> str:
-    """The path at which a file of a version is fetched."""
+    """The path at which a file of a version is sent and fetched. For whom stands in the signature."""
     return f"/storage/artifact/{artifact_id}/{md5}/{name}"
-
-
-def upload_path(user_id: int, artifact_id: int, md5: str, name: str) -> str:
-    """The path at which a user sends a file of a version. Whose address it is counts, not only that it is good."""
-    return f"/storage/artifact/{artifact_id}/{md5}/of/{user_id}/{name}"
 
 
 # --- versions ------------------------------------------------------------------------------------------------

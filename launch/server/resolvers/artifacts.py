@@ -1,28 +1,29 @@
-"""How a version of an artifact comes to be: created, its files and manifest sent, committed; and its use.
+"""How a version of an artifact comes to be: created, its files and manifest announced; and its use.
 
 A version whose digest its collection already holds is not stored again: the client is told that it is here.
 Several runs can make one version together (`distributedID`), and a version can add to an earlier one (an
-incremental manifest).
+incremental manifest). How it becomes official is `commits`.
 """
 
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 
 from launch.server.arguments import ALIASES, FLAG, JSON, TAGS, TEXT, TEXTS, WHOLE, Shape
-from launch.server.errors import CONFLICT, UNPROCESSABLE, ApiError, NotFound
+from launch.server.errors import CONFLICT, ApiError, NotFound
 from launch.server.graphql import Field, Node
-from launch.server.manifests import md5_hex, put_together, read_manifest
+from launch.server.manifests import md5_hex
 from launch.server.request import Request
-from launch.server.resolvers.artifact_nodes import pending_manifest, upload_path
+from launch.server.resolvers.artifact_nodes import blob_path, pending_manifest
 from launch.server.resolvers.artifact_queries import version
 from launch.server.resolvers.table import Given, Payload, mutation
 from launch.server.storage import artifacts, manifests
-from launch.server.storage.arrivals import Held
 from launch.server.wire import checked_name, checked_path, dumps, gid, json_object, parse_row_id
 
 MAX_ALIAS = 128
+AT_ONCE = 200
+"""Files that one transaction looks at: meanwhile nobody else writes."""
 INHERIT, NEVER = -1, -2
 """What a client sends for a time to live: as the collection has it (here: none), or none."""
 
@@ -107,9 +108,10 @@ def update_manifest(request: Request, given: Given) -> Payload:
     """
     key = parse_row_id("ArtifactManifest", given.get("artifactManifestID"))
     manifest = request.tables.manifests.by_id(key) if key is not None else None
-    if manifest is None:
+    row = None if manifest is None else version(request, gid("Artifact", manifest["artifact_id"]))
+    if manifest is None or row is None:
         raise NotFound("there is no such manifest, or its artifact is committed")
-    row = _pending(request, gid("Artifact", manifest["artifact_id"]))
+    row = _pending(request, gid("Artifact", row["id"]))
     digest = md5_hex(given.get("digest"))
     request.tables.manifests.announce(manifest["id"], digest)
     return {"artifactManifest": pending_manifest(request, row, manifest["id"], digest)}
@@ -118,8 +120,15 @@ def update_manifest(request: Request, given: Given) -> Payload:
 def create_files(request: Request, given: Given) -> Payload:
     """Where to send each file, in the order asked; no address for what is already here."""
     files = given.get("artifactFiles") or []
+    edges: list[Payload] = []
+    for start in range(0, len(files), AT_ONCE):
+        with request.aside(writes=True) as turn:
+            edges += [{"node": node} for node in _files_of(turn, files[start : start + AT_ONCE])]
+    return {"files": {"edges": edges}}
+
+
+def _files_of(request: Request, files: Sequence[Given]) -> Iterator[Payload]:
     rows: dict[object, sqlite3.Row] = {}
-    nodes: list[Payload] = []
     for item in files:
         artifact_id = item.get("artifactID")
         row = rows.get(artifact_id)
@@ -128,57 +137,17 @@ def create_files(request: Request, given: Given) -> Payload:
             request.must_have_room(row["project_id"])
         md5 = md5_hex(item.get("md5"))
         name = checked_path(item.get("name"))
-        address = upload_path(request.caller.user_id, row["id"], md5, name)
+        address = blob_path(row["id"], md5, name)
         here = _is_here(request, row["id"], md5)
-        nodes.append(
-            {
-                "name": name,
-                "displayName": name,
-                "storagePath": f"wandb_artifacts/{md5}",
-                "uploadUrl": None if here else request.upload_url(address),
-                "uploadHeaders": [],
-                "uploadMultipartUrls": None,
-                "artifact": {"id": artifact_id},
-            }
-        )
-    return {"files": {"edges": [{"node": node} for node in nodes]}}
-
-
-def commit(request: Request, given: Given) -> Payload:
-    """Make a version official: every file of its manifest is checked to be here, then it gets its number.
-
-    Raises:
-        ApiError: 422, the manifest or a file is missing or of another size.
-    """
-    artifact_id = given.get("artifactID")
-    row = find_to_change(request, artifact_id)
-    tables = request.tables
-    if row["state"] == artifacts.PENDING:
-        manifest = _manifest(request, row)
-        entries = read_manifest(request.services.blobs, manifest, _held(request, row))
-        tables.artifacts.commit(row["id"], tables.memberships.add(row["collection_id"], row["id"]), entries)
-        for alias in json.loads(row["pending_aliases"]):
-            tables.collections.set_alias(row["collection_id"], alias, row["id"])
-    return {"artifact": Node("Artifact", find(request, artifact_id))}
-
-
-def _manifest(request: Request, row: sqlite3.Row) -> str:
-    """The blob of the manifest that a version ends up with; noted at the version."""
-    tables = request.tables
-    here = tables.manifests.here(row["id"])
-    if not here:
-        raise ApiError("the manifest of this artifact was not uploaded", UNPROCESSABLE)
-    last = here[-1]
-    if last["kind"] == manifests.FULL:
-        tables.artifacts.set(row["id"], manifest_digest=last["digest"], manifest_blob=last["blob"])
-        return str(last["blob"])
-    parts = [part["blob"] for part in here if part["kind"] == last["kind"]]
-    base = tables.artifacts.by_id(last["base_id"]) if last["kind"] == manifests.INCREMENTAL else None
-    if base is not None and base["manifest_blob"]:
-        parts.insert(0, base["manifest_blob"])
-    blob, digest = put_together(request.services.blobs, parts)
-    tables.artifacts.set(row["id"], manifest_digest=blob.md5, manifest_blob=blob.name, digest=digest)
-    return blob.name
+        yield {
+            "name": name,
+            "displayName": name,
+            "storagePath": f"wandb_artifacts/{md5}",
+            "uploadUrl": None if here else request.upload_url(address),
+            "uploadHeaders": [],
+            "uploadMultipartUrls": None,
+            "artifact": {"id": artifact_id},
+        }
 
 
 def _is_here(request: Request, artifact_id: int, md5: str) -> bool:
@@ -192,25 +161,6 @@ def _is_here(request: Request, artifact_id: int, md5: str) -> bool:
     if own is None or not request.services.blobs.renew(own.blob):
         return False
     return arrivals.arrived(artifact_id, md5, request.caller.user_id, own)
-
-
-def _held(request: Request, row: sqlite3.Row) -> Callable[[str], Held | None]:
-    """The bytes that count for an MD5 in a version's manifest.
-
-    What was sent for it; else what another version holds that the caller may read, as a draft of an earlier
-    version keeps its files: one of the same collection before any other.
-    """
-    sent = request.tables.arrivals.of(row["id"], request.caller.user_id)
-
-    def find(md5: str) -> Held | None:
-        held = sent.get(md5)
-        if held is None:
-            found = request.tables.artifacts.holding(md5, row["collection_id"])
-            seen = next((other for other in found if request.sees_version(other)), None)
-            held = None if seen is None else Held(seen["blob"], seen["blob_size"])
-        return held if held is not None and request.services.blobs.renew(held.blob) else None
-
-    return find
 
 
 def use(request: Request, given: Given) -> Payload:
@@ -319,7 +269,6 @@ MUTATIONS: dict[str, Field] = {
         create_manifest, artifactID=TEXT, baseArtifactID=TEXT, digest=TEXT, type=TEXT, name=TEXT
     ),
     "updateArtifactManifest": mutation(update_manifest, artifactManifestID=TEXT, digest=TEXT),
-    "createArtifactFiles": mutation(create_files, artifactFiles=FILE),
-    "commitArtifact": mutation(commit, artifactID=TEXT),
+    "createArtifactFiles": mutation(create_files, artifactFiles=FILE, alone=True),
     "useArtifact": mutation(use, artifactID=TEXT, entityName=TEXT, projectName=TEXT, runName=TEXT),
 }  # fmt: skip

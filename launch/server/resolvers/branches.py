@@ -35,7 +35,9 @@ def fork(request: Request, run: sqlite3.Row, config: Mapping[str, Any]) -> None:
         raise NotFound(f"no run {run['project_name']}/{name} to fork from")
     if step is None or not arguments.is_number(step):
         raise ApiError(f"a run is forked at a step, not at {step!r}")
+    request.must_have_room(run["project_id"], parent["row_bytes"])
     request.tables.lines.inherit(run["id"], parent["id"], step)
+    request.tables.usage.count_rows(run["id"])
 
 
 def rewind(request: Request, given: Given) -> Payload:
@@ -49,5 +51,6 @@ def rewind(request: Request, given: Given) -> Payload:
     if given.get("metricName") != STEP or given.get("metricValue") is None:
         raise ApiError(f"a run can be taken back to a value of {STEP} only")
     request.tables.lines.cut(run["id"], given["metricValue"])
+    request.tables.usage.count_rows(run["id"])
     request.tables.rungs.clear(run["id"])
     return {"rewoundRun": Node("Run", run)}

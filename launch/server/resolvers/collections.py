@@ -143,10 +143,7 @@ def _collection_at(request: Request, given: Given) -> sqlite3.Row:
 
 
 def _changeable(request: Request, row: sqlite3.Row | None) -> sqlite3.Row:
-    if row is None:
-        raise NotFound("no such artifact collection")
-    request.must_change(row["project_id"])
-    return row
+    return request.changeable(row, "no such artifact collection")
 
 
 def _place(request: Request, row: sqlite3.Row, item: Given) -> int:

@@ -71,12 +71,9 @@ def _version(request: Request, given: Given) -> sqlite3.Row:
 def _portfolio(request: Request, given: Given, kind: str) -> sqlite3.Row:
     if given.get("artifactPortfolioID"):
         found = collection_row(request, given["artifactPortfolioID"])
-        if found is not None:
-            request.must_change(found["project_id"])
+        found = request.changeable(found, "there is no such collection")
     else:
-        found = _named(request, given, kind)
-    if found is None:
-        raise NotFound("there is no such collection")
+        found = request.changeable(_named(request, given, kind), "there is no such collection")
     if not found["portfolio"]:
         raise ApiError(f"{found['name']!r} holds versions of its own: link to another name", CONFLICT)
     if found["type"] != kind:

@@ -38,6 +38,8 @@ TRANSITIONS = {
     runs.FAILED: (runs.PENDING, runs.RUNNING),
 }
 """Which states `updateRunState` may set, and from which."""
+MUCH = 1 << 20
+"""Characters that a run under way may change at once, whatever the quota."""
 
 
 def upsert_run(request: Request, given: Given) -> Payload:
@@ -55,6 +57,9 @@ def upsert_run(request: Request, given: Given) -> Payload:
         row = _made(request, given, columns)
         inserted = True
     else:
+        size = sum(len(value) for value in columns.values() if isinstance(value, str))
+        if by_id or size > MUCH:
+            request.must_have_room(row["project_id"], size)
         request.tables.runs.set(row["id"], **columns)
         if not by_id and given.get("state") is None:
             anew = _begins_anew(given)
@@ -68,7 +73,8 @@ def delete_run(request: Request, given: Given) -> Payload:
     If it did a point of a grid, the point is to be done again.
     """
     key = parse_row_id("Run", given.get("id"))
-    if key is not None and request.tables.runs.by_id(key) is None:
+    project_id = None if key is None else request.tables.runs.deleted_from(key)
+    if project_id is not None and request.sees(project_id):
         return {"clientMutationId": None, "success": True}
     row = _find(request, given.get("id"))
     if given.get("deleteArtifacts"):
@@ -78,6 +84,7 @@ def delete_run(request: Request, given: Given) -> Payload:
     if request.tables.points.reopen(row["id"]):
         request.tables.sweeps.shrink(row["sweep_id"])
     request.tables.runs.delete(row["id"])
+    request.services.exports.forget(row["id"])
     return {"clientMutationId": None, "success": True}
 
 
@@ -108,7 +115,12 @@ def update_state(request: Request, given: Given) -> Payload:
 
 
 def alert(request: Request, given: Given) -> Payload:
-    """`run.alert`: this server has no mail; it notes the alert in its log."""
+    """`run.alert`: this server has no mail; it notes the alert in its log.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    request.run_at(given.get("entityName"), given.get("projectName"), given.get("runName"))
     logger.warning("alert of run %s: %s: %s", given.get("runName"), given.get("title"), given.get("text"))
     return {"success": True}
 
@@ -170,10 +182,7 @@ def _columns(given: Given) -> dict[str, Any]:
 def _find(request: Request, global_id: object) -> sqlite3.Row:
     key = parse_row_id("Run", global_id)
     row = request.tables.runs.by_id(key) if key is not None else None
-    if row is None:
-        raise NotFound(f"no run with the id {str(global_id)[:80]!r}")
-    request.must_change(row["project_id"])
-    return row
+    return request.changeable(row, f"no run with the id {str(global_id)[:80]!r}")
 
 
 def _fresh(request: Request, key: int) -> sqlite3.Row:
@@ -192,7 +201,9 @@ MUTATIONS: dict[str, Field] = {
     "deleteRun": mutation(delete_run, id=TEXT, deleteArtifacts=FLAG),
     "stopRun": mutation(stop_run, id=TEXT),
     "updateRunState": mutation(update_state, id=TEXT, state=TEXT),
-    "notifyScriptableRunAlert": mutation(alert, runName=TEXT, title=TEXT, text=TEXT),
+    "notifyScriptableRunAlert": mutation(
+        alert, entityName=TEXT, projectName=TEXT, runName=TEXT, title=TEXT, text=TEXT
+    ),
     "rewindRun": mutation(
         branches.rewind, entityName=TEXT, projectName=TEXT, runName=TEXT, metricName=TEXT, metricValue=NUMBER
     ),

@@ -10,7 +10,7 @@ from launch.server.errors import CONFLICT, ApiError, NotFound
 from launch.server.graphql import Arguments, Field, Node
 from launch.server.limits import MAX_POINTS
 from launch.server.request import Request
-from launch.server.resolvers import runs
+from launch.server.resolvers import runs, sweep_points
 from launch.server.resolvers.paging import connection, sliced
 from launch.server.resolvers.table import (
     Given,
@@ -28,9 +28,12 @@ from launch.server.search.definition import Search, read_search
 from launch.server.storage import sweeps
 from launch.server.wire import dumps, gid, iso, json_object, new_name, parse_row_id
 
+GRID_RULES = ("metric", "run_cap", "early_terminate", "program", "command")
+"""What stays in the definition of a grid whose points change."""
+
 
 def upsert_sweep(request: Request, given: Given) -> Payload:
-    """Make a sweep from a definition, or change the state or the name of one.
+    """Make a sweep from a definition, or change the state, the name or, of a grid, the points of one.
 
     Raises:
         ApiError: the definition has problems (all of them are told).
@@ -51,9 +54,7 @@ def enqueue(request: Request, given: Given) -> Payload:
         NotFound: there is no such sweep.
         ApiError: the sweep was cancelled, or holds as many points as one may.
     """
-    key = parse_row_id("Sweep", given.get("id"))
-    row = _row(request, key if key is not None else -1)
-    request.must_change(row["project_id"])
+    row = _find(request, given.get("id"))
     request.must_have_runs(row["project_id"])
     if row["state"] == sweeps.CANCELED:
         raise ApiError("this sweep was cancelled; it takes no more runs", CONFLICT)
@@ -63,6 +64,24 @@ def enqueue(request: Request, given: Given) -> Payload:
         raise ApiError(f"this sweep has {index:,} points; this server takes at most {MAX_POINTS:,}")
     name = dispatch.enqueue(request.tables, row, index, config, given.get("displayName"))
     return {"id": name, "runQueueItemId": gid("RunQueueItem", name)}
+
+
+def delete(request: Request, given: Given) -> Payload:
+    """Forget a sweep with its points and agents; its runs are asked to stop, and stay as runs of no sweep.
+
+    Raises:
+        NotFound: there is no such sweep.
+    """
+    with request.aside(writes=True) as turn:
+        row = _find(turn, given.get("id"))
+        turn.tables.sweeps.set_state(row["id"], sweeps.CANCELED)
+        dispatch.cancel(turn.tables, row["id"])
+    left = True
+    while left:
+        with request.aside(writes=True) as turn:
+            left = turn.tables.points.clear(row["id"], sweep_points.AT_ONCE)
+    request.tables.sweeps.delete(row["id"])
+    return {"success": True, "clientMutationId": None}
 
 
 def _unwrapped(value: Any) -> Any:
@@ -85,25 +104,39 @@ def _prior_runs(request: Request, row: sqlite3.Row, args: Arguments) -> Node:
 
 
 def _make(request: Request, given: Given) -> sqlite3.Row:
+    """A new sweep. Until all its points are stored it is a cancelled one, should that break off."""
     text = given.get("config")
     if not isinstance(text, str):
         raise ApiError("a sweep needs a definition in `config`, as YAML text")
     search = _search(text)
-    definition, metric = search.definition, search.metric
+    definition = search.definition
     scheduled = definition.data.get("scheduler") is not None
     points = definition.points() if definition.is_grid and not scheduled else []
     if not definition.is_grid and not scheduled:
         samplers.warm()
-    tables = request.tables
+    size = len(text) + (sweep_points.size_of(definition) if points else 0)
+    with request.aside(writes=True) as turn:
+        key = _add(turn, given, text, search, sweeps.CANCELED if points else sweeps.RUNNING, size)
+    sweep_points.store(request, key, [dumps(point) for point in points], 0)
+    if points:
+        request.tables.sweeps.set_state(key, sweeps.RUNNING)
+    return _row(request, key)
+
+
+def _add(request: Request, given: Given, text: str, search: Search, state: str, size_bytes: int) -> int:
+    definition, metric = search.definition, search.metric
+    scheduled = definition.data.get("scheduler") is not None
     project, _ = request.made_project(given.get("entityName"), given.get("projectName"))
+    request.must_have_room(project["id"], size_bytes)
     name = new_name()
-    while tables.sweeps.by_name(project["id"], name) is not None:
+    while request.tables.sweeps.by_name(project["id"], name) is not None:
         name = new_name()
     size = definition.run_cap if scheduled else definition.size()
-    key = tables.sweeps.add(
+    return request.tables.sweeps.add(
         project["id"],
         name,
         text,
+        state=state,
         method=definition.method,
         program=_text(definition.data.get("program")),
         display_name=given.get("displayName") or _text(definition.data.get("name")),
@@ -115,8 +148,6 @@ def _make(request: Request, given: Given) -> sqlite3.Row:
         scheduled=scheduled,
         watched=search.hyperband is not None or (metric is not None and metric.target is not None),
     )
-    tables.points.add(key, (dumps(point) for point in points))
-    return _row(request, key)
 
 
 def _text(value: object) -> str | None:
@@ -144,22 +175,59 @@ def _search(text: str) -> Search:
 
 
 def _update(request: Request, given: Given) -> sqlite3.Row:
-    key = parse_row_id("Sweep", given["id"])
-    row = _row(request, key if key is not None else -1)
-    request.must_change(row["project_id"])
-    config = given.get("config")
-    if config is not None and not _same_points(_search(config), _search(row["config"])):
-        raise ApiError("the points of a sweep that exists cannot change: make a new sweep")
+    if given.get("config") is not None:
+        _redefine(request, given)
+    row = _find(request, given["id"])
     state = given.get("state")
     tables = request.tables
     if state is not None:
         if state not in sweeps.STATES:
             raise ApiError(f"a sweep cannot be {state!r}; its states are {', '.join(sweeps.STATES)}")
+        if state != sweeps.CANCELED:
+            _must_be_whole(request, row)
         tables.sweeps.set_state(row["id"], state)
         if state == sweeps.CANCELED:
             dispatch.cancel(tables, row["id"])
     tables.sweeps.rename(row["id"], given.get("displayName"), given.get("description"))
     return _row(request, row["id"])
+
+
+def _redefine(request: Request, given: Given) -> None:
+    """Give a sweep another definition. Only the points of a grid may differ.
+
+    Raises:
+        ApiError: the definition has problems, or something else differs.
+    """
+    text = given["config"]
+    if not isinstance(text, str):
+        raise ApiError("a sweep needs a definition in `config`, as YAML text")
+    with request.aside(writes=False) as look:
+        row = _find(look, given["id"])
+    search, before = _search(text), _search(row["config"])
+    if _same_points(search, before):
+        return
+    if not (search.definition.is_grid and before.definition.is_grid) or row["scheduled"]:
+        raise ApiError("the points of a sweep that exists cannot change, but those of a grid: make a new sweep")
+    other = [key for key in GRID_RULES if search.definition.data.get(key) != before.definition.data.get(key)]
+    if other:
+        raise ApiError(f"{' and '.join(other)} of a sweep that exists cannot change: make a new sweep")
+    sweep_points.replace(request, row, search.definition)
+    with request.aside(writes=True) as turn:
+        turn.tables.sweeps.redefine(row["id"], text)
+
+
+def _must_be_whole(request: Request, row: sqlite3.Row) -> None:
+    """Let pass a sweep whose points were all stored.
+
+    Raises:
+        ApiError: 409, the server ended while it was made.
+    """
+    stored = request.tables.points.drawn(row["id"])
+    if row["method"] == "grid" and not row["scheduled"] and stored < row["size"]:
+        raise ApiError(
+            f"this sweep was not made to its end: {stored:,} of {row['size']:,} points are stored; make it anew",
+            CONFLICT,
+        )
 
 
 def _same_points(one: Search, other: Search) -> bool:
@@ -170,6 +238,12 @@ def _same_points(one: Search, other: Search) -> bool:
         ]
     keys = ("method", "parameters", "metric", "run_cap", "early_terminate")
     return all(one.definition.data.get(key) == other.definition.data.get(key) for key in keys)
+
+
+def _find(request: Request, global_id: object) -> sqlite3.Row:
+    key = parse_row_id("Sweep", global_id)
+    row = request.tables.sweeps.by_id(key) if key is not None else None
+    return request.changeable(row, "there is no such sweep")
 
 
 def _row(request: Request, key: int) -> sqlite3.Row:
@@ -228,7 +302,8 @@ MUTATIONS: dict[str, Field] = {
     "upsertSweep": mutation(
         upsert_sweep,
         dict.fromkeys(("id", "entityName", "projectName", "state", "displayName", "description"), TEXT),
-        config=JSON, priorRunsFilters=JSON,
+        config=JSON, priorRunsFilters=JSON, alone=True,
     ),
+    "deleteSweep": mutation(delete, id=TEXT, alone=True),
     "enqueueSweepRun": mutation(enqueue, id=TEXT, config=JSON, displayName=TEXT),
 }  # fmt: skip

@@ -43,14 +43,18 @@ def field(resolve: Resolver, takes: Mapping[str, Kind] | None = None, **more: Ki
 
 
 def mutation(
-    resolve: Callable[[Request, Given], Payload], takes: Mapping[str, Kind] | None = None, **more: Kind
+    resolve: Callable[[Request, Given], Payload],
+    takes: Mapping[str, Kind] | None = None,
+    *,
+    alone: bool = False,
+    **more: Kind,
 ) -> Field:
-    """A mutation: a function of the request and of its `input`, which has these fields."""
+    """A mutation: a function of the request and of its `input`, which has these fields; `alone` as in `Field`."""
 
     def answer(request: Request, row: None, args: Arguments) -> Payload:
         return resolve(request, args.get("input") or {})
 
-    return Field(answer, {"input": Shape({**(takes or {}), **more})})
+    return Field(answer, {"input": Shape({**(takes or {}), **more})}, alone)
 
 
 def column(name: str) -> Resolver:

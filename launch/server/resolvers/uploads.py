@@ -4,7 +4,6 @@ import sqlite3
 from typing import Any
 
 from launch.server.arguments import FLAG, TEXT, TEXTS
-from launch.server.errors import NotFound
 from launch.server.graphql import Arguments, Field, Node, Resolver
 from launch.server.manifests import md5_base64
 from launch.server.request import Request
@@ -34,9 +33,7 @@ def delete_files(request: Request, given: Given) -> Payload:
         run_id, _, name = key.partition("/")
         is_row = run_id.isascii() and run_id.isdigit() and len(run_id) < 19
         run = request.tables.runs.by_id(int(run_id)) if is_row else None
-        if run is None:
-            raise NotFound(f"no file with the id {str(item)[:80]!r}")
-        request.must_change(run["project_id"])
+        request.changeable(run, f"no file with the id {str(item)[:80]!r}")
         request.tables.files.delete(int(run_id), name)
     return {"success": True}
 

@@ -7,9 +7,7 @@ they would get the same point. This module does not hand points out: `dispatch` 
 
 import json
 import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from launch.server.search import best
@@ -18,7 +16,6 @@ from launch.server.search.metric import Metric
 from launch.server.search.samplers import Trial, draw, seed_of
 from launch.server.storage import Tables, points, sweeps
 from launch.server.storage.runs import FINISHED
-from launch.server.storage.store import Turn
 from launch.server.threads import elsewhere
 from launch.server.wire import dumps
 
@@ -33,22 +30,6 @@ class Proposal:
     index: int
     args: str
     coordinates: str
-
-
-class Turns:
-    """One turn a sweep, granted in the order of asking."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._turns: dict[int, Turn] = {}
-
-    @contextmanager
-    def of(self, sweep_id: int) -> Iterator[None]:
-        """Alone with a sweep. Not reentrant."""
-        with self._guard:
-            turn = self._turns.setdefault(sweep_id, Turn())
-        with turn:
-            yield
 
 
 def must_draw(tables: Tables, agent: sqlite3.Row) -> bool:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+from launch.server.storage.arrivals import Held
 from launch.server.storage.store import Steps
 
 PENDING, COMMITTED, DELETED = "PENDING", "COMMITTED", "DELETED"
@@ -19,6 +20,7 @@ COLUMNS = frozenset(
         "description",
         "metadata",
         "size",
+        "kept",
         "file_count",
         "manifest_digest",
         "manifest_blob",
@@ -105,6 +107,14 @@ class Artifacts:
         ALTER TABLE entries ADD COLUMN blob TEXT;
         UPDATE entries SET blob = md5;
         CREATE INDEX entries_by_blob ON entries(blob) WHERE blob IS NOT NULL;
+        ALTER TABLE artifacts ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+        UPDATE artifacts SET kept =
+            (SELECT COALESCE(SUM(size), 0) FROM entries WHERE artifact_id = artifacts.id AND blob IS NOT NULL);
+        ALTER TABLE artifacts ADD COLUMN text_bytes INTEGER GENERATED ALWAYS AS (LENGTH(digest) + LENGTH(tags)
+            + LENGTH(pending_aliases) + COALESCE(LENGTH(description), 0) + COALESCE(LENGTH(metadata), 0)
+            + COALESCE(LENGTH(client_id), 0) + COALESCE(LENGTH(sequence_client_id), 0)
+            + COALESCE(LENGTH(distributed_id), 0)) VIRTUAL;
+        CREATE INDEX artifacts_by_usage ON artifacts(collection_id, state, kept, text_bytes);
         """,
     }
 
@@ -149,21 +159,30 @@ class Artifacts:
             f"{_SELECT} WHERE artifacts.client_id = ? ORDER BY artifacts.id DESC", (client_id,)
         ).fetchall()
 
-    def commit(self, key: int, number: int, entries: Iterable[Entry]) -> None:
-        """Store what a version holds and under which number it is in its own collection."""
-        rows = list(entries)
-        self._db.execute("DELETE FROM entries WHERE artifact_id = ?", (key,))
+    def add_entries(self, key: int, entries: Iterable[Entry]) -> None:
+        """Store some of what a pending version will hold."""
         self._db.executemany(
             "INSERT INTO entries (artifact_id, path, blob, md5, size, ref) VALUES (?, ?, ?, ?, ?, ?)",
-            [(key, *row) for row in rows],
+            [(key, *entry) for entry in entries],
         )
-        self.set(
-            key,
-            state=COMMITTED,
-            version_index=number,
-            file_count=len(rows),
-            size=sum(row.size for row in rows),
+
+    def clear(self, key: int, most: int) -> bool:
+        """Forget at most so many of the stored entries of a pending version; whether there were as many."""
+        cursor = self._db.execute(
+            "DELETE FROM entries WHERE artifact_id = :key AND path IN"
+            " (SELECT path FROM entries WHERE artifact_id = :key LIMIT :most)",
+            {"key": key, "most": most},
         )
+        return cursor.rowcount == most
+
+    def commit(self, key: int, number: int) -> None:
+        """A version holds its entries from now on, and is in its own collection under this number."""
+        count, size, kept = self._db.execute(
+            "SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(size) FILTER (WHERE blob IS NOT NULL), 0)"
+            " FROM entries WHERE artifact_id = ?",
+            (key,),
+        ).fetchone()
+        self.set(key, state=COMMITTED, version_index=number, file_count=count, size=size, kept=kept)
 
     def delete(self, key: int) -> None:
         """Delete a version: it is in no collection any more and has no alias. Its bytes stay."""
@@ -201,6 +220,15 @@ class Artifacts:
             "SELECT blob, size FROM entries WHERE artifact_id = ? AND md5 = ? LIMIT 1", (key, md5)
         ).fetchone()
         return row
+
+    def held(self, key: int) -> Mapping[str, Held]:
+        """The bytes of a committed version, by their MD5."""
+        rows = self._db.execute(
+            "SELECT md5, blob, entries.size FROM entries JOIN artifacts ON artifacts.id = artifact_id"
+            " WHERE artifact_id = ? AND state = 'COMMITTED' AND blob IS NOT NULL",
+            (key,),
+        ).fetchall()
+        return {row["md5"]: Held(row["blob"], row["size"]) for row in rows}
 
     def holding(self, md5: str, collection_id: int | None = None) -> Iterator[sqlite3.Row]:
         """The committed versions that hold a file with this MD5, with the `blob` and its `blob_size`.
@@ -258,8 +286,8 @@ _SELECT = f"SELECT {FIELDS} FROM artifacts {SOURCES}"
 
 IS_NAMED = (
     "SELECT EXISTS (SELECT 1 FROM run_files WHERE blob = :name)"
-    " OR EXISTS (SELECT 1 FROM entries JOIN artifacts ON artifacts.id = artifact_id"
-    "  WHERE blob = :name AND state = 'COMMITTED')"
+    " OR EXISTS (SELECT 1 FROM entries JOIN artifacts ON artifacts.id = artifact_id WHERE blob = :name"
+    "  AND (state = 'COMMITTED' OR state = 'PENDING' AND updated_at > unixepoch() - 604800))"
     " OR EXISTS (SELECT 1 FROM artifacts WHERE manifest_blob = :name AND state <> 'DELETED')"
     " OR EXISTS (SELECT 1 FROM manifests WHERE blob = :name)"
     " OR EXISTS (SELECT 1 FROM arrivals JOIN artifacts ON artifacts.id = artifact_id"

@@ -32,6 +32,7 @@ class Manifests:
         7: """
         ALTER TABLE manifests RENAME COLUMN md5 TO blob;
         CREATE INDEX manifests_by_blob ON manifests(blob) WHERE blob IS NOT NULL;
+        ALTER TABLE manifests ADD COLUMN size INTEGER NOT NULL DEFAULT 0;
         """,
     }
 
@@ -50,9 +51,9 @@ class Manifests:
         """Store the digest of a manifest that was begun without one."""
         self._db.execute("UPDATE manifests SET digest = ?, blob = NULL WHERE id = ?", (digest, key))
 
-    def arrived(self, key: int, blob: str) -> None:
-        """Note that a manifest is here, in the blob of this name."""
-        self._db.execute("UPDATE manifests SET blob = ? WHERE id = ?", (blob, key))
+    def arrived(self, key: int, blob: str, size: int) -> None:
+        """Note that a manifest is here, in the blob of this name, with so many bytes."""
+        self._db.execute("UPDATE manifests SET blob = ?, size = ? WHERE id = ?", (blob, size, key))
 
     def by_id(self, key: int) -> sqlite3.Row | None:
         """A manifest, with the state of its version."""

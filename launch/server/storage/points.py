@@ -59,11 +59,31 @@ class Points:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
-    def add(self, sweep_id: int, args: Iterable[str]) -> None:
-        """Store the points of a new sweep, in order; each is a JSON object {parameter: value}."""
+    def add(self, sweep_id: int, args: Iterable[str], first: int = 0) -> None:
+        """Store points of a new sweep, in order from number `first`; each is a JSON object {parameter: value}."""
         self._db.executemany(
             "INSERT INTO points (sweep_id, idx, args) VALUES (?, ?, ?)",
-            ((sweep_id, index, text) for index, text in enumerate(args)),
+            ((sweep_id, index, text) for index, text in enumerate(args, first)),
+        )
+
+    def clear(self, sweep_id: int, most: int) -> bool:
+        """Forget at most so many points of a sweep; whether there were as many."""
+        cursor = self._db.execute(
+            "DELETE FROM points WHERE sweep_id = :sweep AND idx IN"
+            " (SELECT idx FROM points WHERE sweep_id = :sweep LIMIT :most)",
+            {"sweep": sweep_id, "most": most},
+        )
+        return cursor.rowcount == most
+
+    def planned(self, sweep_id: int) -> Iterable[sqlite3.Row]:
+        """The number and the arguments of every point that came with the definition of a grid."""
+        return self._db.execute("SELECT idx, args FROM points WHERE sweep_id = ? AND NOT added", (sweep_id,))
+
+    def withdraw(self, sweep_id: int, indices: Iterable[int]) -> None:
+        """Forget those of these points of a sweep that nobody has taken yet."""
+        self._db.executemany(
+            "DELETE FROM points WHERE sweep_id = ? AND idx = ? AND state = 'pending' AND run_id IS NULL",
+            ((sweep_id, index) for index in indices),
         )
 
     def append(self, sweep_id: int, index: int, args: str, coordinates: str) -> None:

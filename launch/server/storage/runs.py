@@ -124,6 +124,11 @@ class Runs:
         sql = "SELECT 1 FROM runs WHERE project_id = ? AND name = ?"
         return self._db.execute(sql, (project_id, name)).fetchone() is not None
 
+    def deleted_from(self, key: int) -> int | None:
+        """The project that a deleted run was in; None if there was no such run, or it is there."""
+        row = self._db.execute("SELECT project_id FROM deleted_runs WHERE id = ?", (key,)).fetchone()
+        return None if row is None else int(row["project_id"])
+
     def was_deleted(self, project_id: int, name: str) -> bool:
         """Whether a project had a run of this name that was deleted."""
         sql = "SELECT 1 FROM deleted_runs WHERE project_id = ? AND name = ?"

@@ -10,7 +10,6 @@ one case, in which the runs themselves die too. This module does not know what t
 import contextlib
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Generic, TypeVar
 from framework.errors import SashikoError
 from launch.server.errors import Busy, DiskFull
 from launch.server.limits import BUSY_SECONDS
+from launch.server.turns import Turn
 
 Steps = Mapping[int, str]
 """DDL by number. Numbers count up across the whole schema; a published step is never edited, only followed."""
@@ -33,38 +33,6 @@ LOG_PAGES = 16_000
 
 class SchemaError(SashikoError):
     """A database that this version of the server cannot open."""
-
-
-class Turn:
-    """A lock that is granted in the order of asking.
-
-    With a plain one, a thread that writes in a loop takes it again before those that wait are awake, and single
-    waiters wait for hundreds of others.
-    """
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._taken = False
-        self._waiting: deque[threading.Lock] = deque()
-
-    def __enter__(self) -> None:
-        """Wait for the turn. Not reentrant."""
-        with self._guard:
-            if not self._taken:
-                self._taken = True
-                return
-            mine = threading.Lock()
-            mine.acquire()
-            self._waiting.append(mine)
-        mine.acquire()
-
-    def __exit__(self, *error: object) -> None:
-        """Pass the turn to the one that has waited longest."""
-        with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._taken = False
 
 
 class Store(Generic[T]):
@@ -130,7 +98,7 @@ class Store(Generic[T]):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 if isinstance(error, sqlite3.OperationalError) and _code(error) == sqlite3.SQLITE_FULL:
-                    raise DiskFull(self.path.parent) from error
+                    raise DiskFull from error
                 raise
 
     def write_each(self, changes: Sequence[Callable[[T], None]]) -> list[Exception | None]:

@@ -111,6 +111,13 @@ class Sweeps:
         """Store a new state."""
         self._db.execute("UPDATE sweeps SET state = ?, updated_at = ? WHERE id = ?", (state, time.time(), key))
 
+    def delete(self, key: int) -> None:
+        """Forget a sweep that has no points any more, and its agents. Its runs belong to no sweep then."""
+        self._db.execute("UPDATE runs SET sweep_id = NULL, agent_id = NULL WHERE sweep_id = ?", (key,))
+        for table in ("rungs", "points", "agents"):
+            self._db.execute(f"DELETE FROM {table} WHERE sweep_id = ?", (key,))
+        self._db.execute("DELETE FROM sweeps WHERE id = ?", (key,))
+
     def finish(self, key: int) -> None:
         """Finish a sweep that runs or waits: no new runs are handed out, those that run go on to their end."""
         self._db.execute(
@@ -136,6 +143,15 @@ class Sweeps:
         """A run that had been added to a sweep is gone, and nobody had worked on it."""
         self._db.execute(
             "UPDATE sweeps SET size = size - 1 WHERE id = ? AND size <> ? AND NOT scheduled", (key, NO_END)
+        )
+
+    def redefine(self, key: int, config: str) -> None:
+        """Store another definition of a grid, whose points are stored already. One that had finished goes on."""
+        self._db.execute(
+            "UPDATE sweeps SET config = ?, size = (SELECT COUNT(*) FROM points WHERE sweep_id = sweeps.id),"
+            " state = CASE WHEN state = ? AND EXISTS (SELECT 1 FROM points WHERE sweep_id = sweeps.id AND"
+            " points.state = 'pending') THEN ? ELSE state END, updated_at = ? WHERE id = ?",
+            (config, FINISHED, RUNNING, time.time(), key),
         )
 
     def rename(self, key: int, display_name: str | None, description: str | None) -> None:

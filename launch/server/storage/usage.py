@@ -1,4 +1,4 @@
-"""What each user keeps on the server, and how much of it may be: runs, and bytes of rows, files and artifacts.
+"""What each user keeps on the server, and how much of it may be: runs, and bytes of all that it holds.
 
 Everything in a project counts for the project's owner, whoever made it. Bytes count as often as they are named,
 though the disk may hold them once: what one user keeps does not depend on what another deletes.
@@ -24,6 +24,18 @@ class Usage:
         ALTER TABLE runs ADD COLUMN row_bytes INTEGER NOT NULL DEFAULT 0;
         UPDATE runs SET row_bytes =
             (SELECT COALESCE(SUM(LENGTH(text)), 0) FROM lines WHERE run_id = runs.id);
+        ALTER TABLE runs ADD COLUMN text_bytes INTEGER GENERATED ALWAYS AS (LENGTH(display_name) + LENGTH(config)
+            + LENGTH(summary) + LENGTH(system_metrics) + LENGTH(tags) + COALESCE(LENGTH(notes), 0)
+            + COALESCE(LENGTH(description), 0) + COALESCE(LENGTH(group_name), 0) + COALESCE(LENGTH(job_type), 0)
+            + COALESCE(LENGTH(commit_hash), 0) + COALESCE(LENGTH(host), 0) + COALESCE(LENGTH(program), 0)
+            + COALESCE(LENGTH(repo), 0)) VIRTUAL;
+        CREATE INDEX runs_by_usage ON runs(project_id, row_bytes, text_bytes);
+        ALTER TABLE sweeps ADD COLUMN point_bytes INTEGER NOT NULL DEFAULT 0;
+        UPDATE sweeps SET point_bytes =
+            (SELECT COALESCE(SUM(LENGTH(args)), 0) FROM points WHERE sweep_id = sweeps.id);
+        ALTER TABLE sweeps ADD COLUMN text_bytes INTEGER GENERATED ALWAYS AS (LENGTH(config)
+            + COALESCE(LENGTH(display_name), 0) + COALESCE(LENGTH(description), 0)
+            + COALESCE(LENGTH(prior_runs), 0)) VIRTUAL;
         """
     }
 
@@ -31,7 +43,11 @@ class Usage:
         self._db = db
 
     def listed(self) -> Sequence[sqlite3.Row]:
-        """Each user: `name`, number of `runs`, bytes of `rows`, `files`, `artifacts` and in all, and quotas."""
+        """Each user: `name`, number of `runs`, bytes by kind and in all, and quotas.
+
+        The kinds are `rows`, `texts` (configs, summaries, notes and the like; sweeps with their points; what is
+        told of artifacts), `files` and `artifacts` (their files, as far as they are here, and their manifests).
+        """
         return self._db.execute(f"{_ALL} ORDER BY users.id").fetchall()
 
     def of(self, user_id: int) -> sqlite3.Row:
@@ -54,31 +70,68 @@ class Usage:
             (user_id, runs, size),
         )
 
+    def add_points(self, sweep_id: int, size: int) -> None:
+        """Count bytes of points of a sweep."""
+        self._db.execute("UPDATE sweeps SET point_bytes = point_bytes + ? WHERE id = ?", (size, sweep_id))
+
     def add_rows(self, run_id: int, size: int) -> None:
         """Count bytes of rows that a run has sent."""
         self._db.execute("UPDATE runs SET row_bytes = row_bytes + ? WHERE id = ?", (size, run_id))
+
+    def count_rows(self, run_id: int) -> None:
+        """Count the rows of a run anew: it was forked, or taken back to an earlier one."""
+        self._db.execute(
+            "UPDATE runs SET row_bytes = (SELECT COALESCE(SUM(LENGTH(text)), 0) FROM lines WHERE run_id = :run)"
+            " WHERE id = :run",
+            {"run": run_id},
+        )
 
     def clear_rows(self, run_id: int) -> None:
         """A run starts over."""
         self._db.execute("UPDATE runs SET row_bytes = 0 WHERE id = ?", (run_id,))
 
 
-_OWN_RUNS = "FROM runs JOIN projects ON projects.id = runs.project_id"
+# TOTAL, not SUM: what references claim to be large adds up to more than an integer holds.
+_OWN_RUNS = "FROM runs JOIN projects ON projects.id = runs.project_id WHERE projects.user_id = users.id"
+_OWN_ARTIFACTS = (
+    "FROM artifacts JOIN collections ON collections.id = artifacts.collection_id"
+    " JOIN projects ON projects.id = collections.project_id WHERE projects.user_id = users.id"
+)
+
+
+def _total(column: str, source: str) -> str:
+    """A sum in SQL. Not SUM: what claims to be large adds up to more than an integer holds."""
+    return f"(SELECT CAST(TOTAL({column}) AS INTEGER) {source})"
+
+
+_SUMS = {
+    "rows": [_total("row_bytes", _OWN_RUNS)],
+    "texts": [
+        _total("text_bytes", _OWN_RUNS),
+        _total(
+            "text_bytes + point_bytes",
+            "FROM sweeps JOIN projects ON projects.id = sweeps.project_id WHERE projects.user_id = users.id",
+        ),
+        _total("text_bytes", f"{_OWN_ARTIFACTS} AND artifacts.state <> 'DELETED'"),
+    ],
+    "files": [_total("size", _OWN_RUNS.replace("WHERE", "JOIN run_files ON run_files.run_id = runs.id WHERE"))],
+    "artifacts": [
+        _total("kept", f"{_OWN_ARTIFACTS} AND artifacts.state = 'COMMITTED'"),
+        *(
+            _total(
+                f"{table}.size",
+                _OWN_ARTIFACTS.replace("WHERE", f"JOIN {table} ON {table}.artifact_id = artifacts.id WHERE")
+                + f" AND artifacts.state {states}",
+            )
+            for table, states in (("arrivals", "= 'PENDING'"), ("manifests", "<> 'DELETED'"))
+        ),
+    ],
+}
+_COLUMNS = ", ".join(f"{' + '.join(sums)} AS {kind}" for kind, sums in _SUMS.items())
 _ALL = (
-    "SELECT used.*, used.rows + used.files + used.artifacts AS bytes, quotas.runs AS most_runs,"
+    f"SELECT used.*, {' + '.join(f'used.{kind}' for kind in _SUMS)} AS bytes, quotas.runs AS most_runs,"
     " quotas.bytes AS most_bytes FROM (SELECT users.id, users.name,"
-    f" (SELECT COUNT(*) {_OWN_RUNS} WHERE projects.user_id = users.id) AS runs,"
-    f" (SELECT COALESCE(SUM(row_bytes), 0) {_OWN_RUNS} WHERE projects.user_id = users.id) AS rows,"
-    f" (SELECT COALESCE(SUM(run_files.size), 0) {_OWN_RUNS} JOIN run_files ON run_files.run_id = runs.id"
-    "   WHERE projects.user_id = users.id) AS files,"
-    " (SELECT COALESCE(SUM(artifacts.size), 0) FROM artifacts"
-    "   JOIN collections ON collections.id = artifacts.collection_id"
-    "   JOIN projects ON projects.id = collections.project_id"
-    "   WHERE projects.user_id = users.id AND artifacts.state = 'COMMITTED')"
-    " + (SELECT COALESCE(SUM(arrivals.size), 0) FROM arrivals"
-    "   JOIN artifacts ON artifacts.id = arrivals.artifact_id"
-    "   JOIN collections ON collections.id = artifacts.collection_id"
-    "   JOIN projects ON projects.id = collections.project_id"
-    "   WHERE projects.user_id = users.id AND artifacts.state = 'PENDING') AS artifacts"
+    f" (SELECT COUNT(*) {_OWN_RUNS}) AS runs,"
+    f" {_COLUMNS}"
     " FROM users) AS used JOIN users ON users.id = used.id LEFT JOIN quotas ON quotas.user_id = used.id"
 )

@@ -66,6 +66,14 @@ class Users:
             digest_of(key),
         )
 
+    def rights(self, user_id: int) -> sqlite3.Row | None:
+        """The user's `name`, and whether all its keys may only read (`read_only`); None if it has no key."""
+        return self._one(
+            "SELECT users.name, MIN(keys.read_only) AS read_only FROM users JOIN keys ON keys.user_id = users.id"
+            " WHERE users.id = ? GROUP BY users.id",
+            user_id,
+        )
+
     def add_key(self, user_id: int, key: str, *, read_only: bool) -> None:
         """Store a key of a user; of the key itself only its last four characters."""
         self._db.execute(

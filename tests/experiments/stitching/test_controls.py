@@ -1,13 +1,19 @@
+import signal
+
+import pandas as pd
 import pytest
 import torch
 
+from experiments.stitching import controls
 from experiments.stitching.cells import load_cell
 from experiments.stitching.config import StitchingConfig
 from experiments.stitching.parents import load_parent
+from experiments.stitching.study import stitching_study
 from framework.data import load_splits
-from framework.errors import ConfigError
+from framework.errors import ConfigError, Interrupted
 from framework.training.checkpoints import load_model
 from tests.experiments.stitching.conftest import stitching
+from tests.framework.fakes import Shelf
 
 MAPPING = {"kind": "affine", "ridges": [0.1]}
 
@@ -81,3 +87,26 @@ def test_a_classifiers_head_is_a_task_too(bench):
     )
     before, after = (run.tables["results"]["accuracy_stitched"][0] for run in (plain, trained))
     assert after > before + 0.1
+
+
+def test_layers_that_were_trained_are_not_trained_again_by_who_goes_on(bench, tmp_path, monkeypatch):
+    config = stitching(control="task_loss", mapping=MAPPING, num_samples=[20, 40, 60])
+    whole = bench.run(config).tables["results"]
+    shelf, trained, real = Shelf(tmp_path / "shelf"), [], controls.train_on_task
+
+    def counted(*arguments):
+        if len(trained) == 2 and not shelf.folder.exists():
+            raise Interrupted(signal.SIGUSR2)
+        trained.append(len(arguments[2]))
+        return real(*arguments)
+
+    monkeypatch.setattr(controls, "train_on_task", counted)
+    first = bench.new_run(shelf)
+    with pytest.raises(Interrupted):
+        stitching_study(config, first)
+    assert first.progress.keep()
+    again = bench.new_run(shelf)
+    stitching_study(config, again)
+    assert trained == [20, 40, 60], "each once"
+    names = [name for name in whole if "seconds" not in name]
+    pd.testing.assert_frame_equal(again.tables["results"][names], whole[names])

@@ -237,3 +237,30 @@ def test_weights_that_are_no_real_numbers_are_refused(dtype, tmp_path):
         InvalidInput, match=f"holds {str(dtype).removeprefix('torch.')} numbers; allowed: floating"
     ):
         load_foreign(tmp_path / "odd.pt", network())
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("sparse", "0.weight: is a sparse_coo tensor; allowed: a dense one, as .to_dense() gives it"),
+        ("quantised", "0.weight: is quantised (qint8); allowed: floating-point numbers"),
+        ("meta", "0.weight: is on the device meta, where a tensor has a shape and no numbers"),
+        ("nested", "0.weight: is a nested tensor; allowed: one of a single shape"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")  # torch warns of what is in beta
+def test_a_tensor_that_is_no_plain_array_is_told_by_its_name(kind, says, tmp_path):
+    state = network().state_dict()
+    weight = state["0.weight"]
+    state["0.weight"] = {
+        "sparse": weight.to_sparse,
+        "quantised": lambda: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8),
+        "meta": lambda: weight.to("meta"),
+        "nested": lambda: torch.nested.nested_tensor(list(weight)),
+    }[kind]()
+    path = tmp_path / "weights.pt"
+    torch.save({"state_dict": state}, path)
+    for model in (network(), nn.Sequential(nn.Linear(3, 4))):  # one that fits, and one that does not
+        with pytest.raises(InvalidInput) as caught:
+            load_foreign(path, model)
+        assert any(str(problem).startswith(says) for problem in caught.value.problems)

@@ -77,7 +77,7 @@ def problems(**changes):
         ({"model": {"kind": "vit", "hidden_dim": 10, "num_heads": 4}}, ["model.hidden_dim: is 10, no multiple"]),
         ({"classes": [3, 12]}, ["classes: names 12, of which the train split of digits has no image"]),
         ({"classes": [3, 3]}, ["classes: is [3, 3]; allowed: each class once"]),
-        ({"trainer": {"devices": 2}}, ["trainer.devices: a run trains on one device"]),
+        ({"trainer": {"devices": 2}}, ["trainer.devices: a run has one device, or as many"]),
         ({"warmup_epochs": 30}, ["warmup_epochs is 30; allowed: below max_epochs (30)"]),
         ({"milestones": [3], "gamma": 0.5}, ["milestones ((3,)) and gamma (0.5) would not be read"]),
         (

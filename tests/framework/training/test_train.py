@@ -191,3 +191,12 @@ def test_loading_leaves_the_random_state_alone(trained):
     before = torch.get_rng_state()
     load_model(run.require("model", config), config)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("seed", [-(2**53) + 1, -3, 2**32 + 1, 2**53 - 1])
+def test_every_seed_trains_and_says_the_same_again(seed, tmp_path):
+    first, again, other = (
+        trained_anew(tmp_path / str(number), seed=own, max_epochs=1) for number, own in enumerate((seed, seed, 0))
+    )
+    assert same(weights(first, "last"), weights(again, "last"))
+    assert first.rows[-1]["val/mse"] == again.rows[-1]["val/mse"] != other.rows[-1]["val/mse"]

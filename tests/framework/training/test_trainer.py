@@ -1,15 +1,17 @@
 import sys
+import warnings
 from subprocess import run
 
 import pytest
 import torch
+from pytorch_lightning import LightningModule
 from torch import nn
 
 from framework.data.vision import ImageSet
 from framework.errors import ConfigError
 from framework.training.batches import batches
 from framework.training.evaluation import evaluating
-from framework.training.trainer import build_trainer, check_trainer_options, resolve_device
+from framework.training.trainer import build_trainer, check_trainer_options, resolve_device, silence
 
 CPU = torch.device("cpu")
 IMAGES = ImageSet(torch.arange(10.0).reshape(10, 1, 1, 1), torch.arange(10), torch.arange(10))
@@ -101,3 +103,34 @@ def test_evaluating_restores_the_mode_even_after_an_error():
 def test_the_config_needs_no_torch():
     code = "import framework.training.config, sys; assert not {'torch', 'numpy'} & set(sys.modules)"
     run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps", "nonsense", None])
+def test_a_device_that_is_not_there_is_told_with_those_that_are(device, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=rf"device: is {device!r}[,;] .*; here: cpu, auto"):
+        resolve_device(device)
+    assert resolve_device("auto") == CPU
+
+
+class Line(LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+
+    def training_step(self, batch, place):
+        return self.layer(batch[0].flatten(1)).square().mean()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def test_slurm_on_this_machine_is_no_news(monkeypatch):
+    """On a login node Lightning would say at each training that srun is there and not used."""
+    monkeypatch.setattr("shutil.which", lambda name, *rest, **more: f"/usr/bin/{name}")
+    trainer = build_trainer(max_epochs=1, device=CPU, callbacks=[], options={})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with silence():
+            trainer.fit(Line(), batches(IMAGES, 5, 0, 0, CPU))

@@ -12,6 +12,8 @@ from launch.server.request import Services
 from tests.launch.server.asgi import Client
 from tests.launch.server.people import Person
 
+ANNOUNCE = """mutation M($a: ID!, $m: String!, $b: ID, $t: ArtifactManifestType) { createArtifactManifest(input:
+    {artifactID: $a, digest: $m, baseArtifactID: $b, type: $t}) { artifactManifest { file { uploadUrl } } } }"""
 BASE = "http://127.0.0.1:8765"
 
 
@@ -31,13 +33,16 @@ def b64(body: bytes) -> str:
     return base64.b64encode(hashlib.md5(body).digest()).decode()
 
 
-def begin_version(who: Person, project: str, collection: str, mark: str, run: str | None = None) -> str:
+def begin_version(
+    who: Person, project: str, collection: str, mark: str, run: str | None = None, entity: str | None = None
+) -> str:
     """A version that holds nothing yet; its global id."""
     made = who.ask(
-        "mutation A($p: String, $r: String, $c: [String], $m: JSONString, $t: String) { createArtifact("
-        "input: {projectName: $p, runName: $r, artifactTypeName: $t, digest: $m, artifactCollectionNames: $c,"
-        " metadata: $m, description: $m, clientID: $m, aliases: [], tags: [{tagName: $m}]}) { artifact { id } } }",
-        p=project, r=run, c=[collection], m=json.dumps({"k": mark}), t="kind",
+        "mutation A($e: String, $p: String, $r: String, $c: [String], $m: JSONString, $t: String) {"
+        " createArtifact(input: {entityName: $e, projectName: $p, runName: $r, artifactTypeName: $t, digest: $m,"
+        " artifactCollectionNames: $c, metadata: $m, description: $m, clientID: $m, aliases: [],"
+        " tags: [{tagName: $m}]}) { artifact { id } } }",
+        e=entity, p=project, r=run, c=[collection], m=json.dumps({"k": mark}), t="kind",
     )["createArtifact"]["artifact"]["id"]  # fmt: skip
     return str(made)
 
@@ -53,16 +58,24 @@ def address_of(who: Person, artifact: str, name: str, body: bytes) -> str | None
     return url
 
 
+def announced(who: Person, artifact: str, manifest: bytes, kind: str = "FULL", base: str | None = None) -> str:
+    """Where to send a manifest."""
+    made = who.ask(ANNOUNCE, a=artifact, m=b64(manifest), b=base, t=kind)["createArtifactManifest"]
+    return str(made["artifactManifest"]["file"]["uploadUrl"])
+
+
 def send_manifest(who: Person, artifact: str, files: Mapping[str, bytes], **more: str) -> int:
     """Announce and send a manifest that names these files, whether or not they were sent; the status."""
     contents = {name: {"digest": b64(body), "size": len(body)} for name, body in files.items()}
     manifest = json.dumps({"contents": contents, **more}).encode()
-    announced = who.ask(
-        "mutation M($a: ID!, $m: String!) { createArtifactManifest(input: {artifactID: $a, digest: $m})"
-        " { artifactManifest { file { uploadUrl } } } }",
-        a=artifact, m=b64(manifest),
-    )["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]  # fmt: skip
-    return put(who, announced, manifest)
+    return put(who, announced(who, artifact, manifest), manifest)
+
+
+def send_part(who: Person, artifact: str, files: Mapping[str, bytes], kind: str, base: str | None) -> None:
+    """A manifest with a base, as the client sends it for drafts and for what is added to a version."""
+    contents = {name: {"digest": b64(body), "size": len(body)} for name, body in files.items()}
+    manifest = json.dumps({"contents": contents}).encode()
+    assert put(who, announced(who, artifact, manifest, kind, base), manifest) == 200
 
 
 COMMIT = "mutation K($a: ID!) { commitArtifact(input: {artifactID: $a}) { artifact { id state } } }"

@@ -50,6 +50,25 @@ class Things:
     md5: str
 
 
+def begin_sweep(who: Person) -> dict[str, str]:
+    """A grid of two points: its id and name."""
+    sweep: dict[str, str] = who.ask(
+        'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p"}) { sweep { id name } } }',
+        c=GRID.format(values="1, 2"),
+    )["upsertSweep"]["sweep"]
+    return sweep
+
+
+def begin_agent(who: Person, sweep: str) -> str:
+    """An agent of a sweep: its id."""
+    return str(
+        who.ask(
+            'mutation A($s: String!) { createAgent(input: {sweep: $s, projectName: "p"}) { agent { id } } }',
+            s=sweep,
+        )["createAgent"]["agent"]["id"]
+    )
+
+
 def make_things(who: Person) -> Things:
     run = who.ask(UPSERT, name="r1")["upsertBucket"]["bucket"]
     files = who.ask(
@@ -58,14 +77,8 @@ def make_things(who: Person) -> Things:
     )
     url = files["createRunFiles"]["files"][0]["uploadUrl"].split("8765", 1)[1]
     assert who.client.put(url, content=b"hello").status_code == 200
-    sweep = who.ask(
-        'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p"}) { sweep { id name } } }',
-        c=GRID.format(values="1, 2"),
-    )["upsertSweep"]["sweep"]
-    agent = who.ask(
-        'mutation A($s: String!) { createAgent(input: {sweep: $s, projectName: "p"}) { agent { id } } }',
-        s=sweep["name"],
-    )["createAgent"]["agent"]["id"]
+    sweep = begin_sweep(who)
+    agent = begin_agent(who, sweep["name"])
     made = who.ask(
         'mutation { createArtifact(input: {projectName: "p", runName: "r1", artifactTypeName: "t", digest: "d",'
         ' artifactCollectionNames: ["set"]}) { artifact { id artifactSequence { id } } } }'

@@ -100,7 +100,7 @@ def rows_of(*values: Any, offset: int = 0) -> dict[str, Any]:
 
 
 def test_a_run_is_exported_when_it_has_ended_and_anew_when_it_went_on(
-    told: Any, make_run: Any, stream: Any, client: Client, services: Services, tmp_path: Path
+    told: Any, ask: Any, make_run: Any, stream: Any, client: Client, tmp_path: Path
 ) -> None:
     make_run("r")
     assert told() == {"parquetUrls": [], "liveData": []}
@@ -121,6 +121,10 @@ def test_a_run_is_exported_when_it_has_ended_and_anew_when_it_went_on(
     upkeep.prune(tmp_path, older_than=-1)
     assert list((tmp_path / "exports").iterdir()) == []
     assert [row["x"] for row in read(client.get(url.removeprefix(BASE)).content)] == [1, 2, 3]
+    run = ask('{ project(name: "p") { run(name: "r") { id } } }')["project"]["run"]["id"]
+    ask("mutation D($r: ID!) { deleteRun(input: {id: $r}) { success } }", r=run)
+    assert list((tmp_path / "exports").iterdir()) == []
+    assert client.get(url.removeprefix(BASE)).status_code == 404
 
 
 def test_nothing_is_exported_unless_the_server_was_told_to(

@@ -14,8 +14,8 @@ from launch.server.limits import ServeOptions
 from launch.server.request import Services
 from tests.launch.server.asgi import Client, Reply
 from tests.launch.server.conftest import GRID, KEY, UPSERT
-from tests.launch.server.marked import BASE, COMMIT, address_of, b64, begin_version
-from tests.launch.server.people import Person
+from tests.launch.server.marked import BASE, COMMIT, address_of, announced, b64, begin_version
+from tests.launch.server.people import Person, begin_agent, begin_sweep
 
 BIG = "x" * 2_000_000
 
@@ -78,19 +78,9 @@ def test_every_kind_of_write_is_refused_and_goes_on_later(disk: Disk) -> None:
     part = address_of(who, version, "x", body)
     assert part is not None
     manifest = json.dumps({"contents": {"x": {"digest": b64(body), "size": len(body)}}, "m": BIG}).encode()
-    announced = who.ask(
-        "mutation M($a: ID!, $m: String!) { createArtifactManifest(input: {artifactID: $a, digest: $m})"
-        " { artifactManifest { file { uploadUrl } } } }",
-        a=version, m=b64(manifest),
-    )["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]  # fmt: skip
-    sweep = who.ask(
-        'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p"}) { sweep { id name } } }',
-        c=GRID.format(values="1, 2"),
-    )["upsertSweep"]["sweep"]
-    agent = who.ask(
-        'mutation A($s: String!) { createAgent(input: {sweep: $s, projectName: "p"}) { agent { id } } }',
-        s=sweep["name"],
-    )["createAgent"]["agent"]["id"]
+    told = announced(who, version, manifest)
+    sweep = begin_sweep(who)
+    agent = begin_agent(who, sweep["name"])
     rows = {"files": {"wandb-history.jsonl": {"offset": 0, "content": [json.dumps({"_step": 0, "x": BIG})] * 3}}}
 
     def sends() -> dict[str, int]:
@@ -101,7 +91,7 @@ def test_every_kind_of_write_is_refused_and_goes_on_later(disk: Disk) -> None:
             "run": who.send(UPSERT, name="r2", config=json.dumps({"c": {"value": BIG}})).status_code,
             "file": put(file.removeprefix(BASE), content=body).status_code,
             "part": put(part.removeprefix(BASE), content=body).status_code,
-            "manifest": put(announced.removeprefix(BASE), content=manifest).status_code,
+            "manifest": put(told.removeprefix(BASE), content=manifest).status_code,
             "sweep": who.send(
                 'mutation S($c: String) { upsertSweep(input: {config: $c, projectName: "p"}) { sweep { id } } }',
                 c=GRID.format(values=", ".join(f"'{number}{BIG[:40_000]}'" for number in range(50))),

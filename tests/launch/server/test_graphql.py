@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from launch.server import arguments, graphql
+from launch.server import arguments, graphql, limits
 from launch.server.errors import ApiError
-from launch.server.graphql import Arguments, Field, Node, Type
+from launch.server.graphql import Arguments, Field, Node, Type, parse
 
 ROWS = {"dog": {"name": "Rex", "tags": ["a", "b"]}, "cat": {"name": "Tom", "value": float("nan")}}
 
@@ -219,3 +219,21 @@ def test_an_answer_has_a_largest_size(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_number_of_too_many_digits_is_refused() -> None:
     with pytest.raises(ApiError, match="more than 400 digits"):
         run(f"{{ dog {{ echo(x: {'9' * 5000}) }} }}")
+
+
+def test_an_operation_holds_no_more_mutations_than_may_wait_for_one_another(ask: Any) -> None:
+    one = 'm{0}: upsertModel(input: {{name: "p{0}"}}) {{ inserted }}'
+    ask("mutation { " + " ".join(one.format(n) for n in range(limits.MAX_MUTATIONS)) + " }")
+    told = ask("mutation { " + " ".join(one.format(f"x{n}") for n in range(limits.MAX_MUTATIONS + 1)) + " }", 400)
+    assert "at most 20 mutations, not 21" in told
+    assert ask('{ project(name: "px0") { id } }')["project"] is None
+
+
+def test_a_subscription_is_refused_in_words(ask: Any) -> None:
+    assert "no subscription" in ask("subscription S { __typename }", 400)
+
+
+def test_the_fields_of_an_operation_are_those_in_its_fragments_too() -> None:
+    document = parse("""mutation M { ...F ... on Mutation { b: two { x } } }
+        fragment F on Mutation { one ...F ...G } fragment G on Mutation { three }""")
+    assert document.root_fields("M") == {"one", "two", "three"}

@@ -97,7 +97,7 @@ def test_twenty_thousand_bad_requests(
 def test_a_body_that_never_ends_is_given_up(
     monkeypatch: pytest.MonkeyPatch, client: Client, ask: Any, make_run: Any, method: str, path: str
 ) -> None:
-    monkeypatch.setattr("launch.server.app.BODY_SECONDS", 0.2)
+    monkeypatch.setattr("launch.server.bodies.BODY_SECONDS", 0.2)
     monkeypatch.setattr("launch.server.transfer.STALL_SECONDS", 0.2)
     make_run("r")
     if path == "upload":

@@ -52,7 +52,7 @@ def test_it_is_found_and_leaves(server: subprocess.Popen[str], tmp_path: Path) -
     assert server.wait(timeout=20) == 0
     assert find_server(tmp_path / "state") is None
     left = {path.name for path in (tmp_path / "state").iterdir()}
-    assert left == {"api_key", "secret", "server.db", "blobs", "lock"}
+    assert left == {"api_key", "secret", "server.db", "blobs", "lock", "port"}
 
 
 def test_secrets_are_private(server: subprocess.Popen[str], tmp_path: Path) -> None:

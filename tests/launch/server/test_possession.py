@@ -18,12 +18,14 @@ from tests.launch.server.marked import (
     BASE,
     COMMIT,
     address_of,
+    announced,
     b64,
     begin_version,
     make_version,
     person,
     put,
     send_manifest,
+    send_part,
 )
 from tests.launch.server.people import Person
 from tests.launch.server.test_users import share
@@ -85,12 +87,7 @@ def test_to_know_an_md5_is_not_to_have_the_bytes(north: Person, south: Person, c
     for size in (len(secret), 1):
         contents = {"w": {"digest": b64(secret), "size": size}}
         manifest = json.dumps({"contents": contents}).encode()
-        announced = south.ask(
-            "mutation M($a: ID!, $m: String!) { createArtifactManifest(input: {artifactID: $a, digest: $m})"
-            " { artifactManifest { file { uploadUrl } } } }",
-            a=made, m=b64(manifest),
-        )["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]  # fmt: skip
-        assert put(south, announced, manifest) == 200
+        assert put(south, announced(south, made, manifest), manifest) == 200
         reply = south.send(COMMIT, a=made)
         assert reply.status_code == 422
         assert "w: not uploaded" in reply.json()["error"], "nor is its size told"
@@ -143,7 +140,7 @@ def test_a_draft_keeps_the_files_of_the_version_that_it_began_with(north: Person
     url = address_of(north, draft, "a", b"new")
     assert url is not None
     assert put(north, url, b"new") == 200
-    assert send_manifest(north, draft, {"a": b"new", "b": b"kept"}) == 200
+    send_part(north, draft, {"a": b"new", "b": b"kept"}, "FULL", first)
     north.ask(COMMIT, a=draft)
     assert [fetched(north, key, name) for key in (first, draft) for name in "ab"] == [
         b"old",
@@ -151,6 +148,25 @@ def test_a_draft_keeps_the_files_of_the_version_that_it_began_with(north: Person
         b"new",
         b"kept",
     ]
+
+
+def test_a_draft_takes_nothing_that_was_planted_after_its_base(
+    north: Person, south: Person, services: Services
+) -> None:
+    first = committed(north, "set", {"w": ONE})
+    share(services, "p", "north", "south", "write")
+    made = begin_version(
+        south, "p", "set", "planted", entity="north"
+    )  # the newest version of the collection, with the same MD5
+    url = address_of(south, made, "w", OTHER)
+    assert url is not None
+    assert put(south, url, OTHER) == 200
+    assert send_manifest(south, made, {"w": OTHER}) == 200
+    south.ask(COMMIT, a=made)
+    draft = begin_version(north, "p", "set", "draft")
+    send_part(north, draft, {"w": ONE}, "FULL", first)
+    north.ask(COMMIT, a=draft)
+    assert (fetched(north, draft, "w"), fetched(north, made, "w")) == (ONE, OTHER)
 
 
 def test_a_deleted_version_is_not_served_and_a_linked_one_is(
@@ -271,7 +287,7 @@ def sent(who: Person, url: str | None, body: bytes) -> None:
     raise AssertionError("refused twice")
 
 
-MOMENTS = 14
+MOMENTS = 17
 
 
 @pytest.mark.parametrize("moment", range(MOMENTS))

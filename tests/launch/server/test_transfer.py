@@ -151,15 +151,17 @@ def test_forged_expired_and_foreign_signatures(
     assert client.put(url, content=b"evil").status_code == 403
     expires = url.split("expires=")[1].split("&")[0]
     assert client.get(url.replace(expires, str(int(expires) + 9999))).status_code == 403
-    old = services.signer.url("", "GET", "/storage/run/1/a.txt", seconds=-5)
+    old = services.signer.url("", "GET", "/storage/run/1/a.txt", 1, seconds=-5)
     reply = client.get(old)
     assert (reply.status_code, "expired" in reply.json()["error"]) == (403, True)
 
 
 def test_a_signature_needs_the_secret() -> None:
-    url = Signer(b"one").url("", "GET", "/x")
+    url = Signer(b"one").url("", "GET", "/x", 7)
     query = dict(part.split("=") for part in url.split("?")[1].split("&"))
-    Signer(b"one").check("GET", "/x", query)
+    assert Signer(b"one").check("GET", "/x", query) == 7
+    with pytest.raises(ApiError):
+        Signer(b"one").check("GET", "/x", query | {"by": "1"})
     for signer, method, path in (
         (Signer(b"two"), "GET", "/x"),
         (Signer(b"one"), "PUT", "/x"),

@@ -119,6 +119,37 @@ def test_only_a_writer_changes(services: Services, person: Any, what: str) -> No
     south.ask(CHANGES[what], **given)
 
 
+def absent(things: dict[str, Any]) -> dict[str, Any]:
+    """The same names and ids of things that nobody has made."""
+
+    def other(text: str) -> str:
+        kind, _, key = base64.b64decode(text).decode().partition(":")
+        return base64.b64encode(f"{kind}:{key.replace('1', '901', 1)}".encode()).decode()
+
+    ids = {"run", "sweep", "agent", "artifact", "collection", "file"}
+    return {name: other(text) if name in ids else "nosuch" for name, text in things.items()}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_stranger_cannot_tell_what_is_hidden_from_what_is_not_there(person: Any, what: str) -> None:
+    north, south = person("north"), person("south")
+    given = variables(make_things(north))
+    hidden = south.send(CHANGES[what], **given)
+    nothing = south.send(CHANGES[what].replace('"p"', '"q"'), **absent(given))
+
+    def told(reply: Any, *names: str) -> tuple[int, str]:
+        text = reply.json()["error"]
+        for name in sorted(names, key=len, reverse=True):
+            text = text.replace(name, "<thing>")
+        return reply.status_code, text
+
+    there, missing = (
+        [*given.values(), "north/p", "agent 1"],
+        [*absent(given).values(), "north/q", "agent 901", "r1"],
+    )
+    assert told(hidden, *there) == told(nothing, *missing)
+
+
 def test_nothing_is_drawn_for_a_stranger(services: Services, person: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     north, south = person("north"), person("south")
     make_things(north)
@@ -139,6 +170,49 @@ def test_nothing_is_drawn_for_a_stranger(services: Services, person: Any, monkey
     assert drawn == []
     assert json.loads(north.ask(beat, id=agent)["agentHeartbeat"]["commands"])[0]["type"] == "run"
     assert len(drawn) == 1
+
+
+def test_an_address_is_good_for_as_long_as_its_user_may_use_it(
+    services: Services, person: Any, client: Client
+) -> None:
+    north, south = person("north"), person("south")
+    make_things(north)
+    share(services, "p", "north", "south", "write")
+    create = """mutation { createRunFiles(input: {entityName: "north", projectName: "p", runName: "r1",
+        files: ["a.txt"]}) { files { uploadUrl } } }"""
+    read = """{ project(name: "p", entityName: "north") { run(name: "r1") { files(names: ["a.txt"]) {
+        edges { node { directUrl } } } } } }"""
+    up = south.ask(create)["createRunFiles"]["files"][0]["uploadUrl"].split("8765", 1)[1]
+    down = south.ask(read)["project"]["run"]["files"]["edges"][0]["node"]["directUrl"].split("8765", 1)[1]
+
+    def tried() -> tuple[int, int]:
+        return client.put(up, content=b"new").status_code, client.get(down).status_code
+
+    assert tried() == (200, 200)
+    share(services, "p", "north", "south", "read")
+    assert tried() == (403, 200)
+    share(services, "p", "north", "south", None)
+    assert tried() == (404, 404)
+    share(services, "p", "north", "south", "write")
+    with services.store.write() as tables:
+        tables.users.drop_keys(tables.users.by_name("south")["id"])  # type: ignore[index]
+    assert tried() == (403, 403)
+    person("south", read_only=True)
+    assert tried() == (403, 200)
+    forged = up.replace("by=3", "by=1").replace("by=4", "by=1")
+    assert forged != up
+    assert client.put(forged, content=b"new").status_code == 403
+
+
+def test_who_is_passed_on_by_a_proxy_is_here_only_if_nobody_was_elsewhere(client: Client) -> None:
+    owner = Person(client, KEY)
+    for told, status in (
+        ("127.0.0.1", 200), ("127.0.0.1, ::1", 200), ("10.1.2.3", 403), ("10.1.2.3,", 403), ("", 403),
+        ("127.0.0.1, 10.1.2.3", 403), ("10.1.2.3, 127.0.0.1", 403),
+    ):  # fmt: skip
+        headers = owner.headers | {"X-Forwarded-For": told}
+        reply = client.post("/graphql", json={"query": "{ viewer { admin } }"}, headers=headers)
+        assert reply.status_code == status, told
 
 
 def test_signed_addresses_lead_to_the_proxy_but_for_the_owner(services: Services, person: Any) -> None:
@@ -255,11 +329,17 @@ def test_pages_ask_for_a_key_and_show_what_it_may_see(services: Services, person
     unknown = client.get("/north/p")
     assert (unknown.status_code, unknown.headers["location"]) == (303, "/login?next=%2Fnorth%2Fp")
     for path in ("/", "/north", "/north/p", "/north/p/runs/r1", "/north/p/artifacts/t/set/v0"):
-        assert client.get(path, headers=north.headers).status_code == 200, path
+        assert client.get(path, headers=bearer(north)).status_code == 200, path
+        told = client.get(path, headers=north.headers)  # Basic, which a browser sends along
+        assert (told.status_code, told.headers["location"][:12]) == (303, "/login?next="), path
     for path in ("/north/p", "/north/p/runs/r1", "/north/p/artifacts/t/set/v0"):
-        assert client.get(path, headers=south.headers).status_code == 404, path
-    assert "/north/p" in client.get("/", headers=north.headers).text
-    assert "/north/p" not in client.get("/", headers=south.headers).text
+        assert client.get(path, headers=bearer(south)).status_code == 404, path
+    assert "/north/p" in client.get("/", headers=bearer(north)).text
+    assert "/north/p" not in client.get("/", headers=bearer(south)).text
+
+
+def bearer(who: Person) -> dict[str, str]:
+    return {"Authorization": f"Bearer {who.key}"}
 
 
 def test_pages_without_a_key_only_where_there_is_nobody_else(tmp_path: Path, services: Services) -> None:

@@ -1,0 +1,96 @@
+"""The commands that look after what runs: cancel, logs, delete. `cli` adds them to its own."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from launch import serve
+from launch.telling import JsonOption, answering
+
+DirectoryOption = Annotated[Path, typer.Option("--dir", help="Folder of the embedded server.")]
+EmbeddedOption = Annotated[
+    bool, typer.Option("--embedded", help="Use the embedded server, whatever is logged in.")
+]
+LiveOption = Annotated[
+    bool, typer.Option("--live", help="Run the code as it lies, not as it was when this was submitted.")
+]
+SweepArgument = Annotated[
+    str, typer.Argument(metavar="SWEEP", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
+]
+DEFAULT_DIRECTORY = serve.DEFAULT_DIRECTORY
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (cancel, logs, delete):
+        app.command()(command)
+
+
+def cancel(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="SWEEP|JOB|RUN", help="A sweep or a run of the tracker, or the id of a Slurm job."),
+    ],
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop a sweep and all its jobs on the cluster; or one job, whose work is then open again; or one run."""
+    from launch import cancelling, choice, naming, slurm, sweeping
+
+    with answering(as_json=as_json) as answer:
+        if slurm.is_job(what):
+            answer(cancelling.cancel_job(what))
+            return
+        tracker, sentence = choice.choose(directory, embedded=embedded)
+        typer.echo(sentence)
+        found = naming.sweep_or_run(tracker, what, partial(sweeping.locate, as_written=True))
+        if isinstance(found, naming.FoundRun):
+            answer(cancelling.cancel_run(tracker, found))
+        else:
+            answer(cancelling.cancel_sweep(tracker, found))
+
+
+def logs(
+    what: Annotated[
+        str, typer.Argument(metavar="RUN|JOB", help="A run (PROJECT/ID, or its name), or the id of a Slurm job.")
+    ],
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended.")] = False,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON document; with -f a JSON object a line.")
+    ] = False,
+) -> None:
+    """Print what a run printed, or what a job did."""
+    from launch import choice, slurm
+    from launch import logs as written
+
+    with answering(as_json=as_json) as answer:
+        lines: list[written.Line] = []
+        take = written.printer(what) if not as_json else answer if follow else lines.append
+        if slurm.is_job(what):
+            path, state = written.of_job(directory, what, take, follow=follow)
+        else:
+            tracker, sentence = choice.choose(directory, embedded=embedded)
+            typer.echo(sentence, err=True)
+            path, state = written.of_run(tracker, what, take, follow=follow)
+        if not follow:
+            answer(written.Written(path, state, lines))
+
+
+def delete(
+    sweep: SweepArgument,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Delete a sweep of the embedded server, with its points; its runs are asked to stop, and stay."""
+    from launch import choice, deleting, sweeping
+
+    tracker, sentence = choice.choose(directory, embedded=embedded)
+    typer.echo(sentence)
+    path = sweeping.locate(tracker, sweep)
+    deleting.delete(tracker, path)
+    typer.echo(f"deleted {path}; its runs stay")
