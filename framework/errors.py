@@ -8,6 +8,7 @@
     ├── UnknownExperiment           exit code 2
     ├── CodeError                   exit code 2: code that cannot be frozen, or frozen code that is gone or changed
     ├── DataUnavailable             a data set that is not where it was looked for
+    ├── WeightsUnavailable          pretrained weights that are not here and cannot be fetched
     ├── TrackerError                exit code 3: the tracker cannot be reached or refuses
     │   ├── TrackerGone             what was asked for was there, and has been deleted
     │   ├── TrackerAway             nothing answers at its address
@@ -106,6 +107,10 @@ class CodeError(SashikoError):
 
 class DataUnavailable(SashikoError):
     """A data set that is not in the folder that was looked in."""
+
+
+class WeightsUnavailable(SashikoError):
+    """Pretrained weights that are not on this machine and cannot be fetched."""
 
 
 class TrackerError(SashikoError):

@@ -1,0 +1,1 @@
+"""The methods, one a file. `framework.ssl.registry` has them by name."""
