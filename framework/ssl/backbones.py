@@ -111,7 +111,7 @@ def named(name: str) -> BackboneConfig:
     if key in _names_of_timm():
         return Timm(name=key)
     raise ConfigError(
-        [Problem("backbone", f"is {name!r}; {nearest(key.lower(), [*known, *OWN, *_names_of_timm()])}")]
+        [Problem("backbone", f"is {name!r}; {nearest(key.lower(), [*SHORT, *known, *OWN, *_names_of_timm()])}")]
     )
 
 
@@ -200,12 +200,10 @@ def _from_timm(config: Timm, image_shape: Shape) -> nn.Module:
     if config.weights == "random":
         body: nn.Module = timm.create_model(config.name, pretrained=False, num_classes=0, **options)
         return body
-    import httpx  # what huggingface_hub, which timm comes with, fetches by
-
     try:
         body = timm.create_model(config.name, pretrained=True, num_classes=0, **options)
-    except (OSError, httpx.HTTPError) as error:
-        raise _unavailable(config.name, "put them into Hugging Face's cache ($HF_HOME)", error) from error
+    except OSError as error:  # what huggingface_hub raises, with or without a network, is one
+        raise _unavailable(config.name, "put them into Hugging Face's cache ($HF_HOME; HF_HUB_OFFLINE=1 asks no network)", error) from error
     return body
 
 

@@ -123,7 +123,8 @@ def _me_me(d: PairLoss, z: Tensor, p: Tensor) -> Tensor:
 
 def _std_view(d: PairLoss, z: Tensor, p: Tensor) -> Tensor:
     # The norm has a gradient where all of them are 0, the square root of a mean has none.
-    return torch.linalg.vector_norm(_to_mean(d, z, p)) / math.sqrt(len(z))
+    norm: Tensor = torch.linalg.vector_norm(_to_mean(d, z, p))
+    return norm / math.sqrt(len(z))
 
 
 def _var_view(d: PairLoss, z: Tensor, p: Tensor) -> Tensor:
