@@ -203,7 +203,9 @@ def _from_timm(config: Timm, image_shape: Shape) -> nn.Module:
     try:
         body = timm.create_model(config.name, pretrained=True, num_classes=0, **options)
     except OSError as error:  # what huggingface_hub raises, with or without a network, is one
-        raise _unavailable(config.name, "put them into Hugging Face's cache ($HF_HOME; HF_HUB_OFFLINE=1 asks no network)", error) from error
+        raise _unavailable(
+            config.name, "put them into Hugging Face's cache ($HF_HOME; HF_HUB_OFFLINE=1 asks no network)", error
+        ) from error
     return body
 
 

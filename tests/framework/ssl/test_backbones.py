@@ -65,7 +65,8 @@ def test_the_standard_stem_is_the_librarys():
 
 
 @pytest.mark.parametrize(
-    ("stem", "side", "small"), [("auto", 64, True), ("auto", 65, False), ("small", 65, True), ("standard", 8, False)]
+    ("stem", "side", "small"),
+    [("auto", 64, True), ("auto", 65, False), ("small", 65, True), ("standard", 8, False)],
 )
 def test_which_stem(stem, side, small):
     body = built(Torchvision(stem=stem), (3, side, side)).body
@@ -94,7 +95,9 @@ def test_a_vision_transformer_of_the_size_of_the_images():
     assert backbone.body.encoder.pos_embedding.shape == body.encoder.pos_embedding.shape == (1, 5, 768)
 
 
-@pytest.mark.parametrize("config", [SmallResNet(width=0.125), SmallResNet(depth=50, width=0.03125), Dense(hidden=(9,))])
+@pytest.mark.parametrize(
+    "config", [SmallResNet(width=0.125), SmallResNet(depth=50, width=0.03125), Dense(hidden=(9,))]
+)
 @pytest.mark.parametrize("shape", [(1, 8, 8), (2, 5, 7)])
 def test_the_projects_own_take_any_images(config, shape):
     backbone = built(config, shape)
@@ -118,7 +121,11 @@ def test_names_tell_a_backbone():
     [
         (Torchvision(name="resnet19"), (3, 32, 32), r"backbone\.name: is 'resnet19'.*did you mean `resnet1"),
         (Torchvision(), (2, 32, 32), r"takes images with 1 or 3 channels, not \(2, 32, 32\)"),
-        (Torchvision(name="mobilenet_v2", stem="small"), (3, 32, 32), r"stem: is small, which mobilenet_v2 has not"),
+        (
+            Torchvision(name="mobilenet_v2", stem="small"),
+            (3, 32, 32),
+            r"stem: is small, which mobilenet_v2 has not",
+        ),
         (Torchvision(name="vit_b_16"), (3, 8, 8), r"vit_b_16 cannot be built for images of the shape \(3, 8, 8\)"),
         (Torchvision(name="vit_b_16"), (3, 32, 16), r"a vision transformer takes squares"),
         (Torchvision(name="alexnet"), (3, 8, 8), r"alexnet cannot be built for images of the shape \(3, 8, 8\)"),

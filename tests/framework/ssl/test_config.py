@@ -105,6 +105,8 @@ def test_backbones_by_name():
 
 
 def test_configs_bring_no_torch():
-    program = "import framework.ssl, framework.ssl.config, sys; print('torch' in sys.modules, 'lightly' in sys.modules)"
+    program = (
+        "import framework.ssl, framework.ssl.config, sys; print('torch' in sys.modules, 'lightly' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]

@@ -36,7 +36,9 @@ def test_heads_are_those_of_lightly(theirs, kind, widths):
 
 
 def test_the_prediction_head_is_that_of_lightly():
-    assert layers(prediction_head(Predictor(hidden=(8,)), 5)) == layers(lightly_heads.SimSiamPredictionHead(5, 8, 5))
+    assert layers(prediction_head(Predictor(hidden=(8,)), 5)) == layers(
+        lightly_heads.SimSiamPredictionHead(5, 8, 5)
+    )
 
 
 # Widths of the table for 512 features: linear layers, and whether normalisation and ReLU follow.

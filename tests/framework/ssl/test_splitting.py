@@ -42,7 +42,9 @@ def test_in_use_it_normalises_by_what_all_groups_have_seen():
     image = torch.rand(1, 1, 5, 5)
     features = grouped[0](image)
     mean, var = (numbers[:3].view(1, 3, 1, 1) for numbers in (layer.running_mean, layer.running_var))
-    expected = (features - mean) / (var + 1e-3).sqrt() * layer.weight.view(1, 3, 1, 1) + layer.bias.view(1, 3, 1, 1)
+    expected = (features - mean) / (var + 1e-3).sqrt() * layer.weight.view(1, 3, 1, 1) + layer.bias.view(
+        1, 3, 1, 1
+    )
     torch.testing.assert_close(grouped(image), expected)
 
 

@@ -1,0 +1,108 @@
+import pytest
+import torch
+
+import framework.ssl
+from framework.errors import ConfigError, InvalidInput
+from framework.ssl import (
+    BYOL,
+    DCL,
+    BarlowTwins,
+    FastSiam,
+    General_Model,
+    LeJEPA,
+    Method,
+    MoCo,
+    SiaSiam,
+    SimCLR,
+    SimSiam,
+    VICReg,
+    VISReg,
+    build,
+)
+from framework.ssl.config import CONFIGS
+from framework.ssl.parts import SmallResNet, Torchvision
+
+QUICK = [SimCLR, MoCo, BYOL, SimSiam, BarlowTwins, VICReg, DCL, FastSiam, LeJEPA, VISReg]
+GREY = {"image_shape": (1, 8, 8)}
+
+
+def test_every_method_has_its_line():
+    assert {model.kind for model in QUICK} == set(CONFIGS)
+    assert SiaSiam is SimSiam
+    assert all(issubclass(model, General_Model) and issubclass(model, Method) for model in QUICK)
+    assert set(framework.ssl.__all__) >= {model.__name__ for model in QUICK}
+
+
+def test_the_line_of_the_specification():
+    model = BarlowTwins(backbone="ResNet", memory_bank=False, projectionhead="linear")
+    assert model.config == CONFIGS["barlow_twins"].parse({"projection": "linear"})
+    assert model.num_features == 512
+    expected = build(model.config, (3, 32, 32), 0, Torchvision(name="resnet18")).state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("quick", QUICK)
+@pytest.mark.parametrize("head", ["linear", "MLP"])
+def test_a_step_of_each(quick, head):
+    model = quick(SmallResNet(width=0.03125), projectionhead=head, **GREY)
+    optimiser = torch.optim.SGD(model.parameters(), 0.01)
+    losses = model.loss(torch.rand(model.config.views, 4, 1, 8, 8))
+    losses.total.backward()
+    optimiser.step()
+    model.after_step()
+    assert model.encode(torch.rand(3, 1, 8, 8)).shape == (3, 16)
+    assert model.config.projection == CONFIGS[quick.kind].parse({"projection": head.lower()}).projection
+
+
+@pytest.mark.parametrize(("memory_bank", "size"), [(True, 4096), (False, 0), (64, 64), (None, None)])
+def test_memory_banks(memory_bank, size):
+    for quick, usual in ((MoCo, 4096), (SimCLR, 0)):
+        model = quick("mlp", memory_bank, **GREY)
+        assert model.config.memory_bank_size == (usual if size is None else size)
+
+
+def test_fields_of_the_config_by_name():
+    model = SimCLR("mlp", projectionhead="MLP", views=3, strategy="mean_n", projection={"output": 7}, **GREY)
+    assert (model.config.views, model.config.strategy, model.config.projection.output) == (3, "mean_n", 7)
+    assert model.config.projection.hidden == (512,) * 4
+
+
+def test_equal_seeds():
+    first, second, other = (VICReg("mlp", seed=seed, **GREY).state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+@pytest.mark.parametrize(
+    ("quick", "given", "told"),
+    [
+        (BYOL, {"projectionhead": "liner"}, r"projectionhead: is 'liner'; did you mean `linear`\?"),
+        (BYOL, {"projectionhead": "MPL"}, r"projectionhead: is 'MPL'; did you mean `MLP`\?"),
+        (BYOL, {"backbone": "ResNett"}, r"backbone: is 'ResNett'; did you mean `resnet`\?"),
+        (BYOL, {"memory_bank": True}, r"memory_bank: is True, but BYOL has no negatives that a bank could hold"),
+        (BYOL, {"temprature": 1}, r"temprature: unknown key"),
+        (SimCLR, {"temprature": 1}, r"temprature: unknown key; did you mean `temperature`\?"),
+        (SimCLR, {"memory_bank": -3}, r"memory_bank_size: is -3"),
+        (SimCLR, {"views": 4}, r"strategy: is none, which takes 2 views, not 4"),
+        (General_Model, {}, r"General_Model is the base of the methods"),
+    ],
+)
+def test_wrong_words(quick, given, told):
+    with pytest.raises(ConfigError, match=told):
+        quick(**given)
+
+
+def test_wrong_words_come_together():
+    with pytest.raises(ConfigError) as told:
+        DCL(memory_bank=5, projectionhead="none", views=12)
+    assert {problem.key for problem in told.value.problems} == {"memory_bank", "projectionhead", "views"}
+
+
+def test_no_seed():
+    with pytest.raises(InvalidInput, match="seed: is '1'"):
+        BYOL("mlp", seed="1")
+
+
+def test_names_that_are_not_there():
+    with pytest.raises(AttributeError, match="has no attribute 'BYOLL'"):
+        framework.ssl.BYOLL  # noqa: B018
