@@ -69,10 +69,6 @@ class General_Model(Method):  # noqa: N801 (the name that users know)
         seed: int = 0,
         **options: Any,
     ) -> None:
-        if self.kind not in CONFIGS:
-            raise ConfigError(
-                [Problem("", "General_Model is the base of the methods; take one of framework.ssl's")]
-            )
         refuse_no_seed(seed)
         config = self._config(memory_bank, projectionhead, options)
         chosen = named(backbone) if isinstance(backbone, str) else backbone

@@ -195,13 +195,13 @@ class TestTimm:
         assert named("convnext_atto") == Timm(name="convnext_atto")
         with pytest.raises(ConfigError, match=r"is 'vit_b_16', which timm has not: is a network of torchvision"):
             build_backbone(Timm(name="vit_b_16"), (3, 32, 32))
-        with pytest.raises(ConfigError, match="set backbone.kind=timm"):
+        with pytest.raises(ConfigError, match=r"set backbone\.kind=timm"):
             build_backbone(Torchvision(name="convnext_atto"), (3, 32, 32))
         with pytest.raises(ConfigError, match=r"is 'resnt18', which timm has not: did you mean `resnet18`\?"):
             build_backbone(Timm(name="resnt18"), (3, 32, 32))
 
     def test_normalisation_that_is_joined_with_something_else(self):
-        with pytest.raises(ConfigError, match="its normalisation is BatchNormAct2d; set it to 1"):
+        with pytest.raises(ConfigError, match="its normalisation is BatchNormAct2d"):
             build_backbone(Timm(name="efficientnet_b0", splits=2), (3, 32, 32))
 
     def test_pretrained_weights_without_a_network(self, monkeypatch, tmp_path):

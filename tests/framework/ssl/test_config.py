@@ -15,7 +15,7 @@ class Whole(Config):
     backbone: BackboneConfig = Field(Torchvision(), description="The backbone.")
 
 
-# kind: hidden widths, output, normalised, output normalised; predictor; stopped gradient, momentum, views, strategy
+# hidden widths, output, normalised, output normalised; predictor; stopped gradient, momentum, views, strategy
 TABLE = {
     "simclr": ((512,) * 4, 128, True, "affine", None, False, None, 2, "none"),
     "dcl": ((512,) * 4, 128, True, "affine", None, False, None, 2, "none"),

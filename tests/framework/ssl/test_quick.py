@@ -84,7 +84,6 @@ def test_equal_seeds():
         (SimCLR, {"temprature": 1}, r"temprature: unknown key; did you mean `temperature`\?"),
         (SimCLR, {"memory_bank": -3}, r"memory_bank_size: is -3"),
         (SimCLR, {"views": 4}, r"strategy: is none, which takes 2 views, not 4"),
-        (General_Model, {}, r"General_Model is the base of the methods"),
     ],
 )
 def test_wrong_words(quick, given, told):
@@ -96,6 +95,11 @@ def test_wrong_words_come_together():
     with pytest.raises(ConfigError) as told:
         DCL(memory_bank=5, projectionhead="none", views=12)
     assert {problem.key for problem in told.value.problems} == {"memory_bank", "projectionhead", "views"}
+
+
+def test_the_base_is_no_method():
+    with pytest.raises(TypeError, match="abstract"):
+        General_Model()
 
 
 def test_no_seed():

@@ -33,7 +33,7 @@ def mean(arrays):
     return total / len(arrays)
 
 
-def twin(strategy, d, z, p):
+def twin(strategy, d, z, p):  # noqa: PLR0911
     """Each formula with loops, over lists of arrays (B, F)."""
     V = len(z)
     every = range(V)

@@ -216,5 +216,5 @@ def test_views_may_differ_in_size():
 
 
 def test_no_seed():
-    with pytest.raises(InvalidInput, match="seed: is 0.5"):
+    with pytest.raises(InvalidInput, match=r"seed: is 0\.5"):
         build(CONFIGS["simclr"](), SHAPE, 0.5, BACKBONE)
