@@ -4,7 +4,8 @@
 
 Each view goes through the network by itself, so that batch normalisation takes its statistics of one view, as in
 the methods' papers and in lightly. The loss is computed in single precision at least, also where the network is
-not. Knows no data and no training.
+not. Where several processes train one model, each with its share of a batch, the mean of their losses and of
+their gradients is that of the whole batch, but for what batch normalisation sees. Knows no data and no training.
 
 Shapes: V views, B images, C channels, H x W pixels, D features, F numbers of a projection.
 """
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from lightly.utils import dist  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
@@ -137,6 +139,11 @@ class Method(nn.Module, ABC):
 def precise(numbers: Tensor) -> Tensor:
     """The numbers in single precision, where they have less."""
     return numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
+
+
+def gathered(numbers: Tensor, axis: int = 0) -> Tensor:
+    """The numbers of all processes that train together, along the axis of the images; gradients flow back."""
+    return torch.cat(dist.gather(numbers), axis) if dist.world_size() > 1 else numbers
 
 
 def uncast(like: Tensor) -> AbstractContextManager[Any]:

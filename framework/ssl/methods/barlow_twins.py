@@ -8,7 +8,8 @@ equations (1) and (2), here lightly's `BarlowTwinsLoss`:
     head       D-2048 (batch normalisation, ReLU) -2048; no predictor
     targets    the projections themselves, with their gradient
 
-The loss is symmetric in z and p.
+The loss is symmetric in z and p. Where several processes train together, each takes all their projections:
+lightly's own sum over processes normalises each share by itself.
 
 Shapes: B images, F numbers of a projection.
 """
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from framework.ssl.backbones import Backbone
 from framework.ssl.config import BarlowTwins
-from framework.ssl.method import GATHERED
+from framework.ssl.method import gathered
 from framework.ssl.pairwise import PairMethod
 
 
@@ -29,9 +30,9 @@ class BarlowTwinsMethod(PairMethod):
 
     def __init__(self, config: BarlowTwins, backbone: Backbone) -> None:
         super().__init__(config, backbone)
-        self.criterion = BarlowTwinsLoss(config.redundancy_weight, gather_distributed=GATHERED)
+        self.criterion = BarlowTwinsLoss(config.redundancy_weight)
 
     def pair_loss(self, targets_BF: Tensor, predictions_BF: Tensor) -> Tensor:
         """Equation (1) of targets and predictions (B, F)."""
-        loss: Tensor = self.criterion(targets_BF, predictions_BF)
+        loss: Tensor = self.criterion(gathered(targets_BF), gathered(predictions_BF))
         return loss

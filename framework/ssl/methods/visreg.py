@@ -14,8 +14,7 @@ denominator:
 
 There is neither predictor, stopped gradient nor momentum. `global_views: null` has all views in the centre; a
 number those many, the first ones: with as many as lightly's `VISRegLoss` is given, the loss is equal to it.
-Directions are drawn from torch's seed in each step. Where several processes train together, each takes the terms
-of its own share of the batch, as in the paper (section 3.2).
+Directions are drawn from torch's seed in each step.
 
 Shapes: V views, B images, F numbers of a projection.
 """
@@ -29,7 +28,7 @@ from lightly.loss.visreg_loss import (  # type: ignore[import-untyped]
 from torch import Tensor
 
 from framework.ssl.config import VISReg
-from framework.ssl.method import Method
+from framework.ssl.method import Method, gathered
 
 
 class VISRegMethod(Method):
@@ -42,10 +41,11 @@ class VISRegMethod(Method):
         config, share = self.config, self.config.regularisation
         centre_VBF = targets_VBF[: config.global_views]
         invariance = lejepa_invariance_loss(all_proj=predictions_VBF, global_proj=centre_VBF)
-        shape = visreg_shape_loss(predictions_VBF, num_slices=config.slices)
+        y_VBF = gathered(predictions_VBF, 1)
+        shape = visreg_shape_loss(y_VBF, num_slices=config.slices)
         return {
             "invariance": (1 - share) * invariance,
-            "scale": share * config.scale_weight * visreg_scale_loss(predictions_VBF),
+            "scale": share * config.scale_weight * visreg_scale_loss(y_VBF),
             "shape": share * config.shape_weight * shape,
-            "centre": share * config.centre_weight * visreg_center_loss(predictions_VBF),
+            "centre": share * config.centre_weight * visreg_center_loss(y_VBF),
         }

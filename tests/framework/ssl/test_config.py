@@ -110,3 +110,17 @@ def test_configs_bring_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_importing_the_methods_prints_nothing_and_asks_no_network():
+    program = (
+        "import socket\n"
+        "def refused(*_): raise SystemExit('asked the network')\n"
+        "socket.socket.connect = socket.getaddrinfo = refused\n"
+        "import framework.ssl.quick, sys\n"
+        "assert 'pytorch_lightning' not in sys.modules\n"
+        "assert 'requests' not in sys.modules\n"
+    )
+    command = [sys.executable, "-W", "error", "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
