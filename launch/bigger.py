@@ -6,6 +6,7 @@ sweep has no more memory than the one that failed.
 
 import json
 import os
+import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,12 +52,24 @@ def ask(tracker: Tracker, path: SweepPath, point: Point) -> str:
         raise ClusterError(f"{VARIABLE} cannot be read: {error}") from error
     small = Profile.parse(data["profile"])
     memory_gb = FACTOR * small.memory_gb
-    profile = small.model_copy(update={"memory_gb": memory_gb, "workers": 1})
-    words = (sys.executable, "-m", "launch.crew", str(path), "--workers", "1", "--point", str(point.index))
+    profile = small.model_copy(update={"memory_gb": memory_gb, "workers": 1, "gpus": _gpus(small)})
+    words = (*_words(path, small), "--point", str(point.index), "--run", secrets.token_hex(4))
     request = slurm.Request(path, profile, 1, Path(data["folder"]), command=words, variables={BIGGER: "1"})
     with as_outside():
         (job,) = slurm.submit(tracker, request)
     return f"with {memory_gb:g} GB instead of {small.memory_gb:g} GB, in job {job}"
+
+
+def _gpus(small: Profile) -> int:
+    """How many GPUs a job needs that works one point: as many as the point had."""
+    return small.gpus_per_run if small.gpus else 0
+
+
+def _words(path: SweepPath, small: Profile) -> list[str]:
+    """The command of a job that works one point with as many processes as it had."""
+    team = small.team
+    words = [sys.executable, "-m", "launch.crew", str(path), "--workers", "1", "--nodes", str(team.nodes)]
+    return [*words, "--gpus-per-run", str(team.per_node)]
 
 
 def remember(environment: Mapping[str, str]) -> None:

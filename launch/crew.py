@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -30,7 +30,7 @@ from launch import bigger, client_service, held, scratch, walltime
 from launch.child import STOPPING, die_with
 from launch.events import emit, say_away
 from launch.job import Job
-from launch.slots import VISIBLE, Slot
+from launch.slots import ALL, VISIBLE, Slot, slots_of
 from launch.supervising import Workers
 from launch.team import must_share
 from launch.worker import Stop, Worker, stop
@@ -83,14 +83,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--gpu", action="append", default=[], help="of the workers, one after the other")
     parser.add_argument("--point", type=int, action="append", default=[], help="work it, and ask for no other")
+    parser.add_argument("--run", action="append", default=[], help="the ids of the runs of the points")
+    parser.add_argument("--gpus-per-run", type=int, default=1, help="of those here, which a run has to itself")
     parser.add_argument("--nodes", type=int, default=1, help="of the job, which a run has to itself")
     parser.add_argument("--idle", type=float, default=None, help="seconds without work after which one leaves")
     options = parser.parse_args(arguments)
+    if options.gpus_per_run > 1:
+        options.gpu = [slot.gpu for slot in slots_of(None, ALL, None, options.gpus_per_run)]
     slots = [Slot(gpu, options.nodes) for gpu in options.gpu] or [Slot(None, options.nodes)] * options.workers
+    direct = dict(zip(options.point, options.run, strict=True))
     bigger.remember(os.environ)
     try:
         with _interruptible() as stopped, scratch.folder() as folder:
-            return _begin(options.sweep, slots, options.idle, tuple(options.point), folder, stopped)
+            return _begin(options.sweep, slots, options.idle, direct, folder, stopped)
     except Interrupted as interrupted:
         return interrupted.exit_code
 
@@ -127,7 +132,7 @@ def _begin(
     sweep: str,
     slots: Sequence[Slot],
     idle_s: float | None,
-    direct: tuple[int, ...],
+    direct: Mapping[int, str],
     folder: Path,
     stopped: Sequence[int],
 ) -> int:

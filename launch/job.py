@@ -1,7 +1,7 @@
 """What the workers of one sweep share. Read before the first of them is forked; nothing is started here."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from framework.definition import Definition
@@ -18,7 +18,8 @@ class Job:
 
     `points` are those of a grid, by their values. The tracker draws the points of other methods; each is checked
     when it comes. `required` is what the points require and is not there, in the order in which it can be made.
-    `direct` are points to be worked without asking the tracker for any, by one worker alone.
+    `direct` are points to be worked without asking the tracker for any, by one worker alone: the id of the run for
+    the index of each.
     `idle_s`: a worker that was given nothing for so long leaves, though others are at work; None waits for them.
     """
 
@@ -29,7 +30,7 @@ class Job:
     points: Mapping[str, Point]
     required: tuple[Work, ...] = ()
     idle_s: float | None = None
-    direct: tuple[int, ...] = ()
+    direct: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def project_path(self) -> str:

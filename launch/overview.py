@@ -27,6 +27,7 @@ from launch.words import STATES
 SILENT_S = 60.0
 """A worker that gave no sign of life for so long is remarked on: they come every few seconds."""
 STARTING = "pending"
+WAITING = "waiting"
 FIRST = ("finished", "running", "starting", "failed", "lost", "stopped")
 
 
@@ -195,7 +196,8 @@ def points_of(ledger: Ledger) -> dict[str, int]:
     found = {state: counts[state] for state in states}
     rest = 0 if ledger.total is None else ledger.total - sum(found.values())
     if rest:
-        found["waiting" if ledger.definition.is_grid else "to draw"] = rest
+        name = WAITING if ledger.definition.is_grid else "to draw"
+        found[name] = found.get(name, 0) + rest
     return found
 
 
@@ -206,8 +208,10 @@ def state_of(entry: Entry) -> str:
         early = all(run.cause is not Cause.FINISHED for run in entry.attempts)
         return "stopped early" if early else "finished"
     if entry.standing is Standing.HELD:
-        states = [run.state for run in entry.attempts if run.cause is None]
+        states = [run.state for run in entry.attempts if run.cause is None and not run.waits]
         return STATES.get(states[-1], states[-1])
+    if last is not None and last.waits:
+        return WAITING
     if entry.standing is Standing.OPEN and last is not None:
         return f"{last.cause} and open"
     return "" if last is None else STATES.get(last.state, last.state)
@@ -216,7 +220,7 @@ def state_of(entry: Entry) -> str:
 def _held(ledger: Ledger) -> Iterator[Attempt]:
     for entry in ledger.entries:
         if entry.standing is Standing.HELD:
-            yield next(run for run in reversed(entry.attempts) if run.cause is None)
+            yield next(run for run in reversed(entry.attempts) if run.cause is None and not run.waits)
 
 
 def _once_more(ledger: Ledger) -> Iterator[Attempt]:
@@ -228,7 +232,7 @@ def _once_more(ledger: Ledger) -> Iterator[Attempt]:
 
 def _at_work(ledger: Ledger) -> Iterator[Attempt]:
     yield from _held(ledger)
-    yield from (run for run in _once_more(ledger) if run.state != STARTING)
+    yield from (run for run in _once_more(ledger) if not run.waits)
 
 
 def _again(chain: Chain) -> str:
@@ -240,7 +244,8 @@ def _again(chain: Chain) -> str:
 
 def _hint(chain: Chain, definition: Definition) -> str:
     sweep = chain.last
-    if sweep.state in sweeps.HANDS_OUT or not (chain.ledger.open or not definition.is_grid):
+    left = chain.ledger.open or chain.ledger.queued
+    if sweep.state in sweeps.HANDS_OUT or not (left or not definition.is_grid):
         return ""
     return f"the sweep is {sweep.state.lower()}; go on with it: wandb sweep --resume {sweep.path}"
 

@@ -20,7 +20,7 @@ from launch.words import counted
 def rerun(tracker: Tracker, path: SweepPath, indices: Sequence[int] | None) -> Chosen | None:
     """Have the points with these indices worked once more, or those that failed (None); the sweep to work.
 
-    None where nothing has failed. Runs that there are stay as they are.
+    None where nothing has failed, and nothing waits to be worked once more. Runs that there are stay as they are.
 
     Raises:
         DefinitionError: the sweep is no grid.
@@ -35,13 +35,18 @@ def rerun(tracker: Tracker, path: SweepPath, indices: Sequence[int] | None) -> C
         raise DefinitionError([Problem("method", message)], str(path))
     chain = chain_of(tracker, sweep, manager_of(definition.experiment).config)
     entries = chain.ledger.failed if indices is None else _named(chain, indices)
-    if not entries:
+    queued = [] if entries else chain.ledger.queued
+    if not entries and not queued:
         return None
     if chain.last.state == sweeps.CANCELED:
         raise SweepClosed(
             f"{chain.last.path} was cancelled; go on with it: wandb sweep --resume {chain.last.path}"
         )
     first = None if chain.last is sweep else path
+    if queued:
+        return Chosen(
+            chain.last.path, f"{counted(len(queued), 'point')} in {chain.last.path} waiting already", first
+        )
     told = counted(len(entries), "point")
     if again.add(tracker, chain, entries):
         return Chosen(chain.last.path, f"{told} once more in {chain.last.path}", first)
@@ -57,15 +62,22 @@ def _named(chain: Chain, indices: Sequence[int]) -> list[Entry]:
         if not 0 <= index < len(entries)
     ]
     chosen = [entries[index] for index in indices if 0 <= index < len(entries)]
-    waiting = {Standing.HELD: "is being worked on", Standing.OPEN: "is open, and will be worked anyway"}
     problems += [
-        Problem(f"--points {entry.point.index}", f"({entry.name}) {waiting[entry.standing]}; leave it out")
+        Problem(f"--points {entry.point.index}", f"({entry.name}) {why}; leave it out")
         for entry in chosen
-        if entry.standing in waiting and entry.point
+        if entry.point and (why := _why_not(entry))
     ]
     if problems:
         raise ConfigError(problems)
     return chosen
+
+
+def _why_not(entry: Entry) -> str:
+    """Why a point need not be worked once more; nothing if it may be."""
+    if entry.is_queued:
+        return "waits to be worked once more already"
+    waiting = {Standing.HELD: "is being worked on", Standing.OPEN: "is open, and will be worked anyway"}
+    return waiting.get(entry.standing, "")
 
 
 def indices_of(text: str) -> list[int]:

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 
 from framework.errors import ClusterError
 
+EARLY_S = 60.0
+"""Slurm looks at its jobs once a minute, and may give a warning so much earlier than it was asked to."""
 LEAVES = 75
 """The exit code of workers that left because another point would not fit; a shell's `EX_TEMPFAIL`."""
 
 
 @dataclass
 class Walltime:
-    """The time of one job, on the clock of this machine; `end` is None where it has no end, or there is no job."""
+    """The time of one job, on the clock of this machine; `end` is None where it has no end, or there is no job.
+
+    It ends when Slurm may tell the job to leave, at the earliest.
+    """
 
     end: float | None
     whole_s: float = 0.0
@@ -51,6 +56,6 @@ def of_job() -> Walltime:
     whole_s = float(slurm.seconds_of(limit))
     if not whole_s:  # unlimited, or not told
         return Walltime(None)
-    warning_s = float(os.environ.get(slurm.WARNING) or 0.0)
+    warning_s = float(os.environ.get(slurm.WARNING) or 0.0) + EARLY_S
     end = time.monotonic() + slurm.seconds_of(left) - warning_s
     return Walltime(end, whole_s - warning_s)

@@ -7,7 +7,6 @@ makes a worker give back what it holds, as interrupted (SIGINT) or preempted. Wh
 
 import contextlib
 import gc
-import secrets
 import signal
 import socket
 import time
@@ -23,8 +22,8 @@ from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerErro
 from framework.plan import Point, Work, name_of
 from framework.tracking import making, provenance, remote_runs, sweeps, workplace
 from framework.tracking.current import PATIENCE_S
-from framework.tracking.states import INTERRUPTED_CODE, PREEMPTED_CODE
-from launch import client_service, held, imports, ranks, retrying, walltime
+from framework.tracking.states import INTERRUPTED_CODE, PREEMPTED_CODE, Cause, cause_of
+from launch import client_service, direct, held, imports, ranks, retrying, walltime
 from launch.child import STOPPING, Child, Outcome
 from launch.console import Console
 from launch.events import emit
@@ -43,6 +42,8 @@ GIVE_BACK_S = 60.0
 LAST_S = 90.0
 """How long a worker that was asked to stop may take: whatever it waits for then, the system ends it."""
 ENVIRONMENT = "environment"
+ENDED = (Cause.FINISHED, Cause.FAILED, Cause.STOPPED)
+"""Why a run ended that a job which is started again does not go on with."""
 
 
 class Stop(Exception):
@@ -75,7 +76,7 @@ class Worker:
         self._failed = 0
         self._away_since: float | None = None
         self._stores = False
-        self._agent: sweeps.Agent | None = None
+        self._agent: sweeps.Agent | direct.Alone | None = None
         self._holds: str | None = None
         self._asking = False
         self._gpu = GpuWatch()
@@ -195,12 +196,21 @@ class Worker:
         self._work_on(run_id, config, point, swept, resume=command["type"] == "resume")
 
     def _work_directly(self) -> None:
-        """Work the points that this worker is there for, each in a run of its own in the sweep."""
+        """Work the points that this worker is there for, each in a run of its own in the sweep.
+
+        A job that is started again goes on with the runs that it has begun.
+        """
+        path = self._job.path
+        self._agent = direct.Alone(self._impatient, self._job.project_path)
         for swept in self._job.definition.points():
             point = self._job.points[canonical_json(swept)]
-            if point.index in self._job.direct:
-                self._held = secrets.token_hex(4)
-                self._work_on(self._held, point.config, point, swept, resume=False)
+            run_id = self._job.direct.get(point.index)
+            if run_id is None:
+                continue
+            begun = remote_runs.one(self._job.tracker, path.entity, path.project, run_id, "id state")
+            if begun is None or cause_of(begun["state"]) not in ENDED:
+                self._held = run_id
+                self._work_on(run_id, point.config, point, swept, resume=begun is not None)
 
     def _work_on(
         self, run_id: str, config: Config, point: Point | None, swept: Mapping[str, Any], *, resume: bool

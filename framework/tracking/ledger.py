@@ -23,6 +23,7 @@ from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
 from framework.tracking.workplace import USED
 
+PENDING = "pending"
 _FIELDS = "id name displayName state exitcode config summaryMetrics createdAt heartbeatAt"
 
 
@@ -54,7 +55,10 @@ class Attempt:
 
     key: str = ""
     begun: float | None = None
-    """When the tracker was first told of it, and `seen` when last: seconds since 1970, on the tracker's clock."""
+    """When the tracker was first told of it, and `seen` when last: seconds since 1970, on the tracker's clock.
+
+    One that nobody has begun was never seen.
+    """
 
     seen: float | None = None
     worker: Mapping[str, Any] = field(default_factory=dict, compare=False)
@@ -62,6 +66,11 @@ class Attempt:
 
     used: Sequence[Mapping[str, Any]] = field(default=(), compare=False)
     """What each process that has worked on it used, as `workplace.Meter` tells it."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it was added to the sweep, and no agent has been told of it yet: nobody is at work."""
+        return self.cause is None and self.state == PENDING and self.seen is None
 
     @property
     def lacked_requirement(self) -> bool:
@@ -98,11 +107,16 @@ class Entry:
         causes = [attempt.cause for attempt in self.attempts]
         if Cause.FINISHED in causes or (self.stops_early and Cause.STOPPED in causes):
             return Standing.DONE
-        if None in causes:
+        if any(attempt.cause is None and not attempt.waits for attempt in self.attempts):
             return Standing.HELD
         last = self.last
         failed = last is not None and (last.cause in (Cause.FAILED, Cause.STOPPED) or last.given_up)
         return Standing.FAILED if failed else Standing.OPEN
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether a run of it waits for an agent: somebody wanted it once more."""
+        return any(attempt.waits for attempt in self.attempts)
 
     @property
     def last(self) -> Attempt | None:
@@ -139,6 +153,11 @@ class Ledger:
     def is_under_way(self) -> bool:
         """Whether a run of it is at work, or waits for an agent: also one of a point that is done already."""
         return any(attempt.cause is None for entry in self.entries for attempt in entry.attempts)
+
+    @property
+    def queued(self) -> list[Entry]:
+        """Those that wait to be worked once more, whatever became of them before."""
+        return [entry for entry in self.entries if entry.is_queued]
 
     @property
     def failed(self) -> list[Entry]:

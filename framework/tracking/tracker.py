@@ -92,9 +92,12 @@ class Tracker:
             info = page["pageInfo"]
             page = self._page(query, variables, path, info["endCursor"]) if info["hasNextPage"] else None
 
-    def file_stream(self, run_path: str, payload: Mapping[str, Any]) -> None:
-        """Send rows, log lines or the end of a run, as the client does (`run_path`: entity/project/run id)."""
-        self._post(f"/files/{run_path}/file_stream", dict(payload))
+    def file_stream(self, run_path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Send rows, log lines or the end of a run, as the client does (`run_path`: entity/project/run id).
+
+        An empty payload is a sign of life. The reply says whether the run is to stop.
+        """
+        return self._post(f"/files/{run_path}/file_stream", dict(payload))
 
     def check(self) -> str:
         """The entity that the key belongs to.

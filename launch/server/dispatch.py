@@ -133,9 +133,13 @@ def enqueue(
 def cancel(tables: Tables, sweep_id: int) -> None:
     """Ask every run of a sweep to stop that lives, or was taken for lost and may come back.
 
-    One that never starts counts as killed when its lease runs out.
+    One that never starts counts as killed when its lease runs out. One that waits for an agent goes on waiting,
+    for the sweep may be resumed.
     """
-    unended = "runs.sweep_id = ? AND runs.state IN ('pending', 'running', 'crashed')"
+    unended = (
+        "runs.sweep_id = ? AND runs.state IN ('pending', 'running', 'crashed')"
+        " AND NOT (runs.state = 'pending' AND runs.agent_id IS NULL)"
+    )
     for run in tables.runs.listed((unended, (sweep_id,))):
         tables.runs.set(run["id"], stop_requested=1)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from framework.definition import checked
-from framework.tracking.ledger import Attempt, Entry, Ledger
+from framework.tracking.ledger import Attempt, Entry, Ledger, Standing
 from framework.tracking.states import Cause
 from framework.tracking.sweeps import Sweep, SweepPath
 from launch import overview
@@ -24,6 +24,10 @@ def run(state: str, begun: float = 0.0, seen: float = 0.0, run_id: str = "", **m
     return Attempt(run_id or f"r{begun}", "name", state, STATES[state], begun=begun, seen=seen, **more)
 
 
+WAITS = Attempt("w", "name", "pending", None, begun=1.0)
+"""A run that was added to a sweep, and that no agent has been told of."""
+
+
 def entry(*states: str, **more) -> Entry:
     return Entry("p", [run(state) for state in states], **more)
 
@@ -37,6 +41,10 @@ def entry(*states: str, **more) -> Entry:
         (entry("crashed", "running"), "running"),
         (entry("pending"), "starting"),
         (entry("preempting"), "preempting"),
+        (Entry("p", [run("failed"), WAITS]), "waiting"),
+        (Entry("p", [run("failed"), WAITS, run("running", 9.0)]), "running"),
+        (Entry("p", [run("finished"), WAITS]), "finished"),
+        (Entry("p", [run("running"), WAITS]), "running"),
         (entry("crashed"), "lost and open"),
         (entry("preempted"), "preempted and open"),
         (Entry("p", [run("crashed", given_up=True)]), "lost"),
@@ -59,11 +67,26 @@ def test_the_states_add_up_to_the_plan():
 
 
 def test_a_point_once_more_is_told_and_its_worker_is_at_work():
-    points = [entry("finished", "running"), entry("finished", "pending"), entry("finished"), entry("running")]
+    queued = Entry("p", [run("finished"), WAITS])
+    points = [entry("finished", "running"), queued, entry("finished"), entry("running")]
     found = Ledger(GRID, points)
     assert overview.points_of(found) == {"finished": 3, "running": 1}
     assert [run.state for run in overview._once_more(found)] == ["running", "pending"]
     assert [run.state for run in overview._at_work(found)] == ["running", "running"]
+
+
+def test_what_waits_for_an_agent_is_held_by_nobody():
+    again, once_more, first = (
+        [run("failed"), WAITS],
+        [run("finished"), WAITS],
+        [run("running", 990.0, run_id="w0")],
+    )
+    found = Ledger(GRID, [Entry("p", again), Entry("p", once_more), Entry("p", first), Entry("p")])
+    assert overview.points_of(found) == {"finished": 1, "running": 1, "waiting": 2}
+    assert [one.run_id for one in overview._at_work(found)] == ["w0"]
+    assert [found.count(standing) for standing in (Standing.OPEN, Standing.HELD, Standing.FAILED)] == [2, 1, 0]
+    end = overview.estimate(found, 1000, {"w0", "w"})
+    assert end is None or end.left == 3
 
 
 def ledger(*, finished: int, ages: list[float], unheld: int, now: float = 1000.0) -> Ledger:

@@ -47,9 +47,9 @@ def test_nothing_is_known_before_a_point_is_done_or_outside_a_job(clock: Clock):
 @pytest.mark.parametrize(
     ("told", "end", "whole_s"),
     [
-        ("10:00|4:00:00", 480.0, 14_280.0),
+        ("10:00|4:00:00", 420.0, 14_220.0),
         ("UNLIMITED|UNLIMITED", None, 0.0),
-        ("INVALID|1-00:00:00", -120.0, 86_280.0),
+        ("INVALID|1-00:00:00", -180.0, 86_220.0),
     ],
 )
 def test_what_slurm_tells(

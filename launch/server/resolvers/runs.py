@@ -85,6 +85,11 @@ def _seconds(request: Request, row: sqlite3.Row, args: Arguments) -> int:
     return max(0, int(row["heartbeat_at"] - row["created_at"]))
 
 
+def _waits(row: sqlite3.Row) -> bool:
+    """Whether a run was added to a sweep and no agent was told of it: nobody gave a sign of life."""
+    return row["state"] == runs.PENDING and row["agent_id"] is None and not row["started"]
+
+
 def _artifacts(role: str) -> Field:
     """The versions that a run made or used, as far as the caller sees them."""
 
@@ -114,7 +119,7 @@ COLUMNS: dict[str, Resolver | Field] = {
     "summaryMetrics": column("summary"),
     "systemMetrics": column("system_metrics"),
     "createdAt": lambda request, row, args: iso(row["created_at"]),
-    "heartbeatAt": lambda request, row, args: iso(row["heartbeat_at"]),
+    "heartbeatAt": lambda request, row, args: None if _waits(row) else iso(row["heartbeat_at"]),
     "updatedAt": lambda request, row, args: iso(row["heartbeat_at"]),
     "computeSeconds": _seconds,
 }

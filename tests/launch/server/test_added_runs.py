@@ -33,9 +33,11 @@ def test_runs_are_added_to_a_sweep_in_every_state(
     assert beat(agent) == [{"type": "exit"}]
     name = ask(ENQUEUE, id=sweep["id"], c='{"x": 5, "y": {"k": 1}}', n="mine")["enqueueSweepRun"]["id"]
     assert sizes() == ("RUNNING", 2, 2)
-    query = 'query R($n: String) { project(name: "p") { run(name: $n) { id state displayName config } } }'
+    query = (
+        'query R($n: String) { project(name: "p") { run(name: $n) { id state displayName config heartbeatAt } } }'
+    )
     run = ask(query, n=name)["project"]["run"]
-    assert (run["state"], run["displayName"]) == ("pending", "mine")
+    assert (run["state"], run["displayName"], run["heartbeatAt"]) == ("pending", "mine", None)
     assert json.loads(run["config"]) == {"x": {"value": 5}, "y": {"value": {"k": 1}}}
     gone = ask(ENQUEUE, id=sweep["id"], c='{"x": {"value": 6}}')["enqueueSweepRun"]["id"]
     assert sizes()[1:] == (3, 3)
@@ -63,6 +65,29 @@ def test_a_run_that_was_added_and_begun_is_done_again_when_it_is_deleted(
     assert ask(SIZES, s=sweep["name"])["project"]["sweep"]["runCountExpected"] == 2
     [again] = beat(make_agent(sweep["name"]))
     assert again["args"] == {"x": {"value": 5}}
+
+
+def test_what_waits_for_an_agent_is_worked_when_a_cancelled_sweep_is_resumed(
+    ask: Any, make_sweep: Any, make_agent: Any, beat: Any, make_run: Any, stream: Any
+) -> None:
+    sweep = make_sweep("1, 2")
+    agent = make_agent(sweep["name"])
+    [held] = beat(agent)
+    make_run(held["run_id"])
+    ask(ENQUEUE, id=sweep["id"], c='{"x": 5}')
+    ask(STATE, id=sweep["id"], state="CANCELED")
+    assert beat(agent, held["run_id"]) == [{"type": "stop", "run_id": held["run_id"]}]
+    stream(held["run_id"], {"complete": True, "exitcode": 1})
+    assert beat(agent) == [{"type": "exit"}]
+    ask(STATE, id=sweep["id"], state="RUNNING")
+    after, done = make_agent(sweep["name"]), []
+    for _ in range(2):
+        [command] = beat(after)
+        make_run(command["run_id"])
+        assert beat(after, command["run_id"]) == [], "it was not asked to stop"
+        stream(command["run_id"], {"complete": True, "exitcode": 0})
+        done.append(command["args"]["x"]["value"])
+    assert sorted(done) == [2, 5]
 
 
 def test_a_sweep_with_a_scheduler_hands_out_what_the_scheduler_adds(
