@@ -3,33 +3,12 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
-from framework.errors import RequirementFailed
+from framework.tracking.budget import Kind, kind_of_error
 from framework.tracking.ledger import Attempt, Entry
 from framework.tracking.states import Cause
 from framework.tracking.sweeps import SweepPath
 
-
-class Kind(StrEnum):
-    """What made a point fail."""
-
-    MEMORY = "out of memory"
-    KILLED = "killed"
-    LOST = "lost"
-    TIMEOUT = "timeout"
-    CONFIG = "config"
-    REQUIREMENT = "requirement"
-    STOPPED = "stopped"
-    EXCEPTION = "exception"
-    UNKNOWN = "unknown"
-
-
-RETRIES = {Kind.MEMORY: 1, Kind.KILLED: 1, Kind.TIMEOUT: 1, Kind.EXCEPTION: 1, Kind.UNKNOWN: 1}
-"""How often a point of a grid that failed so is worked once more without being asked for; others are not.
-
-How often a lost one is, its tracker says; what is required has tries of its own (`making`).
-"""
 AGAIN = "sashiko rerun {sweep} --failed"
 """The command that works failed points of a grid again."""
 ANEW = "sashiko sweep FILE --new"
@@ -46,19 +25,6 @@ MENDS = {
     Kind.UNKNOWN: "see what it printed last (sashiko logs PROJECT/RUN), mend that, then",
 }
 """The one table of what to do before the command. PROJECT/RUN is the run of the example."""
-_PATTERNS = (
-    (
-        Kind.MEMORY,
-        re.compile(
-            r"out ?of ?memory|\bMemoryError\b|not enough memory|can.{1,2}t allocate memory",
-            re.I,
-        ),
-    ),
-    (Kind.CONFIG, re.compile(r"^(ConfigError|DefinitionError|GridError)\b|^\S+: \d+ problems?$", re.MULTILINE)),
-    (Kind.TIMEOUT, re.compile(r"^(TimeoutError|TimeoutExpired)\b|time ?limit|timed out", re.I)),
-    (Kind.KILLED, re.compile(r"^killed by signal")),
-    (Kind.EXCEPTION, re.compile(r"^[A-Za-z_][\w.]*(:|$)")),
-)
 _NUMBER = re.compile(r"\d[\d.,]*(e[-+]?\d+)?", re.IGNORECASE)
 KINDS_BY_JOB = {"OUT_OF_MEMORY": Kind.MEMORY, "TIMEOUT": Kind.TIMEOUT}
 """What Slurm says of the job of a lost run, where it still knows it."""
@@ -88,23 +54,7 @@ def kind_of(attempt: Attempt, job_state: str = "") -> Kind:
         return KINDS_BY_JOB[job_state]
     if attempt.cause is Cause.LOST:
         return Kind.LOST
-    return _kind(attempt.error)
-
-
-def _kind(error: str) -> Kind:
-    if error.startswith(f"{RequirementFailed.__name__}:"):
-        return Kind.REQUIREMENT
-    return next((kind for kind, pattern in _PATTERNS if pattern.search(error)), Kind.UNKNOWN)
-
-
-def lacked_memory(error: str) -> bool:
-    """Whether a run that said `error` had too little memory."""
-    return _kind(error) is Kind.MEMORY
-
-
-def is_tried_again(error: str, failed_before: int) -> bool:
-    """Whether a point whose run said `error`, and that failed so many times before, is worked once more."""
-    return failed_before < RETRIES.get(_kind(error), 0)
+    return kind_of_error(attempt.error)
 
 
 def grouped(

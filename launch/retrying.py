@@ -12,11 +12,11 @@ from typing import Any
 from framework.errors import ClusterError, TrackerError
 from framework.plan import Point
 from framework.tracking import sweeps
+from framework.tracking.budget import is_tried_again, lacked_memory
 from framework.tracking.ledger import attempts_of
 from framework.tracking.states import Cause
 from launch import bigger
 from launch.events import emit
-from launch.failures import is_tried_again, lacked_memory
 from launch.job import Job
 
 

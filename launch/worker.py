@@ -124,18 +124,19 @@ class Worker:
             try:
                 if making.latest(self._job.tracker, self._job.project_path, work.identity)[0] is not None:
                     continue
-                run_id = making.claim(self._job.tracker, self._job.maker, work)
+                mine = making.claim(self._job.tracker, self._job.maker, work)
             except SashikoError as error:
                 emit("made", name=work.identity, error=str(error), log="")
                 continue
-            if run_id is not None:
-                self._make(work, run_id)
+            if mine is not None:
+                self._make(work, mine)
 
-    def _make(self, work: Work, run_id: str) -> None:
-        self._held = run_id
+    def _make(self, work: Work, mine: making.Claim) -> None:
+        self._held = run_id = mine.run_id
         emit("making", name=work.identity)
         log = self._folder / f"{run_id}.log"
-        outcome = self._run_child(lambda: making.make(self._job.maker, work, run_id), run_id, log, 0)
+        first = self._lines_of(run_id) if mine.goes_on else 0
+        outcome = self._run_child(lambda: making.make(self._job.maker, work, mine), run_id, log, first)
         self._held = None
         emit("made", name=work.identity, error=outcome.error, log=_tail(log))
         log.unlink(missing_ok=True)
@@ -218,7 +219,7 @@ class Worker:
         job, log = self._job, self._folder / f"{run_id}.log"
         name = point.name if point else name_of(config)
         emit("started", run=run_id, name=name)
-        first = remote_runs.console_lines(job.tracker, job.path.entity, job.path.project, run_id) if resume else 0
+        first = self._lines_of(run_id) if resume else 0
         begun = time.monotonic()
         outcome = self._run_child(
             lambda: _run_point(job, config, point, swept, run_id, self._team, resume=resume), run_id, log, first
@@ -238,6 +239,11 @@ class Worker:
         self._failed += failed and not again
         emit("ended", run=run_id, name=name, error=outcome.error, log=_tail(log), stopped=stopped, again=again)
         log.unlink(missing_ok=True)
+
+    def _lines_of(self, run_id: str) -> int:
+        """How many lines of console output a run has that is gone on with."""
+        path = self._job.path
+        return remote_runs.console_lines(self._job.tracker, path.entity, path.project, run_id)
 
     def _was_told_to_stop(self, run_id: str) -> bool:
         """Whether the tracker wanted a run to end: its client may have heard of that before this worker did."""

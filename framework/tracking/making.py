@@ -2,11 +2,14 @@
 
 The claim is the making run itself. Its id derives from the config, and the tracker creates a run id once, in one
 transaction, and tells one caller only that it `inserted` it. That caller makes the artifact; the others watch.
-If the run ends without the artifact, the next id in line (`…-1`, `…-2`) is the next attempt. Whether a silent one
-still lives is for the tracker to say, whose clock is the only one: it marks the run as crashed. What has failed
-counts within one invocation of a command: when data has come, or code has changed, the same command tries anew.
+If the run ends without the artifact, the next id in line (`…-1`, `…-2`) is the next attempt. One that was given
+back half done is gone on with, in the same run: whoever inserts the run `…-since-<when>` does so, and deletes
+that one when it has begun. Whether a silent one still lives is for the tracker to say, whose clock is the only
+one: it marks the run as crashed. What has failed counts within one invocation of a command: when data has come,
+or code has changed, the same command tries anew.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Sequence
@@ -14,9 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from framework.config import Config
-from framework.errors import RequirementFailed, TrackerGone
+from framework.errors import RequirementFailed, TrackerError, TrackerGone
 from framework.plan import Work, name_of
-from framework.tracking import lineage, stale
+from framework.tracking import lineage, remote_runs, stale
+from framework.tracking.budget import is_tried_again
 from framework.tracking.current import current_tracker, invocation
 from framework.tracking.ledger import Attempt, attempts_of
 from framework.tracking.lineage import Version
@@ -29,7 +33,8 @@ if TYPE_CHECKING:
 
 POLL_S = (0.25, 15.0)
 FAILURES = 3
-"""How many attempts of one invocation may fail or be lost before it gives up."""
+"""How many attempts of one invocation may be lost, or come to nothing, before it gives up."""
+GIVEN_BACK = (Cause.PREEMPTED, Cause.INTERRUPTED)
 LOOKED_AT = 64
 """Ids in a row that are asked for at once: so many deleted ones do not hide what came after them."""
 
@@ -39,6 +44,22 @@ mutation UpsertBucket($entity: String, $project: String, $name: String, $jobType
   upsertBucket(input: {entityName: $entity, modelName: $project, name: $name, jobType: $jobType,
                        displayName: $displayName, config: $config}) { bucket { id } inserted }
 }"""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that is the caller's to make an artifact in.
+
+    `token` is the global id of the run that says so where the run itself is gone on with; empty for a new one.
+    """
+
+    run_id: str
+    token: str = ""
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the run was begun before."""
+        return bool(self.token)
 
 
 @dataclass(frozen=True)
@@ -63,18 +84,18 @@ def made(maker: Maker, kind: str, config: Config) -> tuple[Version, list[str]]:
         found, why = latest(tracker, maker.project_path, work.identity)
         if found is not None:
             return found, why
-        run_id = claim(tracker, maker, work)
-        if run_id is not None:
-            _make_or_say_what(maker, work, run_id)
+        mine = claim(tracker, maker, work)
+        if mine is not None:
+            _make_or_say_what(maker, work, mine)
         else:
             wait(tracker, maker.project_path, work)
 
 
-def _make_or_say_what(maker: Maker, work: Work, run_id: str) -> None:
+def _make_or_say_what(maker: Maker, work: Work, mine: Claim) -> None:
     try:
-        make(maker, work, run_id)
+        make(maker, work, mine)
     except Exception as error:
-        message = f"{work.identity} could not be made in {run_id}: {type(error).__name__}: {error}"
+        message = f"{work.identity} could not be made in {mine.run_id}: {type(error).__name__}: {error}"
         raise RequirementFailed(message) from error
 
 
@@ -101,8 +122,8 @@ def latest(tracker: Tracker, project_path: str, identity: str) -> tuple[Version 
     return (None, []) if why and policy is Policy.REMAKE else (found, why)
 
 
-def claim(tracker: Tracker, maker: Maker, work: Work) -> str | None:
-    """The id of a new run that is this caller's to make the artifact in; None while somebody else makes it.
+def claim(tracker: Tracker, maker: Maker, work: Work) -> Claim | None:
+    """A run that is this caller's to make the artifact in; None while somebody else makes it.
 
     Raises:
         RequirementFailed: attempts of this invocation have failed too often.
@@ -115,22 +136,47 @@ def claim(tracker: Tracker, maker: Maker, work: Work) -> str | None:
     ):
         return None  # it came meanwhile
     _refuse_hopeless(work, attempts)
+    if attempts and attempts[-1].cause in GIVEN_BACK:
+        told = _go_on(tracker, maker, work, attempts[-1])
+        if told is not NOBODY:
+            return told
     number = _next_number(work, attempts)
     while True:
+        name = _numbered(work, number)
         try:
-            return _numbered(work, number) if _take(tracker, maker, work, _numbered(work, number)) else None
+            return Claim(name) if _take(tracker, maker, work, name) else None
         except TrackerGone:  # a run of this id was deleted
             number += 1
 
 
+NOBODY = Claim("")
+"""Nobody can go on with a run any more."""
+
+
+def _go_on(tracker: Tracker, maker: Maker, work: Work, last: Attempt) -> Claim | None:
+    """The run that was given back, if it is this caller's; None if it is somebody else's, or `NOBODY`."""
+    name = f"{last.run_id}-since-{int(last.seen or 0)}"
+    entity, project = maker.project_path.split("/")
+    others = attempts_of(tracker, entity, project, {"name": name})
+    if others:  # somebody who begins, or has died before; to take it then would revive it
+        return None if any(attempt.cause is None for attempt, _ in others) else NOBODY
+    try:
+        token = _take(tracker, maker, work, name)
+    except TrackerGone:  # somebody has gone on with it, or it was given back twice within a second
+        now = attempts_at(tracker, maker.project_path, work)
+        return NOBODY if now and (now[-1].run_id, now[-1].seen) == (last.run_id, last.seen) else None
+    return Claim(last.run_id, token) if token else None
+
+
 def _refuse_hopeless(work: Work, attempts: Sequence[Attempt]) -> None:
     failed = [
-        attempt
-        for attempt in attempts
-        if attempt.invocation == invocation() and attempt.cause not in (Cause.PREEMPTED, Cause.INTERRUPTED)
+        attempt for attempt in attempts if attempt.invocation == invocation() and attempt.cause not in GIVEN_BACK
     ]
-    if len(failed) >= FAILURES or any(attempt.cause is Cause.STOPPED for attempt in failed):
-        last = failed[-1]
+    if not failed:
+        return
+    last, times = failed[-1], sum(attempt.cause is Cause.FAILED for attempt in failed)
+    spent = last.cause is Cause.FAILED and not is_tried_again(last.error, times - 1)
+    if spent or len(failed) >= FAILURES or any(attempt.cause is Cause.STOPPED for attempt in failed):
         message = (
             f"{work.identity} could not be made in {len(failed)} run{'s' * (len(failed) != 1)}; the last one, "
             f"{last.run_id}: {last.reason if last.cause is not Cause.FINISHED else 'it logged no such artifact'}. "
@@ -163,33 +209,38 @@ def _next_number(work: Work, attempts: Sequence[Attempt]) -> int:
     return 0 if last is None else int(last or 0) + 1
 
 
-def _take(tracker: Tracker, maker: Maker, work: Work, run_id: str) -> bool:
-    """Whether this caller, and no other, has created the run."""
+def _take(tracker: Tracker, maker: Maker, work: Work, run_id: str) -> str:
+    """The global id of the run if this caller, and no other, has created it; else nothing."""
     entity, project = maker.project_path.split("/")
     truth = {"config_id": work.config.config_id, "experiment": maker.experiment, "invocation": invocation()}
     variables = {
         "entity": entity, "project": project, "name": run_id, "jobType": work.kind,
         "displayName": f"{work.kind} {name_of(work.config)}", "config": json.dumps({"sashiko": {"value": truth}}),
     }  # fmt: skip
-    return bool(tracker.execute(_TAKE, variables)["upsertBucket"]["inserted"])
+    told = tracker.execute(_TAKE, variables)["upsertBucket"]
+    return str(told["bucket"]["id"]) if told["inserted"] else ""
 
 
-def make(maker: Maker, work: Work, run_id: str) -> None:
+def make(maker: Maker, work: Work, mine: Claim) -> None:
     """Make an artifact in a run of its own, which the caller has claimed; an exception ends that run as failed."""
-    from framework.tracking.run import Identity, Run
+    from framework.tracking.run import Identity, Resume, Run
 
     entity, project = maker.project_path.split("/")
     identity = Identity(
         maker.experiment,
         project,
         entity,
-        run_id,
+        mine.run_id,
         name=f"{work.kind} {name_of(work.config)}",
         group=work.kind,
         job_type=work.kind,
         tags=[work.kind],
     )
-    with Run(work.config, identity, maker.manager, light=True) as run:
+    go_on: Resume | None = "must" if mine.goes_on else None
+    with Run(work.config, identity, maker.manager, light=True, resume=go_on) as run:
+        if mine.goes_on:
+            with contextlib.suppress(TrackerError):  # it ends by itself
+                remote_runs.delete(current_tracker(), mine.token)
         maker.manager.make(work.kind, work.config, run)
 
 
@@ -197,7 +248,7 @@ def wait(tracker: Tracker, project_path: str, work: Work) -> None:
     """Wait until nobody is making an artifact any more, or it is there. Asks less often the longer it takes."""
     pause = POLL_S[0]
     while latest(tracker, project_path, work.identity)[0] is None:
+        time.sleep(pause)  # first: somebody may be about to go on with a run that was given back
         if all(attempt.cause is not None for attempt in attempts_at(tracker, project_path, work)):
             return
-        time.sleep(pause)
         pause = min(1.5 * pause, POLL_S[1])

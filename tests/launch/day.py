@@ -58,6 +58,8 @@ class Day(Manager[DayConfig]):
 
     def make(self, kind, config, run):
         told("making")
+        for part in range(2):
+            run.log({"part": part})
         held("hold-making")
         if not (HERE / "data").exists():
             raise FileNotFoundError("there is no data")

@@ -15,6 +15,7 @@ MANAGER = """
 import os, time
 from pathlib import Path
 from framework.config import Config
+from framework.errors import ConfigError, Problem
 from framework.manager import Manager
 from framework.plan import Work
 
@@ -50,6 +51,8 @@ class Staged(Manager[StagedConfig]):
         told(f"{kind} {config.config_id}")
         if kind == "base" and config.name == "broken":
             raise OSError("no such data")
+        if kind == "base" and config.name == "wrong":
+            raise ConfigError([Problem("name", "is out of fashion")])
         if kind == "tuned":
             run.require("base", config.base)
         time.sleep(0.3)
@@ -78,19 +81,19 @@ def test_two_stages(staged: Lab):
     file.write_text(
         'name: staged\nproject: lab\nmethod: grid\ncommand: ["${env}", "python", "-m", "experiments", "staged"]\n'
         "parameters:\n  x: {values: [1, 2]}\n  tuned:\n    parameters:\n      rate: {values: [1.0, 2.0]}\n"
-        "      base: {parameters: {name: {values: [a, broken]}}}\n"
+        "      base: {parameters: {name: {values: [a, broken, wrong]}}}\n"
     )
     done = staged.sashiko("sweep", str(file), "--workers", "3")
     assert done.returncode == 1, done.stdout + done.stderr
     runs = rows(staged, sweep_path(done.stdout))
     ended = Counter((run["config"]["tuned"]["base"]["name"], run["state"]) for run in runs)  # type: ignore[index]
-    assert ended == {("a", "finished"): 4, ("broken", "failed"): 4}
+    assert ended == {("a", "finished"): 4, ("broken", "failed"): 4, ("wrong", "failed"): 4}
     told = [line.split(maxsplit=1)[1] for line in (staged.folder / "told").read_text().splitlines()]
     assert told.count("run") == 4
     tries = sorted((word.split()[0], count) for word, count in Counter(told).items() if word != "run")
-    assert tries[:2] == [("base", 1), ("base", 3)], "once, and as often as one may fail"
-    assert [one for one in tries if one[1] == 1][1:] == [("tuned", 1), ("tuned", 1)], tries
+    assert tries[:3] == [("base", 1), ("base", 1), ("base", 2)], "once, where it is wrong too; and once more"
+    assert tries[3:] == [("tuned", 1)] * 6, tries
     assert max(place for place, word in enumerate(told) if word.startswith("base")) < told.index("run")
     status = staged.sashiko("status", str(file))
     assert "requirement" in status.stdout
-    assert "4 finished, 4 failed" in status.stdout, status.stdout
+    assert "4 finished, 8 failed" in status.stdout, status.stdout

@@ -92,6 +92,12 @@ def test_a_requirement_that_was_interrupted_three_times_is_made(day: Day):
     done = day.sweep(file)
     assert done.returncode == 0, done.stdout + done.stderr
     assert day.told("ran 1") == 1
+    assert day.told("making") >= 4
+    made = day.client(
+        "print(json.dumps([dict(state=r.state, parts=[h['part'] for h in r.scan_history()])\n"
+        "  for r in api.runs('local/day', lazy=False) if r.job_type == 'thing']))"
+    )
+    assert made == [{"state": "finished", "parts": [0, 1]}], "it went on in the same run"
 
 
 def test_an_old_sweep_keeps_its_own_numbers_when_a_new_one_ran_with_other_code(day: Day, tmp_path: Path):

@@ -56,6 +56,8 @@ class Claims(RuleBasedStateMachine):
         self.used = [0, 0]
         self.there = [False, False]
         self.at_work: list[Making] = []
+        self.tokens: dict[tuple[str, int], Attempt] = {}
+        """Who was about to go on with a run that was given back, by the run and when that was."""
 
     def teardown(self) -> None:
         try:
@@ -71,7 +73,7 @@ class Claims(RuleBasedStateMachine):
             return ways[how % len(ways)]
 
         ways: dict[str, tuple[Any, ...]] = {
-            "claim": (which % 2, of("a", "a", "b")),
+            "claim": (which % 2, of("a", "a", "b"), how > 9),
             "end": (which, of(0, 1, 143), how > 8),
             "pass_by": (of(1, 3, 11, 13, 26),),
             "sleep": (of(25.0, 61.0, 3600.0), how > 5),
@@ -79,41 +81,76 @@ class Claims(RuleBasedStateMachine):
         }
         getattr(self, op)(*ways.get(op, (which,)))
 
-    def claim(self, work: int, invocation: str) -> None:
+    def claim(self, work: int, invocation: str, dies: bool = False) -> None:
+        """`dies`: before it begins to go on with a run."""
         if self.there[work]:
             return
         if self.hopeless(work, invocation):
             with pytest.raises(ArtifactError, match="could not be made"):
                 self._claim(work, invocation)
             return
+        given_back = self.given_back(work)
         told = self._claim(work, invocation)
-        assert (told is None) == self.somebody_makes(work)
+        begins = given_back is not None and self.is_alive(self.tokens.get(given_back))
+        assert (told is None) == (self.somebody_makes(work) or begins)
         if told is None:
             return
+        if given_back is not None and given_back not in self.tokens:
+            self.go_on(told, work, given_back, invocation, dies)
+            return
+        assert not told.goes_on
         name = WORKS[work].identity + (f"-{self.used[work]}" if self.used[work] else "")
-        assert told == name
+        assert told.run_id == name
         for attempt, _ in self.attempts[work]:
-            assert attempt.state not in ("pending", "running") or attempt.silence >= LEASE
+            assert not self.is_alive(attempt) or attempt.silence >= LEASE
         self.used[work] += 1
         run = Attempt(name, None, None, "running", started=True, heard=self.house.wall)
         self.runs.runs[name] = run
         self.attempts[work].append((run, invocation))
         self.at_work.append(Making(work, invocation, run))
 
-    def _claim(self, work: int, invocation: str) -> str | None:
+    def given_back(self, work: int) -> tuple[str, int] | None:
+        """The last attempt, if it was given back half done, and when."""
+        last = self.attempts[work][-1][0] if self.attempts[work] else None
+        return (last.name, int(last.heard)) if last is not None and last.state == "preempted" else None
+
+    def go_on(
+        self, told: making.Claim, work: int, given_back: tuple[str, int], invocation: str, dies: bool
+    ) -> None:
+        run, _ = self.attempts[work][-1]
+        assert (told.run_id, told.goes_on) == (run.name, True)
+        name = f"{given_back[0]}-since-{given_back[1]}"
+        token = Attempt(name, None, None, "running", started=True, heard=self.house.wall)
+        self.tokens[given_back] = token
+        if dies:
+            self.runs.runs[name] = token
+            return
+        self.house.begin(run.name, {}, {"invocation": invocation})
+        self.runs.begin(run, self.house.wall)
+        self.attempts[work][-1] = (run, invocation)
+        self.house.tracker.execute(DELETE, {"id": told.token})
+        token.state = "deleted"
+        self.at_work.append(Making(work, invocation, run))
+
+    @staticmethod
+    def is_alive(run: Attempt | None) -> bool:
+        return run is not None and run.state in ("pending", "running")
+
+    def _claim(self, work: int, invocation: str) -> making.Claim | None:
         with mock.patch.dict(os.environ, {"SASHIKO_INVOCATION": invocation}):
             return making.claim(self.house.tracker, self.maker, WORKS[work])
 
     def hopeless(self, work: int, invocation: str) -> bool:
-        """Three of its own attempts came to nothing, or one was stopped; what was given back does not count."""
+        """Two of its own failed, three came to nothing, or one was stopped; what was given back does not count."""
         if self.somebody_makes(work):
             return False
         mine = [run.state for run, made_by in self.attempts[work] if made_by == invocation]
         counted = [state for state in mine if state != "preempted"]
-        return len(counted) >= 3 or "killed" in counted
+        fails = counted[-1:] == ["failed"] and counted.count("failed") >= 2
+        return fails or len(counted) >= 3 or "killed" in counted
 
     def somebody_makes(self, work: int) -> bool:
-        return any(run.state in ("pending", "running") for run, _ in self.attempts[work])
+        return any(self.is_alive(run) for run, _ in self.attempts[work])
 
     def one(self, which: int) -> Making | None:
         here = [item for item in self.at_work if item.run.name in self.runs.runs]
@@ -161,6 +198,7 @@ class Claims(RuleBasedStateMachine):
         run = list(self.runs.runs.values())[which % len(self.runs.runs)]
         self.house.by_id(DELETE, run.name)
         self.runs.delete(run)
+        run.state = "deleted"
         self.attempts = [[pair for pair in pairs if pair[0] is not run] for pairs in self.attempts]
         self.at_work = [item for item in self.at_work if item.run is not run]
 
