@@ -16,7 +16,7 @@ from framework.tracking.tracker import Tracker
 from launch.successors import Chain, grid_of, marked
 from launch.words import counted
 
-REPLAN = "--replan withdraws those that nobody has worked"
+REPLAN = "--replan withdraws them"
 
 
 def can_be_extended(sweep: Sweep, chain: Chain, definition: Definition) -> bool:
@@ -46,7 +46,7 @@ def extend(
     still_open = [entry.point for entry in gone if entry.standing is Standing.OPEN and entry.point]
     told = f"{len(new)} new, {len(points) - len(new)} unchanged, {len(gone)} gone"
     if still_open:
-        told += f", of which {counted(len(still_open), 'point')} open; " + ("withdrawn" if replan else REPLAN)
+        told += f": {counted(len(still_open), 'open point')} " + ("withdrawn" if replan else f"kept; {REPLAN}")
     path = chain.last.path
     if not new and not (replan and still_open):
         return f"{path} has all of it ({told})"

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from experiments import manager_of
 from framework.definition import Definition
 from framework.errors import ClusterError, InvalidInput, UnknownExperiment
+from framework.plan import required
 from framework.tracking import sweeps
-from framework.tracking.ledger import Attempt, Entry, Ledger, Standing
+from framework.tracking.ledger import Attempt, Entry, Ledger, Standing, attempts_of
 from framework.tracking.states import Cause
 from framework.tracking.sweeps import Sweep, SweepPath
 from framework.tracking.tracker import Tracker
@@ -27,6 +28,8 @@ from launch.words import STATES
 SILENT_S = 60.0
 """A worker that gave no sign of life for so long is remarked on: they come every few seconds."""
 STARTING = "pending"
+MAKES = "makes "
+NOT_WANTED = "its point is in the sweep no more"
 WAITING = "waiting"
 FIRST = ("finished", "running", "starting", "failed", "lost", "stopped")
 
@@ -141,6 +144,8 @@ def of_sweep(tracker: Tracker, sweep: Sweep, now: float, jobs: Sequence[slurm.Jo
     by_id = {job.id: job for job in jobs}
     states = {job.id: job.state for job in jobs}
     at_work = [_worker(run, now, by_id) for run in _at_work(ledger)]
+    at_work += [_worker(run, now, by_id, MAKES) for run in _making(tracker, chain)]
+    at_work += [_worker(run, now, by_id, note=NOT_WANTED) for run in ledger.strangers if run.cause is None]
     busy = {worker.job for worker in at_work}
     at_work += [_idle(job) for job in jobs if not (job.has_ended or job.waits or job.id in busy)]
     return Overview(
@@ -235,6 +240,21 @@ def _at_work(ledger: Ledger) -> Iterator[Attempt]:
     yield from (run for run in _once_more(ledger) if not run.waits)
 
 
+def _making(tracker: Tracker, chain: Chain) -> list[Attempt]:
+    """The runs under way that make what open and held points require."""
+    wanted = (Standing.OPEN, Standing.HELD)
+    points = [entry.point.work for entry in chain.ledger.entries if entry.point and entry.standing in wanted]
+    needs = required(manager_of(chain.ledger.definition.experiment).requires, points)
+    if not needs:
+        return []
+    ids = {(work.kind, work.config.config_id) for work in needs}
+    path = chain.sweeps[0].path
+    kinds = sorted({work.kind for work in needs})
+    filters = {"state": "running", "jobType": {"$in": kinds}}
+    found = attempts_of(tracker, path.entity, path.project, filters)
+    return [run for run, _ in found if any((kind, run.config_id) in ids for kind in kinds)]
+
+
 def _again(chain: Chain) -> str:
     """The command that works failed points again. Which of several sweeps has them, FILE alone tells."""
     if not chain.ledger.definition.is_grid:
@@ -304,15 +324,17 @@ def _all_jobs() -> Sequence[slurm.Job]:
         return []
 
 
-def _worker(run: Attempt, now: float, jobs: Mapping[str, slurm.Job]) -> Worker:
+def _worker(run: Attempt, now: float, jobs: Mapping[str, slurm.Job], does: str = "", note: str = "") -> Worker:
+    """Who works on a run. `does`: what, before its name; `note`: what is to be remarked besides."""
     place = run.worker
     job = jobs.get(str(place.get("job")))
     silent = None if run.seen is None else max(0.0, now - run.seen)
     return Worker(
         host=place.get("host"), gpu=place.get("gpu"), job=place.get("job"), process=place.get("process"),
-        attempt=place.get("attempt"), run=run.run_id, name=run.name,
+        attempt=place.get("attempt"), run=run.run_id, name=does + run.name,
         age_s=None if run.begun is None else max(0.0, now - run.begun), silent_s=silent,
-        job_state=None if job is None else job.state, note=_note(run, job, silent),
+        job_state=None if job is None else job.state,
+        note="; ".join(filter(None, [note, _note(run, job, silent)])),
     )  # fmt: skip
 
 

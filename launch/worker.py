@@ -24,7 +24,7 @@ from framework.tracking import making, provenance, remote_runs, sweeps, workplac
 from framework.tracking.current import PATIENCE_S
 from framework.tracking.states import INTERRUPTED_CODE, PREEMPTED_CODE, Cause, cause_of
 from launch import client_service, direct, held, imports, ranks, retrying, walltime
-from launch.child import STOPPING, Child, Outcome
+from launch.child import STOPPING, Child, Outcome, signals_held
 from launch.console import Console
 from launch.events import emit
 from launch.gpu_watch import GpuWatch
@@ -147,14 +147,17 @@ class Worker:
         self._agent = sweeps.Agent(self._job.tracker, self._impatient, self._job.path, socket.gethostname())
         idle, idle_since, told = IDLE_S[0], time.monotonic(), False
         while True:
-            self._asking = True
-            commands = self._beat(None)
-            handed = [command for command in commands if command["type"] in ("run", "resume")]
+            with signals_held():  # a reply that is on its way is heard first: nobody else is told of that point
+                self._asking = True
+                commands = self._beat(None)
+                self._asking = self._away_since is not None
+                handed = [command for command in commands if command["type"] in ("run", "resume")]
+                if handed:
+                    self._held = str(handed[0]["run_id"])
             if any(command["type"] == "exit" for command in commands):
                 return
             for command in handed:
                 self._work_point(command)
-            self._asking = False
             if handed and self._leaves_early():
                 return
             if handed:
@@ -186,7 +189,7 @@ class Worker:
 
     def _work_point(self, command: Mapping[str, Any]) -> None:
         run_id, swept = str(command["run_id"]), sweeps.point_of(command)
-        self._held, self._asking = run_id, False
+        self._held = run_id
         job = self._job
         point = job.points.get(canonical_json(swept))
         try:
@@ -354,7 +357,7 @@ class Worker:
         """Hand back what this worker still holds: somebody goes on with it at once."""
         tracker = self._impatient
         try:
-            # The reply that told of a point may have been on its way: such a one is told again.
+            # Where no reply came, it may have told of a point: such a one is told again.
             told = self._agent.heartbeat(None) if self._agent is not None and self._asking else []
             mine = [self._held] if self._held is not None else [c["run_id"] for c in told if "run_id" in c]
             for run_id in mine:

@@ -37,7 +37,7 @@ def test_what_is_gone_stays_wanted_unless_it_is_replanned(lab: Lab):
     path = made_by_wandb(lab, made)
     file = quick_sweep(lab, "moved", "{x: {values: [3, 4]}}")
     looked = lab.sashiko("sweep", str(file))
-    assert f"changed {path} (1 new, 1 unchanged, 2 gone, of which 2 points open; --replan" in looked.stdout
+    assert f"changed {path} (1 new, 1 unchanged, 2 gone: 2 open points kept; --replan" in looked.stdout
     assert xs(lab, path) == [1, 2, 3, 4]
     more = quick_sweep(lab, "moved", "{x: {values: [3, 4, 5, 6]}}")
     stop = lab.sashiko("sweep", str(more), "--workers", "1")
@@ -50,7 +50,7 @@ def test_what_is_withdrawn_is_not_worked(lab: Lab):
     file = quick_sweep(lab, "fewer", "{x: {values: [3, 4]}}")
     done = lab.sashiko("sweep", str(file), "--replan")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"changed {path} (1 new, 1 unchanged, 2 gone, of which 2 points open; withdrawn)" in done.stdout
+    assert f"changed {path} (1 new, 1 unchanged, 2 gone: 2 open points withdrawn)" in done.stdout
     assert xs(lab, path) == [3, 4]
     # what is withdrawn after it was done is told of, and keeps nothing from being changed again
     shrunk = quick_sweep(lab, "fewer", "{x: {values: [4, 5]}}")

@@ -89,6 +89,14 @@ def test_what_waits_for_an_agent_is_held_by_nobody():
     assert end is None or end.left == 3
 
 
+def test_a_run_of_a_point_that_was_withdrawn_is_at_work_and_told_as_such():
+    stranger = run("running", 990.0, 999.0, "s", worker={"host": "n1", "job": "7"})
+    told = overview._worker(stranger, 1000.0, {}, note=overview.NOT_WANTED)
+    assert (told.host, told.job, told.run, told.note) == ("n1", "7", "s", overview.NOT_WANTED)
+    silent = overview._worker(stranger, 1100.0, {}, note=overview.NOT_WANTED)
+    assert silent.note == f"{overview.NOT_WANTED}; no sign of life for 101 s"
+
+
 def ledger(*, finished: int, ages: list[float], unheld: int, now: float = 1000.0) -> Ledger:
     done = [Entry("p", [run("finished", 0, 100)]) for _ in range(finished)]
     held = [Entry("p", [run("running", now - age, now, f"w{i}")]) for i, age in enumerate(ages)]

@@ -86,6 +86,8 @@ def test_a_requirement_that_was_interrupted_three_times_is_made(day: Day):
         before = day.told("held hold-making")  # the second worker may have begun before it heard of its end, too
         command = day.start("sweep", file, "--workers", "2")
         until(lambda before=before: day.told("held hold-making") > before, "it is being made")
+        if not before:
+            assert "makes thing size=2" in day.lab.sashiko("status", file).stdout
         day.interrupt(command)
         assert command.returncode == 130
     day.free("hold-making")

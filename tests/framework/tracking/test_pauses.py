@@ -147,7 +147,7 @@ def test_a_worker_without_a_point_backs_off_to_fifteen_seconds(clock: FakeTime, 
     monkeypatch.setattr(worker, "time", clock)
     idle = SimpleNamespace(
         _job=SimpleNamespace(tracker=None, path=None, idle_s=None), _impatient=None, _agent=None,
-        _say_why_idle=lambda: None,
+        _say_why_idle=lambda: None, _away_since=None,
         _beat=lambda run: [{"type": "exit"}] if clock.now > 1000.0 + 600.0 else [],
     )  # fmt: skip
     monkeypatch.setattr(worker.sweeps, "Agent", lambda *_: None)
