@@ -1,5 +1,6 @@
 """Profiles: what a job asks of a Slurm cluster, as typed files in `launch/profiles`. Nothing is started here."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +44,7 @@ OWN = {
 }
 """Options of sbatch that a field of the profile sets, or ("") that are set for every job."""
 Option = str | int | float | bool
+NAME = re.compile(r"-{0,2}[A-Za-z][\w-]*")
 Word = Annotated[str, Field(min_length=1, pattern=r"^\S+$")]
 
 
@@ -80,7 +82,11 @@ class Profile(Config):
 
     def conflicts(self) -> Iterator[Problem]:
         """Options of sbatch that have a field of their own, runs that do not fit, a warning as long as the job."""
-        for name in self.sbatch:
+        for name, value in self.sbatch.items():
+            if not NAME.fullmatch(name):
+                yield Problem(f"sbatch.{name}", "is no name of an option; allowed: one word, as in mail-type")
+            if isinstance(value, str) and len(value.splitlines()) > 1:
+                yield Problem(f"sbatch.{name}", f"is {value!r}; allowed: one line")
             field = OWN.get(name.replace("_", "-").lstrip("-"))
             if field:
                 yield Problem(f"sbatch.{name}", f"has a field of its own: {field}")

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from framework.errors import ClusterError
+from framework.errors import ClusterError, ConfigError, Problem
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
 from launch.frozen import Code
@@ -42,6 +42,10 @@ ENDED = frozenset(
     }
 )  # fmt: skip
 
+AWAY = re.compile("contact slurm controller|timed out|Connection refused", re.IGNORECASE)
+NO_NODE = "node configuration is not available"
+UP = frozenset({"idle", "allocated", "mixed", "completing"})
+"""States of nodes of which Slurm takes all into account when it is asked whether a job could be worked."""
 WAITING = frozenset({"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"})
 
 
@@ -208,14 +212,37 @@ def must_be_here() -> None:
         )
 
 
-def call(*command: str) -> str:
-    """What one of Slurm's commands prints.
+def check(profile: Profile, where: str) -> None:
+    """Let pass a profile for which the cluster takes a job, as it answers without taking one.
+
+    Nodes that are down now may be up when a job is submitted: what only they could work, is not told of here.
+
+    Raises:
+        ConfigError: Slurm refuses it: a partition, an account, an option that it does not know; `where` is named.
+        ClusterError: there is no Slurm here, or its controller does not answer.
+    """
+    must_be_here()
+    nobody = Request(SweepPath("any", "any", "any"), profile, 1, Path())
+    text = script(nobody).partition("# setup")[0]
+    try:
+        call("sbatch", "--test-only", text=text + "true\n")
+    except ClusterError as error:
+        told = str(error).removeprefix("sbatch: ")
+        if AWAY.search(told):
+            raise
+        if NO_NODE in told and not set(call("sinfo", "--noheader", "--format=%T").split()) <= UP:
+            return
+        raise ConfigError([Problem(where, f"Slurm refuses such a job: {told}")]) from error
+
+
+def call(*command: str, text: str | None = None) -> str:
+    """What one of Slurm's commands prints; `text` is what it reads.
 
     Raises:
         ClusterError: it fails, or does not answer.
     """
     try:
-        done = subprocess.run(command, text=True, capture_output=True, check=True, timeout=CALL_S)
+        done = subprocess.run(command, text=True, capture_output=True, check=True, timeout=CALL_S, input=text)
     except (OSError, subprocess.SubprocessError) as error:
         raise ClusterError(f"{command[0]}: {_said(error)}") from error
     return done.stdout

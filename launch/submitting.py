@@ -44,7 +44,8 @@ class Wish:
         """Refuse options that belong to the other way of working; `here`: those for this machine, as given.
 
         Raises:
-            ConfigError: with each of them; or the profile cannot be used.
+            ConfigError: with each of them; or the profile cannot be used, or the cluster refuses it.
+            ClusterError: there is no Slurm here, or it does not answer.
         """
         if self.profile:
             profile.load(self.profile)
@@ -52,6 +53,8 @@ class Wish:
             if given_here:
                 told = "the profile says what a job works at a time: `gpus` and `workers` there"
                 raise ConfigError([Problem(name, f"is {value}; {told}") for name, value in given_here], "--slurm")
+            if not self.shell:
+                slurm.check(profile.load(self.profile), f"--slurm {self.profile}")
             return
         given = {
             "--jobs": self.jobs is not None, "--wait": self.wait, "--shell": self.shell, "--json": self.as_json,

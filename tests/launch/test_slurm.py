@@ -2,6 +2,7 @@
 
 import pickle
 import pickletools
+import re
 import shlex
 import stat
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from framework.errors import ClusterError
+from framework.errors import ClusterError, ConfigError
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
 from launch import slurm
@@ -51,6 +52,39 @@ def test_every_field_reaches_sbatch(tmp_path):
         f"set -a; . {place}/tracker.env; set +a", "module load cuda", 'export A="b c"',
     ]  # fmt: skip
     assert lines[-1].endswith("-m launch.cli agents me/project/abc123 --gpus all --per-gpu 3 --idle 8 --live")
+
+
+@pytest.mark.parametrize(
+    ("said", "nodes", "error"),
+    [
+        ("", "idle", None),
+        ("sbatch: error: invalid partition specified: nope", "idle", ConfigError),
+        ("allocation failure: Requested node configuration is not available", "idle\nmixed", ConfigError),
+        ("allocation failure: Requested node configuration is not available", "idle\ndown*", None),
+        ("sbatch: error: Unable to contact slurm controller (connect failure)", "", ClusterError),
+        ("sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", "", ClusterError),
+    ],
+)
+def test_a_profile_is_checked_before_anything_is_made(monkeypatch, said, nodes, error):
+    asked = []
+
+    def call(*command: str, text: str | None = None) -> str:
+        asked.append((command, text))
+        if command[0] == "sbatch" and said:
+            raise ClusterError(f"sbatch: {said}")
+        return nodes
+
+    monkeypatch.setattr(slurm, "call", call)
+    monkeypatch.setattr(slurm, "must_be_here", lambda: None)
+    if error is None:
+        slurm.check(FULL, "--slurm own")
+    else:
+        with pytest.raises(error, match=re.escape(said.removeprefix("sbatch: "))):
+            slurm.check(FULL, "--slurm own")
+    (command, text), *_ = asked
+    assert command == ("sbatch", "--test-only")
+    assert options(text or "")["partition"] == "gpu"
+    assert "setup" not in (text or "")
 
 
 def test_what_is_null_is_left_to_the_cluster(tmp_path):
