@@ -42,7 +42,7 @@ ENDED = frozenset(
     }
 )  # fmt: skip
 
-AWAY = re.compile("contact slurm controller|timed out|Connection refused", re.IGNORECASE)
+AWAY = re.compile("slurm controller|timed out|Connection refused|configuration source|authentication", re.I)
 NO_NODE = "node configuration is not available"
 UP = frozenset({"idle", "allocated", "mixed", "completing"})
 """States of nodes of which Slurm takes all into account when it is asked whether a job could be worked."""

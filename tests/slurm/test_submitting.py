@@ -97,10 +97,10 @@ def test_what_slurm_refuses_is_told_in_its_words(lab: Lab):
     (lab.folder / "wrong.toml").write_text('partition = "nosuch"\ntime_minutes = 5\n')
     file = quick_sweep(lab, "wrong", "{x: {values: [0]}}")
     done = lab.sashiko("sweep", str(file), "--embedded", "--slurm", "wrong.toml")
-    assert done.returncode == 3
-    assert "Slurm refuses the job" in done.stderr
-    assert "invalid partition specified: nosuch" in done.stderr
+    assert done.returncode == 2
+    assert "--slurm wrong.toml: Slurm refuses such a job: sbatch: error: invalid partition" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "sweep local/lab" not in done.stdout, "no sweep is made"
 
 
 @pytest.mark.parametrize("jobs", [1, 5])
