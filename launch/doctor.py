@@ -108,6 +108,7 @@ def _cluster() -> Iterator[Finding]:
     try:
         facts = slurm.facts()
         partitions = slurm.call("sinfo", "--noheader", "--format=%P %D %t").splitlines()
+        nodes = slurm.call("sinfo", "--noheader", "--Node", "--format=%N %t").splitlines()  # one a partition
     except SashikoError as error:
         mend = "its controller has to answer here: look at SLURM_CONF, or submit from a login node"
         yield bad("Slurm", str(error), mend)
@@ -117,12 +118,10 @@ def _cluster() -> Iterator[Finding]:
     keeps = "none" not in facts.get("AccountingStorageType", "none")
     told = f"arrays of {facts.get('MaxArraySize', '?')}, preemption {facts.get('PreemptMode', '?')}"
     yield Finding("its rules", f"{told}, {'with' if keeps else 'without'} accounting")
-    down = [
-        line.split()[1] for line in partitions if line.split()[2].rstrip("*~#$@+").startswith(("down", "drain"))
-    ]
+    down = {name for name, state in map(str.split, nodes) if state.startswith(("down", "drain"))}
     if down:
         mend = "sinfo -R tells why; jobs wait meanwhile with the reason ReqNodeNotAvail or Resources"
-        yield Finding("its nodes", f"{sum(map(int, down))} down or drained (of some partition)", mend=mend)
+        yield Finding("its nodes", f"{len(down)} down or drained: {', '.join(sorted(down))}", mend=mend)
 
 
 def _folder(directory: Path) -> Iterator[Finding]:

@@ -37,7 +37,7 @@ class Used:
 
     `cpu_seconds` of `cpus` for `seconds`; memory in units of 2^20 bytes, of a GPU as torch reserved it;
     `gpu_percent` is how busy it was. `workers`: the most runs at a time. Outside jobs `cpus` and `memory_mb` are
-    those of the machine.
+    those of the machine. `starts`: how often the job has begun, as far as its runs tell.
     """
 
     job: str | None
@@ -54,6 +54,7 @@ class Used:
     gpu_percent: float | None
     peak_gpu_memory_mb: float | None
     measured_by: str
+    starts: int = 1
 
     @property
     def cpu_share(self) -> float | None:
@@ -160,7 +161,7 @@ def _used(stays: Sequence[_Stay]) -> Used:
         gpu=first.get("gpu"),
         gpu_percent=_mean((record.get("gpu_percent"), record.get("seconds") or 0) for record in records),
         peak_gpu_memory_mb=_most(record.get("peak_gpu_memory_mb") for record in records),
-        measured_by=RUNS,
+        measured_by=RUNS, starts=max(int(stay.record.get("attempt") or 1) for stay in stays),
     )  # fmt: skip
 
 
@@ -200,7 +201,9 @@ def _queued(ids: Sequence[str]) -> dict[str, slurm.Job]:
 def _corrected(used: Used, queued: slurm.Job | None, told: accounting.Told | None) -> Used:
     """With what Slurm knows better: the job's state and time, and, by its accounting, all of its processes."""
     if queued is not None:
-        whole = max(used.seconds or 0.0, float(queued.seconds))  # of one that was queued again it is the last part
+        # Of one that was queued again it is the last part; of one that runs, its runs tell later what they use.
+        is_whole = queued.has_ended and used.starts == 1
+        whole = max(used.seconds or 0.0, float(queued.seconds)) if is_whole else used.seconds
         used = replace(used, state=queued.state, seconds=whole, host=queued.node or used.host)
     if told is None:
         return used
@@ -283,7 +286,8 @@ def show(found: Efficiency) -> None:
     kept = [name for name in rows[0] if any(row[name] for row in rows)]
     status.show([table_of([{name: row[name] for name in kept} for row in rows], words=True)])
     means = [
-        f"CPU {_percent(found.cpu_share)}", f"memory {_percent(found.memory_share)} at most",
+        f"CPU {_percent(found.cpu_share)}",
+        f"memory {_percent(found.memory_share)}" + ("" if found.memory_share is None else " at most"),
         *([f"GPU {found.gpu_percent:.0f} % busy"] if found.gpu_percent is not None else []),
     ]  # fmt: skip
     jobs = sum(used.job is not None for used in found.jobs)

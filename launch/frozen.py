@@ -20,6 +20,7 @@ from launch import snapshot, worktree
 from launch.words import counted
 
 FOLDER = "code"
+LEFT_OUT = "left-out.txt"
 VARIABLE = "SASHIKO_CODE"
 """The folder of the frozen code that a process was started with."""
 SHORT = 10
@@ -216,7 +217,7 @@ def _told(made: snapshot.Snapshot) -> str:
     last = made.new or made.changed
     differs = f"{differs} file{'' if last == 1 else 's'}" if differs else ""
     told = " and ".join(filter(None, [f"commit {commit}" if commit else "no commit yet", differs]))
-    left_out = f"; left out: {_left_out(made.left_out)}" if made.left_out else ""
+    left_out = f"; left out: {_left_out(made.left_out, made.folder.parent)}" if made.left_out else ""
     edited = sorted(made.folder.parent.glob(f"{made.folder.name}{snapshot.CHANGED}*"))
     warning = f"; somebody edited it: what they left lies in {edited[-1]}" if edited else ""
     return f"{made.folder.name[:SHORT]} ({told}{left_out}{warning})"
@@ -230,10 +231,14 @@ def _others(root: Path) -> str:
     return f"; framework and launch run live, from {own}"
 
 
-def _left_out(files: Sequence[worktree.LeftOut]) -> str:
-    shown = [f"{_printable(file.name)} ({file.why})" for file in files[:SHOWN]]
-    more = len(files) - SHOWN
-    return ", ".join(shown) + (f" and {counted(more, 'other')}" if more > 0 else "")
+def _left_out(files: Sequence[worktree.LeftOut], place: Path) -> str:
+    """The first of them; where there are more, all of them are written to a file in `place`."""
+    told = [f"{_printable(file.name)} ({file.why})" for file in files]
+    if len(told) <= SHOWN:
+        return ", ".join(told)
+    listed = place / LEFT_OUT
+    frozen.write_whole(listed, "\n".join(told) + "\n")
+    return ", ".join(told[:SHOWN]) + f" and {counted(len(told) - SHOWN, 'other')} (all: {listed})"
 
 
 def _printable(name: str) -> str:

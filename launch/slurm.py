@@ -88,8 +88,8 @@ class Request:
     def setup(self) -> list[str]:
         """The lines of bash before it."""
         tracker = shlex.quote(str(self.place / ENVIRONMENT))
-        # Where every process of a job is told to leave, this shell must not go first: with it goes the job.
-        stays = ["trap : USR2"] if self.profile.nodes_per_run > 1 else []
+        # Who tells every process of a job to leave, or this shell alone: with the shell would go the job.
+        stays = ["trap : USR2"]
         variables = {WARNING: str(self.profile.warning_seconds), **self.variables}
         values = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
         return [*stays, f"set -a; . {tracker}; set +a", *self.profile.setup, *self._code, *values]

@@ -56,9 +56,7 @@ class Wish:
             if not self.shell:
                 slurm.check(profile.load(self.profile), f"--slurm {self.profile}")
             return
-        given = {
-            "--jobs": self.jobs is not None, "--wait": self.wait, "--shell": self.shell, "--json": self.as_json,
-        }  # fmt: skip
+        given = {"--jobs": self.jobs is not None, "--wait": self.wait, "--shell": self.shell}
         problems = [Problem(name, "needs --slurm PROFILE") for name, is_given in given.items() if is_given]
         if problems:
             raise ConfigError(problems)

@@ -1,6 +1,7 @@
 """How a command answers: to people in sentences, and with `--json` as one document that programs read.
 
 With `--json` standard output has the document and nothing else; what is said on the way goes to standard error.
+Where a command ends with an error before it has answered, the document is that error, with the same exit code.
 """
 
 import contextlib
@@ -13,6 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
+from framework.errors import InvalidInput, SashikoError
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer with one JSON document, for programs.")]
 Answer = Callable[[Any], None]
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -24,19 +27,33 @@ def answering(*, as_json: bool) -> Iterator[Answer]:
     """What gives the answer of a command as JSON: a dataclass, or what JSON knows; otherwise it does nothing.
 
     It may be called again, for one line after the other. With `as_json` all else that is printed meanwhile goes
-    to standard error.
+    to standard error, and an error that comes before any answer is the answer.
     """
     if not as_json:
         yield lambda _: None
         return
-    out = sys.stdout
+    out, answered = sys.stdout, []
 
     def answer(what: Any) -> None:
+        answered.append(True)
         out.write(json.dumps(plain(what), ensure_ascii=False) + "\n")
         out.flush()
 
-    with contextlib.redirect_stdout(sys.stderr):
-        yield answer
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield answer
+    except SashikoError as error:
+        if not answered:
+            answer({"error": _of_error(error)})
+        raise
+
+
+def _of_error(error: SashikoError) -> dict[str, Any]:
+    problems = error.problems if isinstance(error, InvalidInput) else ()
+    return {
+        "kind": type(error).__name__, "message": str(error), "exit_code": error.exit_code,
+        "problems": [{"key": problem.key, "message": problem.message} for problem in problems],
+    }  # fmt: skip
 
 
 def plain(what: Any) -> Any:

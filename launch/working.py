@@ -240,15 +240,33 @@ def _work(
     answer: Answer,
     first: "SweepPath | None" = None,
 ) -> None:
-    from launch import submitting, sweeping
+    from launch import submitting
 
     try:
         if wish.profile:
             code = submitting.submit(tracker, path, wish, directory, answer, first)
         else:
-            code = sweeping.work(tracker, path, wish.slots, first, wish.idle_s, wish.code)
+            code = _work_here(tracker, path, wish, answer, first)
     except KeyboardInterrupt:
         typer.echo(f"interrupted; go on with: sashiko agents {path}, or the same command again")
         raise
     if code:
         raise typer.Exit(code)
+
+
+def _work_here(
+    tracker: "Tracker", path: "SweepPath", wish: "submitting.Wish", answer: Answer, first: "SweepPath | None"
+) -> int:
+    from framework.errors import RunsFailed
+    from launch import sweeping
+    from launch.worked import worked
+
+    try:
+        code = sweeping.work(tracker, path, wish.slots, first, wish.idle_s, wish.code)
+    except RunsFailed:
+        if wish.as_json:
+            answer(worked(tracker, path, first))
+        raise
+    if wish.as_json:
+        answer(worked(tracker, path, first))
+    return code

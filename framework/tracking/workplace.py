@@ -6,6 +6,7 @@ put into the environment; asks neither, and knows no sweep.
 """
 
 import os
+import re
 import resource
 import socket
 import sys
@@ -80,8 +81,9 @@ class Meter:
         """The record to leave: the place, and what was used there.
 
         `seconds`, `cpu_seconds`, and `peak_memory_mb`: of this process and the largest one that it started and
-        that has ended. In a Slurm job `job_memory_mb`: that and what all other processes of the job have now, each
-        with what it shares. With a GPU `peak_gpu_memory_mb` (of torch) and `gpu_percent`, the mean of the samples.
+        that has ended. In a Slurm job `job_memory_mb`: that and what all other processes of the job have now; what
+        several share is counted once. With a GPU `peak_gpu_memory_mb` (of torch) and `gpu_percent`, the mean of
+        the samples.
         """
         own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         used = usage(own)
@@ -89,7 +91,7 @@ class Meter:
         used["peak_memory_mb"] = round(used["peak_memory_mb"] + usage(others)["peak_memory_mb"], 1)
         others_mb = _others_mb()
         if others_mb is not None:
-            used["job_memory_mb"] = round(used["peak_memory_mb"] + others_mb, 1)
+            used["job_memory_mb"] = round(used["peak_memory_mb"] - _shared_mb() + others_mb, 1)
         return {**here(), "seconds": round(time.monotonic() - self._begun, 3), **used, **_of_gpu()}
 
 
@@ -102,7 +104,7 @@ def usage(told: resource.struct_rusage) -> dict[str, float]:
 def _others_mb() -> float | None:
     """The memory of all other processes of this Slurm job on this machine; None outside one, or if not told."""
     job, total, own = os.environ.get("SLURM_JOB_ID"), 0, str(os.getpid())
-    if job is None or not Path("/proc/self/statm").exists():
+    if job is None or not Path("/proc/self/smaps_rollup").exists():
         return None
     mark = f"SLURM_JOB_ID={job}".encode()
     for place in Path("/proc").iterdir():
@@ -110,10 +112,25 @@ def _others_mb() -> float | None:
             continue
         try:
             if mark in (place / "environ").read_bytes().split(b"\0"):
-                total += int((place / "statm").read_text().split()[1])
-        except (OSError, IndexError):  # somebody else's, or over
+                total += _kb(place, "Pss")
+        except OSError:  # somebody else's, or over
             continue
-    return total * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return total / 2**10
+
+
+def _shared_mb() -> float:
+    """What this process has that counts among others that have it too."""
+    try:
+        own = Path("/proc/self")
+        return max(0.0, (_kb(own, "Rss") - _kb(own, "Pss")) / 2**10)
+    except OSError:
+        return 0.0
+
+
+def _kb(place: Path, name: str) -> int:
+    """The memory of a process in units of 2^10 bytes: `Rss`, or `Pss`, with its part only of what is shared."""
+    found = re.search(rf"^{name}:\s+(\d+) kB$", (place / "smaps_rollup").read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def _of_gpu() -> dict[str, float]:

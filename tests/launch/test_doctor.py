@@ -104,5 +104,7 @@ def test_the_report_of_a_tracker_that_answers_as_json(lab: Lab):
     assert told["clock"]["told"] == "as the tracker's, to 2 s"
     assert done.returncode == (0 if found["well"] else 1)
     refused = lab.sashiko("doctor", "--embedded", "--slurm", "nosuch", "--json")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.returncode == 2
+    error = json.loads(refused.stdout)["error"]
+    assert (error["kind"], error["exit_code"], error["problems"][0]["key"]) == ("ConfigError", 2, "--slurm")
     assert "neither a file nor a profile" in refused.stderr

@@ -1,5 +1,6 @@
 """What was used of what was asked for, by records of runs and by Slurm's accounts, and what follows from it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,7 +139,11 @@ def test_slurm_knows_the_time_of_a_job_and_its_accounts_what_all_of_it_used():
     mine = used(measured_by=efficiency.RUNS)
     queued = Job("7", "RUNNING", "n9", "", 150)
     timed = efficiency._corrected(mine, queued, None)
-    assert (timed.state, timed.seconds, timed.host, timed.measured_by) == ("RUNNING", 150, "n9", efficiency.RUNS)
+    assert (timed.state, timed.seconds, timed.host, timed.measured_by) == ("RUNNING", 100, "n9", efficiency.RUNS)
+    over = Job("7", "COMPLETED", "n9", "", 150)
+    assert efficiency._corrected(mine, over, None).seconds == 150
+    again = efficiency._corrected(replace(mine, starts=2), over, None)
+    assert again.seconds == 100, "what Slurm tells is of its last start alone"
     told = accounting.Told("COMPLETED", "n9", 200, 8, 500, None, 999)
     both = efficiency._corrected(mine, queued, told)
     assert (both.seconds, both.cpus, both.cpu_seconds, both.memory_mb) == (200, 8, 500, 16_384)

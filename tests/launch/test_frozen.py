@@ -224,7 +224,9 @@ def test_a_submission_is_told_in_a_line(mine: Lab):
     (told, _) = choose(mine, SUBMIT)
     reason = "(a link out of the tree)"
     links = ", ".join(f"src/experiments/link{name} {reason}" for name in "123")
-    assert f" and 1 changed, 2 new files; left out: {links} and 1 other); framework" in told
+    assert f" and 1 changed, 2 new files; left out: {links} and 1 other (all: " in told
+    listed = Path(told.split("(all: ")[1].split(")")[0])
+    assert listed.read_text().splitlines()[3] == f"'src/experiments/link4\\n' {reason}".replace("'", "")
 
 
 def test_agents_take_the_code_of_the_last_submission(mine: Lab):

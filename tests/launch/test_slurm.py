@@ -48,8 +48,8 @@ def test_every_field_reaches_sbatch(tmp_path):
     }  # fmt: skip
     lines = text.splitlines()
     setup = lines.index("# setup")
-    assert lines[setup + 1 : setup + 4] == [
-        f"set -a; . {place}/tracker.env; set +a", "module load cuda", 'export A="b c"',
+    assert lines[setup + 1 : setup + 5] == [
+        "trap : USR2", f"set -a; . {place}/tracker.env; set +a", "module load cuda", 'export A="b c"',
     ]  # fmt: skip
     assert lines[-1].endswith("-m launch.cli agents me/project/abc123 --gpus all --per-gpu 3 --idle 8 --live")
 
