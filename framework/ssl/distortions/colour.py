@@ -1,0 +1,92 @@
+"""Colours of whole batches of images in [0, 1], each image with its own parameters, as torchvision computes them.
+
+Shapes: N images, C channels (1 or 3), H x W pixels.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from framework.ssl.distortions.rows import each, on_rows
+
+LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601-2, with the digits of torchvision
+BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
+
+
+def luma(images_NCHW: Tensor) -> Tensor:
+    """The grey image, (N, 1, H, W)."""
+    if images_NCHW.shape[1] == 1:
+        return images_NCHW
+    red, green, blue = (images_NCHW[:, channel, None] for channel in range(3))
+    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])
+
+
+def grey(images_NCHW: Tensor) -> Tensor:
+    """The grey image in every channel."""
+    return luma(images_NCHW).expand_as(images_NCHW)
+
+
+def jitter(images_NCHW: Tensor, factors_4N: Tensor, keys_4N: Tensor, used: Sequence[int]) -> Tensor:
+    """Brightness, contrast and saturation by a factor, hue by a shift: those that are `used`, by ascending key.
+
+    Each of the first three moves an image away from another: black, its grey mean, its grey image. So one
+    operation a round does for all images what is due there, whatever it is. Hue comes before, between or after:
+    where the smaller keys are so many.
+    """
+    blends = [kind for kind in used if kind != HUE]
+    order_RN = keys_4N[blends].argsort(0) if blends else keys_4N[:0].long()
+    before_hue_N = (keys_4N[blends] < keys_4N[HUE]).sum(0)
+    for place in range(len(blends) + 1):
+        if HUE in used:
+            images_NCHW = on_rows(shift_hue, images_NCHW, before_hue_N == place, factors_4N[HUE])
+        if place < len(blends):
+            kinds_N = torch.tensor(blends, device=order_RN.device)[order_RN[place]]
+            factors_N = factors_4N[blends].gather(0, order_RN[place : place + 1])[0]
+            images_NCHW = _blend(images_NCHW, kinds_N, factors_N, set(blends))
+    return images_NCHW
+
+
+def _blend(images_NCHW: Tensor, kinds_N: Tensor, factors_N: Tensor, used: set[int]) -> Tensor:
+    """factor · image + (1 - factor) · reference, clipped to [0, 1]."""
+    factors = each(factors_N)
+    if used == {BRIGHTNESS}:
+        return (images_NCHW * factors).clamp_(0, 1)
+    grey_N1HW = luma(images_NCHW)
+    rest = each((1 - factors_N) * (kinds_N == CONTRAST)) * grey_N1HW.mean((1, 2, 3), keepdim=True)
+    if SATURATION in used:
+        rest = grey_N1HW * each((1 - factors_N) * (kinds_N == SATURATION)) + rest
+    return (images_NCHW * factors).add_(rest).clamp_(0, 1)
+
+
+def shift_hue(images_NCHW: Tensor, shifts_N: Tensor) -> Tensor:
+    """Hue moved along its circle by a share of it; value and chroma stay.
+
+    A channel is value - chroma · min(1, max(0, min(k, 4 - k))), where k is the hue in sixths of the circle past
+    that of the channel: 5, 3 and 1 sixths for red, green and blue (HSV in closed form).
+    """
+    red, green, blue = images_NCHW.unbind(1)
+    low, value = images_NCHW.aminmax(dim=1)
+    chroma = value - low
+    scale = torch.where(chroma == 0, torch.ones_like(chroma), chroma).reciprocal_()
+    of_red, of_green = value == red, value == green
+    sixths = torch.where(
+        of_red, green - blue, torch.where(of_green, blue - red, red - green)
+    ).mul_(scale)  # fmt: skip
+    sixths = sixths + torch.where(of_red, 0.0, torch.where(of_green, 2.0, 4.0)) + (6 * shifts_N)[:, None, None]
+    parts = []
+    for offset in (5.0, 3.0, 1.0):
+        place = (sixths + offset).remainder_(6.0)
+        parts.append(value - torch.minimum(place, 4 - place).clamp_(0, 1).mul_(chroma))
+    return torch.stack(parts, dim=1)
+
+
+def solarise(images_NCHW: Tensor, threshold: float) -> Tensor:
+    """Intensities from the threshold on inverted."""
+    return torch.where(images_NCHW >= threshold, 1 - images_NCHW, images_NCHW)
+
+
+def posterise(images_NCHW: Tensor, bits: int) -> Tensor:
+    """Intensities rounded down to so many bits."""
+    levels = 1 << bits
+    return (images_NCHW * levels).floor_().clamp_(0, levels - 1).mul_(1 / levels)
