@@ -38,7 +38,7 @@ def weights(first_N: Tensor, length_N: Tensor, size: int, side: int, mirrored_N:
     middles_NS = torch.where(mirrored_N[:, None], size - middles_S, middles_S)
     centres_NS1 = torch.addcmul(first_N[:, None], step_N1, middles_NS)[:, :, None]
     pixels_W = _middles(side, first_N)
-    inside_NW = (pixels_W > first_N[:, None]) & (pixels_W < (first_N + length_N)[:, None])
+    inside_NW = ((pixels_W > first_N[:, None]) & (pixels_W < (first_N + length_N)[:, None])).float()
     distances = (pixels_W - centres_NS1).abs_().div_(step_N1.clamp(min=1)[:, :, None])
     triangle = distances.neg_().add_(1).clamp_(min=0).mul_(inside_NW[:, None])
     return triangle.div_(triangle.sum(2, keepdim=True))
