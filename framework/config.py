@@ -48,6 +48,15 @@ def replicate(default: Any, *, description: str) -> Any:
     return Field(default, description=description, json_schema_extra={"replicate": True})
 
 
+def added(default: Any, *, description: str) -> Any:
+    """A field that came after results were made: at its default, it is left out of `config_id`.
+
+    What was made before keeps its identity. The default must mean what was done before there was the field, and
+    must never be changed.
+    """
+    return Field(default, description=description, json_schema_extra={"added": True})
+
+
 if TYPE_CHECKING:
     kept = functools.cached_property
 else:
@@ -161,13 +170,15 @@ class Config(BaseModel):
         values = self.__dict__
         parts: list[str] = []
         problems: list[Problem] = []
-        for name, key, usual, text in _encoded_fields(type(self)):
+        for name, key, usual, text, unsaid in _encoded_fields(type(self)):
             value = values[name]
             if value is usual:
                 parts.append(text)
                 continue
             try:
-                parts.append(key + (value.canonical_text if isinstance(value, Config) else canonical_json(value)))
+                said = key + (value.canonical_text if isinstance(value, Config) else canonical_json(value))
+                if said != unsaid:
+                    parts.append(said)
             except ConfigError as error:
                 problems += within(name, error.problems)
             except ValueError as error:
@@ -238,7 +249,8 @@ def _effective_fields(model: type[BaseModel]) -> list[str]:
 def canonical(value: Any) -> Any:
     """`value` as plain JSON data in which equal numbers look equal: `0.0`, `-0.0` and `0` are all `0`.
 
-    A config is taken without the fields that cannot change a result. W&B's client writes integral
+    A config is taken without the fields that cannot change a result, and without those that were added and have
+    their default. W&B's client writes integral
     floats as integers, so anything else would change on the way.
 
     Raises:
@@ -249,7 +261,9 @@ def canonical(value: Any) -> Any:
     if isinstance(value, int | float):
         return _canonical_number(value)
     if isinstance(value, Config):
-        return {name: canonical(getattr(value, name)) for name in _effective_fields(type(value))}
+        fields = {name: canonical(getattr(value, name)) for name in _effective_fields(type(value))}
+        unsaid = _added_defaults(type(value))
+        return {name: data for name, data in fields.items() if name not in unsaid or data != unsaid[name]}
     if isinstance(value, tuple | list):
         return [canonical(item) for item in value]
     if isinstance(value, Mapping):
@@ -319,15 +333,25 @@ _WRITERS: dict[type, Callable[[Any], str]] = {
 
 
 @functools.cache
-def _encoded_fields(model: type[BaseModel]) -> list[tuple[str, str, Any, str]]:
-    """Name, encoded name, default and the text of both, of each field that can change a result.
+def _added_defaults(model: type[BaseModel]) -> dict[str, Any]:
+    fields = model.model_fields
+    return {name: canonical(fields[name].default) for name in fields if marked(fields[name], "added")}
 
-    Most fields of most points hold the very object that is their default.
+
+@functools.cache
+def _encoded_fields(model: type[BaseModel]) -> list[tuple[str, str, Any, str, str]]:
+    """Of each field that can change a result: name, encoded name, default, the text of both, what is not said.
+
+    Most fields of most points hold the very object that is their default. Of an added field that one is not said.
     """
     found = []
     for name in sorted(_effective_fields(model)):
         key = f"{encode_basestring_ascii(name)}:"
         usual = model.model_fields[name].default
         plain = usual is None or isinstance(usual, bool | int | float | str)
-        found.append((name, key, usual if plain else _NO_DEFAULT, key + canonical_json(usual) if plain else ""))
+        said = key + canonical_json(usual) if plain else ""
+        if marked(model.model_fields[name], "added"):
+            found.append((name, key, _NO_DEFAULT, "", key + canonical_json(usual)))
+        else:
+            found.append((name, key, usual if plain else _NO_DEFAULT, said, ""))
     return found

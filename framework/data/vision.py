@@ -5,6 +5,9 @@
     fashion_mnist  torchvision's layout, `FashionMNIST/raw`: 60,000 + 10,000 of 1x28x28
     cifar10        torchvision's layout, `cifar-10-batches-py`: 50,000 + 10,000 of 3x32x32
     cifar100       torchvision's layout, `cifar-100-python`: 50,000 + 10,000 of 3x32x32
+    stl10          torchvision's layout, `stl10_binary`: 5,000 + 8,000 of 3x96x96, and 100,000 without labels
+    imagenette     as it is unpacked, `imagenette2-160`: 9,469 + 3,925 photographs of ten classes
+    folder         any folder of images (`framework.data.folders`)
 
 The folder is `SASHIKO_DATA`, or `data` in the working directory. This module knows no model.
 
@@ -15,7 +18,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +26,11 @@ from sklearn.model_selection import train_test_split  # type: ignore[import-unty
 from torch import Tensor
 
 from framework.data.config import DataConfig
-from framework.data.places import TORCHVISION, data_folder
-from framework.errors import ConfigError, DataUnavailable, Problem
+from framework.data.fractions import digest, nested
+from framework.data.pixels import Labels, Pixels, read
+from framework.data.places import data_folder
+from framework.errors import ConfigError, Problem
 from framework.seeds import unsigned
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 # Mean and standard deviation of each channel over the official train split, in pixel intensity on [0, 1].
 # CIFAR-10's deviations are the customary ones, which are means over images of the deviation within an image;
@@ -40,14 +42,13 @@ STATISTICS = {
     "cifar100": ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761)),
 }
 
-_Arrays = tuple["npt.NDArray[np.float32]", "npt.NDArray[np.int64]"]
-
 
 @dataclass(frozen=True)
 class ImageSet:
     """One split: images (N, C, H, W) float32, labels (N,) int64, indices (N,) int64.
 
-    `indices` are positions in the official train or test split (digits: in the whole set).
+    `indices` are positions in the official train or test split (where test is drawn: in the whole set). Of
+    `load_pixels` images are uint8, and the labels of images without one are -1.
     """
 
     images: Tensor
@@ -57,13 +58,18 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def digest(self) -> str:
+        """Which images these are, in 12 hex digits."""
+        return digest(self.indices.numpy())
+
 
 @dataclass(frozen=True)
 class Splits:
     """Three disjoint splits, and what it takes to read their pixels.
 
     `mean` and `std` (C,) are in pixel intensity on [0, 1]. `pixel_scale` (C,) is the intensity on [0, 1] of one
-    unit of the images: ones for normalise=unit, `std` for normalise=standard.
+    unit of the images: ones for normalise=unit, `std` for normalise=standard, 1/255 for bytes.
     """
 
     name: str
@@ -73,6 +79,7 @@ class Splits:
     mean: Tensor
     std: Tensor
     normalise: str
+    unlabeled: ImageSet | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -88,12 +95,16 @@ class Splits:
     @property
     def pixel_scale(self) -> Tensor:
         """Pixel intensity on [0, 1] of one unit of the images, (C,)."""
+        if self.normalise == "bytes":
+            return torch.full_like(self.std, 1 / 255)
         return self.std if self.normalise == "standard" else torch.ones_like(self.std)
 
     def unit(self, images_NCHW: Tensor) -> Tensor:
         """`images_NCHW` on the scale of the splits, as pixel intensity, clipped to [0, 1] for showing."""
         if self.normalise == "standard":
             images_NCHW = images_NCHW * self.std[:, None, None] + self.mean[:, None, None]
+        elif self.normalise == "bytes":
+            images_NCHW = images_NCHW / 255
         return images_NCHW.clamp(0, 1)
 
 
@@ -104,58 +115,84 @@ def load_splits(config: DataConfig) -> Splits:
         DataUnavailable: the set is not in the data folder and may not be, or cannot be, downloaded.
         ConfigError: a fraction leaves a split with fewer images than classes.
     """
+    return _load_splits(_as_read(config), data_folder(), bytes_kept=False)
+
+
+def load_pixels(config: DataConfig) -> Splits:
+    """As `load_splits`, but images are bytes, a quarter of the memory, and `unlabeled` has those without labels.
+
+    `config.normalise` is not looked at: `mean` and `std` are there for who normalises later. Digits are no bytes,
+    but intensities in sixteenths: they stay float32 in [0, 1], with normalise=unit. Images of STL10 are mapped
+    from the file: `unlabeled`, where it is there, takes no memory before it is indexed.
+
+    Raises:
+        DataUnavailable, ConfigError: as `load_splits`.
+    """
+    return _load_splits(_as_read(config).model_copy(update={"normalise": "unit"}), data_folder(), bytes_kept=True)
+
+
+def _as_read(config: DataConfig) -> DataConfig:
+    """Equal for all that give the same splits."""
     download = config.download or os.environ.get("SASHIKO_DOWNLOAD") == "1"
-    return _load_splits(
-        config.name,
-        config.split_seed,
-        config.val_fraction,
-        config.test_fraction if config.name == "digits" else 0.0,
-        config.normalise,
-        data_folder(),
-        download,
-    )
+    drawn = config.name in ("digits", "folder")
+    fraction = config.test_fraction if drawn else DataConfig.model_fields["test_fraction"].default
+    return config.model_copy(update={"download": download, "test_fraction": fraction})
 
 
 @lru_cache(maxsize=4)
-def _load_splits(
-    name: str,
-    seed: int,
-    val_fraction: float,
-    test_fraction: float,
-    normalise: str,
-    folder: Path,
-    download: bool,
-) -> Splits:
-    if name == "digits":
-        images, labels = _digits()
-        rest, test_indices = _draw("data.test_fraction", test_fraction, np.arange(len(labels)), labels, seed)
-        test_images, test_labels = images, labels
-    else:
-        images, labels = _torchvision(name, folder, train=True, download=download)
-        test_images, test_labels = _torchvision(name, folder, train=False, download=download)
-        rest, test_indices = np.arange(len(labels)), np.arange(len(test_labels))
-    train_indices, val_indices = _draw("data.val_fraction", val_fraction, rest, labels, seed)
+def _load_splits(config: DataConfig, folder: Path, *, bytes_kept: bool) -> Splits:
+    raw = read(config, folder, download=config.download)
+    images, labels = raw.train
+    rest = np.arange(len(labels))
+    test_pixels, test_indices = raw.test or raw.train, np.arange(len(raw.test[1]) if raw.test else 0)
+    if raw.test is None:
+        rest, test_indices = _draw("data.test_fraction", config.test_fraction, rest, labels, config.split_seed)
+    val_pixels, val_indices = raw.val or raw.train, np.arange(len(raw.val[1]) if raw.val else 0)
+    if raw.val is None:
+        rest, val_indices = _draw("data.val_fraction", config.val_fraction, rest, labels, config.split_seed)
+    kept = (
+        rest[nested(labels[rest], config.train_fraction, config.split_seed)] if config.train_fraction < 1 else rest
+    )
+    mean, std = _statistics(config, images, kept)
+    are_bytes = images.dtype == np.uint8
 
-    if name in STATISTICS:
-        mean, std = (torch.tensor(numbers) for numbers in STATISTICS[name])
-    else:
-        mean = torch.tensor([float(images[train_indices].mean(dtype=np.float64))])
-        std = torch.tensor([float(images[train_indices].std(dtype=np.float64))])
-
-    def split(pixels: Any, classes: Any, indices: Any) -> ImageSet:
-        chosen = torch.from_numpy(pixels[indices])
-        if normalise == "standard":
-            chosen = (chosen - mean[:, None, None]) / std[:, None, None]
-        return ImageSet(chosen, torch.from_numpy(classes[indices]), torch.from_numpy(indices))
+    def split(part: tuple[Pixels, Labels], indices: Any) -> ImageSet:
+        pixels, classes = part
+        chosen = np.ascontiguousarray(pixels[indices])
+        if are_bytes and not bytes_kept:
+            chosen = chosen.astype(np.float32) / np.float32(255)
+        found = torch.from_numpy(chosen)
+        if config.normalise == "standard":
+            found = (found - mean[:, None, None]) / std[:, None, None]
+        return ImageSet(found, torch.from_numpy(classes[indices]), torch.from_numpy(indices))
 
     return Splits(
-        name=name,
-        train=split(images, labels, train_indices),
-        val=split(images, labels, val_indices),
-        test=split(test_images, test_labels, test_indices),
+        name=config.name,
+        train=split(raw.train, kept),
+        val=split(val_pixels, val_indices),
+        test=split(test_pixels, test_indices),
         mean=mean,
         std=std,
-        normalise=normalise,
+        normalise="bytes" if are_bytes and bytes_kept else config.normalise,
+        unlabeled=_without_labels(raw.unlabeled) if bytes_kept and raw.unlabeled is not None else None,
+    )
+
+
+def _without_labels(pixels: Pixels) -> ImageSet:
+    count = len(pixels)
+    return ImageSet(torch.from_numpy(pixels), torch.full((count,), -1), torch.arange(count))
+
+
+def _statistics(config: DataConfig, pixels: Pixels, indices: Any) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of each channel: the customary ones, or those of the train split."""
+    if config.name in STATISTICS and config.image_size is None:
+        mean, std = (torch.tensor(numbers) for numbers in STATISTICS[config.name])
+        return mean, std
+    scale = 255 if pixels.dtype == np.uint8 else 1
+    channels = [pixels[indices, channel] for channel in range(pixels.shape[1])]
+    means = [float(channel.mean(dtype=np.float64)) / scale for channel in channels]
+    return torch.tensor(means), torch.tensor(
+        [float(channel.std(dtype=np.float64)) / scale for channel in channels]
     )
 
 
@@ -176,42 +213,3 @@ def _state_of(seed: int) -> Any:
     if 0 <= seed < 2**32:
         return seed
     return np.random.RandomState(np.random.MT19937(np.random.SeedSequence(unsigned(seed))))
-
-
-def _digits() -> _Arrays:
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]
-
-    digits = load_digits()
-    images = (digits.images[:, None] / 16.0).astype(np.float32)
-    return images, digits.target.astype(np.int64)
-
-
-def _torchvision(name: str, folder: Path, *, train: bool, download: bool) -> _Arrays:
-    from torchvision import datasets  # type: ignore[import-untyped]
-
-    kind, witness = TORCHVISION[name]
-    build = getattr(datasets, kind)
-    try:
-        official = build(str(folder), train=train, download=False)
-    except (RuntimeError, OSError) as error:
-        if not download:
-            raise DataUnavailable(
-                f"{name} is not in {folder}: expected {folder / witness} beside its other files. Set "
-                "SASHIKO_DATA to the folder that holds it, or allow the download with data.download=true or "
-                f"SASHIKO_DOWNLOAD=1. ({error})"
-            ) from error
-        official = _downloaded(build, name, folder, train)
-    pixels = np.asarray(official.data)
-    pixels_NCHW = pixels[:, None] if pixels.ndim == 3 else pixels.transpose(0, 3, 1, 2)
-    images = np.ascontiguousarray(pixels_NCHW, dtype=np.float32) / np.float32(255)
-    return images, np.asarray(official.targets, dtype=np.int64)
-
-
-def _downloaded(build: Any, name: str, folder: Path, train: bool) -> Any:
-    try:
-        return build(str(folder), train=train, download=True)
-    except (RuntimeError, OSError) as error:  # URLError is an OSError
-        raise DataUnavailable(
-            f"{name} is not in {folder} and could not be downloaded into it: {error}. Without a network, copy "
-            "the files there from another machine, or use data.name=digits, which needs none."
-        ) from error

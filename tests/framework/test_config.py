@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
-from framework.config import Config, Seed, canonical, canonical_json, no_effect, replicate
+from framework.config import Config, Seed, added, canonical, canonical_json, no_effect, replicate
 from framework.errors import ConfigError, InvalidInput, Problem
 
 
@@ -108,6 +108,36 @@ def test_identity_leaves_out_what_cannot_change_a_result():
     assert Study().config_id == Study(device="cuda").config_id
     assert Study().config_id != Study(seed=1).config_id
     assert Study().config_id != Study(model=Model(width=17)).config_id
+
+
+class Later(Study):
+    """`Study`, and fields that were added to it."""
+
+    share: float = added(1.0, description="A number.")
+    zoom: int | None = added(None, description="None.")
+    extra: Model = added(Model(), description="A section.")
+    names: tuple[str, ...] = added(("a",), description="A list.")
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"share": 1}, {"zoom": None, "names": ["a"]}, {"extra": {}, "share": 1.0}, {"batch_size": 3}]
+)
+def test_an_added_field_at_its_default_leaves_the_identity_as_it_was(given: dict[str, Any]):
+    later, before = Later.parse(given), Study.parse({k: v for k, v in given.items() if k == "batch_size"})
+    assert later.canonical_text == before.canonical_text
+    assert canonical(later) == canonical(before)
+    assert later.config_id == before.config_id
+
+
+@pytest.mark.parametrize(
+    "given", [{"share": 0.5}, {"zoom": 1}, {"extra": {"width": 3}}, {"names": []}, {"share": 0.5, "zoom": 0}]
+)
+def test_an_added_field_that_is_changed_is_part_of_the_identity(given: dict[str, Any]):
+    later = Later.parse(given)
+    assert later.config_id != Study().config_id
+    assert set(json.loads(later.canonical_text)) == {*json.loads(Study().canonical_text), *given}
+    assert later.canonical_text == canonical_json(canonical(later))
+    assert Later.parse(json.loads(later.canonical_text)) == later
 
 
 def test_a_changed_copy_has_an_identity_of_its_own():

@@ -63,9 +63,9 @@ def _blend(images_NCHW: Tensor, kinds_N: Tensor, factors_N: Tensor, used: set[in
 def shift_hue(images_NCHW: Tensor, shifts_N: Tensor) -> Tensor:
     """Hue moved along its circle by a share of it; value and chroma stay.
 
-    With r, g, b on [0, 1] from the least channel to the largest, the hue in sixths of the circle is ±(1 - r + g + b),
-    negative where g < b; and back, r = |h - 3| - 1, g = 2 - |h - 2| and b = 2 - |h - 4|, clipped to [0, 1], for h
-    in [0, 6). (HSV without its cases, which cost more than the arithmetic.)
+    With r, g, b on [0, 1] from the least channel to the largest, the hue h in sixths of the circle is
+    ±(1 - r + g + b), negative where g < b; and back, for h in [0, 6), r = |h - 3| - 1, g = 2 - |h - 2| and
+    b = 2 - |h - 4|, clipped to [0, 1]. (HSV without its cases, which cost more than the arithmetic.)
     """
     red, green, blue = images_NCHW.unbind(1)
     low = torch.minimum(torch.minimum(red, green), blue)

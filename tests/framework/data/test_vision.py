@@ -10,7 +10,8 @@ from sklearn.datasets import load_digits
 
 from framework.data import load_splits
 from framework.data.config import DataConfig
-from framework.data.vision import STATISTICS, TORCHVISION
+from framework.data.places import TORCHVISION
+from framework.data.vision import STATISTICS
 from framework.errors import ConfigError, DataUnavailable
 
 SPLITS = ("train", "val", "test")
