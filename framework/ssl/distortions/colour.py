@@ -36,14 +36,19 @@ def jitter(images_NCHW: Tensor, factors_4N: Tensor, keys_4N: Tensor, used: Seque
     where the smaller keys are so many.
     """
     blends = [kind for kind in used if kind != HUE]
-    order_RN = keys_4N[blends].argsort(0) if blends else keys_4N[:0].long()
-    before_hue_N = (keys_4N[blends] < keys_4N[HUE]).sum(0)
+    keys_RN, blends_RN = (
+        torch.stack([values[kind] for kind in blends]) if blends else values[:0]
+        for values in (keys_4N, factors_4N)
+    )
+    order_RN, before_hue_N = keys_RN.argsort(0), (keys_RN < keys_4N[HUE]).sum(0)
     for place in range(len(blends) + 1):
         if HUE in used:
             images_NCHW = on_rows(shift_hue, images_NCHW, before_hue_N == place, factors_4N[HUE])
         if place < len(blends):
-            kinds_N = torch.tensor(blends, device=order_RN.device)[order_RN[place]]
-            factors_N = factors_4N[blends].gather(0, order_RN[place : place + 1])[0]
+            kinds_N = torch.zeros_like(order_RN[place])
+            for row, kind in enumerate(blends):
+                kinds_N = kinds_N + kind * (order_RN[place] == row)
+            factors_N = blends_RN.gather(0, order_RN[place : place + 1])[0]
             images_NCHW = _blend(images_NCHW, kinds_N, factors_N, set(blends))
     return images_NCHW
 

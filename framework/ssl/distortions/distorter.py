@@ -59,6 +59,7 @@ class Distorter(nn.Module):
 
     mean: Tensor
     std: Tensor
+    shares: Tensor  # of each distortion (row) in each view
 
     def __init__(
         self,
@@ -81,6 +82,8 @@ class Distorter(nn.Module):
         self.steps, self.notes = reduced(config, shape[0])
         self.size = (config.size, config.size) if config.size else (shape[1], shape[2])
         channels = shape[0]
+        shares = torch.tensor([_shares(step, views) for step in self.steps]).view(len(self.steps), views)
+        self.register_buffer("shares", shares, persistent=False)
         self.register_buffer("mean", torch.zeros(channels) if mean is None else mean.float(), persistent=False)
         self.register_buffer("std", torch.ones(channels) if std is None else std.float(), persistent=False)
 
@@ -115,8 +118,14 @@ class Distorter(nn.Module):
         if tuple(images_BCHW.shape[1:]) != self.shape:
             message = f"has images of {tuple(images_BCHW.shape[1:])}; they were said to be {self.shape}"
             raise ConfigError([Problem("images", message)])
-        batch = len(images_BCHW)
-        held = self._at_once(images_BCHW)
+        kind = images_BCHW.device.type
+        if not (torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+            return self._in_parts(images_BCHW, drawn)
+        with torch.autocast(kind, enabled=False):  # half precision would round intensities to a 256th
+            return self._in_parts(images_BCHW, drawn)
+
+    def _in_parts(self, images_BCHW: Tensor, drawn: Drawn) -> Tensor:
+        batch, held = len(images_BCHW), self._at_once(images_BCHW)
         if batch <= held:
             return self._views(images_BCHW, drawn)
         views = torch.empty(self.views, batch, self.shape[0], *self.size)
@@ -133,23 +142,23 @@ class Distorter(nn.Module):
         return max(1, CACHED // (4 * self.views * numbers))
 
     def _views(self, images_BCHW: Tensor, drawn: Drawn) -> Tensor:
-        images = images_BCHW.float() / 255 if images_BCHW.dtype == torch.uint8 else images_BCHW
+        images = images_BCHW.float() / 255 if images_BCHW.dtype == torch.uint8 else images_BCHW.float()
         device, batch = images.device, len(images)
         numbers = Numbers(drawn.numbers.to(device, non_blocking=True))
         distorted_N = drawn.distorted.to(device, non_blocking=True).repeat(self.views)
         normal = iter(drawn.normal)
         images = images.repeat(self.views, 1, 1, 1)
-        steps = list(self.steps)
-        if not any(type(step) is Crop for step in steps):
+        steps = list(zip(self.steps, self.shares.to(device), strict=True))
+        if not any(type(step) is Crop for step in self.steps):
             images = self._resized(images, [], numbers, distorted_N)
         while steps:
-            step = steps.pop(0)
+            step, shares_V = steps.pop(0)
             if type(step) is Crop:
                 flips = _leading_flips(steps)
                 del steps[: len(flips)]
-                images = self._resized(images, [step, *flips], numbers, distorted_N)
+                images = self._resized(images, [(step, shares_V), *flips], numbers, distorted_N)
                 continue
-            chosen_N = self._chosen(step, numbers, distorted_N)
+            chosen_N = _chosen(shares_V, numbers, distorted_N)
             if type(step) is Noise:
                 noise = next(normal).to(device, non_blocking=True)
                 images = add_noise(step, images, chosen_N, noise)
@@ -159,19 +168,11 @@ class Distorter(nn.Module):
         views = (images - mean[:, None, None]).div_(std[:, None, None])
         return views.view(self.views, batch, *views.shape[1:])
 
-    def _chosen(self, step: Any, numbers: "Numbers", distorted_N: Tensor) -> Tensor:
-        """Which of the images a distortion is applied to, (N,)."""
-        given = step.probability if isinstance(step.probability, tuple) else (step.probability,)
-        shares = [given[view % len(given)] for view in range(self.views)]
-        uniform_VB = numbers.take(1).view(self.views, -1)
-        chosen_VB = uniform_VB < torch.tensor(shares, device=uniform_VB.device)[:, None]
-        return chosen_VB.flatten() & distorted_N
-
-    def _resized(self, images: Tensor, steps: list[Any], numbers: "Numbers", distorted_N: Tensor) -> Tensor:
+    def _resized(self, images: Tensor, steps: list[Any], numbers: Numbers, distorted_N: Tensor) -> Tensor:
         """A crop and the flips that follow it in one, or the plain resize where there is none."""
         boxes, flips = geometry.whole(images), [torch.zeros_like(distorted_N) for _ in range(2)]
-        for step in steps:
-            chosen_N = self._chosen(step, numbers, distorted_N)
+        for step, shares_V in steps:
+            chosen_N = _chosen(shares_V, numbers, distorted_N)
             if type(step) is Crop:
                 drawn = drawing.crops(numbers.take(drawing.BOX_NUMBERS), step.scale, step.ratio, *images.shape[2:])
                 boxes = tuple(torch.where(chosen_N, *pair) for pair in zip(drawn, boxes, strict=True))  # type: ignore[assignment]
@@ -198,8 +199,19 @@ def _part(drawn: Drawn, part: slice, views: int) -> Drawn:
     return Drawn(numbers, normal, drawn.distorted[part])
 
 
+def _shares(step: Any, views: int) -> list[float]:
+    given = step.probability if isinstance(step.probability, tuple) else (step.probability,)
+    return [float(given[view % len(given)]) for view in range(views)]
+
+
+def _chosen(shares_V: Tensor, numbers: Numbers, distorted_N: Tensor) -> Tensor:
+    """Which of the images a distortion is applied to, (N,)."""
+    chosen_VB = numbers.take(1).view(len(shares_V), -1) < shares_V[:, None]
+    return chosen_VB.flatten() & distorted_N
+
+
 def _leading_flips(steps: list[Any]) -> list[Any]:
-    count = next(
-        (i for i, step in enumerate(steps) if type(step) not in (HorizontalFlip, VerticalFlip)), len(steps)
-    )
+    count = 0
+    while count < len(steps) and type(steps[count][0]) in (HorizontalFlip, VerticalFlip):
+        count += 1
     return steps[:count]

@@ -63,9 +63,10 @@ def _rotate(step: Rotate, images: Tensor, chosen_N: Tensor, numbers: Numbers) ->
 
 
 def _rotate_90(step: Rotate90, images: Tensor, chosen_N: Tensor, numbers: Numbers) -> Tensor:
-    turns = torch.tensor(step.turns, device=images.device)
-    which_N = drawing.below(numbers.take(1)[0], torch.full_like(chosen_N, len(turns), dtype=torch.float32))
-    return geometry.quarter_turns(images, turns[which_N.long()] * chosen_N)
+    count = torch.full_like(chosen_N, len(step.turns), dtype=torch.float32)
+    which_N = drawing.below(numbers.take(1)[0], count)
+    turns_N = sum(turn * (which_N == place) for place, turn in enumerate(step.turns))
+    return geometry.quarter_turns(images, turns_N * chosen_N)
 
 
 def _jitter(step: ColourJitter, images: Tensor, chosen_N: Tensor, numbers: Numbers) -> Tensor:

@@ -1,3 +1,5 @@
+import copy
+
 import pytest
 import torch
 from scipy.stats import ks_2samp
@@ -22,6 +24,7 @@ from framework.ssl.distortions.config import (
     VerticalFlip,
 )
 from framework.ssl.distortions.distorter import CACHED, Distorter, generator_of
+from tests.second_device import DEVICE, SecondDevice
 
 EVERYTHING = (
     Rotate(),
@@ -41,6 +44,11 @@ EVERYTHING = (
     Noise(),
     Crop(scale=(0.5, 1.0)),
 )
+
+
+@pytest.fixture(autouse=True)
+def nothing_compiled_before():
+    torch._dynamo.reset()
 
 
 def images(count: int = 12, channels: int = 3, side: int = 16) -> torch.Tensor:
@@ -140,11 +148,11 @@ def test_a_fraction_of_the_images_is_distorted_and_the_others_are_resized(fracti
 
 
 def test_probabilities_of_each_view_are_met():
-    pictures = images(1).expand(4000, -1, -1, -1)
+    pictures = images(1).expand(2000, -1, -1, -1)
     found = views_of(own(Solarise(probability=(1.0, 0.1)), Grey(probability=0.2)), pictures, views=4)
     solarised = (found.mean(2) - pictures.mean(1)).abs().flatten(2).amax(2) > 0.1
     shares = (found - images(1)).abs().flatten(2).amax(2).gt(1e-5).float().mean(1)
-    torch.testing.assert_close(shares, torch.tensor([1.0, 0.28, 1.0, 0.28]), atol=0.03, rtol=0)
+    torch.testing.assert_close(shares, torch.tensor([1.0, 0.28, 1.0, 0.28]), atol=0.04, rtol=0)
     assert solarised[0].all()
 
 
@@ -173,8 +181,8 @@ TORCHVISIONS = {
 def test_statistics_of_the_views_are_those_of_torchvision(preset):
     picture = images(1)
     torch.manual_seed(4)
-    theirs = torch.stack([TORCHVISIONS[preset](picture[0]) for _ in range(700)])
-    ours = views_of(DistortionsConfig(preset=preset), picture.expand(2000, -1, -1, -1)).flatten(0, 1)
+    theirs = torch.stack([TORCHVISIONS[preset](picture[0]) for _ in range(500)])
+    ours = views_of(DistortionsConfig(preset=preset), picture.expand(800, -1, -1, -1)).flatten(0, 1)
     for statistic in (
         lambda views: views.mean((1, 2, 3)),
         lambda views: views.std((1, 2, 3)),
@@ -184,6 +192,26 @@ def test_statistics_of_the_views_are_those_of_torchvision(preset):
         lambda views: (views[..., 1:] - views[..., :-1]).abs().mean((1, 2, 3)),
     ):
         assert ks_2samp(statistic(ours).numpy(), statistic(theirs).numpy()).pvalue > 1e-3
+
+
+def test_mixed_precision_leaves_the_views_alone():
+    distorter = Distorter(own(*EVERYTHING), (3, 16, 16))
+    drawn = distorter.draw(6, generator_of(0, 0))
+    expected = distorter(images(6), drawn)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = distorter(images(6), drawn)
+        compiled = torch.compile(distorter, backend="eager", fullgraph=True)(images(6), drawn)
+    torch.testing.assert_close(found, expected, atol=0, rtol=0)
+    torch.testing.assert_close(compiled, expected, atol=1e-5, rtol=0)
+
+
+def test_a_second_device_makes_the_same_views():
+    distorter, pictures = Distorter(own(*EVERYTHING, fraction=0.75), (3, 16, 16)), images(8)
+    drawn = distorter.draw(8, generator_of(0, 0))
+    with SecondDevice():
+        found = copy.deepcopy(distorter).to(DEVICE)(pictures.to(DEVICE), drawn)
+        assert found.device == DEVICE
+        torch.testing.assert_close(found.cpu(), distorter(pictures, drawn), atol=1e-5, rtol=0)
 
 
 def test_what_cannot_be_done_is_refused():

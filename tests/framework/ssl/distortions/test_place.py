@@ -1,5 +1,3 @@
-import time
-
 import pytest
 import torch
 
@@ -40,21 +38,25 @@ def test_what_was_asked_for_is_not_tried():
 
 @pytest.mark.parametrize(("slow", "chosen"), [("device", "workers"), ("workers", "device")])
 def test_the_faster_place_is_chosen_and_says_why(monkeypatch, slow, chosen):
-    seen = []
+    seen, clock = [], [0.0]
 
     def timed(*given, place, **options):
         for views in views_of(*given, place="device"):
-            time.sleep(0.004 if place == slow else 0)
+            clock[0] += 0.004 if place == slow else 0.001
             yield views
 
     monkeypatch.setattr(places, "views_of", timed)
+    monkeypatch.setattr(places.time, "perf_counter", lambda: clock[0])
     choice = choose_place("auto", lambda views: seen.append(views.shape), IMAGES, BATCHES, distorter(), steps=20)
     assert choice.place == chosen
     assert len(seen) == 40
     record = choice.record()
-    assert record["seconds_device" if slow == "device" else "seconds_workers"] > 0.004
-    assert "ms on device" in record["reason"]
-    assert "(mean of 15 of 20 steps each)" in record["reason"]
+    assert record[f"seconds_{slow}"] == pytest.approx(0.004)
+    assert record[f"seconds_{chosen}"] == pytest.approx(0.001)
+    told = {slow: "4 ms", chosen: "1 ms"}
+    assert record["reason"] == (
+        f"a step took {told['device']} on device, {told['workers']} on workers (mean of 15 of 20 steps each)"
+    )
 
 
 def test_a_probe_with_real_workers():
