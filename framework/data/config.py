@@ -59,12 +59,13 @@ class DataConfig(Config):
     folder: str | None = added(
         None,
         description="For name=folder: where the images lie, as folder/CLASS/IMAGE, or as folder/train/CLASS/IMAGE "
-        "with val and test beside train. A relative path starts in the data folder.",
+        "with val and test beside train. A relative path starts in the data folder. The path stands for what "
+        "lies there: other images need another one.",
     )
     train_fraction: Annotated[float, Field(gt=0, le=1)] = added(
         1.0,
         description="Share of the train split that is kept, in (0, 1], of each class as of any other; a smaller "
-        "share keeps some of what a larger one keeps. val and test are the same whatever it is.",
+        "share keeps some of what a larger one keeps. val, test and images without labels are not touched.",
     )
 
     def conflicts(self) -> Iterator[Problem]:

@@ -123,7 +123,8 @@ def load_pixels(config: DataConfig) -> Splits:
 
     `config.normalise` is not looked at: `mean` and `std` are there for who normalises later. Digits are no bytes,
     but intensities in sixteenths: they stay float32 in [0, 1], with normalise=unit. Images of STL10 are mapped
-    from the file: `unlabeled`, where it is there, takes no memory before it is indexed.
+    from the file: `unlabeled`, where it is there, takes no memory before it is indexed, and
+    is whole whatever train_fraction is (`framework.data.nested` picks a share).
 
     Raises:
         DataUnavailable, ConfigError: as `load_splits`.

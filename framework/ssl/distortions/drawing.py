@@ -81,7 +81,7 @@ def _first(values_TN: Tensor, fits_TN: Tensor) -> Tensor:
 
 def _central(ratio: tuple[float, float], height: int, width: int) -> tuple[int, int]:
     if width / height < ratio[0]:
-        return round(width / ratio[0]), width
+        return max(1, round(width / ratio[0])), width
     if width / height > ratio[1]:
-        return height, round(height * ratio[1])
+        return height, max(1, round(height * ratio[1]))
     return height, width

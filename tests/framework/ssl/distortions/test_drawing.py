@@ -59,6 +59,13 @@ def test_erasures(scale, ratio):
     assert ((ours[2] < 16) & (ours[3] < 24)).all()
 
 
+def test_a_crop_has_a_pixel_where_torchvision_would_have_none():
+    top, left, long, wide = drawing.crops(numbers(drawing.BOX_NUMBERS), (0.9, 1.0), (4.0, 5.0), 40, 1)
+    assert (long == 1).all()
+    assert (wide == 1).all()
+    assert ((top >= 0) & (top < 40) & (left == 0)).all()
+
+
 def test_factors_of_a_jitter():
     theirs = drawn_by(v2.ColorJitter(0.8, 1.5, 0.4, 0.2), 4, 4)
     for name, strength in (("brightness", 0.8), ("contrast", 1.5), ("saturation", 0.4)):
