@@ -148,6 +148,7 @@ def of_sweep(tracker: Tracker, sweep: Sweep, now: float, jobs: Sequence[slurm.Jo
     at_work += [_worker(run, now, by_id, note=NOT_WANTED) for run in ledger.strangers if run.cause is None]
     busy = {worker.job for worker in at_work}
     at_work += [_idle(job) for job in jobs if not (job.has_ended or job.waits or job.id in busy)]
+    somebody = any(not worker.note for worker in at_work) or any(job.waits for job in jobs)
     return Overview(
         sweep=str(path),
         url=f"{tracker.url}/{path.entity}/{path.project}/sweeps/{path.id}",
@@ -166,7 +167,7 @@ def of_sweep(tracker: Tracker, sweep: Sweep, now: float, jobs: Sequence[slurm.Jo
         end=estimate(ledger, now, {worker.run for worker in at_work if worker.run and not worker.note}),
         failures=failures.grouped(ledger.failed, path, tracker.url, command=_again(chain), states=states),
         problem=problem,
-        hint=_hint(chain, definition),
+        hint=_hint(chain, definition, somebody=somebody),
         again=sum(1 for _ in _once_more(ledger)),
     )
 
@@ -262,11 +263,14 @@ def _again(chain: Chain) -> str:
     return failures.AGAIN.format(sweep=chain.sweeps[0].path)
 
 
-def _hint(chain: Chain, definition: Definition) -> str:
+def _hint(chain: Chain, definition: Definition, *, somebody: bool) -> str:
+    """What to do where nothing goes on by itself; `somebody` works, or a job is to."""
     sweep = chain.last
     left = chain.ledger.open or chain.ledger.queued
-    if sweep.state in sweeps.HANDS_OUT or not (left or not definition.is_grid):
+    if not (left or not definition.is_grid):
         return ""
+    if sweep.state in sweeps.HANDS_OUT:
+        return "" if somebody or not left else f"nobody is at work; go on with: sashiko agents {sweep.path}"
     return f"the sweep is {sweep.state.lower()}; go on with it: wandb sweep --resume {sweep.path}"
 
 
@@ -330,7 +334,8 @@ def _worker(run: Attempt, now: float, jobs: Mapping[str, slurm.Job], does: str =
     job = jobs.get(str(place.get("job")))
     silent = None if run.seen is None else max(0.0, now - run.seen)
     return Worker(
-        host=place.get("host"), gpu=place.get("gpu"), job=place.get("job"), process=place.get("process"),
+        host=(job.node if job is not None else "") or place.get("host"),
+        gpu=place.get("gpu"), job=place.get("job"), process=place.get("process"),
         attempt=place.get("attempt"), run=run.run_id, name=does + run.name,
         age_s=None if run.begun is None else max(0.0, now - run.begun), silent_s=silent,
         job_state=None if job is None else job.state,

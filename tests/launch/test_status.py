@@ -31,7 +31,7 @@ END = {"at", "in_s", "median_s", "finished", "left", "workers"}
 SHORT = {"sweep", "name", "state", "total", "points", "workers", "jobs", "end"}
 USED = {
     "job", "host", "state", "runs", "workers", "seconds", "cpus", "cpu_seconds", "memory_mb", "peak_memory_mb",
-    "gpu", "gpu_percent", "peak_gpu_memory_mb", "measured_by",
+    "gpu", "gpu_percent", "peak_gpu_memory_mb", "measured_by", "starts",
 }  # fmt: skip
 
 
@@ -205,9 +205,22 @@ def test_options_that_do_not_go_together_are_refused(lab: Lab):
     assert lab.sashiko("status", "--watch").returncode == 2
     assert "needs a SWEEP" in lab.sashiko("status", "--watch").stderr
     assert "leave out SWEEP" in lab.sashiko("status", "lab/abc", "--project", "lab").stderr
-    done = lab.sashiko("sweep", str(quick_sweep(lab, "refused", "{x: {values: [0]}}")), "--json")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--json: needs --slurm PROFILE" in done.stderr
+
+
+@pytest.mark.slow
+def test_what_was_worked_here_is_told_as_json(lab: Lab):
+    file = str(quick_sweep(lab, "told", "{x: {values: [0, 1]}, mood: {values: [well, wrong]}}"))
+    done = lab.sashiko("sweep", file, "--json", "--workers", "2")
+    assert done.returncode == 1
+    told = document(done)
+    assert {"total": 4, "done": 2, "failed": 2}.items() <= told.items()
+    assert told["url"].endswith(told["sweep"].rsplit("/", 1)[1])
+    again = lab.sashiko("sweep", file, "--json", "--workers", "2")
+    assert document(again) == told, "also where nothing is left"
+    wrong = lab.sashiko("sweep", str(quick_sweep(lab, "wrong", "{x: {values: [one]}, z: {value: 1}}")), "--json")
+    error = document(wrong)["error"]
+    assert (wrong.returncode, error["exit_code"], error["kind"]) == (2, 2, "ConfigError")
+    assert {problem["key"] for problem in error["problems"]} == {"x", "z"}
 
 
 @pytest.mark.slow
