@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 WORKERS ?= 2
+# Processes that test: one more than cores, because those on a cluster mostly wait.
+TESTERS ?= 3
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python launch/installing.py
 
 .PHONY: install demo test check bench sweeps clean
@@ -14,7 +16,7 @@ demo: $(VENV)/.installed
 	@$(BIN)/sashiko compare sweeps/stitching.yaml --embedded --csv results/stitching.csv --figures results
 
 test: $(VENV)/.tested-with
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal $(TESTS)
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: $(VENV)/.tested-with
 	$(BIN)/ruff check .

@@ -108,7 +108,7 @@ def test_a_job_a_run_and_a_sweep_are_cancelled_and_the_log_of_one_that_waited_en
     assert (stopped["kind"], stopped["cancelled"]) == ("sweep", True)
     assert f"{job}_3" in stopped["jobs"]
     said, problem = follows.communicate(timeout=60)
-    assert (follows.returncode, said) == (3, "")
+    assert (follows.returncode, json.loads(said)["error"]["kind"]) == (3, "ClusterError")
     assert re.search(rf"job {job}_3 is over \(cancelled[\w ]*\) and has written nothing", problem), problem
     hold.unlink()
     told = ("squeue", "-h", "-r", "-t", "all", "-o", "%T", "-j", job)
