@@ -206,8 +206,9 @@ def must_be_here() -> None:
     """
     missing = [name for name in ("sbatch", "srun", "squeue", "scancel") if shutil.which(name) is None]
     if missing:
+        verb = "is" if len(missing) == 1 else "are"
         raise ClusterError(
-            f"{', '.join(missing)} is not on PATH: submit from a login node of the cluster; on this machine "
+            f"{', '.join(missing)} {verb} not on PATH: submit from a login node of the cluster; on this machine "
             "alone: sashiko agents SWEEP --workers 2"
         )
 

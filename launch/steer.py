@@ -46,7 +46,7 @@ def cancel(
             return
         tracker, sentence = choice.choose(directory, embedded=embedded)
         typer.echo(sentence)
-        found = naming.sweep_or_run(tracker, what, partial(sweeping.locate, as_written=True))
+        found = naming.sweep_or_run(tracker, what, partial(sweeping.locate, as_written=True, by_name=False))
         if isinstance(found, naming.FoundRun):
             answer(cancelling.cancel_run(tracker, found))
         else:

@@ -48,11 +48,12 @@ class Match:
     difference: Difference
 
 
-def locate(tracker: Tracker, text: str, *, as_written: bool = False) -> SweepPath:
+def locate(tracker: Tracker, text: str, *, as_written: bool = False, by_name: bool = True) -> SweepPath:
     """The sweep that `text` means: a path of the tracker, or a sweep file that has a sweep there.
 
     The sweep of a file from which points are gone since is still that of the file. `as_written`: the newest that
-    was made of the same words, whatever its experiment makes of them today, or else the newest of the same name.
+    was made of the same words, whatever its experiment makes of them today, or else, `by_name`, the newest of the
+    same name.
 
     Raises:
         TrackerError: no sweep was made of the file yet.
@@ -64,7 +65,7 @@ def locate(tracker: Tracker, text: str, *, as_written: bool = False) -> SweepPat
         return parse_path(text, tracker.check())
     definition = read_file(Path(text))
     entity, project = home_of(tracker, definition)
-    written = _as_written(tracker, definition, (entity, project)) if as_written else None
+    written = _as_written(tracker, definition, (entity, project), by_name=by_name) if as_written else None
     if written is not None:
         return written
     config = manager_of(definition.experiment).config
@@ -80,7 +81,9 @@ def locate(tracker: Tracker, text: str, *, as_written: bool = False) -> SweepPat
     return match.sweep.path
 
 
-def _as_written(tracker: Tracker, definition: Definition, home: tuple[str, str]) -> SweepPath | None:
+def _as_written(
+    tracker: Tracker, definition: Definition, home: tuple[str, str], *, by_name: bool
+) -> SweepPath | None:
     """The newest sweep of a project, successors apart, that says what a file says, or has its name at least."""
     named: SweepPath | None = None
     for sweep in sweeps.listed(tracker, *home):
@@ -90,7 +93,7 @@ def _as_written(tracker: Tracker, definition: Definition, home: tuple[str, str])
                 continue
             if _same(other, definition, (*RULES, *SAID)):
                 return sweep.path
-            if definition.data.get("name") and _same(other, definition, ("name",)):
+            if by_name and definition.data.get("name") and _same(other, definition, ("name",)):
                 named = named or sweep.path
     if named is not None:
         typer.echo(f"note: {named} is older than {definition.where}; sashiko sweep takes up what is new", err=True)

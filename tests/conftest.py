@@ -1,8 +1,8 @@
 """What holds for every test.
 
-Where they run beside each other (`make test`), each process keeps to one thread and takes whole files, so that what
-a file needs (a server, a cluster) is started once. The longest come first: the short ones then fill the gaps that
-they leave at the end.
+Where they run beside each other (`make test`), each process keeps to one thread and takes whole files, so that
+what a file needs (a server, a cluster) is started once. The longest come first: the short ones then fill the gaps
+that they leave at the end.
 """
 
 import os

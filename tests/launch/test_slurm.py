@@ -135,7 +135,7 @@ def test_the_key_is_the_owners_to_read_alone(tmp_path):
 def test_without_slurm_the_message_says_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        ClusterError, match=r"sbatch, srun, squeue, scancel is not on PATH: .* agents SWEEP --workers"
+        ClusterError, match=r"sbatch, srun, squeue, scancel are not on PATH: .* agents SWEEP --workers"
     ):
         slurm.submit(Tracker("http://h:1", "k"), request(tmp_path))
 

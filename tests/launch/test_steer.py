@@ -40,7 +40,15 @@ def test_a_run_or_a_job_that_is_not_there_is_told(lab: Lab, failed: tuple[str, s
 def test_without_slurm_a_job_cannot_be_cancelled(lab: Lab):
     done = lab.sashiko("cancel", "4711", PATH=str(lab.folder))
     assert done.returncode == 3
-    assert "sbatch, srun, squeue, scancel is not on PATH" in done.stderr
+    assert "sbatch, srun, squeue, scancel are not on PATH" in done.stderr
+
+
+def test_a_file_that_has_changed_since_does_not_say_what_to_cancel(lab: Lab, failed: tuple[str, str]):
+    file = quick_sweep(lab, "edited", "{x: {values: [0, 1, 7]}, mood: {values: [well, raises]}}")
+    file.write_text(file.read_text().replace("name: edited", "name: steered"))
+    done = lab.sashiko("cancel", str(file), "--embedded")
+    assert done.returncode == 3
+    assert f"the newest of that name, {failed[0]}, differs: 2 new, 4 unchanged, 0 gone" in done.stderr
 
 
 def test_a_sweep_is_cancelled_and_then_deleted(lab: Lab, failed: tuple[str, str]):
