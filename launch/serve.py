@@ -49,7 +49,10 @@ def serve(
     context: typer.Context,
     directory: Annotated[Path, typer.Option("--dir", help="Folder of the embedded server.")] = DEFAULT_DIRECTORY,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for a lab.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.")] = 8765,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port; 0 takes a free one; default: where the folder was served last, or 8765."),
+    ] = None,
     url: Annotated[
         str, typer.Option(help="How others reach it, behind a proxy or by name: https://wandb.lab.example")
     ] = "",
@@ -78,6 +81,8 @@ def serve(
         return
     if (certificate is None) != (private_key is None):
         raise ConfigError([Problem("--certificate", "TLS needs both --certificate and --private-key")])
+    if port is None:
+        port = server.last_port(directory) or choice.PORT
     address = server.Address(host, port, certificate, private_key, url.rstrip("/") or None)
     lab = not address.is_loopback or address.public is not None
     chosen = (LAB_RATE if lab else 0.0) if rate is None else rate

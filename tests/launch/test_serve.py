@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from framework.errors import TrackerError
 from launch import serve
-from tests.lab import Lab
+from tests.lab import Lab, own_port
 
 pytestmark = pytest.mark.slow
 
@@ -109,3 +109,15 @@ def test_usage_and_quotas(lab: Lab, folder: Path):
         lab, folder, "quota", "north", "--bytes", "x", code=2
     )
     assert "there is no user 'south'" in told(lab, folder, "quota", "south", "--runs", "1", code=3)
+
+
+def test_a_folder_is_served_where_it_was_unless_a_port_is_named(lab: Lab, folder: Path):
+    ports = (str(own_port()), str(own_port()))
+    for words, port in ((("--port", ports[0]), ports[0]), ((), ports[0]), (("--port", ports[1]), ports[1])):
+        server = lab.start("launch.cli", "serve", "--dir", str(folder), *words)
+        try:
+            assert server.stdout is not None
+            assert f"(listening on port {port})" in server.stdout.readline()
+        finally:
+            server.terminate()
+            server.communicate(timeout=30)
