@@ -242,6 +242,9 @@ def call(*command: str, text: str | None = None) -> str:
     Raises:
         ClusterError: it fails, or does not answer.
     """
+    written = os.environ.get("SLURM_CONF")
+    if written and not Path(written).is_file():  # Slurm itself would look for it again for a minute
+        raise ClusterError(f"{command[0]}: SLURM_CONF is {written}, and there is no such file")
     try:
         done = subprocess.run(command, text=True, capture_output=True, check=True, timeout=CALL_S, input=text)
     except (OSError, subprocess.SubprocessError) as error:

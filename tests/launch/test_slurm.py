@@ -54,6 +54,13 @@ def test_every_field_reaches_sbatch(tmp_path):
     assert lines[-1].endswith("-m launch.cli agents me/project/abc123 --gpus all --per-gpu 3 --idle 8 --live")
 
 
+def test_a_configuration_that_is_not_there_is_told_at_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    monkeypatch.setattr(slurm.subprocess, "run", lambda *_, **__: pytest.fail("Slurm is asked"))
+    with pytest.raises(ClusterError, match=r"squeue: SLURM_CONF is .*, and there is no such file"):
+        slurm.call("squeue")
+
+
 @pytest.mark.parametrize(
     ("said", "nodes", "error"),
     [
