@@ -1,10 +1,11 @@
 """What holds for every test.
 
 Where they run beside each other (`make test`), each process keeps to one thread and takes whole files, so that
-what a file needs (a server, a cluster) is started once. The longest come first: the short ones then fill the gaps
-that they leave at the end.
+what a file needs (a server, a cluster) is started once. The longest come first, so that the short ones fill the
+gaps at the end; between two that wait for a cluster come two that compute: there is always something to do.
 """
 
+import itertools
 import os
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 SLOW_S, QUICK_S = 15.0, 0.1
 """About how long a test takes, by its mark."""
+BETWEEN = 2
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,12 +26,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     seconds: Counter[Path] = Counter()
     for item in items:
-        seconds[item.path] += _seconds(item)  # type: ignore[assignment]
-    items.sort(key=lambda item: (-seconds[item.path], item.path))
+        slow = item.get_closest_marker("slow") is not None
+        seconds[item.path] += SLOW_S if slow else QUICK_S  # type: ignore[assignment]
+    longest = sorted(seconds, key=lambda path: (-seconds[path], path))
+    waiting = {item.path for item in items if "cluster" in getattr(item, "fixturenames", ())}
+    places = {path: place for place, path in enumerate(_mixed(longest, waiting))}
+    items.sort(key=lambda item: places[item.path])
 
 
-def _seconds(item: pytest.Item) -> float:
-    """A test on a cluster mostly waits: it should begin before all others, however many there are."""
-    if "cluster" in getattr(item, "fixturenames", ()):
-        return 100 * SLOW_S
-    return QUICK_S if item.get_closest_marker("slow") is None else SLOW_S
+def _mixed(files: list[Path], waiting: set[Path]) -> list[Path]:
+    """One of those that wait, some of the others, and so on, each in their order."""
+    others = (path for path in files if path not in waiting)
+    mixed: list[Path] = []
+    for path in files:
+        if path in waiting:
+            mixed += [path, *itertools.islice(others, BETWEEN)]
+    return [*mixed, *others]
