@@ -124,7 +124,9 @@ class Worker:
             try:
                 if making.latest(self._job.tracker, self._job.project_path, work.identity)[0] is not None:
                     continue
-                mine = making.claim(self._job.tracker, self._job.maker, work)
+                with signals_held():  # what is claimed has to be known, to be given back
+                    mine = making.claim(self._job.tracker, self._job.maker, work)
+                    self._held = None if mine is None else mine.run_id
             except SashikoError as error:
                 emit("made", name=work.identity, error=str(error), log="")
                 continue
@@ -132,7 +134,7 @@ class Worker:
                 self._make(work, mine)
 
     def _make(self, work: Work, mine: making.Claim) -> None:
-        self._held = run_id = mine.run_id
+        run_id = mine.run_id
         emit("making", name=work.identity)
         log = self._folder / f"{run_id}.log"
         first = self._lines_of(run_id) if mine.goes_on else 0

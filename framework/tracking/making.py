@@ -10,6 +10,7 @@ or code has changed, the same command tries anew.
 """
 
 import contextlib
+import itertools
 import json
 import time
 from collections.abc import Sequence
@@ -137,9 +138,7 @@ def claim(tracker: Tracker, maker: Maker, work: Work) -> Claim | None:
         return None  # it came meanwhile
     _refuse_hopeless(work, attempts)
     if attempts and attempts[-1].cause in GIVEN_BACK:
-        told = _go_on(tracker, maker, work, attempts[-1])
-        if told is not NOBODY:
-            return told
+        return _go_on(tracker, maker, work, attempts[-1])
     number = _next_number(work, attempts)
     while True:
         name = _numbered(work, number)
@@ -149,23 +148,27 @@ def claim(tracker: Tracker, maker: Maker, work: Work) -> Claim | None:
             number += 1
 
 
-NOBODY = Claim("")
-"""Nobody can go on with a run any more."""
-
-
 def _go_on(tracker: Tracker, maker: Maker, work: Work, last: Attempt) -> Claim | None:
-    """The run that was given back, if it is this caller's; None if it is somebody else's, or `NOBODY`."""
-    name = f"{last.run_id}-since-{int(last.seen or 0)}"
+    """The run that was given back, if it is this caller's; None if it is somebody else's."""
     entity, project = maker.project_path.split("/")
-    others = attempts_of(tracker, entity, project, {"name": name})
-    if others:  # somebody who begins, or has died before; to take it then would revive it
-        return None if any(attempt.cause is None for attempt, _ in others) else NOBODY
-    try:
-        token = _take(tracker, maker, work, name)
-    except TrackerGone:  # somebody has gone on with it, or it was given back twice within a second
-        now = attempts_at(tracker, maker.project_path, work)
-        return NOBODY if now and (now[-1].run_id, now[-1].seen) == (last.run_id, last.seen) else None
-    return Claim(last.run_id, token) if token else None
+    first = f"{last.run_id}-since-{int(last.seen or 0)}"
+    for number in itertools.count():
+        name = first + (f"-{number}" if number else "")
+        others = attempts_of(tracker, entity, project, {"name": name})
+        if any(attempt.cause is None for attempt, _ in others):
+            return None
+        if others:  # who has died before going on; to take that one would revive it
+            continue
+        try:
+            token = _take(tracker, maker, work, name)
+            return Claim(last.run_id, token) if token else None
+        except TrackerGone:  # somebody has gone on with it, perhaps not to its end
+            now = attempts_at(tracker, maker.project_path, work)[-1:]
+            if [(attempt.run_id, attempt.seen, attempt.cause) for attempt in now] != [
+                (last.run_id, last.seen, last.cause)
+            ]:
+                return None
+    return None
 
 
 def _refuse_hopeless(work: Work, attempts: Sequence[Attempt]) -> None:

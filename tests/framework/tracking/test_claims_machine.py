@@ -56,7 +56,7 @@ class Claims(RuleBasedStateMachine):
         self.used = [0, 0]
         self.there = [False, False]
         self.at_work: list[Making] = []
-        self.tokens: dict[tuple[str, int], Attempt] = {}
+        self.tokens: dict[tuple[str, int], list[Attempt]] = {}
         """Who was about to go on with a run that was given back, by the run and when that was."""
 
     def teardown(self) -> None:
@@ -91,11 +91,11 @@ class Claims(RuleBasedStateMachine):
             return
         given_back = self.given_back(work)
         told = self._claim(work, invocation)
-        begins = given_back is not None and self.is_alive(self.tokens.get(given_back))
+        begins = given_back is not None and any(map(self.is_alive, self.tokens.get(given_back, [])))
         assert (told is None) == (self.somebody_makes(work) or begins)
         if told is None:
             return
-        if given_back is not None and given_back not in self.tokens:
+        if given_back is not None:
             self.go_on(told, work, given_back, invocation, dies)
             return
         assert not told.goes_on
@@ -119,9 +119,10 @@ class Claims(RuleBasedStateMachine):
     ) -> None:
         run, _ = self.attempts[work][-1]
         assert (told.run_id, told.goes_on) == (run.name, True)
-        name = f"{given_back[0]}-since-{given_back[1]}"
+        before = self.tokens.setdefault(given_back, [])
+        name = f"{given_back[0]}-since-{given_back[1]}" + (f"-{len(before)}" if before else "")
         token = Attempt(name, None, None, "running", started=True, heard=self.house.wall)
-        self.tokens[given_back] = token
+        before.append(token)
         if dies:
             self.runs.runs[name] = token
             return
