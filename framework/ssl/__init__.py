@@ -3,6 +3,8 @@
     from framework.ssl import BarlowTwins, build
 
 `framework/ssl/quick.py` has the methods in one line, `framework/ssl/registry.py` builds them from configs.
+`framework/ssl/evaluation/api.py` tells in one line how good their features are, `framework/ssl/diagnostics/` how
+they are while they are trained, without labels.
 Importing this package is light; the names below bring torch with them at first use.
 """
 
@@ -12,6 +14,11 @@ from framework.lazy import lazy
 
 if TYPE_CHECKING:
     from framework.ssl.cube import CubeLoss as CubeLoss
+    from framework.ssl.evaluation.api import Compare_eval as Compare_eval
+    from framework.ssl.evaluation.api import Eval_finetune as Eval_finetune
+    from framework.ssl.evaluation.api import Eval_knn as Eval_knn
+    from framework.ssl.evaluation.api import Eval_linear as Eval_linear
+    from framework.ssl.evaluation.api import Eval_transfer as Eval_transfer
     from framework.ssl.method import Losses as Losses
     from framework.ssl.method import Method as Method
     from framework.ssl.quick import BYOL as BYOL
@@ -34,7 +41,12 @@ _HOMES = {
     "BYOL": "framework.ssl.quick",
     "BarlowTwins": "framework.ssl.quick",
     "CubeLoss": "framework.ssl.cube",
+    "Compare_eval": "framework.ssl.evaluation.api",
     "DCL": "framework.ssl.quick",
+    "Eval_finetune": "framework.ssl.evaluation.api",
+    "Eval_knn": "framework.ssl.evaluation.api",
+    "Eval_linear": "framework.ssl.evaluation.api",
+    "Eval_transfer": "framework.ssl.evaluation.api",
     "FastSiam": "framework.ssl.quick",
     "General_Model": "framework.ssl.quick",
     "LeJEPA": "framework.ssl.quick",
@@ -56,7 +68,12 @@ __all__ = [
     "DCL",
     "METHODS",
     "BarlowTwins",
+    "Compare_eval",
     "CubeLoss",
+    "Eval_finetune",
+    "Eval_knn",
+    "Eval_linear",
+    "Eval_transfer",
     "FastSiam",
     "General_Model",
     "LeJEPA",

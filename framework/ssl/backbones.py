@@ -37,13 +37,17 @@ SHORT = {"resnet": "resnet18"}
 
 
 class Backbone(nn.Module):
-    """Features (B, `num_features`) of images (B, C, H, W); `splits` are the groups of its batch normalisation."""
+    """Features (B, `num_features`) of images (B, C, H, W); `splits` are the groups of its batch normalisation.
+
+    `config` is what it was built of, where `build_backbone` did.
+    """
 
     def __init__(self, body: nn.Module, image_shape: Shape, channels: int, splits: int = 1) -> None:
         super().__init__()
         self.body = body
         self.image_shape = image_shape
         self.splits = splits
+        self.config: BackboneConfig | None = None
         self._repeated = channels // image_shape[0]
         self.num_features = self._count(image_shape)
 
@@ -88,9 +92,11 @@ def build_backbone(config: BackboneConfig, image_shape: Shape) -> Backbone:
     splits = 1 if isinstance(config, Dense) else config.splits
     split_batch_norms(body, splits)
     try:
-        return Backbone(body, image_shape, channels, splits)
+        backbone = Backbone(body, image_shape, channels, splits)
     except (RuntimeError, ValueError, AssertionError) as error:
         raise _misfit(getattr(config, "name", config.kind), image_shape, error) from error
+    backbone.config = config
+    return backbone
 
 
 def named(name: str) -> BackboneConfig:

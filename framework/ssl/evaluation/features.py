@@ -97,7 +97,11 @@ def _refuse(model: Any, images: Any, batch_size: Any) -> None:
     if not isinstance(model, nn.Module):
         problems.append(Problem("model", f"is {type(model).__name__}; allowed: a torch module"))
     if not isinstance(images, Tensor) or images.ndim < 2 or 0 in images.shape:
-        what = f"have the shape {tuple(images.shape)}" if isinstance(images, Tensor) else f"are {type(images).__name__}"
+        what = (
+            f"have the shape {tuple(images.shape)}"
+            if isinstance(images, Tensor)
+            else f"are {type(images).__name__}"
+        )
         problems.append(Problem("images", f"{what}; allowed: a tensor (N, …) with a row for each image"))
     if not (is_number(batch_size, whole=True) and batch_size >= 1):
         problems.append(Problem("batch_size", f"is {batch_size!r}; allowed: 1 or more images"))

@@ -33,7 +33,9 @@ def fitted(images_NCHW: Tensor, shape: Shape) -> Tensor:
     if images_NCHW.shape[1:] == shape:
         return images_NCHW
     if images_NCHW.ndim != 4:
-        message = f"have the shape {tuple(images_NCHW.shape)}; the model takes images (N, {', '.join(map(str, shape))})"
+        message = (
+            f"have the shape {tuple(images_NCHW.shape)}; the model takes images (N, {', '.join(map(str, shape))})"
+        )
         raise InvalidInput([Problem("images", message)])
     channels, height, width = shape
     return _resized(_coloured(images_NCHW, channels), height, width)
@@ -50,7 +52,9 @@ def _coloured(images_NCHW: Tensor, channels: int) -> Tensor:
 
         grey: Tensor = functional.rgb_to_grayscale(images_NCHW)
         return grey
-    raise InvalidInput([Problem("images", f"have {given} channels, and the model takes {channels}; allowed: 1 or 3")])
+    raise InvalidInput(
+        [Problem("images", f"have {given} channels, and the model takes {channels}; allowed: 1 or 3")]
+    )
 
 
 def _resized(images_NCHW: Tensor, height: int, width: int) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from framework.errors import InvalidInput, Problem
-from framework.ssl.evaluation.search import bank_of, refuse_unsearchable
+from framework.ssl.evaluation.search import bank_of, refuse_unsearchable, shared
 from framework.values import is_number
 
 NEIGHBOURS = 200
@@ -65,7 +65,9 @@ def knn_scores(
             votes_BK = ((cosines_BK - cosines_BK.amax(dim=1, keepdim=True)) / temperature).exp()
         else:
             votes_BK = torch.ones_like(cosines_BK)
-        scores_BC = votes_BK.new_zeros(len(votes_BK), num_classes).scatter_add_(1, labels_N[positions_BK], votes_BK)
+        scores_BC = votes_BK.new_zeros(len(votes_BK), num_classes).scatter_add_(
+            1, labels_N[positions_BK], votes_BK
+        )
         found.append(scores_BC / scores_BC.sum(dim=1, keepdim=True))
     return torch.cat(found)
 
@@ -81,7 +83,9 @@ def _refuse(
 ) -> None:
     problems = []
     if labels_N.shape != bank_ND.shape[:1]:
-        problems.append(Problem("labels", f"has the shape {tuple(labels_N.shape)}; allowed: {tuple(bank_ND.shape[:1])}"))
+        problems.append(
+            Problem("labels", f"has the shape {tuple(labels_N.shape)}; allowed: {tuple(bank_ND.shape[:1])}")
+        )
     elif len(labels_N) and not 0 <= int(labels_N.min()) <= int(labels_N.max()) < num_classes:
         message = f"are {int(labels_N.min())} to {int(labels_N.max())}; allowed: 0 to {num_classes - 1}"
         problems.append(Problem("labels", message))
@@ -89,13 +93,6 @@ def _refuse(
         problems.append(Problem("temperature", f"is {temperature!r}; allowed: a number above 0"))
     if weights not in get_args(Weights):
         problems.append(Problem("weights", f"is {weights!r}; allowed: {', '.join(get_args(Weights))}"))
-    if indices_Q is not None and indices_N is not None:
-        both = int(torch.isin(indices_Q.to(indices_N.device), indices_N).sum())
-        if both:
-            message = (
-                f"{both} of the {len(indices_Q)} images that are classified lie in the bank, and would vote for "
-                "themselves; leave them out of one"
-            )
-            problems.append(Problem("bank", message))
+    problems += shared(indices_Q, indices_N)
     if problems:
         raise InvalidInput(problems, "knn")

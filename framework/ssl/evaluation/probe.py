@@ -87,7 +87,9 @@ def fit_probe(
     start = np.zeros(len(there) * (standard_ND.shape[1] + 1))
     tried: dict[float, float] = {}
     best: tuple[tuple[float, float, float], Probe] | None = None
-    for l2 in sorted({float(value) for value in grid}, reverse=True):  # each begins at the minimum of the one before
+    for l2 in sorted(
+        {float(value) for value in grid}, reverse=True
+    ):  # each begins at the minimum of the one before
         start, told = _fitted(standard_ND, labels_N, len(there), l2, start, tolerance, iterations)
         weight_CD, bias_C = _spread(start, there, num_classes, standard_ND)
         probe = Probe(weight_CD, bias_C, mean_D, std_D, l2, *told, tried)

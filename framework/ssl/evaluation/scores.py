@@ -28,9 +28,14 @@ from framework.values import is_number
 
 Average = Literal["macro", "micro", "weighted"]
 METRICS = {
-    "accuracy": Metric("accuracy", "share of images that are predicted right, in [0, 1]", "higher", "mean over images"),
+    "accuracy": Metric(
+        "accuracy", "share of images that are predicted right, in [0, 1]", "higher", "mean over images"
+    ),
     "class_average": Metric(
-        "class_average", "share of a class's images that are predicted right, in [0, 1]", "higher", "mean over classes"
+        "class_average",
+        "share of a class's images that are predicted right, in [0, 1]",
+        "higher",
+        "mean over classes",
     ),
     "precision": Metric(
         "precision", "share of the images predicted as a class that are of it, in [0, 1]", "higher", "by `average`"
@@ -72,7 +77,9 @@ def score(
     name = metric_named(metric)
     if average not in get_args(Average):
         told = nearest(str(average), get_args(Average))
-        raise InvalidInput([Problem("average", f"is {average!r}; {told}; allowed: {', '.join(get_args(Average))}")])
+        raise InvalidInput(
+            [Problem("average", f"is {average!r}; {told}; allowed: {', '.join(get_args(Average))}")]
+        )
     found, labels = predictions(scores_NC, labels_N, top_k).numpy(), labels_N.cpu().numpy()
     if name == "accuracy":
         return float(metrics.accuracy_score(labels, found))
@@ -114,7 +121,9 @@ def confusion(scores_NC: Tensor, labels_N: Tensor, *, normalise: bool = True) ->
 
 def _refuse(scores_NC: Tensor, labels_N: Tensor, top_k: int) -> None:
     if scores_NC.ndim != 2 or labels_N.shape != scores_NC.shape[:1] or 0 in scores_NC.shape:
-        message = f"have the shape {tuple(scores_NC.shape)}, labels {tuple(labels_N.shape)}; allowed: (N, C) and (N,)"
+        message = (
+            f"have the shape {tuple(scores_NC.shape)}, labels {tuple(labels_N.shape)}; allowed: (N, C) and (N,)"
+        )
         raise InvalidInput([Problem("scores", message)])
     classes, problems = scores_NC.shape[1], []
     if not (is_number(top_k, whole=True) and 1 <= top_k <= classes):
@@ -124,6 +133,8 @@ def _refuse(scores_NC: Tensor, labels_N: Tensor, top_k: int) -> None:
         message = f"are {int(labels_N.min())} to {int(labels_N.max())}; allowed: 0 to {classes - 1}"
         problems.append(Problem("labels", message))
     if bad := int(scores_NC.isnan().any(dim=1).sum()):
-        problems.append(Problem("scores", f"{bad} of {len(scores_NC)} rows hold NaN; the model that gave them diverged"))
+        problems.append(
+            Problem("scores", f"{bad} of {len(scores_NC)} rows hold NaN; the model that gave them diverged")
+        )
     if problems:
         raise InvalidInput(problems, "scores")

@@ -37,7 +37,9 @@ class Bank:
     def chunks(self, queries_QD: Tensor, k: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The cosines (B, K) and positions (B, K) of the k nearest rows, in no order, of B queries at a time."""
         rows = max(FEWEST, min(MOST, AT_ONCE // len(self.rows)))
-        near = torch.empty(min(rows, len(queries_QD)), len(self.rows), dtype=self.rows.dtype, device=self.rows.device)
+        near = torch.empty(
+            min(rows, len(queries_QD)), len(self.rows), dtype=self.rows.dtype, device=self.rows.device
+        )
         for part in queries_QD.split(rows):
             queries_BD = F.normalize(part.to(self.rows), dim=1)
             near_BN = torch.mm(queries_BD, self.rows.t(), out=near[: len(part)])
@@ -87,12 +89,26 @@ def refuse_unsearchable(queries_QD: Tensor, bank_ND: Tensor, k: int) -> None:
             message = f"{bad} of {len(rows)} rows hold NaN or infinite values; the model that gave them diverged"
             problems.append(Problem(name, message))
     if not problems and queries_QD.shape[1] != bank_ND.shape[1]:
-        message = f"have {queries_QD.shape[1]} features where the bank has {bank_ND.shape[1]}; take one model for both"
+        message = (
+            f"have {queries_QD.shape[1]} features where the bank has {bank_ND.shape[1]}; take one model for both"
+        )
         problems.append(Problem("queries", message))
     if queries_QD.device != bank_ND.device:
         problems.append(Problem("queries", f"lie on {queries_QD.device}, the bank on {bank_ND.device}; take one"))
     if problems:
         raise InvalidInput(problems, "neighbours")
+
+
+def shared(indices_Q: Tensor | None, indices_N: Tensor | None) -> list[Problem]:
+    """What is wrong with queries that lie in the bank themselves, where the positions of both are known."""
+    if indices_Q is None or indices_N is None:
+        return []
+    both = int(torch.isin(indices_Q.to(indices_N.device), indices_N).sum())
+    message = (
+        f"{both} of the {len(indices_Q)} images that are classified lie in the bank, and would be their own "
+        "neighbours; leave them out of one"
+    )
+    return [Problem("bank", message)] if both else []
 
 
 def _largest(near_BN: Tensor, k: int, size: int) -> tuple[Tensor, Tensor]:

@@ -77,7 +77,9 @@ def task_of(dataset: Any, seed: int = 0) -> Task:
 
 def _of_splits(splits: Splits, how: str) -> Task:
     one_origin = splits.name == "digits"  # the others have an official test set, with positions of its own
-    task = Task(splits.name, splits.train, splits.val, splits.test, tuple(range(splits.num_classes)), how, one_origin)
+    task = Task(
+        splits.name, splits.train, splits.val, splits.test, tuple(range(splits.num_classes)), how, one_origin
+    )
     pairs = [("train", "val"), *([("train", "test"), ("val", "test")] if one_origin else [])]
     shared = {
         f"{first} and {second}": int(torch.isin(getattr(task, first).indices, getattr(task, second).indices).sum())
