@@ -1,12 +1,12 @@
-"""Diagnostics that need no labels: how features and projections are while a network is trained. One measure a file.
+"""Diagnostics that need no labels: how features and projections are while a network learns. One measure a file.
 
     spread.py       standard deviation over batch, feature and view
     correlation.py, covariance.py   over batch, feature and view, within and across views (`slices.py`)
     rankme.py, alpha_req.py, lidar.py   effective rank, decay of the spectrum, rank of what tells images apart
     collapse.py     the line 1/√d, and a verdict
 
-All are pure functions of arrays or tensors on any device, and compute in double precision. Importing this package is
-light; the names below bring torch with them at first use.
+All are pure functions of arrays or tensors on any device, and compute in double precision. Importing this package
+is light; the names below bring torch with them at first use.
 """
 
 from typing import TYPE_CHECKING

@@ -2,10 +2,10 @@
 
     λ_j ∝ j^-α                                                                                  [1, equation 3] (1)
 
-for the eigenvalues λ_1 ≥ λ_2 ≥ … of the covariance of features (N, D). α is the slope of log λ_j over log j by least
-squares with the weights 1/j, over the ranks 11 to 100, as its authors fit it [2]: the first eigenvalues and the last
-follow no power law. Where fewer eigenvalues are positive it is over the ranks up to the last of them, and from 1 where
-these are fewer than 20.
+for the eigenvalues λ_1 ≥ λ_2 ≥ … of the covariance of features (N, D). α is minus the slope of log λ_j over log j,
+by least squares with the weights 1/j [2], over the ranks 11 to 100 as its authors fit it: the first eigenvalues and
+the last follow no power law. Where fewer eigenvalues are positive it is over the ranks up to the last of them, and
+from 1 where these are fewer than 20.
 
 [1] Agrawal, Mondal, Ghosh and Richards, "α-ReQ: assessing representation quality in self-supervised learning by
     measuring eigenspectrum decay", 2022.
@@ -49,8 +49,8 @@ def alpha_req(features_ND: Numbers, *, ranks: tuple[int, int] | None = None) -> 
     eigenvalues are positive: of features that are constant, or vary along one direction.
 
     Raises:
-        InvalidInput: as `rows_of`; a single row; ranks that are no pair 1 ≤ first < last, or of which fewer than two
-            are positive.
+        InvalidInput: as `rows_of`; a single row; ranks that are no pair 1 ≤ first < last, or of which fewer than
+            two are positive.
     """
     rows_ND = rows_of(features_ND, "alpha_req", fewest=2)
     deviations_K = torch.linalg.svdvals(rows_ND - rows_ND.mean(dim=0))

@@ -38,7 +38,7 @@ class Collapse:
 
     @property
     def ratio(self) -> float:
-        """The standard deviation over the line: about 1 is healthy, 0 has collapsed; NaN for what is not finite."""
+        """The standard deviation over the line: about 1 is healthy, 0 has collapsed; NaN where not finite."""
         return self.std / self.line
 
 

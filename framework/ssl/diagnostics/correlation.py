@@ -4,8 +4,8 @@
 
 for the axes and pairs of `slices.py`, with the covariance c of `covariance.py`. `batch_ik_01` is what Barlow Twins
 brings to 1, and `batch_ik_00` what it brings to 0. Vectors that are constant have no correlation and are left out;
-where no pair is left, as in a network that has collapsed, the mean is NaN. Over two views every r is 1 or -1, so that
-the means of `view_jk` are 1.
+where no pair is left, as in a network that has collapsed, the mean is NaN. Over two views every r is 1 or -1, so
+that the means of `view_jk` are 1.
 
 Shapes: V views, B images, F features; S slices, E entries, O observations.
 """
@@ -37,7 +37,9 @@ def correlations(cube_VBF: Numbers, *, slices: int = 2) -> dict[str, float]:
         InvalidInput: as `correlation`.
     """
     return {
-        f"Cor_{axis}_{pairs}": correlation(cube_VBF, axis, pairs, slices=slices) for axis in AXES for pairs in PAIRS
+        f"Cor_{axis}_{pairs}": correlation(cube_VBF, axis, pairs, slices=slices)
+        for axis in AXES
+        for pairs in PAIRS
     }
 
 

@@ -23,7 +23,9 @@ def cube_of(numbers: Numbers, where: str, *, views: int = 1, images: int = 1, fe
         InvalidInput: they are no real numbers, have other axes or too few entries, or hold NaN or infinite values.
     """
     cube = _doubles(numbers, where)
-    if cube.ndim != 3 or any(size < least for size, least in zip(cube.shape, (views, images, features), strict=True)):
+    if cube.ndim != 3 or any(
+        size < least for size, least in zip(cube.shape, (views, images, features), strict=True)
+    ):
         least = f"{views} or more views, {images} or more images, {features} or more features"
         message = f"has the shape {tuple(cube.shape)}; allowed: (views, images, features), {least}"
         raise InvalidInput([Problem("numbers", message)], where)

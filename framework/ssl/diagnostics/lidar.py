@@ -7,9 +7,9 @@ Each image is a class, and its views are the samples of it [1, section 4]:
     Σ_lidar = Σ_w^(-1/2) Σ_b Σ_w^(-1/2)                                                                       (3)
     LiDAR = exp(-Σ_k p_k log p_k),    p_k = λ_k / Σ_j λ_j + ε       λ: eigenvalues of Σ_lidar                  (4)
 
-with δ = 1e-4 and ε = 1e-7. With Σ_w = L Lᵀ (Cholesky), Σ_lidar has the eigenvalues of L⁻¹ Σ_b L⁻ᵀ, which are the
-squared singular values of L⁻¹ M, M the centred means: no root of a matrix is taken. Of B images B - 1 eigenvalues can
-be positive. Features that are constant have the LiDAR 0.
+with δ = 1e-4 and ε = 1e-7, over the min(B, F) eigenvalues that can be positive. With Σ_w = L Lᵀ (Cholesky),
+Σ_lidar has the eigenvalues of L⁻¹ Σ_b L⁻ᵀ, which are the squared singular values of L⁻¹ M, with the centred means
+over √B as M: no root of a matrix is taken. Features that are constant have the LiDAR 0.
 
 [1] Thilak, Huang, Saremi, Dinh, Goh, Nakkiran, Susskind and Littwin, "LiDAR: sensing linear probing performance in
     joint embedding SSL architectures", 2024.

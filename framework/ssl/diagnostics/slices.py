@@ -13,12 +13,13 @@ entries of a slice.
     01    of different slices, the same entry   across views, on the diagonal
     00    of different slices and entries       across views, off the diagonal
 
-The slices are the first `slices` ones, two where nothing else is said, as the study has it that these measures come
+The slices are the first `slices` ones, two where nothing else is said, as in the study that these measures come
 from (AutoSSL): views are exchangeable, so that two of them give the same on average as all do.
 
 Shapes: V views, B images, F features; S slices, E entries, O observations, R entries at a time.
 """
 
+import math
 from collections.abc import Callable
 from itertools import permutations
 from typing import Literal
@@ -48,8 +49,9 @@ def vectors(cube_VBF: Numbers, axis: Axis, slices: int, where: str) -> Tensor:
     cube = cube_of(cube_VBF, where, views=2, images=2, features=2)
     if not (is_number(slices, whole=True) and slices >= 2):
         raise InvalidInput([Problem("slices", f"is {slices!r}; allowed: 2 or more")], where)
-    chosen = cube.permute(*ORDER[axis])[:slices]
-    return (chosen - chosen.mean(dim=2, keepdim=True)) / (chosen.shape[2] - 1) ** 0.5
+    chosen_SEO = cube.permute(*ORDER[axis])[:slices]
+    centred_SEO: Tensor = chosen_SEO - chosen_SEO.mean(dim=2, keepdim=True)
+    return centred_SEO / math.sqrt(chosen_SEO.shape[2] - 1)
 
 
 def mean_over(
@@ -66,7 +68,9 @@ def mean_over(
             continue
         one_EO, other_EO = one_EO[counted_SE[first]], other_EO[counted_SE[second]]
         step = max(1, AT_ONCE // max(1, len(other_EO)))
-        summed = sum(float(of_product(part_RO @ other_EO.t()).sum()) for part_RO in one_EO.split(step))
+        summed = math.fsum(
+            float(of_product(part_RO @ other_EO.t()).sum()) for part_RO in torch.split(one_EO, step)
+        )
         total += summed - float(on_diagonal)
         count += len(one_EO) * len(other_EO) - int(both_E.sum())
     return total / count if count else float("nan")

@@ -7,7 +7,7 @@
     Compare_eval({"BYOL": byol, "SimCLR": simclr}, "digits", ("accuracy", "recall"), top_k=(1, 3))
 
 A data set is a name, `Splits`, or (X, y), of which val and test are drawn by class and seed (`tasks.py`). All is
-fitted on train, chosen on val, and scored on test; the bank of kNN is train. Images are taken whole: no random crop.
+fitted on train, chosen on val, and scored on test; the bank of kNN is train. No crop is random.
 Metrics are accuracy (top-1, or top-k), class_average, precision and recall; `average` (macro, micro, weighted)
 concerns the last two alone (`scores.py`).
 """
@@ -177,7 +177,7 @@ def Compare_eval(  # noqa: N802
     seed: int = 0,
     device: Device = None,
 ) -> pd.DataFrame:
-    """Scores of several models and of their baselines: a row for each model and evaluation, a column for each metric.
+    """Scores of several models and their baselines: a row for each model and evaluation, a column for each metric.
 
     Columns `top{k}_{metric}` hold scores; beside them stand `kind` (model, random, pretrained), the seed of random
     weights, the split, the number of images of each, how the splits came about, and a note. What cannot be had
@@ -234,7 +234,7 @@ def Compare_eval(  # noqa: N802
 
 def class_scores(
     evaluation: str, model: nn.Module, task: Task, options: Options = Options()
-) -> tuple[Tensor, str]:  # noqa: B008
+) -> tuple[Tensor, str]:
     """The scores of each class for each image of test, (N, C), and what there is to note of the evaluation.
 
     Raises:
@@ -249,7 +249,8 @@ def _linear(model: nn.Module, task: Task, options: Options) -> tuple[Tensor, str
     train, val, test = (_features(model, task, part, options) for part in ("train", "val", "test"))
     probe = fit_probe(train, val, task.num_classes)
     ended = "" if probe.converged else f", not converged (gradient {probe.gradient:.1e})"
-    return probe.scores(test.features), f"l2 = {probe.l2:g} chosen on val{ended}"
+    edge = ", at the end of the grid" if probe.at_end else ""
+    return probe.scores(test.features), f"l2 = {probe.l2:g} chosen on val{edge}{ended}"
 
 
 def _knn(model: nn.Module, task: Task, options: Options) -> tuple[Tensor, str]:
@@ -307,7 +308,7 @@ def _value(scores: Tensor, task: Task, metric: str, top_k: int, average: Average
 
 def _refuse(task: Task, metrics: list[str], ks: list[int], average: Any, evaluations: list[str]) -> None:
     """Every word and number that cannot be used, before anything is computed."""
-    problems = []
+    problems: list[Problem] = []
     for metric in metrics:
         try:
             metric_named(metric)

@@ -57,7 +57,7 @@ def baselines(backbone: str | BackboneConfig, image_shape: Shape, seeds: Sequenc
 
 
 def backbone_of(model: Any) -> tuple[BackboneConfig, Shape] | None:
-    """What the backbone of a `Method`, or a `Backbone`, was built of, and for which images, where that is known."""
+    """What the backbone of a `Method`, or a `Backbone`, was built of, and for which images, if that is known."""
     backbone = model.backbone if isinstance(model, Method) else model
     if not isinstance(backbone, Backbone) or backbone.config is None:
         return None

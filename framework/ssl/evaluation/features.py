@@ -57,7 +57,7 @@ def features_of(
     model.to(there)
     try:
         with evaluating(model):
-            for part in images.split(batch_size):
+            for part in torch.split(images, batch_size):
                 taken = part.to(there)
                 taken = taken.to(precision) if taken.is_floating_point() else taken
                 given = encoded(model, taken if shape is None else fitted(taken, shape))
@@ -80,7 +80,7 @@ def encoded(model: Any, images: Tensor) -> Tensor:
     given = model.encode(images) if callable(getattr(model, "encode", None)) else model(images)
     if not isinstance(given, Tensor) or given.ndim == 0 or len(given) != len(images):
         what = f"a tensor {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
-        message = f"gives {what} for {len(images)} images; allowed: a tensor with a row for each (from `encode`, or forward)"
+        message = f"gives {what} for {len(images)} images; allowed: a tensor with a row for each"
         raise InvalidInput([Problem("model", message)])
     return given.flatten(1) if given.ndim > 1 else given[:, None]
 

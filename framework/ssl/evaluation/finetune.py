@@ -56,9 +56,10 @@ def fine_tune(
     seed: int = 0,
     device: torch.device | str | None = None,
 ) -> FineTuned:
-    """A fine-tuned copy of a model (of a `Method`: of its backbone), in eval mode, on the device; equal for equal seeds.
+    """A fine-tuned copy of a model (of a `Method`: of its backbone), in eval mode, on the device.
 
-    Of each epoch the images that fill no batch are left out; a train part that is smaller than a batch is one.
+    It is equal for equal seeds. Of each epoch the images that fill no batch are left out; a train part that is
+    smaller than a batch is one.
 
     Raises:
         InvalidInput: a number that cannot be used, fewer than two images, or as `features_of`.
@@ -91,7 +92,7 @@ def _train(
     for epoch in range(epochs):
         order_N = torch.randperm(len(train), generator=numbers)
         losses = []
-        for batch, chosen_B in enumerate(order_N[: batches * batch_size].split(batch_size)):
+        for batch, chosen_B in enumerate(torch.split(order_N[: batches * batch_size], batch_size)):
             step = epoch * batches + batch
             optimiser.param_groups[0]["lr"] = rate * (1 + math.cos(math.pi * step / steps)) / 2
             loss = F.cross_entropy(

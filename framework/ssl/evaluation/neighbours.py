@@ -25,7 +25,7 @@ OWN = "#000000"
 
 @dataclass(frozen=True)
 class Gallery:
-    """The nearest images of the bank, the nearest first: cosines, positions in the bank and labels, each (Q, K)."""
+    """The nearest images of the bank, the nearest first: cosines, positions in the bank, labels, each (Q, K)."""
 
     cosines: Tensor
     positions: Tensor
@@ -82,16 +82,15 @@ def gallery_figure(
     """
     queries, shown = gallery.positions.shape
     _refuse(gallery, query_images, bank_images)
-    names = (lambda label: str(label)) if classes is None else (lambda label: str(classes[label]))
     with styled():
         figure = new_figure(PAGE_WIDTH, (PAGE_WIDTH / (shown + 1) + 0.17) * queries)
         axes = figure.subplots(queries, shown + 1, squeeze=False)
         for q in range(queries):
             own = int(gallery.query_labels[q])
-            _draw(axes[q][0], query_images[q], names(own), OWN, "bold")
+            _draw(axes[q][0], query_images[q], _name(own, classes), OWN, "bold")
             for n, (position, label) in enumerate(zip(gallery.positions[q], gallery.labels[q], strict=True), 1):
                 colour = OWN if int(label) == own else OTHER
-                _draw(axes[q][n], bank_images[int(position)], names(int(label)), colour, "normal")
+                _draw(axes[q][n], bank_images[int(position)], _name(int(label), classes), colour, "normal")
     return figure
 
 
@@ -99,6 +98,10 @@ def _draw(panel: Any, image_CHW: Tensor, name: str, colour: str, weight: str) ->
     panel.imshow(_shown(image_CHW), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     panel.set_title(name, color=colour, fontweight=weight, pad=2)
     panel.set_axis_off()
+
+
+def _name(label: int, classes: Sequence[Any] | None) -> str:
+    return str(label if classes is None else classes[label])
 
 
 def _shown(image_CHW: Tensor) -> npt.NDArray[np.float32]:

@@ -2,11 +2,11 @@
 
     min_{W, b}  1/N Σ_i -log softmax(W x_i + b)[y_i] + λ/2 ‖W‖²                                               (1)
 
-Features are standardised by mean and deviation of the train part (constant ones become 0). The objective is convex,
-and strictly so in W: it is minimised by L-BFGS in double precision until the largest entry of its gradient is at
-most `TOLERANCE`. λ is chosen from `GRID` by the accuracy on the val part, then by the cross-entropy there, then the
-larger. scikit-learn's LogisticRegression has the same minimum with C = 1 / (λ N); the biases are free up to a
-number that is added to all, and have the mean 0 here.
+Features are standardised by mean and deviation of the train part (constant ones become 0). The objective is
+convex, and strictly so in W: it is minimised by L-BFGS in double precision until the largest entry of its gradient
+is at most `TOLERANCE`. λ is chosen from `GRID` by the accuracy on the val part, then by the cross-entropy there,
+then the larger. scikit-learn's LogisticRegression has the same minimum with C = 1 / (λ N); the biases are free up
+to a number that is added to all, and have the mean 0 here.
 
 Shapes: N images, D features, C classes.
 """
@@ -26,7 +26,7 @@ from framework.errors import InvalidInput, Problem
 from framework.ssl.evaluation.features import Features
 from framework.values import is_number
 
-GRID = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
+GRID = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 TOLERANCE = 1e-5
 ITERATIONS = 5000
 
@@ -52,6 +52,11 @@ class Probe:
     iterations: int
     converged: bool
     tried: dict[float, float]
+
+    @property
+    def at_end(self) -> bool:
+        """Whether λ is the first or the last of the grid, so that one beyond it could be better."""
+        return len(self.tried) > 1 and self.l2 in (min(self.tried), max(self.tried))
 
     def scores(self, features_ND: Tensor) -> Tensor:
         """Log-probabilities (N, C), in double precision, where the probe lies."""

@@ -1,6 +1,6 @@
-"""Scores of a classification from the scores of its classes: accuracy, class average, precision, recall, confusion.
+"""How well classes are told, from class scores: accuracy, class average, precision, recall, confusion.
 
-With k = 1 an image is predicted as the class with the largest score; of equal ones, as that with the lowest number.
+With k = 1 an image is predicted as the class with the largest score; of equal ones, that with the lowest number.
 With a larger k an image counts as predicted right where its class is among the k largest scores, and as the first
 class otherwise (as torchmetrics has it). So
 

@@ -29,7 +29,7 @@ TIED_ROWS = 64
 
 @dataclass(frozen=True)
 class Bank:
-    """What neighbours are looked for in: rows of length 1 (a multiple of `BLOCK` of them), of which `size` count."""
+    """What neighbours are looked for in: rows of length 1, a multiple of `BLOCK`, of which `size` count."""
 
     rows: Tensor
     size: int
@@ -40,7 +40,7 @@ class Bank:
         near = torch.empty(
             min(rows, len(queries_QD)), len(self.rows), dtype=self.rows.dtype, device=self.rows.device
         )
-        for part in queries_QD.split(rows):
+        for part in torch.split(queries_QD, rows):
             queries_BD = F.normalize(part.to(self.rows), dim=1)
             near_BN = torch.mm(queries_BD, self.rows.t(), out=near[: len(part)])
             near_BN[:, self.size :] = -torch.inf
@@ -118,7 +118,7 @@ def _largest(near_BN: Tensor, k: int, size: int) -> tuple[Tensor, Tensor]:
     values_BK, places_BK = values_BW[:, :k], places_BW[:, :k]
     if wanted > k:
         tied = (values_BW[:, k - 1] == values_BW[:, k]).nonzero().flatten()
-        for rows in tied.split(TIED_ROWS):
+        for rows in torch.split(tied, TIED_ROWS):
             places_BK[rows] = _first_of_tied(near_BN[rows], values_BK[rows, k - 1], k)
             values_BK[rows] = near_BN[rows].gather(1, places_BK[rows])
     return values_BK, places_BK

@@ -1,7 +1,7 @@
-"""What models are evaluated on: three disjoint parts of labelled images. Fit on train, choose on val, score on test.
+"""What models are evaluated on: three disjoint parts, to fit on (train), choose on (val) and score on (test).
 
-A task is made of the name of a data set, of `Splits` of `framework.data`, or of two arrays (X, y), of which val and
-test are drawn by class and by a seed. Classes are numbered from 0 in the order of their labels.
+A task is made of the name of a data set, of `Splits` of `framework.data`, or of two arrays (X, y), of which val
+and test are drawn by class and by a seed. Classes are numbered from 0 in the order of their labels.
 
 Shapes: N images.
 """
@@ -70,7 +70,7 @@ def task_of(dataset: Any, seed: int = 0) -> Task:
     if isinstance(dataset, Splits):
         return _of_splits(dataset, "splits as given")
     if isinstance(dataset, tuple | list) and len(dataset) == 2:
-        return _drawn(*dataset, seed)
+        return _drawn(dataset[0], dataset[1], seed)
     message = f"is {type(dataset).__name__}; allowed: the name of a data set, Splits, or (X, y)"
     raise InvalidInput([Problem("dataset", message)])
 
@@ -119,7 +119,7 @@ def _rows(x: Any) -> Tensor:
     except (TypeError, ValueError) as error:
         raise InvalidInput([Problem("dataset", f"has an X that is no array of numbers ({error})")]) from error
     if rows.ndim < 2 or 0 in rows.shape or rows.is_complex():
-        message = f"has an X of {rows.dtype} with the shape {tuple(rows.shape)}; allowed: real numbers (N, …), a row each"
+        message = f"has an X of {rows.dtype} with the shape {tuple(rows.shape)}; allowed: real numbers (N, …)"
         raise InvalidInput([Problem("dataset", message)])
     return rows if rows.is_floating_point() and rows.dtype != torch.float64 else rows.float()
 
