@@ -106,9 +106,12 @@ def fit_probe(
         raise InvalidInput([Problem("grid", "is empty")])
     chosen = best[1]
     if not chosen.converged:
+        helps = (
+            "more iterations" if chosen.iterations >= iterations else "a larger tolerance: rounding ends it here"
+        )
         message = (
             f"the linear probe (l2 = {chosen.l2:g}) has not converged after {chosen.iterations} iterations: the "
-            f"largest entry of its gradient is {chosen.gradient:.1e}, not {tolerance:g}; allow more iterations"
+            f"largest entry of its gradient is {chosen.gradient:.1e}, not {tolerance:g}; allow {helps}"
         )
         warnings.warn(message, NotConverged, stacklevel=2)
     return chosen

@@ -44,7 +44,7 @@ def test_the_matrices_of_reptrix_with_the_entropy_of_the_paper():
 
 @pytest.mark.parametrize("rank", [1, 2, 5])
 def test_images_along_some_directions_alike(rank):
-    """Means at ± the first axes, noise that is alike in all directions: as many equal eigenvalues as there are axes."""
+    """Means at ± the first axes, noise alike in all directions: as many equal eigenvalues as there are axes."""
     axes = torch.eye(6, dtype=torch.float64)[:rank]
     means = torch.cat([axes, -axes])
     noise = torch.cat([torch.eye(6, dtype=torch.float64), -torch.eye(6, dtype=torch.float64)])  # 12 views, mean 0

@@ -19,7 +19,7 @@ def standard(features):
 
 @pytest.mark.parametrize("l2", [1.0, 1e-2, 1e-4])
 def test_the_minimum_is_that_of_scikit_learn(l2):
-    probe = fit_probe(TRAIN, VAL, 4, grid=(l2,), tolerance=1e-9)
+    probe = fit_probe(TRAIN, VAL, 4, grid=(l2,), tolerance=1e-8)
     other = LogisticRegression(C=1 / (l2 * len(TRAIN)), tol=1e-10, max_iter=10_000)
     other.fit(standard(TRAIN.features), TRAIN.labels.numpy())
     np.testing.assert_allclose(probe.weight.numpy(), other.coef_, rtol=1e-4, atol=1e-5)
@@ -39,7 +39,7 @@ def test_the_gradient_vanishes_where_it_says_so():
     largest = max(float(weight.grad.abs().max()), float(bias.grad.abs().max()))
     assert largest <= 1e-5
     assert probe.gradient == pytest.approx(largest, rel=1e-6, abs=1e-12)
-    assert probe.loss == pytest.approx(float(loss))
+    assert probe.loss == pytest.approx(loss.item())
 
 
 def test_the_penalty_is_chosen_on_val():
@@ -70,6 +70,11 @@ def test_not_converged_is_told():
         probe = fit_probe(TRAIN, VAL, 4, grid=(1e-4,), iterations=2)
     assert not probe.converged
     assert probe.gradient > 1e-5
+
+
+def test_rounding_is_told():
+    with pytest.warns(NotConverged, match="allow a larger tolerance: rounding ends it here"):
+        fit_probe(TRAIN, VAL, 4, grid=(1.0,), tolerance=1e-30)
 
 
 def test_constant_features_are_nothing():

