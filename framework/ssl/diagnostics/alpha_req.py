@@ -4,8 +4,8 @@
 
 for the eigenvalues λ_1 ≥ λ_2 ≥ … of the covariance of features (N, D). α is minus the slope of log λ_j over log j,
 by least squares with the weights 1/j [2], over the ranks 11 to 100 as its authors fit it: the first eigenvalues
-and the last follow no power law. Where fewer eigenvalues are positive it is over the ranks up to the last of them, and
-from 1 where these are fewer than 20.
+and the last follow no power law. Where fewer eigenvalues are positive it is over the ranks up to the last of them,
+and from 1 where these are fewer than 20.
 
 [1] Agrawal, Mondal, Ghosh and Richards, "α-ReQ: assessing representation quality in self-supervised learning by
     measuring eigenspectrum decay", 2022.

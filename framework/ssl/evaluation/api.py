@@ -146,17 +146,19 @@ def Eval_transfer(  # noqa: N802
     average: Average = "macro",
     *,
     evaluation: str = "linear",
+    k: int = NEIGHBOURS,
+    epochs: int = EPOCHS,
     seed: int = 0,
     device: Device = None,
 ) -> Score:
-    """The score on a data set that the model was not trained on, by a linear probe, knn or finetune.
+    """The score on a data set that the model was not trained on: linear, knn (of `k`) or finetune (of `epochs`).
 
     Images are brought to the size and channels that the model takes, where it tells them (`images.py`).
 
     Raises:
         InvalidInput, TrainingDiverged: as the other evaluations.
     """
-    options = Options(seed=seed, device=device)
+    options = Options(k=k, epochs=epochs, seed=seed, device=device)
     return _evaluated(evaluation, model, target_dataset, metric, top_k, average, options)
 
 

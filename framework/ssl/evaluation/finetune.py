@@ -99,7 +99,7 @@ def _train(
                 tuned(_taken(tuned, train.images[chosen_B], there)), train.labels[chosen_B].to(there)
             )
             if not bool(torch.isfinite(loss)):
-                raise TrainingDiverged(f"the loss of fine-tuning became {float(loss)} in step {step} of {steps}")
+                raise TrainingDiverged(f"the loss of fine-tuning became {loss.item()} in step {step} of {steps}")
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()

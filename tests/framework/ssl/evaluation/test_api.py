@@ -85,7 +85,7 @@ def test_transfer_to_images_of_another_shape(evaluation):
     images = np.random.default_rng(0).random((300, 3, 12, 10))
     labels = np.arange(300) % 2
     images[labels == 1, 0] += 1
-    found = Eval_transfer(dense(), (images, labels), evaluation=evaluation)
+    found = Eval_transfer(dense(), (images, labels), evaluation=evaluation, k=20)
     assert found.evaluation == evaluation
     assert float(found) > 0.9
 
@@ -105,7 +105,7 @@ class Noting(nn.Module):
 
 @pytest.mark.parametrize("evaluation", ["linear", "knn", "finetune"])
 def test_no_test_image_reaches_the_fitting(evaluation, monkeypatch):
-    """Test images that are replaced, and test labels too, change nothing that is fitted: other images' scores stay."""
+    """Test images and labels that are replaced change nothing that is fitted: other images' scores stay."""
     scores, note = class_scores(evaluation, dense(), TASK, Options(epochs=2))
     test = TASK.test
     replaced = test.images.clone()

@@ -79,7 +79,7 @@ def test_what_is_no_task(dataset, told):
 
 
 def test_no_seed():
-    with pytest.raises(InvalidInput, match="seed: is 0.5"):
+    with pytest.raises(InvalidInput, match=r"seed: is 0\.5"):
         task_of("digits", 0.5)
 
 
