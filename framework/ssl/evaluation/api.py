@@ -12,39 +12,23 @@ Metrics are accuracy (top-1, or top-k), class_average, precision and recall; `av
 concerns the last two alone (`scores.py`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
 from framework.errors import InvalidInput, Problem
 from framework.fields import nearest
 from framework.ssl.evaluation.baselines import SEEDS, Baseline, backbone_of, baselines
-from framework.ssl.evaluation.features import Features, features_of
-from framework.ssl.evaluation.finetune import EPOCHS, fine_tune
-from framework.ssl.evaluation.knn import NEIGHBOURS, TEMPERATURE, Weights, knn_scores
-from framework.ssl.evaluation.probe import fit_probe
+from framework.ssl.evaluation.evaluations import EVALUATIONS, Device, Options, class_scores
+from framework.ssl.evaluation.finetune import EPOCHS
+from framework.ssl.evaluation.knn import NEIGHBOURS, TEMPERATURE, Weights
 from framework.ssl.evaluation.scores import Average, metric_named, score
 from framework.ssl.evaluation.tasks import Task, task_of
 from framework.ssl.parts import BackboneConfig
 from framework.values import is_number
-
-Device = torch.device | str | None
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the evaluations can be told; see `knn.py` and `finetune.py`."""
-
-    k: int = NEIGHBOURS
-    temperature: float = TEMPERATURE
-    weights: Weights = "distance"
-    epochs: int = EPOCHS
-    seed: int = 0
-    device: Device = None
 
 
 @dataclass(frozen=True)
@@ -232,63 +216,6 @@ def Compare_eval(  # noqa: N802
                 row | {"split": "test", **task.counts, "dataset": task.name, "how": task.how, "note": note}
             )
     return pd.DataFrame(rows).astype({"seed": "Int64"})
-
-
-def class_scores(
-    evaluation: str, model: nn.Module, task: Task, options: Options = Options()
-) -> tuple[Tensor, str]:
-    """The scores of each class for each image of test, (N, C), and what there is to note of the evaluation.
-
-    Raises:
-        InvalidInput, TrainingDiverged: as the evaluations.
-    """
-    if evaluation not in EVALUATIONS:
-        raise InvalidInput([Problem("evaluation", f"is {evaluation!r}; {nearest(evaluation, list(EVALUATIONS))}")])
-    return EVALUATIONS[evaluation](model, task, options)
-
-
-def _linear(model: nn.Module, task: Task, options: Options) -> tuple[Tensor, str]:
-    train, val, test = (_features(model, task, part, options) for part in ("train", "val", "test"))
-    probe = fit_probe(train, val, task.num_classes)
-    ended = "" if probe.converged else f", not converged (gradient {probe.gradient:.1e})"
-    edge = ", at the end of the grid" if probe.at_end else ""
-    return probe.scores(test.features), f"l2 = {probe.l2:g} chosen on val{edge}{ended}"
-
-
-def _knn(model: nn.Module, task: Task, options: Options) -> tuple[Tensor, str]:
-    train, test = (_features(model, task, part, options) for part in ("train", "test"))
-    scores_NC = knn_scores(
-        test.features,
-        train.features,
-        train.labels,
-        task.num_classes,
-        k=options.k,
-        temperature=options.temperature,
-        weights=options.weights,
-        indices_Q=test.indices if task.one_origin else None,
-        indices_N=train.indices,
-    )
-    way = f"t = {options.temperature:g}" if options.weights == "distance" else "plain vote"
-    return scores_NC, f"k = {options.k}, {way}, bank train"
-
-
-def _finetune(model: nn.Module, task: Task, options: Options) -> tuple[Tensor, str]:
-    tuned = fine_tune(
-        model, task.train, task.num_classes, epochs=options.epochs, seed=options.seed, device=options.device
-    )
-    return features_of(tuned, task.test.images), f"{options.epochs} epochs, seed {options.seed}"
-
-
-EVALUATIONS: dict[str, Callable[[nn.Module, Task, Options], tuple[Tensor, str]]] = {
-    "linear": _linear,
-    "knn": _knn,
-    "finetune": _finetune,
-}
-
-
-def _features(model: nn.Module, task: Task, part: str, options: Options) -> Features:
-    chosen = getattr(task, part)
-    return Features(features_of(model, chosen.images, device=options.device), chosen.labels, chosen.indices)
 
 
 def _evaluated(

@@ -24,6 +24,7 @@ AT_ONCE = 2**24
 """Cosines that are held at a time, where that leaves `FEWEST` queries or more."""
 FEWEST, MOST = 32, 512
 BLOCK = 16
+SHORTEST = 1e-12  # rows that are shorter are zeros, as torch's normalize has it
 TIED_ROWS = 64
 
 
@@ -50,7 +51,10 @@ class Bank:
 def bank_of(rows_ND: Tensor) -> Bank:
     """The rows, made of length 1, as a bank; a row of zeros stays, and has the cosine 0 with all others."""
     precise = rows_ND if rows_ND.dtype in (torch.float32, torch.float64) else rows_ND.float()
-    return Bank(F.pad(F.normalize(precise, dim=1), (0, 0, 0, -len(precise) % BLOCK)), len(precise))
+    size, width = precise.shape
+    rows = precise.new_zeros(size + -size % BLOCK, width)
+    torch.div(precise, torch.linalg.vector_norm(precise, dim=1, keepdim=True).clamp_min(SHORTEST), out=rows[:size])
+    return Bank(rows, size)
 
 
 def nearest(queries_QD: Tensor, bank_ND: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -85,7 +89,7 @@ def refuse_unsearchable(queries_QD: Tensor, bank_ND: Tensor, k: int) -> None:
     for name, rows in (("bank", bank_ND), ("queries", queries_QD)):
         if rows.ndim != 2 or 0 in rows.shape:
             problems.append(Problem(name, f"has the shape {tuple(rows.shape)}; allowed: (rows, features), ≥ 1"))
-        elif bad := int((~torch.isfinite(rows).all(dim=1)).sum()):
+        elif bad := int((~torch.isfinite(torch.linalg.vector_norm(rows.detach(), dim=1))).sum()):
             message = f"{bad} of {len(rows)} rows hold NaN or infinite values; the model that gave them diverged"
             problems.append(Problem(name, message))
     if not problems and queries_QD.shape[1] != bank_ND.shape[1]:

@@ -1,5 +1,3 @@
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
@@ -13,8 +11,8 @@ from framework.data.config import DataConfig
 from framework.errors import InvalidInput
 from framework.ssl import Compare_eval, Eval_finetune, Eval_knn, Eval_linear, Eval_transfer, build
 from framework.ssl.config import CONFIGS
-from framework.ssl.evaluation import api
-from framework.ssl.evaluation.api import Options, class_scores
+from framework.ssl.evaluation import api, evaluations
+from framework.ssl.evaluation.evaluations import class_scores
 from framework.ssl.evaluation.tasks import task_of
 from framework.ssl.parts import Dense
 
@@ -90,36 +88,10 @@ def test_transfer_to_images_of_another_shape(evaluation):
     assert float(found) > 0.9
 
 
-class Noting(nn.Module):
-    """What it is shown, batch by batch, and whether it was trained with."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers = nn.Linear(64, 8)
-        self.seen = []
-
-    def forward(self, images):
-        self.seen.append((self.training, images.detach().clone()))
-        return self.layers(images.flatten(1))
-
-
-@pytest.mark.parametrize("evaluation", ["linear", "knn", "finetune"])
-def test_no_test_image_reaches_the_fitting(evaluation, monkeypatch):
-    """Test images and labels that are replaced change nothing that is fitted: other images' scores stay."""
-    scores, note = class_scores(evaluation, dense(), TASK, Options(epochs=2))
-    test = TASK.test
-    replaced = test.images.clone()
-    replaced[: len(test) // 2] = torch.rand(len(test) // 2, 1, 8, 8, generator=torch.Generator().manual_seed(0))
-    other = dataclasses.replace(test, images=replaced, labels=test.labels.flip(0))
-    again, note_again = class_scores(evaluation, dense(), dataclasses.replace(TASK, test=other), Options(epochs=2))
-    torch.testing.assert_close(again[len(test) // 2 :], scores[len(test) // 2 :], rtol=1e-6, atol=1e-7)
-    assert note_again == note
-
-
 def test_no_test_index_reaches_the_fitting(monkeypatch):
     """What the probe, the bank and the tuning are given, by its indices."""
     given = {"fit_probe": [], "fine_tune": [], "knn_scores": []}
-    fit_probe, fine_tune, knn_scores = api.fit_probe, api.fine_tune, api.knn_scores
+    fit_probe, fine_tune, knn_scores = evaluations.fit_probe, evaluations.fine_tune, evaluations.knn_scores
 
     def probe(train, val, *rest, **options):
         given["fit_probe"] += [train.indices, val.indices]
@@ -134,7 +106,7 @@ def test_no_test_index_reaches_the_fitting(monkeypatch):
         return knn_scores(queries, features, labels, *rest, indices_N=indices_N, **options)
 
     for name, function in (("fit_probe", probe), ("fine_tune", tune), ("knn_scores", bank)):
-        monkeypatch.setattr(api, name, function)
+        monkeypatch.setattr(evaluations, name, function)
     for dataset in ("digits", (X.reshape(-1, 1, 8, 8), Y)):
         task = task_of(dataset)
         Compare_eval([dense()], dataset, evaluations=("linear", "knn", "finetune"), seeds=(), epochs=1)
@@ -215,5 +187,3 @@ def test_models_that_are_none():
 def test_a_bank_smaller_than_k():
     with pytest.raises(InvalidInput, match=r"k: is 200, and the bank has 72 rows"):
         Eval_knn(FLAT, (X[:100], Y[:100] % 3))
-    with pytest.raises(InvalidInput, match=r"evaluation: is 'kn'; did you mean `knn`\?"):
-        class_scores("kn", FLAT, TASK)
