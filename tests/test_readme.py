@@ -36,7 +36,7 @@ def own_experiment() -> str:
 
 
 def test_the_pieces_run_as_printed(tmp_path: Path):
-    pieces, fusion, metrics = (block for block in blocks("python") if "(Manager[" not in block)
+    pieces, fusion, metrics, encoders = (block for block in blocks("python") if "(Manager[" not in block)
     latents = np.random.default_rng(0).normal(size=(2, 50, 6)).astype(np.float32)
     names = {
         "z_source": torch.from_numpy(latents[0]),
@@ -62,6 +62,10 @@ def test_the_pieces_run_as_printed(tmp_path: Path):
     assert len(names["table"]) == 7
     assert float(names["trace"]) > 0
     assert {row.space for row in names["rows"]} == {"input", "parameter", "prediction"}
+    names = {"view": torch.rand(4, 1, 8, 8), "other_view": torch.rand(4, 1, 8, 8)}
+    exec(encoders, names)
+    assert names["loss"].requires_grad
+    assert len(names["table"]) >= 4
 
 
 @pytest.fixture(scope="module")
