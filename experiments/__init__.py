@@ -13,6 +13,7 @@ EXPERIMENTS = {
     "alignment": "experiments.alignment.manager:AlignmentManager",
     "fusion": "experiments.fusion.manager:FusionManager",
     "merging": "experiments.merging.manager:MergingManager",
+    "ssl": "experiments.ssl.manager:SSLManager",
 }
 
 

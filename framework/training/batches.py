@@ -5,7 +5,7 @@ Shapes: B images in a batch.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -20,11 +20,12 @@ Batch = list[Tensor]  # images (B, C, H, W), labels (B,), and what else belongs 
 class BatchOrder(Sampler[Tensor]):
     """Positions of each batch, (B,), over all samples once per epoch; a new seeded order an epoch, or none.
 
-    In training no batch has a single sample, which batch normalisation refuses: the one before takes it.
+    In training no batch has a single sample, which batch normalisation refuses: the one before takes it. With
+    `drop_last` there are whole batches alone.
     """
 
-    def __init__(self, length: int, batch_size: int, shuffle_seed: int | None) -> None:
-        self.length, self.batch_size = length, batch_size
+    def __init__(self, length: int, batch_size: int, shuffle_seed: int | None, *, drop_last: bool = False) -> None:
+        self.length, self.batch_size, self.drop_last = length, batch_size, drop_last
         self.generator = None if shuffle_seed is None else torch_numbers(shuffle_seed)
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -33,11 +34,16 @@ class BatchOrder(Sampler[Tensor]):
         else:
             order = torch.randperm(self.length, generator=self.generator)
         # A generator function: a DataLoader asks for an iterator that it throws away, which must draw no order.
+        if self.drop_last:
+            yield from torch.split(order[: len(self) * self.batch_size], self.batch_size) if len(self) else ()
+            return
         full = len(self) - 1
         yield from torch.split(order[: full * self.batch_size], self.batch_size) if full else ()
         yield order[full * self.batch_size :]
 
     def __len__(self) -> int:
+        if self.drop_last:
+            return self.length // self.batch_size
         one_left = self.generator is not None and self.length % self.batch_size == 1 and self.length > 1
         return math.ceil(self.length / self.batch_size) - one_left
 
@@ -68,7 +74,19 @@ class _Indexed(Dataset[Batch]):
         return [self.images.images[positions], self.images.labels[positions]]
 
 
-Loader = Batches | DataLoader[Batch]
+class Ordered(Protocol):
+    """Batches that are made elsewhere, of positions that `sampler` draws."""
+
+    sampler: BatchOrder
+
+    def __iter__(self) -> Iterator[Batch]:
+        """The batches of an epoch."""
+
+    def __len__(self) -> int:
+        """How many they are."""
+
+
+Loader = Batches | DataLoader[Batch] | Ordered
 
 
 def batches(

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
-from framework.training.optimizers import LARS, SGD, Optimisation, rate_factor
+from framework.training.optimizers import LARS, SGD, AdamW, Optimisation, rate_factor
 
 
 class Training(pl.LightningModule):
@@ -24,10 +24,15 @@ class Training(pl.LightningModule):
         self.model = model
         self.config = config
 
+    @property
+    def optimisation(self) -> Optimisation:
+        """How the weights are moved. Default: as the config says."""
+        return self.config
+
     def configure_optimizers(self) -> Any:
         """The optimiser of the config, with a schedule where its step size does not stay."""
         # On a GPU Lightning refuses a fused optimiser beside clipping in mixed precision.
-        optimizer = build_optimizer(self.model, self.config, fused=self.device.type == "cpu")
+        optimizer = build_optimizer(self.model, self.optimisation, fused=self.device.type == "cpu")
         if self.config.schedule == "constant" and not self.config.warmup_epochs:
             return optimizer
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate_factor(self.config, epoch))
@@ -40,6 +45,8 @@ def build_optimizer(model: nn.Module, config: Optimisation, *, fused: bool) -> t
     both: dict[str, Any] = {"lr": config.learning_rate, "weight_decay": config.weight_decay}
     if isinstance(chosen, SGD):
         return torch.optim.SGD(model.parameters(), momentum=chosen.momentum, nesterov=chosen.nesterov, **both)
+    if isinstance(chosen, AdamW):
+        return torch.optim.AdamW(model.parameters(), fused=fused, **both)
     if not isinstance(chosen, LARS):
         return torch.optim.Adam(model.parameters(), fused=fused, **both)
     from lightly.utils import lars  # type: ignore[import-untyped]

@@ -34,6 +34,12 @@ class Adam(Config):
     kind: Literal["adam"] = Field("adam", description="Selects Adam.")
 
 
+class AdamW(Config):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019), as PyTorch has it: every weight decays."""
+
+    kind: Literal["adamw"] = Field("adamw", description="Selects Adam with decoupled weight decay.")
+
+
 class SGD(Config):
     """Stochastic gradient descent with momentum."""
 
@@ -64,7 +70,7 @@ class LARS(Config):
     )
 
 
-OptimizerConfig = Annotated[Adam | SGD | LARS, Field(discriminator="kind")]
+OptimizerConfig = Annotated[Adam | AdamW | SGD | LARS, Field(discriminator="kind")]
 
 
 class Optimisation(Config):
@@ -80,7 +86,8 @@ class Optimisation(Config):
     weight_decay: float = Field(
         0.0,
         ge=0,
-        description="Factor of the L2 penalty that the optimiser adds to the gradient, without unit.",
+        description="Factor of the L2 penalty that the optimiser adds to the gradient, without unit; adamw takes "
+        "so much of each weight, times the step size, off it instead.",
     )
     schedule: Schedule = Field(
         "constant",

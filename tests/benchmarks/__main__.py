@@ -20,6 +20,7 @@ NAMES = (
         "intake",
         "reads",
         "distortions",
+        "ssl",
         "knn",
     ),
 )

@@ -131,7 +131,7 @@ class Distorter(nn.Module):
         views = torch.empty(self.views, batch, self.shape[0], *self.size)
         for first in range(0, batch, held):
             part = slice(first, first + held)
-            views[:, part] = self._views(images_BCHW[part], _part(drawn, part, self.views))
+            views[:, part] = self._views(images_BCHW[part], part_of(drawn, part, self.views))
         return views
 
     def _at_once(self, images_BCHW: Tensor) -> int:
@@ -192,7 +192,7 @@ class Distorter(nn.Module):
         ]
 
 
-def _part(drawn: Drawn, part: slice, views: int) -> Drawn:
+def part_of(drawn: Drawn, part: slice, views: int) -> Drawn:
     """What was drawn for some of the images."""
     numbers = drawn.numbers.view(len(drawn.numbers), views, -1)[:, :, part].flatten(1)
     normal = tuple(noise.view(views, -1, *noise.shape[1:])[:, part].flatten(0, 1) for noise in drawn.normal)

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from pytorch_lightning import Callback, Trainer
 
 from framework.errors import SashikoError
-from framework.training.callbacks.losses import Losses
+from framework.training.callbacks.losses import Judge
 from framework.training.checkpoints import save_checkpoint
 
 
@@ -18,7 +18,7 @@ class Checkpoints(Callback):
     The best weights go to disk in the epoch that reaches them: what is held in memory moves on with training.
     """
 
-    def __init__(self, folder: Path, losses: Losses, every: int | None) -> None:
+    def __init__(self, folder: Path, losses: Judge, every: int | None) -> None:
         self.folder, self.losses, self.every = folder, losses, every
         self.best_val = math.inf
         self.best_epoch: int | None = None

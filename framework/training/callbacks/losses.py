@@ -1,7 +1,7 @@
 """What the steps measure, as means over the images of an epoch; and the guard against a loss that is no number."""
 
 from collections import defaultdict
-from typing import Any
+from typing import Any, Protocol
 
 import pytorch_lightning as pl
 import torch
@@ -11,6 +11,13 @@ from torch import Tensor
 from framework.errors import TrainingDiverged
 from framework.training.callbacks.epoch_log import Measure
 from framework.training.ranks import shares, world
+
+
+class Judge(Protocol):
+    """What says how good an epoch was."""
+
+    val: float | None
+    """The error on the val split, the smaller the better; None in an epoch in which it was not measured."""
 
 
 class Losses(Measure):

@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning import Callback, Trainer
 
-from framework.training.callbacks.losses import Losses
+from framework.training.callbacks.losses import Judge
 
 
 class Patience(Callback):
@@ -16,7 +16,7 @@ class Patience(Callback):
     trainer's `min_epochs` pass first.
     """
 
-    def __init__(self, losses: Losses, epochs: int) -> None:
+    def __init__(self, losses: Judge, epochs: int) -> None:
         self.losses, self.epochs = losses, epochs
         self.best_val, self.best_epoch = math.inf, 0
 

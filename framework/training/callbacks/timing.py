@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 import pytorch_lightning as pl
@@ -27,9 +27,11 @@ class Timing(Measure):
     set of the process.
     """
 
+    phases: ClassVar[tuple[str, ...]] = PHASES
+
     def __init__(self, run: "Run") -> None:
         self.run = run
-        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self.seconds = dict.fromkeys(self.phases, 0.0)
         self._mark = self._epoch_start = time.perf_counter()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
@@ -70,9 +72,9 @@ class Timing(Measure):
 
     def on_fit_end(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
         """Log the table and the peak."""
-        minutes = [self.seconds[phase] / 60 for phase in PHASES]
-        self.run.log_table("timing", pd.DataFrame({"phase": PHASES, "minutes": minutes}))
-        totals = {f"time/{phase}_min": value for phase, value in zip(PHASES, minutes, strict=True)}
+        minutes = [self.seconds[phase] / 60 for phase in self.phases]
+        self.run.log_table("timing", pd.DataFrame({"phase": self.phases, "minutes": minutes}))
+        totals = {f"time/{phase}_min": value for phase, value in zip(self.phases, minutes, strict=True)}
         self.run.summarise({**totals, "memory/peak_mb": peak_memory_mb(pl_module.device)})
 
     def state_dict(self) -> dict[str, Any]:

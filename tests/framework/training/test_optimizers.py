@@ -59,6 +59,16 @@ def test_two_steps_of_gradient_descent_by_hand(nesterov):
         torch.testing.assert_close(found, expected)
 
 
+def test_a_step_of_adam_with_decoupled_decay_by_hand():
+    """The first step of Adam is the sign of the gradient; the decay does not pass through it."""
+    rate, decay = 0.1, 0.3
+    config = parsed(optimizer="adamw", learning_rate=rate, weight_decay=decay)
+    before, (gradients,), after = stepped(config, steps=1)
+    for weights, gradient, found in zip(before, gradients, after, strict=True):
+        expected = weights * (1 - rate * decay) - rate * gradient / (gradient.abs() + 1e-8)
+        torch.testing.assert_close(found, expected)
+
+
 def test_a_step_of_lars_by_hand():
     rate, decay, trust = 0.5, 0.01, 0.1
     optimizer = {"kind": "lars", "trust_coefficient": trust}
@@ -76,6 +86,7 @@ def test_a_step_of_lars_by_hand():
     ("optimizer", "changes"),
     [
         ({"kind": "adam"}, {}),
+        ({"kind": "adamw"}, {"weight_decay": 0.01}),
         ({"kind": "sgd"}, {"learning_rate": 0.1}),
         ({"kind": "sgd", "nesterov": True, "momentum": 0.5}, {"learning_rate": 0.1}),
         ({"kind": "lars", "trust_coefficient": 0.02}, {"learning_rate": 0.3, "weight_decay": 1e-6}),
@@ -90,7 +101,7 @@ def test_every_optimiser_lets_the_loss_fall(optimizer, changes, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"optimizer": {"kind": "adagrad"}}, r"optimizer\.kind: is 'adagrad'; allowed: 'adam', 'sgd', 'lars'"),
+        ({"optimizer": {"kind": "adagrad"}}, r"kind: is 'adagrad'; allowed: 'adam', 'adamw', 'sgd', 'lars'"),
         ({"optimizer": {"kind": "sgd", "momentum": 1.0}}, r"optimizer\.momentum: is 1\.0 .*less than 1"),
         (
             {"optimizer": {"kind": "sgd", "momentum": 0.0, "nesterov": True}},
@@ -101,7 +112,7 @@ def test_every_optimiser_lets_the_loss_fall(optimizer, changes, tmp_path):
             {"optimizer": {"kind": "lars"}},
             r"weight_decay is 0, with which optimizer\.kind=lars .*allowed: above 0",
         ),
-        ({"optimizer": "sdg"}, r"optimizer\.kind: is 'sdg'; allowed: 'adam', 'sgd', 'lars'"),
+        ({"optimizer": "sdg"}, r"optimizer\.kind: is 'sdg'; allowed: 'adam', 'adamw', 'sgd', 'lars'"),
         ({"optimizer": 3}, "optimizer: "),
     ],
 )

@@ -1,0 +1,1 @@
+"""Self-supervised learning: which method, views and batches give features that a simple classifier can use."""

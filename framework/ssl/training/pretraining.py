@@ -1,0 +1,203 @@
+"""Pretraining one encoder without labels, from its config to its artifact."""
+
+import copy
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pytorch_lightning import Callback, seed_everything
+from torch import Tensor
+
+from framework.data.vision import Splits, load_pixels
+from framework.errors import ConfigError, Problem
+from framework.seeds import unsigned
+from framework.ssl.distortions.distorter import Distorter
+from framework.ssl.distortions.place import Choice, choose_place
+from framework.ssl.method import Method
+from framework.ssl.registry import build
+from framework.ssl.training.artifact import (
+    load_encoder,
+    load_optimizer,
+    save_description,
+    take_backbone,
+)
+from framework.ssl.training.batches import train_batches, val_batches
+from framework.ssl.training.callbacks.collapse import Collapse
+from framework.ssl.training.callbacks.diagnosis import Diagnosis
+from framework.ssl.training.callbacks.keep_optimizer import KeepOptimizer
+from framework.ssl.training.callbacks.linear_probe import LinearProbe
+from framework.ssl.training.callbacks.neighbours import Neighbours
+from framework.ssl.training.callbacks.phases import Phases
+from framework.ssl.training.config import FreshEncoder, FromOther, required_by
+from framework.ssl.training.module import SelfSupervised
+from framework.ssl.training.plain import distorter_of, plain_of
+from framework.training.batches import BatchOrder
+from framework.training.callbacks.checkpoints import Checkpoints
+from framework.training.callbacks.epoch_log import EpochLog, Measure
+from framework.training.callbacks.learning_rate import LearningRate
+from framework.training.callbacks.losses import Losses
+from framework.training.callbacks.patience import Patience
+from framework.training.fitting import fit
+from framework.training.module import build_optimizer
+from framework.training.ranks import world
+from framework.training.trainer import CHANNELS_LAST, build_trainer, check_trainer_options, resolve_device
+
+if TYPE_CHECKING:
+    from framework.tracking.run import Run
+
+AGAIN = 2**33  # beyond every seed of an order of batches: that of added epochs is another
+
+
+def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = ()) -> None:
+    """Train the encoder of `config` without labels, log its way, and log the artifact `encoder` (`artifact.py`).
+
+    Equal configs give bit-equal metrics and weights on the same machine's CPU, also where training was left and
+    gone on with. Of labels, those of train and val are looked at to tell how good the features are, and val alone
+    chooses the best weights; the test split is not touched. `callbacks` come before the row of an epoch is logged.
+
+    Where this process is one of several ranks, they train one encoder: batches are shared, losses and batch
+    normalisation are over all of them; the first one measures and logs.
+
+    Raises:
+        ConfigError: a trainer option, device, backbone or precision that cannot be used; ranks that cannot share a
+            batch evenly.
+        DataUnavailable: the data set is not there.
+        WeightsUnavailable: pretrained weights are not there.
+        ArtifactError: the encoder that training begins with cannot be had.
+        TrainingDiverged: the loss became NaN or infinite, or projections collapsed and `stop_on_collapse` is set.
+    """
+    check_trainer_options(config.trainer)
+    device = resolve_device(config.device)
+    _refuse_ranks(config)
+    if config.precision == "16-mixed" and device.type != "cuda":
+        message = f"is 16-mixed, which a GPU has, and device is {device.type}; set it to bf16-mixed or 32-true"
+        raise ConfigError([Problem("precision", message)])
+    splits = load_pixels(config.data)
+    # Lightning seeds NumPy too, which takes 32 bits without a sign.
+    seed_everything(config.seed % 2**32, workers=True, verbose=False)
+    torch.manual_seed(config.seed)
+    distorter = distorter_of(config, splits)
+    method, optimizer_state = _first(config, run)
+    folder = run.folder / "encoder"
+    folder.mkdir(parents=True, exist_ok=True)
+    save_description(method, config, folder)
+    images_last = config.channels_last and device.type in CHANNELS_LAST and config.backbone.kind != "mlp"
+    if images_last:
+        method.to(memory_format=torch.channels_last)
+    choice = _choice(config, method, splits, distorter, device)
+    if config.compile:
+        method.backbone.compile()
+
+    module = SelfSupervised(method, config, distorter, channels_last=images_last)
+    module.resumed_optimizer = optimizer_state
+    neighbours = Neighbours(
+        splits, plain_of(config, splits), config.evaluate_every, config.neighbours, config.temperature
+    )
+    checkpoints = Checkpoints(folder, neighbours, config.checkpoint_every)
+    trainer = build_trainer(
+        max_epochs=config.epochs,
+        device=device,
+        callbacks=_callbacks(config, run, method, splits, neighbours, checkpoints, callbacks),
+        options={"precision": config.precision, **config.trainer},
+    )
+    before = config.max_epochs if config.extra_epochs else 0
+    train = train_batches(
+        splits.train,
+        config.batch_size,
+        unsigned(config.seed + AGAIN) if config.extra_epochs else config.seed,
+        distorter,
+        choice.place,
+        views_seed=config.seed,
+        num_workers=config.num_workers,
+        device=device,
+        epoch=lambda: before + trainer.current_epoch,
+    )
+    with run.progress.stage("fit") as stage:
+        fit(trainer, module, train, val_batches(splits.val, config.batch_size, device), stage)
+    if not world.is_first():
+        return
+    best = 1 - checkpoints.best_val
+    summary = {
+        "knn/val_accuracy_best": best,
+        "best_epoch": checkpoints.best_epoch,
+        "device": device.type,
+        "distortions_place": choice.place,
+        "distortions_reason": choice.reason,
+    }
+    run.summarise(summary)
+    run.log_artifact("encoder", config, folder, metadata=summary)
+
+
+def _refuse_ranks(config: FreshEncoder) -> None:
+    if config.batch_size % world.size():
+        message = f"is {config.batch_size}; allowed with {world.size()} ranks: a multiple of their number"
+        raise ConfigError([Problem("batch_size", message)])
+
+
+def _first(config: FreshEncoder, run: "Run") -> tuple[Method, dict[int, dict[str, Tensor]] | None]:
+    """The method before the first step, and the state of the optimiser that goes on."""
+    before = required_by(config)
+    start = getattr(config, "start", None)
+    if config.extra_epochs and before is not None:
+        folder = run.require("encoder", before)
+        return load_encoder(folder, before, "last").train(), load_optimizer(folder)
+    method = build(config.method, config.shape, config.seed, config.backbone)
+    if isinstance(start, FromOther):
+        other = load_encoder(run.require("encoder", start.encoder), start.encoder, start.which)
+        if start.parts == "all":
+            method.load_state_dict(other.state_dict())
+        else:
+            take_backbone(method, other)
+    return method.train(), None
+
+
+def _choice(
+    config: FreshEncoder, method: Method, splits: Splits, distorter: Distorter, device: torch.device
+) -> Choice:
+    """Where views are made: tried on a copy of the method, so that nothing of it stays."""
+    if world.size() > 1:
+        return Choice("device", "each rank distorts its own share", {})
+    trial: Any = copy.deepcopy(method).to(device)
+    optimizer = build_optimizer(trial, config.as_trained, fused=device.type == "cpu")
+
+    def step(views: Tensor) -> None:
+        optimizer.zero_grad()
+        trial.loss(views).total.backward()
+        optimizer.step()
+        trial.after_step()
+
+    order = list(BatchOrder(len(splits.train), config.batch_size, config.seed, drop_last=True))
+    asked = config.distortions.place
+    if asked == "workers" and not config.num_workers:
+        message = "is 0, and distortions.place is workers; allowed: 1 or more, or distortions.place=device"
+        raise ConfigError([Problem("num_workers", message)])
+    with torch.random.fork_rng(devices=[]):
+        return choose_place(
+            asked, step, splits.train.images, order, distorter, device=device, num_workers=config.num_workers
+        )
+
+
+def _callbacks(
+    config: FreshEncoder,
+    run: "Run",
+    method: Method,
+    splits: Splits,
+    neighbours: Neighbours,
+    checkpoints: Checkpoints,
+    others: Sequence[Callback],
+) -> list[Callback]:
+    """The callbacks in their order, `others` among them; ranks but the first neither write nor log."""
+    plain, every = neighbours.plain, config.evaluate_every
+    losses = Losses(SelfSupervised.error)
+    collapse = Collapse(run, splits, plain, every, stop=config.stop_on_collapse)
+    patience = [Patience(neighbours, config.early_stopping)] if config.early_stopping else []
+    if not world.is_first():
+        rest = [one for one in others if not isinstance(one, Measure)]
+        return [losses, LearningRate(), neighbours, *patience, collapse, *rest]
+    looks: list[Callback] = []
+    if config.probe:
+        looks.append(LinearProbe(splits, plain, method.num_features, config.seed, every))
+    if config.diagnostics_every:
+        looks.append(Diagnosis(run, config, splits, config.diagnostics_every))
+    measured = [losses, LearningRate(), Phases(run), neighbours, checkpoints, KeepOptimizer(checkpoints.folder)]
+    return [*measured, *patience, collapse, *looks, *others, EpochLog(run)]
