@@ -14,15 +14,16 @@ from pathlib import Path
 
 from framework.errors import ClusterError
 from framework.plan import Point
+from framework.tracking import workplace
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
-from launch import slurm
+from launch import direct, slurm
 from launch.profile import Profile
 
 FACTOR = 1.5
 VARIABLE = "SASHIKO_REQUEST"
 """The file that tells a job what it was submitted with."""
-BIGGER = "SASHIKO_BIGGER"
+BIGGER = workplace.ALONE
 """Set in a job that has more memory already."""
 _started_with: dict[str, str] = {}
 
@@ -53,8 +54,12 @@ def ask(tracker: Tracker, path: SweepPath, point: Point) -> str:
     small = Profile.parse(data["profile"])
     memory_gb = FACTOR * small.memory_gb
     profile = small.model_copy(update={"memory_gb": memory_gb, "workers": 1, "gpus": _gpus(small)})
-    words = (*_words(path, small), "--point", str(point.index), "--run", secrets.token_hex(4))
-    request = slurm.Request(path, profile, 1, Path(data["folder"]), command=words, variables={BIGGER: "1"})
+    run_id = secrets.token_hex(4)
+    words = (*_words(path, small), "--point", str(point.index), "--run", run_id)
+    request = slurm.Request(
+        path, profile, 1, Path(data["folder"]), command=words, variables={BIGGER: "1"},
+        remark=direct.remark(point.config_id, run_id),
+    )  # fmt: skip
     with as_outside():
         (job,) = slurm.submit(tracker, request)
     return f"with {memory_gb:g} GB instead of {small.memory_gb:g} GB, in job {job}"

@@ -19,7 +19,7 @@ from framework.tracking.ledger import Attempt, Entry, Ledger, Standing, attempts
 from framework.tracking.states import Cause
 from framework.tracking.sweeps import Sweep, SweepPath
 from framework.tracking.tracker import Tracker
-from launch import clocks, failures, slurm, waiting
+from launch import clocks, direct, failures, slurm, waiting
 from launch.failures import Failure
 from launch.successors import Chain, chain_of
 from launch.telling import lasting, moment
@@ -30,7 +30,7 @@ SILENT_S = 60.0
 STARTING = "pending"
 MAKES = "makes "
 NOT_WANTED = "its point is in the sweep no more"
-WAITING = "waiting"
+WAITING = direct.WAITING
 FIRST = ("finished", "running", "starting", "failed", "lost", "stopped")
 
 
@@ -84,7 +84,8 @@ class End:
 class Overview:
     """Everything about one sweep. `points` adds up to `total`; where there is no end, to what was drawn so far.
 
-    `again`: so many points that are done have a run under way, because somebody wanted them once more.
+    `again`: so many points that are done have a run under way, because somebody wanted them once more, and of so
+    many one is `queued`.
     `waiting` are jobs, `problem` is why Slurm did not answer; `successors` are the sweeps in which what was open
     in this one is worked.
     """
@@ -106,6 +107,7 @@ class Overview:
     problem: str = ""
     hint: str = ""
     again: int = 0
+    queued: int = 0
 
     @property
     def failed(self) -> int:
@@ -116,7 +118,7 @@ class Overview:
     def is_over(self) -> bool:
         """Whether nothing more will happen by itself: nothing is handed out, and nobody is at work."""
         worked = any(worker.run for worker in self.workers)
-        return not worked and (self.state not in (*sweeps.HANDS_OUT, sweeps.PAUSED))
+        return not worked and not self.waiting and (self.state not in (*sweeps.HANDS_OUT, sweeps.PAUSED))
 
 
 def read(tracker: Tracker, path: SweepPath, jobs: Sequence[slurm.Job] | None = None) -> Overview:
@@ -161,14 +163,13 @@ def of_sweep(tracker: Tracker, sweep: Sweep, now: float, jobs: Sequence[slurm.Jo
         strangers=len(ledger.strangers),
         successors=[str(part.path) for part in chain.sweeps[1:]],
         workers=at_work,
-        waiting=[
-            WaitingJob(job.id, job.state, job.reason, waiting.meaning(job.reason)) for job in jobs if job.waits
-        ],
+        waiting=[WaitingJob(job.id, job.state, job.reason, _meaning(job)) for job in jobs if job.waits],
         end=estimate(ledger, now, {worker.run for worker in at_work if worker.run and not worker.note}),
         failures=failures.grouped(ledger.failed, path, tracker.url, command=_again(chain), states=states),
         problem=problem,
         hint=_hint(chain, definition, somebody=somebody),
-        again=sum(1 for _ in _once_more(ledger)),
+        again=sum(not run.waits for run in _once_more(ledger)),
+        queued=sum(run.waits for run in _once_more(ledger)),
     )
 
 
@@ -229,6 +230,11 @@ def _held(ledger: Ledger) -> Iterator[Attempt]:
             yield next(run for run in reversed(entry.attempts) if run.cause is None and not run.waits)
 
 
+def _begun(runs: Iterable[Attempt]) -> Iterator[Attempt]:
+    """Those that somebody works on: what a job is to work on stands among the jobs that wait."""
+    return (run for run in runs if run.state != direct.WAITING)
+
+
 def _once_more(ledger: Ledger) -> Iterator[Attempt]:
     """The runs under way of points that are done already, and are worked once more."""
     for entry in ledger.entries:
@@ -237,7 +243,7 @@ def _once_more(ledger: Ledger) -> Iterator[Attempt]:
 
 
 def _at_work(ledger: Ledger) -> Iterator[Attempt]:
-    yield from _held(ledger)
+    yield from _begun(_held(ledger))
     yield from (run for run in _once_more(ledger) if not run.waits)
 
 
@@ -319,6 +325,11 @@ def _jobs(chain: Chain) -> tuple[Sequence[slurm.Job], str]:
         return [*found, *(slurm.jobs_with(sorted(others)) if others else ())], ""
     except ClusterError as error:
         return [], str(error)
+
+
+def _meaning(job: slurm.Job) -> str:
+    why = waiting.meaning(job.reason)
+    return f"{why}; with more memory, for one point" if direct.is_for_one(job) else why
 
 
 def _all_jobs() -> Sequence[slurm.Job]:

@@ -110,6 +110,7 @@ def leading(others: "Others | None", experiment: str, run: "Run") -> Iterator[No
         world.join(store, 0, size)
         run.tell_use = _Board(store).tell
         yield
+        others.wait_until_done()
     except Exception as error:
         why = others.why(is_waited_for=world.is_lost(error))
         if why is None or isinstance(error, RankFailed):
@@ -263,6 +264,21 @@ class Others:
             if why is not None:
                 raise RankFailed(why)
             time.sleep(LOOK_S / 4)
+
+    def wait_until_done(self) -> None:
+        """The first rank is done: wait a little for the others, which then end with it.
+
+        Raises:
+            RankFailed: one of them has failed meanwhile, or before without being noticed.
+        """
+        end = time.monotonic() + ENDS_S
+        while self.why(is_waited_for=False) is None and time.monotonic() < end:
+            if all(rank.is_done for rank in self._ranks.values()):
+                break
+            time.sleep(LOOK_S / 10)
+        why = self.why(is_waited_for=bool(self._lost))
+        if why is not None:
+            raise RankFailed(why)
 
     def why(self, *, is_waited_for: bool) -> str | None:
         """Why a rank has failed: its own error before any that says no more than that another is gone."""

@@ -5,6 +5,8 @@ In the same sweep, where its tracker adds runs to one; elsewhere in a successor,
 
 from collections.abc import Sequence
 
+import typer
+
 from experiments import manager_of
 from framework.errors import ConfigError, DefinitionError, Problem, SweepClosed
 from framework.tracking import sweeps
@@ -48,6 +50,12 @@ def rerun(tracker: Tracker, path: SweepPath, indices: Sequence[int] | None) -> C
             chain.last.path, f"{counted(len(queued), 'point')} in {chain.last.path} waiting already", first
         )
     told = counted(len(entries), "point")
+    if any(run.cause is None and not run.waits for entry in chain.ledger.entries for run in entry.attempts):
+        typer.echo(
+            "note: workers that are at work go on with the code that they were started with, and take such points "
+            "too; for the code of now alone cancel their jobs first",
+            err=True,
+        )
     if again.add(tracker, chain, entries):
         return Chosen(chain.last.path, f"{told} once more in {chain.last.path}", first)
     made = sweeps.create(tracker, successor(chain, entries).text(), path.entity, path.project).path

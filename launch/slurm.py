@@ -54,7 +54,7 @@ class Request:
     """What is to be submitted: so many agents of a sweep, each in a job as the profile describes it.
 
     `code` is what they run; None runs it as it lies when a job starts. `command` is run in the place of an agent,
-    and `variables` are set for it.
+    and `variables` are set for it. `remark` stands in the job's comment, behind the sweep.
     """
 
     path: SweepPath
@@ -64,6 +64,7 @@ class Request:
     code: Code | None = None
     command: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    remark: str = ""
 
     @property
     def place(self) -> Path:
@@ -154,7 +155,7 @@ def parameters(request: Request) -> dict[str, Any]:
     profile = request.profile
     values: dict[str, Any] = {
         "job_name": name_of(request.path),
-        "comment": str(request.path),
+        "comment": f"{request.path} {request.remark}".strip(),
         "time": profile.time_minutes,
         "mem": f"{max(1, round(1024 * profile.memory_gb))}MB",
         "cpus_per_task": profile.cpus,
@@ -277,7 +278,10 @@ def _largest_array() -> int:
 
 @dataclass(frozen=True)
 class Job:
-    """A job as Slurm tells it: one of an array has the id `12_3`. `reason` is why a pending one waits."""
+    """A job as Slurm tells it: one of an array has the id `12_3`. `reason` is why a pending one waits.
+
+    `comment` names its sweep, and what more its request remarked.
+    """
 
     id: str
     state: str
@@ -285,6 +289,7 @@ class Job:
     reason: str = ""
     seconds: int = 0
     name: str = ""
+    comment: str = ""
 
     @property
     def waits(self) -> bool:
@@ -324,16 +329,16 @@ def jobs_with(ids: Iterable[str]) -> list[Job]:
 
 def _queue(*which: str) -> list[Job]:
     try:
-        told = call("squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%N|%M|%r|%j", *which)
+        told = call("squeue", "--noheader", "--array", "--states=all", "--format=%i|%T|%N|%M|%r|%j|%k", *which)
     except ClusterError as error:
         if "Invalid job id" in str(error):  # so long ago that Slurm has forgotten it
             return []
         raise
-    return [_job(*line.strip().split("|", 5)) for line in told.splitlines() if line.strip()]
+    return [_job(*line.strip().split("|", 6)) for line in told.splitlines() if line.strip()]
 
 
-def _job(job_id: str, state: str, node: str, elapsed: str, reason: str, name: str = "") -> Job:
-    return Job(job_id, state, node, "" if reason == "None" else reason, seconds_of(elapsed), name)
+def _job(job_id: str, state: str, node: str, elapsed: str, reason: str, name: str = "", comment: str = "") -> Job:
+    return Job(job_id, state, node, "" if reason == "None" else reason, seconds_of(elapsed), name, comment)
 
 
 def seconds_of(text: str) -> int:

@@ -23,6 +23,9 @@ MARK = 2
 def parts(overview: Overview) -> Iterator[RenderableType]:
     """A sweep, told whole: points, workers, jobs that wait, the end, failures."""
     again = f"; {counted(overview.again, 'finished point')} under way once more" if overview.again else ""
+    again += (
+        f"; {counted(overview.queued, 'finished point')} waiting to be worked once more" if overview.queued else ""
+    )
     yield _line(f"{overview.sweep}: {extent(overview)}: {counts(overview.points)}{again}")
     if overview.successors:
         yield _line(f"with what was open, and is now in {', '.join(overview.successors)}", MARK)

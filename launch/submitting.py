@@ -12,7 +12,7 @@ import typer
 from framework.errors import ConfigError, Problem
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
-from launch import bad_nodes, bigger, profile, slurm, sweeping
+from launch import bad_nodes, bigger, direct, profile, slurm, sweeping
 from launch.frozen import Code
 from launch.slots import Slot
 from launch.team import Team
@@ -159,7 +159,7 @@ def submit(
     if not wish.wait:
         typer.echo(f"follow them: sashiko status {path}; squeue --name {slurm.name_of(path)}")
         return 0
-    _follow(ids)
+    _follow(ids, path)
     sweeping.tell_end(tracker, path)
     return 0
 
@@ -177,11 +177,11 @@ def _without_bad_nodes(tracker: Tracker, request: slurm.Request) -> slurm.Reques
     return replace(request, profile=request.profile.model_copy(update={"exclude": exclude}))
 
 
-def _follow(ids: Sequence[str]) -> None:
-    """Wait until every job has ended, and say what changes."""
+def _follow(ids: Sequence[str], path: SweepPath) -> None:
+    """Wait until every job has ended, and those that they submitted for one point, and say what changes."""
     pause, told = POLL_S[0], ""
     while True:
-        jobs = slurm.jobs_with(ids)
+        jobs = [*slurm.jobs_with(ids), *filter(direct.is_for_one, slurm.jobs_of(path))]
         now = ", ".join(f"{count} {state.lower()}" for state, count in sorted(slurm.counts(jobs).items()))
         if now and now != told:
             typer.echo(f"jobs: {now}")

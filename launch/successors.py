@@ -12,14 +12,16 @@ from typing import Any
 
 from framework.config import Config, canonical, canonical_json
 from framework.definition import COUPLED, Definition
-from framework.errors import InvalidInput
+from framework.errors import ClusterError, InvalidInput
 from framework.plan import Point, plan
 from framework.tracking import sweeps
-from framework.tracking.ledger import Entry, Ledger, attempts_of, ledger_of, read_ledger
+from framework.tracking.ledger import Entry, Ledger, Standing, attempts_of, ledger_of, read_ledger
 from framework.tracking.states import Cause
 from framework.tracking.sweeps import Sweep
 from framework.tracking.tracker import Tracker
+from launch import direct, slurm
 
+FAILED, OPEN = Standing.FAILED, Standing.OPEN
 MARK_WORDS = "what was open in sweep"
 MARK = re.compile(rf"{MARK_WORDS} (\w+)")
 WITHDRAWN = "in place of"
@@ -48,14 +50,34 @@ class Chain:
 
 
 def chain_of(tracker: Tracker, sweep: Sweep, config: type[Config]) -> Chain:
-    """A sweep with its successors.
+    """A sweep with its successors, and with what jobs of this cluster are there for.
 
     Raises:
         TrackerError: the tracker does not answer, or answers with an error.
     """
     if not sweep.definition.is_grid:
         return Chain([sweep], read_ledger(tracker, sweep.path, sweep.definition, config))
-    return chain_with(tracker, sweep, _successors(tracker, sweep), config)
+    return with_jobs(chain_with(tracker, sweep, _successors(tracker, sweep), config))
+
+
+def with_jobs(chain: Chain) -> Chain:
+    """The same, where points are held that jobs of this cluster are there for, though none has begun with them."""
+    tried = [entry for entry in chain.ledger.entries if entry.attempts and entry.standing in (FAILED, OPEN)]
+    if not tried or not slurm.is_here():
+        return chain
+    try:
+        held = direct.held_by(job for part in chain.sweeps for job in slurm.jobs_of(part.path))
+    except ClusterError:
+        return chain
+    if not held:
+        return chain
+    entries = [
+        replace(entry, attempts=[*entry.attempts, held[entry.point.config_id]])
+        if entry in tried and entry.point and entry.point.config_id in held
+        else entry
+        for entry in chain.ledger.entries
+    ]
+    return replace(chain, ledger=replace(chain.ledger, entries=entries))
 
 
 def chain_with(tracker: Tracker, sweep: Sweep, newest_first: Sequence[Sweep], config: type[Config]) -> Chain:

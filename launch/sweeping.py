@@ -214,7 +214,7 @@ def choose(
     called = match.sweep.definition.data.get("name")
     if called != definition.data.get("name"):
         typer.echo(f"{match.sweep.path} has the same points under the name {called!r}; --new makes one of its own")
-    rest = [*chain.ledger.open, *to_reopen(chain.ledger, every=failed)] if only_open else []
+    rest = _rest(chain, every=failed) if only_open else []
     if rest:
         return _succeed(tracker, chain, rest)
     return _go_on(tracker, chain, failed=failed)
@@ -267,12 +267,20 @@ def _succeed(tracker: Tracker, chain: Chain, entries: Sequence[Entry]) -> Chosen
     return Chosen(path, f"made sweep {path} of what is open in {before.path}", first)
 
 
+def _rest(chain: Chain, *, every: bool) -> list[Entry]:
+    """What nobody has done or holds, and what waits in vain to be worked once more."""
+    ledger = chain.ledger
+    waiting = [] if chain.last.state in sweeps.HANDS_OUT else ledger.queued
+    wanted = [*ledger.open, *to_reopen(ledger, every=every), *waiting]
+    return [entry for entry in ledger.entries if entry in wanted]
+
+
 def _go_on(tracker: Tracker, chain: Chain, *, failed: bool) -> Chosen:
     sweep, first = chain.last, chain.sweeps[0]
     after = None if sweep is first else first.path
     what = f"sweep {sweep.path}" + ("" if after is None else f", which has what was open in {after}")
     grid = chain.ledger.definition.is_grid
-    open_before = len(chain.open_in_last) if grid else chain.ledger.count(Standing.OPEN)
+    open_before = len(chain.open_in_last) + _once_more(chain.ledger) if grid else chain.ledger.count(Standing.OPEN)
     if open_before and sweep.state not in sweeps.HANDS_OUT:
         _refuse_cancelled(sweep, open_before)
     anew = reopen(tracker, chain, every=failed)
@@ -302,10 +310,19 @@ def reopen(tracker: Tracker, chain: Chain, *, every: bool) -> int:
 
 
 def to_reopen(ledger: Ledger, *, every: bool) -> list[Entry]:
-    """The points of a grid that failed for want of a requirement, or `every` failed one."""
+    """The points of a grid that failed for want of a requirement, or `every` failed one.
+
+    Also those that a job was there for alone which is gone: their tracker took them for failed before.
+    """
     if not ledger.definition.is_grid:
         return []
-    return [entry for entry in ledger.failed if entry.last and (every or entry.last.lacked_requirement)]
+    failed = [entry for entry in ledger.failed if entry.last and (every or entry.last.lacked_requirement)]
+    return [*failed, *(entry for entry in ledger.open if entry.last and entry.last.was_alone)]
+
+
+def _once_more(ledger: Ledger) -> int:
+    """How many points that are done wait to be worked once more."""
+    return sum(entry.standing is Standing.DONE for entry in ledger.queued)
 
 
 def _refuse_cancelled(sweep: Sweep, count: int) -> None:
@@ -334,7 +351,9 @@ def must_hand_out(tracker: Tracker, path: SweepPath, *, failed: bool = False) ->
     sweep = sweeps.find(tracker, path)
     definition = sweep.definition
     ledger = read_ledger(tracker, path, definition, manager_of(definition.experiment).config)
-    count = ledger.count(Standing.OPEN)
+    ledger = successors.with_jobs(Chain([sweep], ledger)).ledger
+    alone = [entry for entry in to_reopen(ledger, every=False) if entry.standing is Standing.OPEN]
+    count = ledger.count(Standing.OPEN) - len(alone) + _once_more(ledger)
     hands_out = sweep.state in sweeps.HANDS_OUT
     if not hands_out and count and (definition.is_grid or sweep.state in (sweeps.PAUSED, sweeps.CANCELED)):
         _refuse_cancelled(sweep, count)

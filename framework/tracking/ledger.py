@@ -73,6 +73,11 @@ class Attempt:
         return self.cause is None and self.state == PENDING and self.seen is None
 
     @property
+    def was_alone(self) -> bool:
+        """Whether a job was there for it alone: the tracker does not hand it out to anybody else."""
+        return bool(self.worker.get("alone"))
+
+    @property
     def lacked_requirement(self) -> bool:
         """Whether it failed only because something that it requires could not be made."""
         return self.cause is Cause.FAILED and self.error.startswith(f"{RequirementFailed.__name__}:")

@@ -17,6 +17,8 @@ from typing import Any
 
 USED = "_used"
 """The key of the summary: one record for each process that worked on the run, oldest first."""
+ALONE = "SASHIKO_BIGGER"
+"""Set where a job works one point that its tracker does not hand out: who goes on with it has to ask for it."""
 SAMPLES = "SASHIKO_GPU_SAMPLES"
 """Names the file into which the process's worker writes samples of its GPU, `percent, MiB` a line."""
 _KILO = 1 if sys.platform == "darwin" else 1024
@@ -27,7 +29,7 @@ def here() -> dict[str, Any]:
 
     `host`, `process`, `gpu` (as `CUDA_VISIBLE_DEVICES` has it), `cpus` and `memory_mb` (of the job, or of the
     machine, in units of 2^20 bytes); within a Slurm job also `job` (`12_3` for one of an array) and `attempt`, how
-    often the job has begun.
+    often the job has begun; `alone` in one that is there for the point alone.
     """
     job = job_id(os.environ)
     found = {
@@ -39,6 +41,7 @@ def here() -> dict[str, Any]:
     }
     if job is not None:
         found |= {"job": job, "attempt": 1 + (_number("SLURM_RESTART_COUNT") or 0)}
+        found |= {"alone": True} if os.environ.get(ALONE) else {}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from framework.definition import checked
+from framework.tracking.ledger import Attempt, Entry, Ledger, Standing
+from framework.tracking.states import Cause
+from launch import direct, sweeping
 from launch.direct import Alone
+from launch.overview import state_of
+from launch.slurm import Job
 from tests.launch.day import Day, until
 
 RUN = "0a1b2c3d"
@@ -33,6 +39,31 @@ def test_a_sign_of_life_brings_the_word_to_stop(stopped: bool):
     assert tracker.sent == []
     assert agent.heartbeat(RUN) == ([{"type": "stop", "run_id": RUN}] if stopped else [])
     assert tracker.sent == [(f"a/b/{RUN}", {})]
+
+
+def test_a_job_that_is_not_over_holds_its_point():
+    comment = f"local/lab/abc {direct.remark('c0ffee', RUN)}"
+    jobs = [
+        Job("7", "PENDING", comment=comment),
+        Job("8", "COMPLETED", comment="local/lab/abc work=beef run=r"),
+        Job("9", "RUNNING", comment="local/lab/abc"),
+    ]
+    assert [direct.is_for_one(job) for job in jobs] == [True, True, False]
+    (held,) = direct.held_by(jobs).values()
+    assert (held.run_id, held.config_id, held.cause, held.waits) == (RUN, "c0ffee", None, False)
+    entry = Entry("p", [Attempt("r", "r", "failed", Cause.FAILED), held])
+    assert (entry.standing, state_of(entry)) == (Standing.HELD, "waiting")
+
+
+def test_who_was_alone_has_to_be_asked_for_once_its_job_is_gone():
+    definition = checked(
+        "method: grid\ncommand: [python, -m, experiments, q]\nparameters: {x: {values: [1, 2]}}\n"
+    )
+    failed = Attempt("a", "a", "failed", Cause.FAILED)
+    alone = Attempt("b", "b", "preempted", Cause.PREEMPTED, worker={"alone": True})
+    handed_out = Attempt("c", "c", "preempted", Cause.PREEMPTED, worker={"job": "7"})
+    entries = [Entry("p", [failed, alone]), Entry("q", [failed, handed_out])]
+    assert sweeping.to_reopen(Ledger(definition, entries), every=False) == entries[:1]
 
 
 @pytest.fixture

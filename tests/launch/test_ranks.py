@@ -48,6 +48,9 @@ class Told(Manager[ToldConfig]):
         while config.mood == "waits" and (Path(os.environ["HOME"]) / "hold").exists():
             time.sleep(0.05)
         world.wait()
+        if config.mood == "late" and world.rank() == 1:
+            time.sleep(1.0)  # the first one is done by then
+            raise ValueError("rank one changed its mind")
         run.log({"ranks": len(seen), "gpus": ",".join(one["gpu"] for one in seen)})
         run.summarise({"one_run": len({one["run"] for one in seen}) == 1})
 """
@@ -102,7 +105,7 @@ def until_gone(*gone: int, seconds: float = 15.0) -> None:
 
 
 def test_two_gpus_are_two_ranks_of_one_run_and_a_failure_is_told_with_its_error(lab: Lab):
-    done = lab.sashiko("sweep", str(sweep_of(lab, "well", "raises", "stuck")), *OPTIONS)
+    done = lab.sashiko("sweep", str(sweep_of(lab, "well", "raises", "stuck", "late")), *OPTIONS)
     assert done.returncode == 1, done.stdout + done.stderr
     path = re.findall(r"sweep local/lab/(\w+)", done.stdout)[0]
     runs = asked(lab, RUNS, path)
@@ -112,9 +115,10 @@ def test_two_gpus_are_two_ranks_of_one_run_and_a_failure_is_told_with_its_error(
     assert re.fullmatch(
         r"RankFailed: rank 1 \(process \d+ on \S+\): ValueError: rank one does not want to", errors["raises"]
     )
+    assert errors["late"].endswith("ValueError: rank one changed its mind")
     gone = r"RankFailed: rank 1 \(process \d+ on \S+\) is gone without a word: it was killed, .*"
     assert re.fullmatch(gone, errors["stuck"])
-    for mood in ("well", "raises", "stuck"):
+    for mood in ("well", "raises", "stuck", "late"):
         until_gone(*pids(lab, mood)[:2])
 
 

@@ -21,7 +21,7 @@ from tests.lab import Lab, quick_sweep
 
 WHOLE = {
     "sweep", "url", "name", "state", "method", "experiment", "total", "points", "strangers", "successors",
-    "workers", "waiting", "end", "failures", "problem", "hint", "again",
+    "workers", "waiting", "end", "failures", "problem", "hint", "again", "queued",
 }  # fmt: skip
 WORKER = {
     "host", "gpu", "job", "process", "attempt", "run", "name", "age_s", "silent_s", "job_state", "note",

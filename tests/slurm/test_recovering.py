@@ -1,5 +1,6 @@
 """Jobs with too little memory, and nodes on which everything fails, on a real cluster."""
 
+import json
 import re
 
 from tests.lab import Lab, quick_sweep
@@ -34,6 +35,31 @@ def test_out_of_memory_is_tried_once_more_with_half_as_much_again(lab: Lab, clus
     assert re.search(r"with 0\.75 GB instead of 0\.5 GB, in job \d+", said(lab)), said(lab)
     memory = [run["config"]["sashiko"]["worker"]["memory_mb"] for run in rows(lab, path)]  # type: ignore[index]
     assert memory == [512, 768]
+
+
+def test_a_point_is_held_by_the_job_with_more_memory_and_is_open_when_that_is_gone(lab: Lab, cluster: Cluster):
+    small = PROFILE.replace("memory_gb = 1.5", "memory_gb = 0.5")
+    (lab.folder / "own.toml").write_text(small + 'sbatch = {begin = "now+12"}\n')
+    parameters = "{x: {values: [1]}, mood: {value: hungry}, seconds: {value: 8.0}}"
+    file = quick_sweep(lab, "gone", parameters)
+    path, _ = submitted(lab, "sweep", str(file))
+
+    def seen() -> dict:
+        return json.loads(lab.sashiko("status", path, "--embedded", "--json").stdout)
+
+    until(lambda: "for one point" in str(seen()["waiting"]), "it is tried once more", 60)
+    waits = seen()
+    assert (waits["points"], waits["failures"]) == ({"waiting": 1}, [])
+    job = waits["waiting"][0]["id"]
+    assert "no point of" in lab.sashiko("rerun", path, "--failed", "--embedded").stdout
+    until(lambda: seen()["points"] == {"running": 1}, "it is at work", 60)
+    cluster.run("scancel", "--signal=TERM", job)
+    until(lambda: over(cluster), "the job is gone", 60)
+    assert seen()["points"] == {"preempted and open": 1}
+    (lab.folder / "own.toml").write_text(PROFILE)
+    submitted(lab, "sweep", str(file))
+    until(lambda: seen()["points"] == {"finished": 1}, "somebody else does it", 60)
+    until(lambda: over(cluster), "the jobs end", 60)
 
 
 def test_a_node_on_which_runs_fail_that_succeed_elsewhere_is_left_out(lab: Lab, cluster: Cluster):
