@@ -33,6 +33,8 @@ LARGEST_ARRAY = 1_001
 """Slurm's own default of MaxArraySize."""
 WARNING = "SASHIKO_WARNING_S"
 """Tells a job how many seconds before its end it is told to leave."""
+NOT_YET = ("sh", "-c", "trap '' USR2; exec \"$@\"", "job")
+"""Until its process listens, a signal that tells a job to leave would end it, and nobody would queue it again."""
 SECRET = stat.S_IRUSR | stat.S_IWUSR
 ENVIRONMENT = "tracker.env"
 ENDED = frozenset(
@@ -168,7 +170,7 @@ def parameters(request: Request) -> dict[str, Any]:
         # One agent a job, on its first node: it starts the other processes of a run (`ranks.py`).
         "nodes": profile.nodes_per_run,
         "ntasks_per_node": 1 if profile.nodes_per_run > 1 else None,
-        "srun_args": ["--nodes=1", "--ntasks=1"] if profile.nodes_per_run > 1 else None,
+        "srun_args": [*(("--nodes=1", "--ntasks=1") if profile.nodes_per_run > 1 else ()), *NOT_YET],
         "array_parallelism": profile.parallel_jobs,
         "signal_delay_s": profile.warning_seconds,
         "setup": request.setup,

@@ -6,6 +6,7 @@ import re
 import shlex
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,8 @@ def test_every_field_reaches_sbatch(tmp_path):
         "signal": "USR2@60", "time": "90", "wckey": "submitit",
     }  # fmt: skip
     lines = text.splitlines()
+    (start,) = [line for line in lines if line.startswith("srun ")]
+    assert shlex.split(start)[-7:-3] == ["trap '' USR2; exec \"$@\"", "job", sys.executable, "-u"], start
     setup = lines.index("# setup")
     assert lines[setup + 1 : setup + 5] == [
         "trap : USR2", f"set -a; . {place}/tracker.env; set +a", "module load cuda", 'export A="b c"',
