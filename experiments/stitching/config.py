@@ -5,16 +5,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from framework.config import Config, Seed, no_effect, replicate
+from framework.config import Config, Seed, added, no_effect, replicate
+from framework.data.config import DataConfig
 from framework.data.facts import facts_of, train_images
 from framework.errors import Problem
 from framework.mappings.config import Affine, MappingConfig, size_problem
 from framework.models.facts import latent_dim
 from framework.problems import differing
+from framework.ssl.probed.config import ProbeConfig
 from framework.training.config import TrainingConfig
 
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 Labels = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+Side = TrainingConfig | ProbeConfig
+"""A trained model, or a probe on a self-supervised encoder."""
 Sampling = Literal[
     "equally",
     "random",
@@ -54,6 +58,15 @@ class StitchingConfig(Config):
     )
     target_layer: str | None = Field(
         None, description="Name of the target's hidden layer to map into; null takes the model's own latent space."
+    )
+    source_probe: ProbeConfig | None = added(
+        None,
+        description="A self-supervised encoder with a linear probe, in the source's place; null takes source.",
+    )
+    target_probe: ProbeConfig | None = added(
+        None,
+        description="A self-supervised encoder with a linear probe, in the target's place: the probe reads mapped "
+        "features; null takes target.",
     )
     mapping: MappingConfig = Field(
         Affine(), description="The map from the source's latent space into the target's."
@@ -107,6 +120,16 @@ class StitchingConfig(Config):
     )
 
     @property
+    def sides(self) -> dict[str, Side]:
+        """What is stitched, by role: source and target."""
+        return {"source": self.source_probe or self.source, "target": self.target_probe or self.target}
+
+    @property
+    def data(self) -> DataConfig:
+        """The images, the same for both sides."""
+        return self.sides["source"].data
+
+    @property
     def label(self) -> str:
         """What tables call the mapping, or the control in its place."""
         suffix = {"none": "", "shuffled_anchors": "_shuffled", "random_encoder": "_untrained"}.get(self.control)
@@ -114,24 +137,41 @@ class StitchingConfig(Config):
 
     def conflicts(self) -> Iterator[Problem]:
         """What the data, the sampling and the mapping cannot do with the two models."""
+        yield from self._side_problems()
         yield from self._data_problems()
         yield from self._sampling_problems()
         yield from self._mapping_problems()
 
+    def _side_problems(self) -> Iterator[Problem]:
+        """What a probe in a side's place leaves without effect."""
+        for role in ("source", "target"):
+            if getattr(self, f"{role}_probe") is None:
+                continue
+            if getattr(self, role).canonical_text != type(self).model_fields[role].default.canonical_text:
+                message = f"is given, and so is {role}_probe, which takes its place: leave one of them out"
+                yield Problem(role, message)
+            if getattr(self, f"{role}_layer") is not None:
+                message = f"names a layer of {role}, and {role}_probe reads the encoder's features: leave it out"
+                yield Problem(f"{role}_layer", message)
+
     def _data_problems(self) -> Iterator[Problem]:
-        source, target = self.source.data, self.target.data
+        source, target = (side.data for side in self.sides.values())
         if source is not target and source.canonical_text != target.canonical_text:
+            first, second = (
+                f"{role}_probe.encoder.data" if isinstance(side, ProbeConfig) else f"{role}.data"
+                for role, side in self.sides.items()
+            )
             message = (
-                f"and source.data differ in {differing(target, source)}: anchors must be images that both models "
+                f"and {first} differ in {differing(target, source)}: anchors must be images that both models "
                 "take, from one train split"
             )
-            yield Problem("target.data", message)
+            yield Problem(second, message)
 
     def _sampling_problems(self) -> Iterator[Problem]:
         yield from _said_twice("num_samples", self.num_samples)
         yield from _said_twice("mapping.ridges", self.mapping.ridge_values)
         yield from _said_twice("sampling_classes", self.sampling_classes or ())
-        images, classes = train_images(self.source.data), facts_of(self.source.data).classes
+        images, classes = train_images(self.data), facts_of(self.data).classes
         for number in [number for number in self.num_samples if number > images]:
             needed = f"for which sampling={self.sampling} needs {number} candidates"
             yield Problem("num_samples", f"is {number}, {needed}; there are {images}")
@@ -150,11 +190,23 @@ class StitchingConfig(Config):
             )
             yield Problem("control", message)
         if self.source_layer is None and self.target_layer is None:
-            shape = facts_of(self.source.data).shape
-            sizes = [latent_dim(side.model, shape) for side in (self.source, self.target)]
-            problem = size_problem(self.mapping.kind, *sizes)
+            source, target = (_latent_dim(side) for side in self.sides.values())
+            if source is None or target is None:
+                return
+            problem = size_problem(self.mapping.kind, source, target)
             if problem is not None:
-                yield Problem("mapping.kind", f"{problem} (source.model → target.model); use linear or affine")
+                names = [
+                    f"{role}_probe" if isinstance(side, ProbeConfig) else f"{role}.model"
+                    for role, side in self.sides.items()
+                ]
+                yield Problem("mapping.kind", f"{problem} ({' → '.join(names)}); use linear or affine")
+
+
+def _latent_dim(side: Side) -> int | None:
+    """The size of a side's latent space, where it is known before the model is built."""
+    if isinstance(side, ProbeConfig):
+        return side.num_features
+    return latent_dim(side.model, facts_of(side.data).shape)
 
 
 def _said_twice(name: str, values: Sequence[float]) -> list[Problem]:

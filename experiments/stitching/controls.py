@@ -22,7 +22,7 @@ from torch import Tensor
 
 from experiments.stitching.cells import Cell, Draw, fit_cells
 from experiments.stitching.config import StitchingConfig
-from experiments.stitching.parents import Parent, model_name
+from experiments.stitching.parents import Parent, load_parent, model_name
 from experiments.stitching.task_loss import Loss, train_on_task
 from framework.data.vision import Splits
 from framework.mappings.base import AffineMapping
@@ -32,6 +32,7 @@ from framework.mappings.methods import fit_grid, mapping_of
 from framework.metrics.reconstruction import mse_per_image
 from framework.models.split import split
 from framework.seeds import torch_numbers
+from framework.ssl.probed.config import ProbeConfig
 from framework.training.checkpoints import load_model
 from framework.training.evaluation import evaluate, evaluating
 
@@ -42,9 +43,14 @@ if TYPE_CHECKING:
 def untrained(parent: Parent, splits: Splits, device: torch.device, run: "Run") -> Parent:
     """The same model as it was before its first step, with what it makes of every image.
 
+    Of an encoder with a probe, its features then, and a probe that was fitted to them.
+
     Raises:
         ArtifactError: the model cannot be had.
     """
+    if isinstance(parent.config, ProbeConfig):
+        before = load_parent(parent.config.untrained, None, run)
+        return replace(parent, name=f"untrained_{parent.name}", model=before.model, evaluation=before.evaluation)
     model = load_model(run.require("model", parent.config), parent.config, "initial")
     if parent.layer is not None:
         model = split(model, parent.layer, model.input_shape)

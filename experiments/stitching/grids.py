@@ -94,6 +94,52 @@ def classifiers() -> list[Model]:
     return [{**model, "seed": seed} for model in (resnet, transformer) for seed in (0, 1)]
 
 
+def ssl_encoders() -> list[Model]:
+    """Probes on encoders of three methods x three seeds on digits, of seconds each; heads in proportion."""
+    wide = {"kind": "mlp", "hidden": [512], "output": 512}
+    methods: list[Model] = [
+        {"kind": "simclr"},
+        {"kind": "barlow_twins", "projection": wide},
+        {"kind": "vicreg", "projection": wide},
+    ]
+    common = {
+        "backbone": {"kind": "cifar_resnet", "width": 0.125},
+        "max_epochs": 20,
+        "warmup_epochs": 1,
+        "evaluate_every": 5,
+        "diagnostics_every": None,
+    }
+    return [{"encoder": {**common, "method": method, "seed": seed}} for method in methods for seed in SEEDS]
+
+
+def probe_pairs(models: Sequence[Model]) -> Axis:
+    """All ordered pairs of seeds of one method, and of methods of one seed, each with a draw of its own."""
+    flat = [model["encoder"] for model in models]
+    rows = [
+        {"source_probe": {"encoder": source}, "target_probe": {"encoder": target}}
+        for source, target in itertools.permutations(flat, 2)
+        if source["method"] == target["method"] or source["seed"] == target["seed"]
+    ]
+    return Axis(tuple({**row, "sampling_seed": number} for number, row in enumerate(rows)))
+
+
+def linear_and_controls() -> Axis:
+    """Maps that are linear but for an offset, with λ relative to the features, and what they are held against."""
+    affine: Model = {"kind": "affine", "ridges": "auto"}
+    rows: list[tuple[str, Model]] = [
+        ("none", {"kind": "linear", "ridges": "auto"}),
+        ("none", affine),
+        ("none", {"kind": "orthogonal", "scaling": "isotropic"}),
+        ("none", {"kind": "identity"}),
+        ("shuffled_anchors", affine),
+        ("random_encoder", affine),
+        ("class_means", {"kind": "affine", "ridges": [0]}),
+        ("task_loss", {"kind": "affine", "ridges": [0.001], "relative": True}),
+    ]
+    names, mapping = zip(*rows, strict=True)
+    return zipped({"control": names, "mapping": mapping})
+
+
 GRIDS = {
     # Minutes on a laptop: six models on digits, 18 ordered pairs, every mapping. Sample counts, draws of anchors
     # and ridges are axes inside each run.
@@ -128,5 +174,12 @@ GRIDS = {
             {"source.model": "resnet18", "target.model": "vit", "mapping": AS_MANY},  # 512 → 64
             {"source.model": "vit", "target.model": "resnet18", "mapping": AS_MANY},
         ],
+    ),
+    # Minutes on two cores: does a linear map carry one self-supervised encoder's features to another's probe?
+    "stitching_ssl": Grid(
+        StitchingConfig,
+        probe_pairs(ssl_encoders()),
+        linear_and_controls(),
+        base={"num_samples": (10, 50, 200, 1000), "per_image": False},
     ),
 }

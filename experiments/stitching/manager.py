@@ -9,6 +9,8 @@ from framework.config import Config
 from framework.errors import ArtifactError
 from framework.manager import Manager
 from framework.plan import RUN, Work
+from framework.ssl.probed.config import ProbeConfig
+from framework.ssl.training.config import FreshEncoder, required_by
 from framework.training.config import TrainingConfig
 
 if TYPE_CHECKING:
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
     from framework.tracking.results import Results
     from framework.tracking.run import Run
 
+STAGES = ("model", "latents", "encoder", "probe")
+"""The kinds that a run requires, each after what it is made of."""
+
 
 class StitchingManager(Manager[StitchingConfig]):
-    """Trains the two models that a point names, where they do not exist, and stitches them."""
+    """Trains the two models or encoders that a point names, where they do not exist, and stitches them."""
 
     config = StitchingConfig
     grids = GRIDS
@@ -30,24 +35,37 @@ class StitchingManager(Manager[StitchingConfig]):
     )
 
     def requires(self, kind: str, config: Config) -> Iterable[Work]:
-        """Of a run: the two models (one, if it is stitched to itself), and their latents at hidden layers."""
+        """Of a run: the two models (one, if it is stitched to itself), and their latents at hidden layers.
+
+        Of a probe, and of a run of probes: the encoders, too. Of an encoder: the one that it begins with.
+        """
         if kind == "latents" and isinstance(config, LatentsConfig):
             return [Work("model", config.model)]
+        if kind == "probe" and isinstance(config, ProbeConfig):
+            return [Work("encoder", config.encoder)]
+        if kind == "encoder" and isinstance(config, FreshEncoder):
+            before = required_by(config)
+            return [] if before is None else [Work("encoder", before)]
         if kind != RUN or not isinstance(config, StitchingConfig):
             return []
-        models = {model.config_id: model for model in (config.source, config.target)}
-        sides = ((config.source, config.source_layer), (config.target, config.target_layer))
-        latents = {
-            wanted.config_id: wanted
-            for wanted in (LatentsConfig(model=model, layer=layer) for model, layer in sides if layer is not None)
-        }
-        return [
-            *(Work("model", model) for model in models.values()),
-            *(Work("latents", wanted) for wanted in latents.values()),
-        ]
+        layers = {"source": config.source_layer, "target": config.target_layer}
+        wanted: list[Work] = []
+        for role, side in config.sides.items():
+            layer = layers[role]
+            if isinstance(side, ProbeConfig):
+                wanted += [Work("encoder", side.encoder), Work("probe", side)]
+            else:
+                wanted.append(Work("model", side))
+            if layer is not None and isinstance(side, TrainingConfig):
+                wanted.append(Work("latents", LatentsConfig(model=side, layer=layer)))
+        source = config.source_probe
+        if config.control == "random_encoder" and source is not None:
+            wanted.append(Work("probe", source.untrained))
+        once = {(work.kind, work.config.config_id): work for work in wanted}
+        return sorted(once.values(), key=lambda work: STAGES.index(work.kind))
 
     def make(self, kind: str, config: Config, run: "Run") -> None:
-        """Train a model, or encode the images at a hidden layer of one.
+        """Train a model, encode the images at a hidden layer of one, pretrain an encoder, or fit a probe to one.
 
         Raises:
             ArtifactError: something else is asked for.
@@ -60,8 +78,17 @@ class StitchingManager(Manager[StitchingConfig]):
             from experiments.stitching.parents import make_latents
 
             make_latents(config, run)
+        elif kind == "encoder" and isinstance(config, FreshEncoder):
+            from framework.ssl.training.pretraining import pretrain
+
+            pretrain(config, run)
+        elif kind == "probe" and isinstance(config, ProbeConfig):
+            from framework.ssl.probed.artifact import make_probe
+
+            make_probe(config, run)
         else:
-            raise ArtifactError(f"stitching makes models and latents, not {kind!r} from {config!r}")
+            message = f"stitching makes models, latents, encoders and probes, not {kind!r} from {config!r}"
+            raise ArtifactError(message)
 
     def run(self, config: StitchingConfig, run: "Run") -> None:
         """Fit, score and log every cell of one point."""

@@ -38,10 +38,10 @@ def stitching_study(config: StitchingConfig, run: "Run") -> None:
         ArtifactError: a model cannot be had.
     """
     device = resolve_device(config.device)
-    splits = load_splits(config.source.data)
-    source = load_parent(config.source, config.source_layer, run)
-    same = (config.target.config_id, config.target_layer) == (config.source.config_id, config.source_layer)
-    target = source if same else load_parent(config.target, config.target_layer, run)
+    splits, sides = load_splits(config.data), config.sides
+    source = load_parent(sides["source"], config.source_layer, run)
+    same = (sides["target"].config_id, config.target_layer) == (sides["source"].config_id, config.source_layer)
+    target = source if same else load_parent(sides["target"], config.target_layer, run)
 
     if config.control == "random_encoder":
         source = untrained(source, splits, device, run)
@@ -89,13 +89,13 @@ def pick_anchors(config: StitchingConfig, train: ImageSet, source: Parent, targe
 
 def factors_of(config: StitchingConfig, source: Parent, target: Parent) -> dict[str, Any]:
     """What every row of every table of a run says."""
-    factors: dict[str, Any] = {"dataset": config.source.data.name, "split": config.split}
+    factors: dict[str, Any] = {"dataset": config.data.name, "split": config.split}
     for role, parent in (("source", source), ("target", target)):
         factors |= {
             role: parent.name,
             f"{role}_id": parent.config.config_id,
-            f"{role}_kind": parent.config.model.kind,
-            f"{role}_seed": parent.config.seed,
+            f"{role}_kind": parent.kind,
+            f"{role}_seed": parent.seed,
             f"{role}_layer": parent.layer or "",
             f"latent_dim_{role}": parent.model.latent_dim,
         }

@@ -27,6 +27,8 @@ ORDER = (
     "affine_untrained",
     "class_means",
     "task_loss",
+    "affine_relative_shuffled",
+    "affine_relative_untrained",
 )
 NAMES = {
     "identity": "zero-shot",
@@ -39,6 +41,8 @@ NAMES = {
     "residual": "MLP + linear",
     "affine_shuffled": "affine, shuffled anchors",
     "affine_untrained": "affine, random encoder",
+    "affine_relative_shuffled": "affine, relative λ, shuffled anchors",
+    "affine_relative_untrained": "affine, relative λ, random encoder",
     "class_means": "class means",
     "task_loss": "stitching layer (task loss)",
     "mlp": "MLP",
