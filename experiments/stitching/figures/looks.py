@@ -47,7 +47,7 @@ NAMES = {
     "task_loss": "stitching layer (task loss)",
     "mlp": "MLP",
 }
-LINES = ("-", "--", ":")
+LINES = ("-", "--", ":", "-.")
 ROLES = ("source", "target")
 
 

@@ -241,8 +241,9 @@ def test_every_mapping_has_a_look_of_its_own():
     variants = {"orthogonal_isotropic", "orthogonal_standardised", "relative_centred"}
     relative = {config(ridges="auto").label for config in (Linear, Affine)}
     controls = {
-        StitchingConfig(control=name).label
+        StitchingConfig(control=name, mapping=Affine(ridges=ridges)).label
         for name in get_args(StitchingConfig.model_fields["control"].annotation)
+        for ridges in ((0.0,), "auto")
     }
     assert {*METHODS, *variants, *relative, *controls} == set(ORDER)
     assert len({(look(m).colour, look(m).line) for m in ORDER}) == len(ORDER)
