@@ -34,12 +34,23 @@ def outcome(config: type[Config], *options: str) -> tuple[str, Any]:
 
 def sections(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, list[type[BaseModel]], bool]]:
     """Every section by its dotted key: its classes, and whether a kind selects one of them."""
+    yield from ((key, inner, chosen) for key, inner, chosen, _ in chosen_sections(model, prefix))
+
+
+def chosen_sections(
+    model: type[BaseModel], prefix: str = "", outer: tuple[str, ...] = ()
+) -> Iterator[tuple[str, list[type[BaseModel]], bool, tuple[str, ...]]]:
+    """The same, with the options that choose the branches in which each stands, where they are no defaults."""
     for name, info in model.model_fields.items():
+        key = prefix + name
         inner = [] if any(item_types(arm, 1) for arm in union_arms(info.annotation)) else models_of(info)
+        chosen = discriminator_of(info) is not None
         if inner:
-            yield prefix + name, inner, discriminator_of(info) is not None
+            yield key, inner, chosen, outer
         for branch in inner:
-            yield from sections(branch, f"{prefix}{name}.")
+            kinds = get_args(branch.model_fields["kind"].annotation) if chosen else ()
+            choice = (f"{key}.kind={kinds[0]}",) if chosen and not isinstance(info.default, branch) else ()
+            yield from chosen_sections(branch, f"{key}.", (*outer, *choice))
 
 
 def unions() -> list[tuple[type[Config], str, type[BaseModel]]]:
@@ -80,23 +91,25 @@ def test_a_branch_by_its_name_goes_together_with_its_fields_in_every_order(confi
         assert type(chosen) is branch
 
 
-def section_keys() -> list[tuple[type[Config], str, str, bool]]:
+def section_keys() -> list[tuple[type[Config], str, str, bool, tuple[str, ...]]]:
     found = {}
     for name in EXPERIMENTS:
         config = manager_of(name).config
-        for key, inner, chosen in sections(config):
+        for key, inner, chosen, outer in chosen_sections(config):
             field, word = next(words_for(inner[0]), ("kind", "x"))
-            found[config, key] = (config, key, f"{key}.{field} {word}", chosen)
+            found.setdefault((config, key), (config, key, f"{key}.{field} {word}", chosen, outer))
     return list(found.values())
 
 
 @pytest.mark.parametrize(
-    ("config", "key", "option", "chosen"), section_keys(), ids=lambda value: getattr(value, "__name__", str(value))
+    ("config", "key", "option", "chosen", "outer"),
+    section_keys(),
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
-def test_a_section_and_a_value_in_its_place_are_refused_in_every_order(config, key, option, chosen):
+def test_a_section_and_a_value_in_its_place_are_refused_in_every_order(config, key, option, chosen, outer):
     for value in ("7", "[1, 2]"):
         for order in itertools.permutations([f"{key} '{value}'", option]):
-            told, found = outcome(config, *order)
+            told, found = outcome(config, *outer, *order)
             assert told == "refused"
             name = f"{key}.kind: " if chosen else f"{key}: cannot be all of `"  # a word may name a branch
             assert any(text.startswith(name) for text in found), found
