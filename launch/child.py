@@ -30,6 +30,8 @@ from launch import imports, memory
 
 PR_SET_PDEATHSIG = 1
 STOPPING = leaving.HEARD
+HELD = (*STOPPING, signal.SIGALRM)
+"""Signals whose handlers raise: those that stop, and the alarm that says so again."""
 LOOK_S = 0.05
 _reports: list[int] = []
 """In a child: the pipe to its parent."""
@@ -167,7 +169,7 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
         _redirect(log)
         if scratch is not None:
             os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         value = work()
     except Interrupted as caught:
         error, code, number = str(caught), 128 + caught.number, caught.number
@@ -231,11 +233,11 @@ def _redirect(log: Path) -> None:
 @contextlib.contextmanager
 def signals_held() -> Iterator[None]:
     """Signals that stop wait meanwhile: what a handler raises within a hook of `os.fork` would be lost."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
 
 
 def die_with(parent: int) -> None:

@@ -27,7 +27,7 @@ from framework.tracking.current import PATIENCE_S, invocation
 from framework.tracking.states import PREEMPTED_CODE
 from framework.tracking.tracker import Tracker, configured
 from launch import bigger, client_service, held, scratch, walltime
-from launch.child import STOPPING, die_with
+from launch.child import HELD, STOPPING, die_with
 from launch.events import emit, say_away
 from launch.job import Job
 from launch.slots import ALL, VISIBLE, Slot, slots_of
@@ -199,7 +199,7 @@ def _work_and_exit(worker: Worker, parent: int) -> NoReturn:
         die_with(parent)
         for number in STOPPING:
             signal.signal(number, stop)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
         failed = worker.work()
         code = FAILED_RUNS if failed else walltime.LEAVES if worker.leaves else 0
         client_service.end()

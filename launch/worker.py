@@ -10,8 +10,8 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -24,7 +24,7 @@ from framework.tracking import making, provenance, remote_runs, sweeps, workplac
 from framework.tracking.current import PATIENCE_S
 from framework.tracking.states import INTERRUPTED_CODE, PREEMPTED_CODE, Cause, cause_of
 from launch import client_service, direct, held, imports, ranks, retrying, walltime
-from launch.child import STOPPING, Child, Outcome, signals_held
+from launch.child import STOPPING, Child, Outcome
 from launch.console import Console
 from launch.events import emit
 from launch.gpu_watch import GpuWatch
@@ -124,7 +124,7 @@ class Worker:
             try:
                 if making.latest(self._job.tracker, self._job.project_path, work.identity)[0] is not None:
                     continue
-                with signals_held():  # what is claimed has to be known, to be given back
+                with postponed():  # what is claimed has to be known, to be given back
                     mine = making.claim(self._job.tracker, self._job.maker, work)
                     self._held = None if mine is None else mine.run_id
             except SashikoError as error:
@@ -149,7 +149,7 @@ class Worker:
         self._agent = sweeps.Agent(self._job.tracker, self._impatient, self._job.path, socket.gethostname())
         idle, idle_since, told = IDLE_S[0], time.monotonic(), False
         while True:
-            with signals_held():  # a reply that is on its way is heard first: nobody else is told of that point
+            with postponed():  # a reply that is on its way is heard first: nobody else is told of that point
                 self._asking = True
                 commands = self._beat(None)
                 self._asking = self._away_since is not None
@@ -417,7 +417,37 @@ def stop(number: int, _frame: FrameType | None) -> None:
     for other in STOPPING:
         signal.signal(other, signal.SIG_IGN)  # the second would interrupt the clean-up
     signal.signal(signal.SIGALRM, lambda *_: _raise_stop(number))
-    _raise_stop(number)
+    if _wish.holds:
+        _wish.number = number
+    else:
+        _raise_stop(number)
+
+
+@contextlib.contextmanager
+def postponed() -> Iterator[None]:
+    """A signal that comes meanwhile is heard at the end, whichever thread of this process the system tells.
+
+    Raises:
+        Stop: one came.
+    """
+    _wish.holds = True
+    try:
+        yield
+    finally:
+        _wish.holds, number, _wish.number = False, _wish.number, None
+        if number is not None:
+            _raise_stop(number)
+
+
+@dataclass
+class _Wish:
+    """Whether a wish to stop is put off, and which one came meanwhile."""
+
+    holds: bool = False
+    number: int | None = None
+
+
+_wish = _Wish()
 
 
 def _raise_stop(number: int) -> NoReturn:
