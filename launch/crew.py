@@ -88,9 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--nodes", type=int, default=1, help="of the job, which a run has to itself")
     parser.add_argument("--idle", type=float, default=None, help="seconds without work after which one leaves")
     options = parser.parse_args(arguments)
-    if options.gpus_per_run > 1:
-        options.gpu = [slot.gpu for slot in slots_of(None, ALL, None, options.gpus_per_run)]
-    slots = [Slot(gpu, options.nodes) for gpu in options.gpu] or [Slot(None, options.nodes)] * options.workers
+    slots = slots_meant(options.gpu, options.workers, options.nodes, options.gpus_per_run)
     direct = dict(zip(options.point, options.run, strict=True))
     bigger.remember(os.environ)
     try:
@@ -98,6 +96,16 @@ def main(arguments: list[str] | None = None) -> int:
             return _begin(options.sweep, slots, options.idle, direct, folder, stopped)
     except Interrupted as interrupted:
         return interrupted.exit_code
+
+
+def slots_meant(gpus: Sequence[str], workers: int, nodes: int, per_run: int) -> list[Slot]:
+    """The slots of these GPUs, or of all that are here where a run has several; without any so many workers.
+
+    Raises:
+        ConfigError: a run is to have several GPUs, and they are not here.
+    """
+    named = gpus if per_run == 1 else [slot.gpu for slot in slots_of(None, ALL, None, per_run)]
+    return [Slot(gpu, nodes) for gpu in named] or [Slot(None, nodes)] * workers
 
 
 @contextlib.contextmanager

@@ -21,7 +21,6 @@ from framework.tracking.sweeps import Sweep
 from framework.tracking.tracker import Tracker
 from launch import direct, slurm
 
-FAILED, OPEN = Standing.FAILED, Standing.OPEN
 MARK_WORDS = "what was open in sweep"
 MARK = re.compile(rf"{MARK_WORDS} (\w+)")
 WITHDRAWN = "in place of"
@@ -62,22 +61,28 @@ def chain_of(tracker: Tracker, sweep: Sweep, config: type[Config]) -> Chain:
 
 def with_jobs(chain: Chain) -> Chain:
     """The same, where points are held that jobs of this cluster are there for, though none has begun with them."""
-    tried = [entry for entry in chain.ledger.entries if entry.attempts and entry.standing in (FAILED, OPEN)]
+    tried = {entry.point.config_id for entry in chain.ledger.entries if entry.point and _was_tried(entry)}
     if not tried or not slurm.is_here():
         return chain
     try:
         held = direct.held_by(job for part in chain.sweeps for job in slurm.jobs_of(part.path))
     except ClusterError:
         return chain
-    if not held:
+    found = held.keys() & tried
+    if not found:
         return chain
     entries = [
         replace(entry, attempts=[*entry.attempts, held[entry.point.config_id]])
-        if entry in tried and entry.point and entry.point.config_id in held
+        if entry.point and entry.point.config_id in found
         else entry
         for entry in chain.ledger.entries
     ]
     return replace(chain, ledger=replace(chain.ledger, entries=entries))
+
+
+def _was_tried(entry: Entry) -> bool:
+    """Whether somebody has worked on it, and nobody has done or holds it."""
+    return bool(entry.attempts) and entry.standing in (Standing.FAILED, Standing.OPEN)
 
 
 def chain_with(tracker: Tracker, sweep: Sweep, newest_first: Sequence[Sweep], config: type[Config]) -> Chain:

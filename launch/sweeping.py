@@ -271,8 +271,8 @@ def _rest(chain: Chain, *, every: bool) -> list[Entry]:
     """What nobody has done or holds, and what waits in vain to be worked once more."""
     ledger = chain.ledger
     waiting = [] if chain.last.state in sweeps.HANDS_OUT else ledger.queued
-    wanted = [*ledger.open, *to_reopen(ledger, every=every), *waiting]
-    return [entry for entry in ledger.entries if entry in wanted]
+    wanted = {id(entry) for entry in (*ledger.open, *to_reopen(ledger, every=every), *waiting)}
+    return [entry for entry in ledger.entries if id(entry) in wanted]
 
 
 def _go_on(tracker: Tracker, chain: Chain, *, failed: bool) -> Chosen:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from framework.errors import ConfigError
-from launch.crew import words_for
+from launch.crew import slots_meant, words_for
 from launch.slots import Slot, gpus_here, slots_of
 from launch.team import Team
 
@@ -98,3 +98,10 @@ def test_asking_for_gpus_imports_no_torch():
     code = "import launch.slots, sys; launch.slots.slots_of(None, '0'); assert 'torch' not in sys.modules"
 
     subprocess.run([sys.executable, "-c", code], check=True, env={"CUDA_VISIBLE_DEVICES": "0", "PATH": ""})
+
+
+def test_a_job_for_one_point_gives_it_the_gpus_that_are_here(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    assert slots_meant([], 1, 3, 2) == [Slot("5,7", 3)]
+    assert slots_meant([], 2, 1, 1) == [Slot(None, 1)] * 2
+    assert slots_meant(["5"], 1, 1, 1) == [Slot("5", 1)]

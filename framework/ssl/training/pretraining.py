@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pytorch_lightning import Callback, seed_everything
+from pytorch_lightning import Callback, Trainer, seed_everything
 from torch import Tensor
 
 from framework.data.vision import Splits, load_pixels
@@ -31,7 +31,7 @@ from framework.ssl.training.callbacks.phases import Phases
 from framework.ssl.training.config import FreshEncoder, FromOther, required_by
 from framework.ssl.training.module import SelfSupervised
 from framework.ssl.training.plain import distorter_of, plain_of
-from framework.training.batches import BatchOrder
+from framework.training.batches import BatchOrder, Loader
 from framework.training.callbacks.checkpoints import Checkpoints
 from framework.training.callbacks.epoch_log import EpochLog, Measure
 from framework.training.callbacks.learning_rate import LearningRate
@@ -66,12 +66,7 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
         ArtifactError: the encoder that training begins with cannot be had.
         TrainingDiverged: the loss became NaN or infinite, or projections collapsed and `stop_on_collapse` is set.
     """
-    check_trainer_options(config.trainer)
-    device = resolve_device(config.device)
-    _refuse_ranks(config)
-    if config.precision == "16-mixed" and device.type != "cuda":
-        message = f"is 16-mixed, which a GPU has, and device is {device.type}; set it to bf16-mixed or 32-true"
-        raise ConfigError([Problem("precision", message)])
+    device = _device(config)
     splits = load_pixels(config.data)
     # Lightning seeds NumPy too, which takes 32 bits without a sign.
     seed_everything(config.seed % 2**32, workers=True, verbose=False)
@@ -100,8 +95,49 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
         callbacks=_callbacks(config, run, method, splits, neighbours, checkpoints, callbacks),
         options={"precision": config.precision, **config.trainer},
     )
+    train = _batches(config, splits, distorter, choice, trainer, device)
+    with run.progress.stage("fit") as stage:
+        fit(trainer, module, train, val_batches(splits.val, config.batch_size, device), stage)
+    if not world.is_first():
+        return
+    summary = {
+        "knn/val_accuracy_best": 1 - checkpoints.best_val,
+        "best_epoch": checkpoints.best_epoch,
+        "device": device.type,
+        "distortions_place": choice.place,
+        "distortions_reason": choice.reason,
+    }
+    run.summarise(summary)
+    run.log_artifact("encoder", config, folder, metadata=summary)
+
+
+def _device(config: FreshEncoder) -> torch.device:
+    """Where to compute, if that and the ranks can do what the config asks for; with all that is wrong."""
+    check_trainer_options(config.trainer)
+    device = resolve_device(config.device)
+    problems = []
+    if config.batch_size % world.size():
+        message = f"is {config.batch_size}; allowed with {world.size()} ranks: a multiple of their number"
+        problems.append(Problem("batch_size", message))
+    if config.precision == "16-mixed" and device.type != "cuda":
+        message = f"is 16-mixed, which a GPU has, and device is {device.type}; set it to bf16-mixed or 32-true"
+        problems.append(Problem("precision", message))
+    if problems:
+        raise ConfigError(problems)
+    return device
+
+
+def _batches(
+    config: FreshEncoder,
+    splits: Splits,
+    distorter: Distorter,
+    choice: Choice,
+    trainer: Trainer,
+    device: torch.device,
+) -> Loader:
+    """The batches to train on; those of added epochs come in another order, and with the views of later epochs."""
     before = config.max_epochs if config.extra_epochs else 0
-    train = train_batches(
+    return train_batches(
         splits.train,
         config.batch_size,
         unsigned(config.seed + AGAIN) if config.extra_epochs else config.seed,
@@ -112,26 +148,6 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
         device=device,
         epoch=lambda: before + trainer.current_epoch,
     )
-    with run.progress.stage("fit") as stage:
-        fit(trainer, module, train, val_batches(splits.val, config.batch_size, device), stage)
-    if not world.is_first():
-        return
-    best = 1 - checkpoints.best_val
-    summary = {
-        "knn/val_accuracy_best": best,
-        "best_epoch": checkpoints.best_epoch,
-        "device": device.type,
-        "distortions_place": choice.place,
-        "distortions_reason": choice.reason,
-    }
-    run.summarise(summary)
-    run.log_artifact("encoder", config, folder, metadata=summary)
-
-
-def _refuse_ranks(config: FreshEncoder) -> None:
-    if config.batch_size % world.size():
-        message = f"is {config.batch_size}; allowed with {world.size()} ranks: a multiple of their number"
-        raise ConfigError([Problem("batch_size", message)])
 
 
 def _first(config: FreshEncoder, run: "Run") -> tuple[Method, dict[int, dict[str, Tensor]] | None]:
