@@ -1,0 +1,1 @@
+"""Learning several functions at once: synthetic tasks, networks in abc-parametrisation, balanced gradients."""
