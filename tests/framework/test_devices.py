@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from framework import mappings, metrics
 from framework.fusion import MERGING, METHODS, fuse, merge, reset_statistics, zipit
+from framework.multitask.networks.config import AbcMLP
+from framework.multitask.networks.coordinates import coordinate_check
 from tests.second_device import DEVICE, SecondDevice
 
 N = 96
@@ -169,3 +171,13 @@ def test_curvature(curvature: Callable[..., Any]) -> None:
     for given in (data, tuple(tensor.to(DEVICE) for tensor in data)):
         found = float(curvature(there(network(0, norm=False)), given, batches=1))
         assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_networks_of_tasks(optimizer: str) -> None:
+    config = AbcMLP(width=8, parametrisation="ntk")
+    frames = [
+        coordinate_check(config, optimizer, 0.1, Z.to(device), Y.to(device), widths=(8,), seeds=(0,))
+        for device in (torch.device("cpu"), DEVICE)
+    ]
+    assert frames[1].mean_abs.to_numpy() == pytest.approx(frames[0].mean_abs.to_numpy(), rel=1e-4)
