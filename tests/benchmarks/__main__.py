@@ -22,6 +22,7 @@ NAMES = (
         "distortions",
         "ssl",
         "knn",
+        "coordinates",
     ),
 )
 
