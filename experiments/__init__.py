@@ -14,6 +14,7 @@ EXPERIMENTS = {
     "fusion": "experiments.fusion.manager:FusionManager",
     "merging": "experiments.merging.manager:MergingManager",
     "ssl": "experiments.ssl.manager:SSLManager",
+    "multitask": "experiments.multitask.manager:MultitaskManager",
 }
 
 

@@ -5,10 +5,10 @@ imports neither torch nor wandb; modules that hold a Manager should not either.
 """
 
 import importlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar
 
-from framework.config import Config
+from framework.config import Config, canonical, canonical_json
 from framework.errors import ArtifactError
 from framework.grid import Grid
 from framework.plan import Work
@@ -36,6 +36,9 @@ class Manager(Generic[C]):
     Each of them calls `run` then, with equal configs. `train_model`, `fine_tune` and `distil` make one training of
     it. The first one's run logs; that of the others says nothing (`framework.tracking.stand_in`).
     """
+
+    together: ClassVar[frozenset[str]] = frozenset()
+    """Dotted names of the fields in which points may differ and still be worked at once, by `run_together`."""
 
     def check(self, config: C) -> None:
         """Refuse a config for what it names in the world: files that are missing or do not fit.
@@ -72,6 +75,32 @@ class Manager(Generic[C]):
     def run(self, config: C, run: "Run") -> None:
         """Do the work of one point and log it."""
         raise NotImplementedError(f"{type(self).__name__} defines no `run`")
+
+    def may_be_together(self, config: C) -> bool:
+        """Whether a point can be worked with others at all. Default: where `together` names fields."""
+        return bool(self.together)
+
+    def shape_of(self, config: C) -> str | None:
+        """What points that are worked at once have in common, as text; None for one that is worked alone."""
+        if not self.together or not self.may_be_together(config):
+            return None
+        data = canonical(config)
+        for name in self.together:
+            *sections, last = name.split(".")
+            section = data
+            for part in sections:
+                section = section.get(part) or {}
+            section.pop(last, None)
+        return canonical_json(data)
+
+    def run_together(self, configs: Sequence[C], runs: "Sequence[Run]") -> "Sequence[Exception | None]":
+        """Do the work of several points of one shape at once and log each in its run; how those failed that did.
+
+        What is raised instead, all of them have failed of.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} defines no `run_together`, though `together` names fields"
+        )
 
     def report(self, results: "Results") -> "Report":
         """The table and figures that compare the runs of a sweep. Default: metrics by what was swept."""

@@ -45,6 +45,19 @@ def torch_numbers(seed: int, name: str = "seed") -> torch.Generator:
     return torch.Generator().manual_seed(int(seed))
 
 
+def torch_stream(seed: int, *place: int) -> torch.Generator:
+    """A generator of torch for one of several streams of a seed, on the CPU; streams are independent.
+
+    `place`: which stream, whole numbers from 0.
+
+    Raises:
+        InvalidInput: the seed is none.
+    """
+    refuse_no_seed(seed)
+    (state,) = np.random.SeedSequence(unsigned(seed), spawn_key=place).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state))
+
+
 def numpy_numbers(seed: int, name: str = "seed") -> np.random.Generator:
     """A generator of NumPy.
 

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
+from experiments import manager_of
 from framework.definition import Definition
 from framework.errors import ConfigError, InvalidInput, Problem
 from framework.manager import Manager
 from framework.plan import Point, plan
 from framework.search.carried import name_problem
+from framework.tracking import sweeps
+from framework.tracking.sweeps import SweepPath
+from framework.tracking.tracker import Tracker
 from launch import drawn
+from launch.team import Team, must_share
+from launch.together import set_most
 
 
 def planned(definition: Definition, manager: Manager[Any]) -> list[Point]:
@@ -32,6 +38,21 @@ def check_name(project: str) -> None:
     message = name_problem(project) if project else None
     if message is not None:
         raise ConfigError([Problem("--project", message)], "sweep")
+
+
+def check_sharing(tracker: Tracker, path: SweepPath, team: Team, together: int | None) -> None:
+    """Let pass a sweep whose runs a team can share, and whose points can be worked so many at once.
+
+    Raises:
+        ConfigError: its experiment cannot do so.
+    """
+    if team.size == 1 and (together or 1) == 1:
+        set_most(None, None, "")
+        return
+    experiment = sweeps.find(tracker, path).definition.experiment
+    manager = manager_of(experiment)
+    must_share(manager, experiment, team)
+    set_most(together, manager, experiment)
 
 
 def check(manager: Manager[Any], points: Sequence[Point], where: str) -> None:

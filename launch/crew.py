@@ -31,9 +31,10 @@ from launch.child import HELD, STOPPING, die_with
 from launch.events import emit, say_away
 from launch.job import Job
 from launch.slots import ALL, VISIBLE, Slot, slots_of
+from launch.stopping import Stop, stop
 from launch.supervising import Workers
 from launch.team import must_share
-from launch.worker import Stop, Worker, stop
+from launch.worker import Worker
 
 FAILED_RUNS = 1
 GIVE_UP_S = 5.0
@@ -174,10 +175,12 @@ def _begin(
 
 def _fork_workers(job: Job, slots: Sequence[Slot], folder: Path) -> int:
     def lost(index: int) -> None:
-        run_id = held.take(folder, index)
-        if run_id is not None:
+        run_ids = held.take(folder, index)
+        for run_id in run_ids:
             _give_back(job, run_id)
-        emit("replaced", run=run_id)
+            emit("replaced", run=run_id)
+        if not run_ids:
+            emit("replaced", run=None)
 
     return Workers(lambda index: _fork_worker(job, index, slots[index], folder), lost).run(len(slots))
 

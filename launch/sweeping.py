@@ -23,12 +23,11 @@ from framework.tracking import making, remote_runs, stale, sweeps
 from framework.tracking.ledger import Entry, Ledger, Standing, attempts_of, ledger_of, read_ledger
 from framework.tracking.sweeps import Sweep, SweepPath, home_of, parse_path
 from framework.tracking.tracker import Tracker
-from launch import again, elsewhere, extending, local, successors, team, walltime
+from launch import again, elsewhere, extending, local, successors, walltime
 from launch.failures import AGAIN
 from launch.frozen import Code
 from launch.slots import Slot
 from launch.successors import Chain, chain_of
-from launch.team import Team
 from launch.words import counted, points_open
 
 RULES = ("method", "run_cap", "early_terminate")
@@ -362,17 +361,6 @@ def must_hand_out(tracker: Tracker, path: SweepPath, *, failed: bool = False) ->
         raise SweepClosed(message)
     if reopen(tracker, Chain([sweep], ledger), every=failed) and not hands_out:
         sweeps.set_state(tracker, sweep.key, sweeps.RUNNING)
-
-
-def must_share(tracker: Tracker, path: SweepPath, shared_by: Team) -> None:
-    """Let pass a sweep whose runs several processes can share.
-
-    Raises:
-        ConfigError: its experiment cannot use them.
-    """
-    if shared_by.size > 1:
-        experiment = sweeps.find(tracker, path).definition.experiment
-        team.must_share(manager_of(experiment), experiment, shared_by)
 
 
 def left_to_run(tracker: Tracker, path: SweepPath, first: SweepPath | None = None) -> Ledger | None:

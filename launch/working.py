@@ -36,6 +36,12 @@ IdleOption = Annotated[
     float | None,
     typer.Option("--idle", min=1.0, help="Leave after so many seconds without work, though others are at work."),
 ]
+TogetherOption = Annotated[
+    int | None,
+    typer.Option(
+        "--together", min=1, help="How many points of one shape a worker takes at once, if it can. [default: 1]"
+    ),
+]
 SlurmOption = Annotated[
     str,
     typer.Option("--slurm", metavar="PROFILE", help="Submit agents to Slurm: a profile's name, or its file."),
@@ -70,6 +76,7 @@ def sweep(
     gpus: GpusOption = "",
     per_gpu: PerGpuOption = None,
     gpus_per_run: PerRunOption = None,
+    together: TogetherOption = None,
     slurm: SlurmOption = "",
     jobs: JobsOption = None,
     wait: WaitOption = False,
@@ -98,6 +105,7 @@ def sweep(
     from framework.definition import read_file
     from launch import checking, choice, drawn, frozen, sweeping
     from launch.team import must_share
+    from launch.together import set_most
     from launch.words import counted, warn
 
     definition = read_file(file)
@@ -105,6 +113,7 @@ def sweep(
     manager = manager_of(definition.experiment)
     checking.check_name(project)
     must_share(manager, definition.experiment, wish.team)
+    set_most(together, manager, definition.experiment)
     points = checking.planned(definition, manager)
     checking.check(manager, points, str(file))
     extent = counted(len(points), "run") if definition.is_grid else drawn.extent(definition)
@@ -128,6 +137,7 @@ def agents(
     per_gpu: PerGpuOption = None,
     gpus_per_run: PerRunOption = None,
     nodes_per_run: NodesOption = 1,
+    together: TogetherOption = None,
     idle: IdleOption = None,
     slurm: SlurmOption = "",
     jobs: JobsOption = None,
@@ -145,7 +155,7 @@ def agents(
     set_stale(stale)
     wish = _wish(workers, gpus, per_gpu, gpus_per_run, slurm, jobs, wait=wait, shell=shell, as_json=as_json)
     wish = replace(wish.over(nodes_per_run), idle_s=idle)
-    from launch import choice, frozen, sweeping
+    from launch import checking, choice, frozen, sweeping
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
     typer.echo(sentence)
@@ -156,7 +166,7 @@ def agents(
         typer.echo(f"what is open in {first} is worked in {path}")
     code, told = frozen.of_sweep(directory, path, live=live)
     typer.echo(told)
-    sweeping.must_share(tracker, path, wish.team)
+    checking.check_sharing(tracker, path, wish.team, together)
     if not shell:
         sweeping.must_hand_out(tracker, path, failed=failed)
     _work(tracker, path, replace(wish, code=code), directory, answer, first)

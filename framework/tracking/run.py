@@ -73,6 +73,7 @@ class Run:
         *,
         light: bool = False,
         resume: Resume | None = None,
+        together: int = 1,
     ) -> None:
         """Start the run, or go on with one that was interrupted: rows that the tracker has are not sent again.
 
@@ -81,6 +82,7 @@ class Run:
 
         `light` leaves out what short runs cannot afford: the client's own lists of packages and machine facts
         (both are in the run's provenance), and files that only repeat the run's config and summary.
+        `together`: how many runs this process works at once; each has used its share.
 
         Raises:
             NotStarted: the tracker did not take the run.
@@ -92,7 +94,7 @@ class Run:
         self.tell_use: Callable[[Version], None] | None = None
         self._apart: list[str] = []
         self._truth = _truth(config, identity)
-        self._meter = workplace.Meter()
+        self._meter = workplace.Meter(together)
         self.folder = Path(tempfile.mkdtemp(prefix="sashiko-run-"))
         try:
             self._wandb = wandb.init(

@@ -77,16 +77,17 @@ def _memory_mb() -> int | None:
 class Meter:
     """What this process uses from now on, as far as the system counts it."""
 
-    def __init__(self) -> None:
-        self._begun = time.monotonic()
+    def __init__(self, together: int = 1) -> None:
+        """`together`: how many runs this process works at once."""
+        self._begun, self._together = time.monotonic(), together
 
     def read(self) -> dict[str, Any]:
         """The record to leave: the place, and what was used there.
 
         `seconds`, `cpu_seconds`, and `peak_memory_mb`: of this process and the largest one that it started and
         that has ended. In a Slurm job `job_memory_mb`: that and what all other processes of the job have now; what
-        several share is counted once. With a GPU `peak_gpu_memory_mb` (of torch) and `gpu_percent`, the mean of
-        the samples.
+        several share is counted once. Of `together` runs that this process works at once, each has its share of
+        the seconds. With a GPU `peak_gpu_memory_mb` (of torch) and `gpu_percent`, the mean of the samples.
         """
         own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         used = usage(own)
@@ -95,7 +96,10 @@ class Meter:
         others_mb = _others_mb()
         if others_mb is not None:
             used["job_memory_mb"] = round(used["peak_memory_mb"] - _shared_mb() + others_mb, 1)
-        return {**here(), "seconds": round(time.monotonic() - self._begun, 3), **used, **_of_gpu()}
+        used["seconds"] = time.monotonic() - self._begun
+        shares = {name: round(used[name] / self._together, 3) for name in ("seconds", "cpu_seconds")}
+        several = {"together": self._together} if self._together > 1 else {}
+        return {**here(), **used, **shares, **several, **_of_gpu()}
 
 
 def usage(told: resource.struct_rusage) -> dict[str, float]:

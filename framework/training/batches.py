@@ -5,7 +5,7 @@ Shapes: B images in a batch.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -86,6 +86,21 @@ class Ordered(Protocol):
         """How many they are."""
 
 
+@runtime_checkable
+class Drawn(Protocol):
+    """Batches of any kind that say which generators they draw from."""
+
+    @property
+    def generators(self) -> Sequence[torch.Generator]:
+        """All of them."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """The batches of an epoch."""
+
+    def __len__(self) -> int:
+        """How many they are."""
+
+
 Loader = Batches | DataLoader[Batch] | Ordered
 
 
@@ -113,7 +128,7 @@ class Resumable:
     batches of the epoch were handed out. To go on, the epoch is drawn anew and so many batches are passed over.
     """
 
-    def __init__(self, loader: "Iterable[Batch] | Loader", generators: Sequence[torch.Generator]) -> None:
+    def __init__(self, loader: "Iterable[Any] | Loader", generators: Sequence[torch.Generator]) -> None:
         self.loader, self.generators = loader, tuple(generators)
         self._began: list[Tensor] | None = None
         self._given = self._passed_over = 0

@@ -18,7 +18,7 @@ from framework.errors import ArtifactError
 from framework.tracking import leaving
 from framework.tracking.progress import Stage, every_s
 from framework.training.augmentation import FlipCrop
-from framework.training.batches import Batches, BatchOrder, Loader, Resumable
+from framework.training.batches import Batches, BatchOrder, Drawn, Loader, Resumable
 from framework.training.callbacks.going_on import GoingOn
 from framework.training.ranks import shares, world
 from framework.training.ranks.layers import together_in
@@ -28,8 +28,8 @@ from framework.training.trainer import silence
 def fit(
     trainer: Trainer,
     module: pl.LightningModule,
-    train: "Loader | FlipCrop",
-    val: Loader,
+    train: "Loader | FlipCrop | Drawn",
+    val: Loader | None,
     stage: Stage | None,
 ) -> None:
     """Train `module`, from the state of `stage` on where there is one; a stage that is over is taken as it was.
@@ -60,8 +60,8 @@ def fit(
 def _fit(
     trainer: Trainer,
     module: pl.LightningModule,
-    train: "Loader | FlipCrop",
-    val: Loader,
+    train: "Loader | FlipCrop | Drawn",
+    val: Loader | None,
     stage: Stage,
     state: Path | None,
     *,
@@ -103,11 +103,13 @@ def _together(module: pl.LightningModule) -> Iterator[None]:
 
 def _shared(loader: Any) -> Any:
     """What this rank has of the batches."""
-    return loader if world.size() == 1 else shares.Shares(loader)
+    return loader if loader is None or world.size() == 1 else shares.Shares(loader)
 
 
-def generators_of(loader: "Loader | FlipCrop") -> list[torch.Generator]:
+def generators_of(loader: "Loader | FlipCrop | Drawn") -> list[torch.Generator]:
     """All generators that the batches of a training draw from."""
+    if isinstance(loader, Drawn):
+        return list(loader.generators)
     if isinstance(loader, FlipCrop):
         return [loader.generator, *generators_of(loader.loader)]
     order = loader.order if isinstance(loader, Batches) else loader.sampler

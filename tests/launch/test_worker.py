@@ -13,7 +13,8 @@ import pytest
 from framework.errors import TrackerAway
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
-from launch import worker
+from launch import stopping, worker
+from launch.child import STOPPING
 from launch.team import Team
 
 COMMAND = {"type": "run", "run_id": "r1", "args": {}}
@@ -22,8 +23,8 @@ COMMAND = {"type": "run", "run_id": "r1", "args": {}}
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
     """The handlers of a worker, for the length of a test."""
-    numbers = (*worker.STOPPING, signal.SIGALRM)
-    before = [signal.signal(number, worker.stop) for number in numbers]
+    numbers = (*STOPPING, signal.SIGALRM)
+    before = [signal.signal(number, stopping.stop) for number in numbers]
     yield
     signal.setitimer(signal.ITIMER_REAL, 0.0)
     for number, handler in zip(numbers, before, strict=True):
@@ -57,16 +58,16 @@ def stopped(monkeypatch: pytest.MonkeyPatch, folder: Path, agent: Agent) -> tupl
     given_back: list[str] = []
     monkeypatch.setattr(worker.sweeps, "Agent", agent)
     monkeypatch.setattr(Tracker, "file_stream", lambda _, path, payload: given_back.append(path))
-    with pytest.raises(worker.Stop) as asked:
+    with pytest.raises(stopping.Stop) as asked:
         made._work_points()
-    worker.settle()
+    stopping.settle()
     made._give_back(asked.value)
     return made, given_back
 
 
 def test_a_point_whose_reply_is_on_its_way_is_given_back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     made, given_back = stopped(monkeypatch, tmp_path, Agent([COMMAND], []))
-    assert made._held == "r1"
+    assert list(made._holds) == ["r1"]
     assert given_back == ["e/p/r1"]
 
 

@@ -1,0 +1,93 @@
+"""The report: what was learnt inside and outside, whether another task helps, and which rate is best by width."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from experiments.multitask import figures, summary
+from framework.errors import SashikoError
+from framework.multitask.networks.coordinates import coordinate_figure, slopes
+from framework.report.aggregate import number
+from framework.report.report import Answer, Draw, Report
+
+if TYPE_CHECKING:
+    from framework.tracking.results import Results
+
+ERROR = "test/mse_{task}_all"
+
+
+def report(results: "Results") -> Report:
+    """Tables and figures from what runs log (`study.py`).
+
+    The table has a row for each setting: `test/<metric>_<task>_<region>`, means over seeds. Further tables:
+    `effects` (where runs learn one task alone, and all), `best_rates` (where rates and widths are swept), `slopes`
+    (where coordinates are logged).
+
+    Raises:
+        SashikoError: no run has finished.
+    """
+    if results.runs.empty or not summary.scores_in(results.runs):
+        raise SashikoError("no finished run has logged scores: run some points first")
+    runs, columns = summary.settings_of(results)
+    table = summary.by_setting(runs, columns)
+    scores = [name for name in summary.scores_in(runs) if name.startswith("test/r2") and not name.endswith("_all")]
+    drawn: dict[str, Draw] = {}
+    more: dict[str, pd.DataFrame] = {}
+    answer = None
+    found = summary.effects(runs, columns)
+    if not found.empty:
+        more["effects"] = found
+        drawn["effects"] = partial(figures.effects_by_setting, found, columns)
+        answer = partial(_answer, found, columns)
+    if {"rate", "width"} <= set(columns):
+        errors = runs.assign(error=_errors(runs))
+        more["best_rates"] = summary.best_rates(errors, columns, "error")
+        drawn["error_by_rate"] = partial(figures.error_by_rate, errors, more["best_rates"], "error")
+    else:
+        drawn["scores"] = partial(figures.scores_by_setting, runs, columns, scores)
+    coordinates = _coordinates(results, runs)
+    for name, frame in coordinates.items():
+        more[f"slopes_{name}"] = slopes(frame)
+        drawn[f"coordinates_{name}"] = partial(coordinate_figure, frame)
+    notes = [
+        "scores on the test split, mean ± standard deviation over n seeds; inside and outside the interval that a "
+        "task is trained on. Weights are those after the last epoch: val chooses nothing.",
+    ]
+    return Report(table, drawn, None, more, notes, answer)
+
+
+def _errors(runs: pd.DataFrame) -> pd.Series:
+    """The mean over tasks of the mean squared error on test."""
+    tasks = [str(name) for name in runs if str(name).startswith("test/mse_") and str(name).endswith("_inside")]
+    return pd.Series(runs[tasks].apply(pd.to_numeric).mean(axis=1))
+
+
+def _coordinates(results: "Results", runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of the coordinate checks by parametrisation, each width and seed once."""
+    if "coordinates" not in results.tables or "width" not in runs:
+        return {}
+    table = results.tables["coordinates"]
+    kinds = runs.set_index("run_id")["parametrisation"] if "parametrisation" in runs else None
+    table = table.assign(kind="all" if kinds is None else table["run_id"].map(kinds))
+    keys = ["kind", "width", "seed", "step", "layer"]
+    unique = table.dropna(subset=["kind"]).drop_duplicates(keys)
+    return {
+        str(kind): group.drop(columns=["kind", "run_id"]) for kind, group in unique.groupby("kind", sort=False)
+    }
+
+
+def _answer(effects: pd.DataFrame, columns: list[str]) -> Answer:
+    """Whether another task helps where a task has seen nothing."""
+    chosen = effects[effects["score"].str.startswith("r2") & effects["score"].str.endswith("_outside")]
+    named = [name for name in columns if name in chosen and chosen[name].nunique() > 1]
+    rows = []
+    for row in chosen.to_dict("records"):
+        interval = f"{number(row['difference'], 3)} [{number(row['low'], 3)}, {number(row['high'], 3)}]"
+        values = {"alone": number(row["alone"], 3), "together": number(row["together"], 3), "difference": interval}
+        rows.append({**{name: row[name] for name in named}, "task": row["task"], **values, "n": row["n"]})
+    caption = [
+        "r² on test outside the interval that the task is trained on (1 is right, 0 knows the mean there), learnt",
+        "alone and with all tasks: means over seeds, and the mean difference with its 95 % interval over seeds.",
+    ]
+    return Answer(pd.DataFrame(rows), caption)

@@ -1,0 +1,95 @@
+"""The train samples of all members in memory, and the batches of an epoch made of them.
+
+Shapes: K members, N samples of all tasks of a learner, B samples of a batch.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from framework.multitask.data.samples import ORDER, TaskSamples
+from framework.multitask.training.batching import Epoch, epoch_of
+from framework.multitask.training.config import Learning
+from framework.multitask.training.learner import Batch
+from framework.seeds import torch_stream
+
+
+class LearnerBatches:
+    """The batches of one learner; each member has samples and orders of its own.
+
+    A generator a task and member says in which order samples come: a stream of the member's seed and of the
+    task's place among all tasks.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sequence[TaskSamples]],
+        places: Sequence[int],
+        learning: Learning,
+        seeds: Sequence[int],
+    ) -> None:
+        """`samples`: of each member, those of each task; `places`: of the tasks among all of the data's."""
+        self._learning = learning
+        self.counts = {task.name: len(task.train) for task in samples[0]}
+        self._x_KNI = torch.stack([torch.cat([task.train.x for task in own]) for own in samples])
+        self._y_KND = torch.stack([torch.cat([task.train.y for task in own]) for own in samples])
+        sizes = list(self.counts.values())
+        self._tasks_N = torch.cat([torch.full((size,), place) for place, size in enumerate(sizes)])
+        self._begins = torch.tensor([0, *sizes]).cumsum(0)[:-1].tolist()
+        self.generators = [[torch_stream(seed, ORDER, place) for place in places] for seed in seeds]
+        self._members_K1 = torch.arange(len(seeds))[:, None]
+
+    def __len__(self) -> int:
+        if self._learning.batching.kind == "custom":
+            return len(self._epoch(_copies(self.generators[0])))
+        return math.ceil(len(self._tasks_N) / self._learning.batch_size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epochs = [self._epoch(generators) for generators in self.generators]
+        for batches in zip(*epochs, strict=True):
+            positions_KB = torch.stack(
+                [
+                    torch.cat([own[task] + begin for task, begin in zip(self.counts, self._begins, strict=True)])
+                    for own in batches
+                ]
+            )
+            yield self._batch(positions_KB)
+
+    def _epoch(self, generators: Sequence[torch.Generator]) -> Epoch:
+        return epoch_of(self._learning.batching, self.counts, self._learning.batch_size, generators)
+
+    def _batch(self, positions_KB: Tensor) -> Batch:
+        at = self._members_K1, positions_KB
+        return Batch(self._x_KNI[at], self._y_KND[at], self._tasks_N[positions_KB])
+
+
+class TaskBatches:
+    """The batches of all learners side by side; one that has fewer waits for the others at the end of an epoch."""
+
+    def __init__(self, learners: Sequence[LearnerBatches]) -> None:
+        self._learners = tuple(learners)
+
+    @property
+    def generators(self) -> list[torch.Generator]:
+        """All generators, of the first member first."""
+        members = zip(*(learner.generators for learner in self._learners), strict=True)
+        return [generator for member in members for own in member for generator in own]
+
+    def __len__(self) -> int:
+        return max(map(len, self._learners))
+
+    def __iter__(self) -> Iterator[list[Batch | None]]:
+        iterators = [iter(learner) for learner in self._learners]
+        for _ in range(len(self)):
+            yield [next(iterator, None) for iterator in iterators]
+
+
+def _copies(generators: Sequence[torch.Generator]) -> list[torch.Generator]:
+    """Generators that go on from the same states, so that those stay where they are."""
+    copies = []
+    for generator in generators:
+        copies.append(torch.Generator())
+        copies[-1].set_state(generator.get_state())
+    return copies
