@@ -181,14 +181,18 @@ class Worker:
                 agent.heartbeat(None)
 
     def _work_with_others(self, waiting: Sequence[Piece]) -> list[Piece]:
-        """Work the first point that waits, and what is free and of its shape at once; those that wait then."""
-        first, *others = waiting
-        pieces = [first]
-        while len(pieces) < self._most and not others and are_alike(self._job.manager, first, first):
+        """Work the first point that waits, and at once what waits or is free of its shape; those that wait then.
+
+        Points of other shapes that were handed out meanwhile wait here; there are no more of them than are worked.
+        """
+        manager, first = self._job.manager, waiting[0]
+        pieces = [piece for piece in waiting if piece is first or are_alike(manager, first, piece)][: self._most]
+        others = [piece for piece in waiting if piece not in pieces]
+        while max(len(pieces), len(others)) < self._most and are_alike(manager, first, first):
             another = self._another()
             if another is None:
                 break
-            (pieces if are_alike(self._job.manager, first, another) else others).append(another)
+            (pieces if are_alike(manager, first, another) else others).append(another)
         self._work_on(pieces)
         return others
 
