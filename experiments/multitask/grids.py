@@ -1,50 +1,81 @@
 """The grids of the experiment; `python -m experiments --write-sweeps` writes them to sweeps/.
 
-Seeds and rates come last, so that points of one shape follow one another: `--together` takes them at once.
+Points that differ in seed and rate alone are worked at once with `--together`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.multitask.config import MultitaskConfig
-from framework.grid import Grid, choice, replicates, zipped
+from framework.grid import Axis, Grid, choice, replicates, zipped
 
-SMALL: Mapping[str, Any] = {"figures_every": 0, "log_every": 64, "training.max_epochs": 512}
-NETWORKS = [
-    *[
-        {"kind": "abc_mlp", "width": 64, "parametrisation": name}
-        for name in ("standard", "ntk", "mup", "modified_standard")
-    ],
-    {"kind": "stack", "variable_width": 64, "bottleneck_width": 16, "skip": True},
-    {"kind": "abc_stack", "variable_width": 64, "bottleneck_width": 16, "skip": True},
-]
-RATES = [2.0**-k for k in range(12, 1, -1)]
+GELU = {"activation": "gelu"}
+SMALL: Mapping[str, Any] = {"figures_every": 0, "log_every": 32}
+"""Nothing that costs more than the training itself."""
+NETWORKS: Mapping[str, tuple[Mapping[str, Any], float]] = {
+    "standard": ({"kind": "abc_mlp", "width": 64, "parametrisation": "standard", **GELU}, 0.01),
+    "ntk": ({"kind": "abc_mlp", "width": 64, "parametrisation": "ntk", **GELU}, 0.3),
+    "mup": ({"kind": "abc_mlp", "width": 64, "parametrisation": "mup", **GELU}, 0.1),
+    "modified_standard": ({"kind": "abc_mlp", "width": 64, "parametrisation": "modified_standard", **GELU}, 0.1),
+    "stack": ({"kind": "stack", "variable_width": 64, "bottleneck_width": 16, "skip": True, **GELU}, 0.01),
+    "abc_stack": ({"kind": "abc_stack", "variable_width": 64, "bottleneck_width": 16, "skip": True, **GELU}, 0.1),
+}
+"""Architectures of one size, each with a learning rate that fits it."""
+RATES: Mapping[str, list[float]] = {
+    "standard": [2.0**k for k in range(-12, -3)],
+    "mup": [2.0**k for k in range(-7, 2)],
+    "modified_standard": [2.0**k for k in range(-7, 2)],
+}
+"""By parametrisation: each a factor of 2 from the next. Rates of the last two are divided by the width within."""
 WIDTHS = [64, 256, 1024, 2048]
-BALANCED = ["uncertainty", "famo", "pcgrad", "cagrad", "upgrad", {"kind": "nash_mtl", "every": 8}]
+BALANCED: Sequence[Any] = [
+    "uncertainty", "famo", "pcgrad", "cagrad", "upgrad", {"kind": "nash_mtl", "every": 8},
+]  # fmt: skip
+
+
+def training(rate: float, epochs: int, **more: Any) -> Mapping[str, Any]:
+    """A training with a rate that falls in a line."""
+    return {"learning_rate": rate, "max_epochs": epochs, "batch_size": 128, "schedule": "linear", **more}
+
+
+def networks(epochs: int) -> Axis:
+    """The architectures, each with its rate."""
+    trainings = [training(rate, epochs) for _, rate in NETWORKS.values()]
+    return zipped({"network": [network for network, _ in NETWORKS.values()], "training": trainings})
+
+
+def rates(epochs: int) -> Axis:
+    """Every rate of every parametrisation."""
+    pairs = [(name, rate) for name, rates in RATES.items() for rate in rates]
+    trainings = [training(rate, epochs, batch_size=256, reduction="mean") for _, rate in pairs]
+    return zipped({"network.parametrisation": [name for name, _ in pairs], "training": trainings})
+
+
+def companies(rate: float, epochs: int) -> Axis:
+    """task_0 alone, and with task_1 by each way of balancing."""
+    kinds = ["sum", "sum", *BALANCED]
+    trainings = [training(rate, epochs, balancing=kind) for kind in kinds]
+    return zipped({"learn": [["task_0"], *[None] * (len(kinds) - 1)], "training": trainings})
+
 
 GRIDS = {
     # Minutes on two cores: six architectures, one network for both tasks or one each, three seeds.
     "multitask": Grid(
         MultitaskConfig,
-        choice("network", NETWORKS),
+        networks(128),
         choice("sharing", ["shared", "per_task"]),
         replicates("seed", 3),
-        base={**SMALL, "training.max_epochs": 128, "training.learning_rate": 0.003},
+        base=SMALL,
     ),
     # Does the best learning rate stay where it is when the network grows?
     "multitask_scaling": Grid(
         MultitaskConfig,
-        choice("network.parametrisation", ["standard", "mup", "modified_standard"]),
         choice("network.width", WIDTHS),
+        rates(30),
         replicates("seed", 2),
-        choice("training.learning_rate", RATES),
         base={
+            "network": {"kind": "abc_mlp", "depth": 3, "zero_output": True, **GELU},
             **SMALL,
-            "network.kind": "abc_mlp",
-            "network.depth": 3,
-            "training.max_epochs": 40,
-            "training.batch_size": 256,
-            "training.reduction": "mean",
             "prediction_points": 0,
             "coordinates": True,
         },
@@ -52,13 +83,8 @@ GRIDS = {
     # The question: does task_1 help task_0 where it has seen nothing, and does balancing matter?
     "multitask_extrapolation": Grid(
         MultitaskConfig,
-        zipped(
-            {
-                "learn": [["task_0"], None, *[None] * len(BALANCED)],
-                "training.balancing": ["sum", "sum", *BALANCED],
-            }
-        ),
+        companies(NETWORKS["standard"][1], 256),
         replicates("seed", 20),
-        base=SMALL,
+        base={**SMALL, "network": NETWORKS["standard"][0]},
     ),
 }

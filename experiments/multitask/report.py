@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from experiments.multitask import figures, summary
+from experiments.multitask.summary import SEED
 from framework.errors import SashikoError
 from framework.multitask.networks.coordinates import coordinate_figure, slopes
 from framework.report.aggregate import number
@@ -46,7 +47,7 @@ def report(results: "Results") -> Report:
         drawn["error_by_rate"] = partial(figures.error_by_rate, errors, more["best_rates"], "error")
     else:
         drawn["scores"] = partial(figures.scores_by_setting, runs, columns, scores)
-    coordinates = _coordinates(results, runs)
+    coordinates = _coordinates(results, runs, more.get("best_rates"))
     for name, frame in coordinates.items():
         more[f"slopes_{name}"] = slopes(frame)
         drawn[f"coordinates_{name}"] = partial(coordinate_figure, frame)
@@ -63,17 +64,16 @@ def _errors(runs: pd.DataFrame) -> pd.Series:
     return pd.Series(runs[tasks].apply(pd.to_numeric).mean(axis=1))
 
 
-def _coordinates(results: "Results", runs: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of the coordinate checks by parametrisation, each width and seed once."""
-    if "coordinates" not in results.tables or "width" not in runs:
+def _coordinates(results: "Results", runs: pd.DataFrame, best: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+    """The rows of the coordinate checks by parametrisation, at the rate that is best for the least width."""
+    if "coordinates" not in results.tables or best is None or "parametrisation" not in best:
         return {}
-    table = results.tables["coordinates"]
-    kinds = runs.set_index("run_id")["parametrisation"] if "parametrisation" in runs else None
-    table = table.assign(kind="all" if kinds is None else table["run_id"].map(kinds))
-    keys = ["kind", "width", "seed", "step", "layer"]
-    unique = table.dropna(subset=["kind"]).drop_duplicates(keys)
+    rows = results.tables["coordinates"].drop(columns=["width", "seed"], errors="ignore")
+    rows = rows.merge(runs[["run_id", "parametrisation", "rate", "width", SEED]], on="run_id")
+    first = best.sort_values("width").groupby("parametrisation")["rate"].first()
+    chosen = rows[pd.to_numeric(rows["rate"]) == rows["parametrisation"].map(first)]
     return {
-        str(kind): group.drop(columns=["kind", "run_id"]) for kind, group in unique.groupby("kind", sort=False)
+        str(kind): group.drop(columns=["run_id"]) for kind, group in chosen.groupby("parametrisation", sort=False)
     }
 
 
