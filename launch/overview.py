@@ -291,7 +291,8 @@ def estimate(ledger: Ledger, now: float, runs: set[str]) -> End | None:
         for run in entry.attempts
         if run.cause is Cause.FINISHED and (seconds := _duration(run)) is not None
     ]
-    alive = [run for run in _held(ledger) if run.run_id in runs and run.begun is not None]
+    held = [run for run in _held(ledger) if run.run_id in runs and run.begun is not None]
+    alive = [run for run in held if run.worker] or held  # a worker may hold points that it has yet to begin
     if not lasted or not alive or ledger.total is None:
         return None
     median = statistics.median(lasted)

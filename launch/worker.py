@@ -193,6 +193,8 @@ class Worker:
             if another is None:
                 break
             (pieces if are_alike(manager, first, another) else others).append(another)
+            if manager.shape_of(another.config) is None:  # nothing waits for company that will have none
+                break
         self._work_on(pieces)
         return others
 

@@ -4,64 +4,66 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from framework.report.panels import one_legend, panel_grid
+from framework.report.panels import one_legend, panel_grid, score_axis
 from framework.report.style import COLOURS, MARKERS, PAGE_WIDTH, REFERENCE, sequence, styled
 
 ROW = 0.17  # inches
-WORST = -1.0
-"""Below it r2 leaves the panel."""
 
 
-def scores_by_setting(runs: pd.DataFrame, columns: Sequence[str], scores: Sequence[str]) -> Figure:
-    """A row a setting, a panel a score: a dot a run, and the mean. r2 below -1 leaves the panel."""
+def errors_by_setting(runs: pd.DataFrame, columns: Sequence[str], scores: Sequence[str]) -> Figure:
+    """A row a setting, a panel an error: a dot a run, and the geometric mean; what lies further left is better."""
     labels = runs[list(columns)].astype(str).agg(", ".join, axis=1) if columns else pd.Series("all", runs.index)
     rows = list(dict.fromkeys(labels))
+    across = min(len(scores), 4)
     with styled():
+        height = ROW * len(rows) + 0.7
         figure, axes = panel_grid(
-            len(scores), min(len(scores), 4), width=PAGE_WIDTH, row_height=ROW * len(rows) + 0.7,
-            extra_height=0.05, share=False,
-        )  # fmt: skip
+            len(scores), across, width=PAGE_WIDTH, row_height=height, extra_height=0.05, share=False
+        )
         for number, (panel, score) in enumerate(zip(axes, scores, strict=True)):
             panel.set_title(_title(score))
             for place, label in enumerate(rows):
                 values = pd.to_numeric(runs.loc[labels == label, score]).to_numpy(dtype=float)
-                values = values[np.isfinite(values)]
+                values = values[np.isfinite(values) & (values > 0)]
                 panel.plot(values, [place] * len(values), "o", color=COLOURS[0], markersize=2.4, alpha=0.4)
                 if len(values):
-                    panel.plot(values.mean(), place, "D", color=COLOURS[1], markersize=4)
-            panel.set_yticks(range(len(rows)), rows if number % min(len(scores), 4) == 0 else [""] * len(rows))
-            panel.set_ylim(len(rows) - 0.5, -0.5)
-            if score.startswith("test/r2"):
-                panel.set_xlim(max(WORST, panel.get_xlim()[0]), 1.02)
-                panel.axvline(0, color=REFERENCE, linewidth=0.7, linestyle="--")
-            panel.set_xlabel("r²" if score.startswith("test/r2") else "mean squared error")
+                    panel.plot(np.exp(np.log(values).mean()), place, "D", color=COLOURS[1], markersize=4)
+            numbers = pd.to_numeric(runs[score])
+            score_axis(panel, float(numbers.min()), float(numbers.max()), along="x")
+            _rows(panel, rows, named=number % across == 0)
+            panel.set_xlabel("mean squared error")
     return figure
 
 
 def effects_by_setting(effects: pd.DataFrame, columns: Sequence[str]) -> Figure:
-    """The change of r2 by learning all tasks, inside and outside, with its interval over seeds."""
-    chosen = effects[effects["score"].str.startswith("r2")]
-    named = [name for name in columns if name in chosen and chosen[name].nunique() > 1]
-    labels = chosen[named].astype(str).agg(", ".join, axis=1) if named else pd.Series("", chosen.index)
-    rows, scores = list(dict.fromkeys(labels)), list(dict.fromkeys(chosen["score"]))
+    """By what factor the error changes if all tasks are learnt, inside and outside, with its interval."""
+    named = [name for name in columns if name in effects and effects[name].nunique() > 1]
+    labels = effects[named].astype(str).agg(", ".join, axis=1) if named else pd.Series("", effects.index)
+    rows, regions = list(dict.fromkeys(labels)), list(dict.fromkeys(effects["region"]))
     with styled():
+        height = ROW * len(rows) + 0.8
         figure, axes = panel_grid(
-            len(scores), 2, width=PAGE_WIDTH, row_height=ROW * len(rows) + 0.8, extra_height=0.05, share=False
+            len(regions), 2, width=PAGE_WIDTH, row_height=height, extra_height=0.05, share=False
         )
-        for number, (panel, score) in enumerate(zip(axes, scores, strict=True)):
-            for place, label in enumerate(rows):
-                (row,) = chosen[(labels == label) & (chosen["score"] == score)].itertuples()
-                low, high, mean = (float(getattr(row, name)) for name in ("low", "high", "difference"))
-                panel.plot([low, high], [place, place], color=COLOURS[0], linewidth=1.4)
-                panel.plot(mean, place, "D", color=COLOURS[0], markersize=4)
-            panel.axvline(0, color=REFERENCE, linewidth=0.7, linestyle="--")
-            panel.set_yticks(range(len(rows)), rows if number % 2 == 0 else [""] * len(rows))
-            panel.set_ylim(len(rows) - 0.5, -0.5)
-            panel.set_title(_title(score))
-            panel.set_xlabel("change of r² by learning all tasks")
+        for number, (panel, region) in enumerate(zip(axes, regions, strict=True)):
+            for row in effects[effects["region"] == region].assign(label=labels).to_dict("records"):
+                place = rows.index(row["label"])
+                panel.plot([row["low"], row["high"]], [place, place], color=COLOURS[0], linewidth=1.4)
+                panel.plot(row["ratio"], place, "D", color=COLOURS[0], markersize=4)
+            panel.axvline(1, color=REFERENCE, linewidth=0.7, linestyle="--")
+            panel.set_xscale("log")
+            _rows(panel, rows, named=number == 0)
+            panel.set_title(f"{effects['task'].iloc[0].replace('_', ' ')}, {region}")
+            panel.set_xlabel("error with all tasks / error alone")
     return figure
+
+
+def _rows(panel: Axes, rows: Sequence[str], *, named: bool) -> None:
+    panel.set_yticks(range(len(rows)), rows if named else [""] * len(rows))
+    panel.set_ylim(len(rows) - 0.5, -0.5)
 
 
 def error_by_rate(runs: pd.DataFrame, best: pd.DataFrame, score: str) -> Figure:

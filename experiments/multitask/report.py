@@ -32,7 +32,7 @@ def report(results: "Results") -> Report:
         raise SashikoError("no finished run has logged scores: run some points first")
     runs, columns = summary.settings_of(results)
     table = summary.by_setting(runs, columns)
-    scores = [name for name in summary.scores_in(runs) if name.startswith("test/r2") and not name.endswith("_all")]
+    scores = [name for name in summary.scores_in(runs) if "/mse_" in name and not name.endswith("_all")]
     drawn: dict[str, Draw] = {}
     more: dict[str, pd.DataFrame] = {}
     answer = None
@@ -46,7 +46,7 @@ def report(results: "Results") -> Report:
         more["best_rates"] = summary.best_rates(errors, columns, "error")
         drawn["error_by_rate"] = partial(figures.error_by_rate, errors, more["best_rates"], "error")
     else:
-        drawn["scores"] = partial(figures.scores_by_setting, runs, columns, scores)
+        drawn["errors"] = partial(figures.errors_by_setting, runs, columns, scores)
     coordinates = _coordinates(results, runs, more.get("best_rates"))
     for name, frame in coordinates.items():
         more[f"slopes_{name}"] = slopes(frame)
@@ -55,7 +55,7 @@ def report(results: "Results") -> Report:
         "scores on the test split, mean ± standard deviation over n seeds; inside and outside the interval that a "
         "task is trained on. Weights are those after the last epoch: val chooses nothing.",
     ]
-    return Report(table, drawn, None, more, notes, answer)
+    return Report(table, drawn, partial(summary.brief, table, columns), more, notes, answer)
 
 
 def _errors(runs: pd.DataFrame) -> pd.Series:
@@ -78,16 +78,17 @@ def _coordinates(results: "Results", runs: pd.DataFrame, best: pd.DataFrame | No
 
 
 def _answer(effects: pd.DataFrame, columns: list[str]) -> Answer:
-    """Whether another task helps where a task has seen nothing."""
-    chosen = effects[effects["score"].str.startswith("r2") & effects["score"].str.endswith("_outside")]
-    named = [name for name in columns if name in chosen and chosen[name].nunique() > 1]
+    """Whether another task helps, where a task has seen nothing and where it has."""
+    named = [name for name in columns if name in effects and effects[name].nunique() > 1]
     rows = []
-    for row in chosen.to_dict("records"):
-        interval = f"{number(row['difference'], 3)} [{number(row['low'], 3)}, {number(row['high'], 3)}]"
-        values = {"alone": number(row["alone"], 3), "together": number(row["together"], 3), "difference": interval}
-        rows.append({**{name: row[name] for name in named}, "task": row["task"], **values, "n": row["n"]})
+    for row in effects.to_dict("records"):
+        interval = f"{number(row['ratio'], 3)} [{number(row['low'], 3)}, {number(row['high'], 3)}]"
+        about = {name: row[name] for name in (*named, "task", "region")}
+        errors = {name: number(row[name], 3) for name in ("alone", "together")}
+        rows.append({**about, **errors, "ratio": interval, "better": f"{row['better']} of {row['n']}"})
     caption = [
-        "r² on test outside the interval that the task is trained on (1 is right, 0 knows the mean there), learnt",
-        "alone and with all tasks: means over seeds, and the mean difference with its 95 % interval over seeds.",
+        "Mean squared error on test, outside and inside the interval that the task is trained on, learnt alone",
+        "and with all tasks: geometric means over seeds, their ratio (below 1: it helps) with a 95 % interval,",
+        "and in how many seeds it is below 1. Weights are those after the last epoch: val chooses nothing.",
     ]
     return Answer(pd.DataFrame(rows), caption)

@@ -3,7 +3,8 @@
 Every number is a mean over runs that differ in their seed alone, with the standard deviation over them and n.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from framework.config import canonical_json
 from framework.fields import is_replicate, leaf_fields
-from framework.report.aggregate import aggregate
+from framework.report.aggregate import aggregate, number
 from framework.report.intervals import estimate
 
 if TYPE_CHECKING:
@@ -25,9 +26,8 @@ SHORT = {
     RATE: "rate",
     "training.balancing.kind": "balancing",
 }
-EVERY_TASK = "all"
+EVERY_TASK, ABSENT = "all", "-"
 SCORES = ("mse", "r2")
-PAIRED = ("test/r2_{task}_outside", "test/mse_{task}_outside", "test/r2_{task}_inside", "test/mse_{task}_inside")
 NOTCH = 2.0
 """The factor from one learning rate to the next."""
 
@@ -44,7 +44,7 @@ def settings_of(results: "Results") -> tuple[pd.DataFrame, list[str]]:
     columns: list[str] = []
     for name in dict.fromkeys([*order, *swept]):
         short = SHORT.get(name, name)
-        values = runs[name].map(_text)
+        values = runs[name].map(partial(_text, name))
         if columns and not (values.groupby([runs[c] for c in columns], dropna=False).nunique() > 1).any():
             continue
         runs = runs.assign(**{short: values})
@@ -66,11 +66,35 @@ def by_setting(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return aggregate(scored, list(columns), scores_in(runs)).astype(dict.fromkeys(orders, object))
 
 
-def effects(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """What it changes for a task to be learnt with others, seed by seed, by what else was swept.
+def brief(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """For the terminal: r2 of each task inside and, where there is an outside, outside; and n."""
+    text: dict[str, Any] = {name: [number(value) for value in table[name]] for name in columns}
+    for name in table:
+        stem = str(name).removesuffix("_mean")
+        if stem.startswith("test/r2_") and stem.endswith(("_inside", "_outside")) and str(name).endswith("_mean"):
+            pairs = zip(table[name], table[f"{stem}_std"], strict=True)
+            text[_words(stem)] = [_with_spread(float(mean), float(std)) for mean, std in pairs]
+    return pd.DataFrame({**text, "n": table["n"].to_list()})
 
-    Rows: each task that was learnt alone, score, and setting of the runs with all tasks. Columns: task, score,
-    alone and together (means), the mean difference, its interval (low, high; 95 %, of t over seeds), and n seeds.
+
+def _words(score: str) -> str:
+    """`test/r2_task_0_outside` as `task_0 outside (r²)`."""
+    task, region = score.removeprefix("test/r2_").rsplit("_", 1)
+    return f"{task} {region} (r²)"
+
+
+def _with_spread(mean: float, std: float) -> str:
+    if np.isnan(mean):
+        return ABSENT
+    return f"{mean:.2f}" if np.isnan(std) else f"{mean:.2f} ± {std:.2f}"
+
+
+def effects(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """By what factor the error of a task changes if it is learnt with others, seed by seed, by setting.
+
+    Rows: each task that was learnt alone, region, and setting of the runs with all tasks. Columns: task, region,
+    alone and together (geometric means of the mean squared error on test), ratio (together / alone), its interval
+    (low, high: 95 %, of t over seeds on the logarithm), in how many seeds it is below 1 (better), and n seeds.
     Runs alone are compared with every setting that they do not depend on.
     """
     if LEARN not in columns:
@@ -84,25 +108,30 @@ def effects(runs: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
             continue
         for key, others in together.groupby(rest, sort=False, dropna=False) if rest else [((), together)]:
             about = dict(zip(rest, key if isinstance(key, tuple) else (key,), strict=True))
-            rows += _differences(task, own, others, about)
+            rows += [{**about, **found} for found in _ratios(task, own, others)]
     return pd.DataFrame(rows)
 
 
-def _differences(
-    task: str, alone: pd.DataFrame, together: pd.DataFrame, about: dict[str, Any]
-) -> list[dict[str, Any]]:
-    found = []
-    for score in (name.format(task=task) for name in PAIRED):
+def _ratios(task: str, alone: pd.DataFrame, together: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    for region in ("outside", "inside"):
+        score = f"test/mse_{task}_{region}"
         if score not in alone or score not in together:
             continue
-        one, other = (pd.to_numeric(frame.groupby(SEED)[score].mean()) for frame in (alone, together))
-        seeds = one.index.intersection(other.index)
-        difference = other[seeds] - one[seeds]
-        interval = estimate(difference.to_list(), [(seed,) for seed in seeds])
-        means = {"alone": float(one[seeds].mean()), "together": float(other[seeds].mean())}
-        told = {"difference": interval.mean, "low": interval.low, "high": interval.high, "n": len(seeds)}
-        found.append({"task": task, "score": score.removeprefix("test/"), **about, **means, **told})
-    return found
+        logs = [np.log(pd.to_numeric(frame.groupby(SEED)[score].first())) for frame in (alone, together)]
+        seeds = logs[0].index.intersection(logs[1].index)
+        one, other = (log[seeds] for log in logs)
+        found = estimate((other - one).to_list(), [(seed,) for seed in seeds])
+        ends = {name: float(np.exp(getattr(found, name))) for name in ("low", "high")}
+        yield {
+            "task": task,
+            "region": region,
+            "alone": float(np.exp(one.mean())),
+            "together": float(np.exp(other.mean())),
+            "ratio": float(np.exp(found.mean)),
+            **ends,
+            "better": int((other < one).sum()),
+            "n": len(seeds),
+        }
 
 
 def best_rates(runs: pd.DataFrame, columns: Sequence[str], score: str) -> pd.DataFrame:
@@ -132,8 +161,10 @@ def _only(learn: str) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-def _text(value: object) -> object:
-    """Lists and mappings as text: groups need values that can be compared. Null learns all tasks."""
+def _text(name: str, value: object) -> object:
+    """Lists and mappings as text: groups need values that can be compared. `learn` that is null is all."""
     if isinstance(value, list | tuple | dict):
         return canonical_json(value)
-    return EVERY_TASK if value is None or (isinstance(value, float) and np.isnan(value)) else value
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return EVERY_TASK if name == LEARN else ABSENT
+    return value
