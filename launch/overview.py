@@ -292,7 +292,7 @@ def estimate(ledger: Ledger, now: float, runs: set[str]) -> End | None:
         if run.cause is Cause.FINISHED and (seconds := _duration(run)) is not None
     ]
     held = [run for run in _held(ledger) if run.run_id in runs and run.begun is not None]
-    alive = [run for run in held if run.worker] or held  # a worker may hold points that it has yet to begin
+    alive = _one_a_process(held)
     if not lasted or not alive or ledger.total is None:
         return None
     median = statistics.median(lasted)
@@ -310,6 +310,18 @@ def _duration(run: Attempt) -> float | None:
     if told:
         return sum(told)
     return None if run.begun is None or run.seen is None else run.seen - run.begun
+
+
+def _one_a_process(held: Sequence[Attempt]) -> list[Attempt]:
+    """Of runs that one process works at once, the first; without points that are held and not begun.
+
+    All of them, where nothing is known of any process.
+    """
+    begun: dict[tuple[object, object], Attempt] = {}
+    for run in held:
+        if run.worker:
+            begun.setdefault((run.worker.get("host"), run.worker.get("process")), run)
+    return list(begun.values()) or list(held)
 
 
 # --- Slurm ---------------------------------------------------------------------------------------------------

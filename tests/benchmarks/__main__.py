@@ -23,6 +23,7 @@ NAMES = (
         "ssl",
         "knn",
         "coordinates",
+        "multitask",
     ),
 )
 
