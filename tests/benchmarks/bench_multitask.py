@@ -35,7 +35,7 @@ SEEDS = 20
 
 
 def measure() -> Iterator[dict[str, Any]]:
-    """Steps against plain PyTorch and the seed's loop, balancing against the sum, seeds at once against one by one."""
+    """Steps beside plain PyTorch and the seed's loop, balancing beside the sum, seeds at once and one by one."""
     yield from _large()
     yield _together()
 
@@ -106,9 +106,7 @@ class _Clock(pl.Callback):
 
     @property
     def seconds(self) -> float:
-        return statistics.median(
-            later - earlier for earlier, later in zip(self.ends[1:], self.ends[2:], strict=False)
-        )
+        return _between(self.ends)
 
 
 def _between(ends: list[float]) -> float:
