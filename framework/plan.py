@@ -192,7 +192,10 @@ def point_at(points: Sequence[Point], index: int) -> Point:
 
 
 def required(requires: Callable[[str, Config], Iterable[Work]], wanted: Iterable[Work]) -> list[Work]:
-    """Everything that pieces of work require, directly or through what is required itself, makers' needs first.
+    """Everything that pieces of work require, directly or through what is required itself, in the order of depth.
+
+    First comes what requires nothing, then what requires that alone, and so on; otherwise in the order in which it
+    is wanted. So no worker waits for what it makes a thing of, while others could be begun.
 
     Args:
         requires: `Manager.requires`.
@@ -202,23 +205,28 @@ def required(requires: Callable[[str, Config], Iterable[Work]], wanted: Iterable
         GridError: something requires itself.
     """
     found: dict[str, Work] = {}
+    depths: dict[str, int] = {}
     path: list[str] = []
 
-    def visit(work: Work) -> None:
+    def visit(work: Work) -> int:
+        """The depth of a piece of work: 0, or one more than that of the deepest that it requires."""
+        depth = 0
         for need in requires(work.kind, work.config):
             name = need.identity
             if name in path:
                 circle = " → ".join([*path[path.index(name) :], name])
                 raise GridError([Problem(name, f"requires itself: {circle}")])
-            if name not in found:
+            if name not in depths:
                 path.append(name)
-                visit(need)
+                depths[name] = visit(need)
                 path.pop()
                 found[name] = need
+            depth = max(depth, 1 + depths[name])
+        return depth
 
     for work in wanted:
         visit(work)
-    return list(found.values())
+    return sorted(found.values(), key=lambda work: depths[work.identity])
 
 
 class Difference(NamedTuple):

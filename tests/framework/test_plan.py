@@ -155,7 +155,24 @@ def test_what_is_required_comes_with_what_it_requires_first():
 
     wanted = [Work(RUN, Part(seed=seed)) for seed in (0, 1, 0)]
     order = [(work.kind, work.config.seed) for work in required(requires, wanted)]  # type: ignore[attr-defined]
-    assert order == [("model", 0), ("latents", 0), ("model", 1), ("latents", 1)]
+    assert order == [("model", 0), ("model", 1), ("latents", 0), ("latents", 1)]
+
+
+def test_what_is_required_comes_by_depth():
+    """As a slow twin finds it, level by level: what is left once all that it requires is there."""
+    needs = {RUN: ["d", "a"], "d": ["c", "a"], "c": ["b"], "b": [], "a": []}
+
+    def requires(kind: str, config: Config) -> list[Work]:
+        return [Work(need, config) for need in needs[kind]]
+
+    wanted = [Work(RUN, Part(seed=seed)) for seed in (0, 1)]
+    order = [(work.kind, work.config.seed) for work in required(requires, wanted)]  # type: ignore[attr-defined]
+    there: list[tuple[str, int]] = []
+    while len(there) < len(order):
+        left = [work for work in order if work not in there]
+        there += [(kind, seed) for kind, seed in left if {(need, seed) for need in needs[kind]} <= set(there)]
+    assert order == there
+    assert order == [(kind, seed) for kinds in ("ba", "c", "d") for seed in (0, 1) for kind in kinds]
 
 
 def test_what_requires_itself_is_refused():
