@@ -19,7 +19,7 @@ from experiments.stitching.figures.boxes import boxes, shown_rows
 from experiments.stitching.figures.classes import classes
 from experiments.stitching.figures.latents import embeddings, latents
 from experiments.stitching.figures.lines import lines
-from experiments.stitching.figures.looks import ROLES, SCORES, Score, in_order
+from experiments.stitching.figures.looks import KINDS, ROLES, SCORES, Score, in_order
 from experiments.stitching.figures.overview import ablation
 from experiments.stitching.figures.pictures import error_maps, stitched_images
 from experiments.stitching.selection import differences, has_val, selected
@@ -27,10 +27,11 @@ from framework.errors import SashikoError
 from framework.report.aggregate import aggregate, readable, varying
 from framework.report.digest import Later, digest_of, digest_of_files, with_loaded
 from framework.report.report import Draw, Report
+from framework.ssl.config import CONFIGS as METHODS
 
 # What sets one comparison apart from another; those that do not vary are left out.
 SETTING = (
-    *("dataset", "split", "architectures", "source_layer", "target_layer"),
+    *("dataset", "split", *KINDS, "source_layer", "target_layer"),
     *("latent_dim_source", "latent_dim_target", "sampling"),
 )
 AXES = ("mapping", "num_samples", "ridge")
@@ -58,7 +59,7 @@ def report(tables: Tables) -> Report:
     """
     if "results" not in set(tables) or tables["results"].empty:
         raise SashikoError("no finished stitching run has logged the table `results`: run some points first")
-    results = with_architectures(tables["results"])
+    results = with_kinship(tables["results"])
     scores = [score for score in SCORES if f"{score.key}_stitched" in results]
     setting = _setting(results)
     metrics = [f"{score.key}_{role}" for score in scores for role in ("stitched", *ROLES)]
@@ -94,10 +95,11 @@ def _shown_first(
     return more["selected" if len(by_val) == 1 else f"selected_{score.word}"] if score in by_val else None
 
 
-def with_architectures(results: pd.DataFrame) -> pd.DataFrame:
-    """The column `architectures`: whether source and target have the same one."""
-    same = results["source_kind"] == results["target_kind"]
-    return results.assign(architectures=np.where(same, "same", "another"))
+def with_kinship(results: pd.DataFrame) -> pd.DataFrame:
+    """The column `architectures`, of self-supervised encoders alone `methods`: whether both have the same one."""
+    kinds = results[["source_kind", "target_kind"]]
+    name = "methods" if kinds.isin(list(METHODS)).all(axis=None) else "architectures"
+    return results.assign(**{name: np.where(kinds["source_kind"] == kinds["target_kind"], "same", "another")})
 
 
 def brief(table: pd.DataFrame, scores: list[Score], setting: list[str]) -> pd.DataFrame:
@@ -134,7 +136,7 @@ def brief(table: pd.DataFrame, scores: list[Score], setting: list[str]) -> pd.Da
 
 def _setting(results: pd.DataFrame) -> list[str]:
     """The factors that vary; two latent sizes that are always equal count as one."""
-    names = varying(results, SETTING)
+    names = varying(results, [name for name in SETTING if name in results or name not in KINDS])
     if (results["latent_dim_source"] == results["latent_dim_target"]).all():
         names = [name for name in names if name != "latent_dim_source"]
     return names
@@ -162,8 +164,8 @@ def _score_figures(
 
 
 def _gallery_figures(results: pd.DataFrame, tables: Tables) -> dict[str, Draw]:
-    """Latents and pictures of the first pair of models (by name; of another architecture, where there is one)."""
-    pairs = results.sort_values(["architectures", "source", "target"])
+    """Latents and pictures of the first pair of models (by name; of another kind, where there is one)."""
+    pairs = results.sort_values([*(name for name in KINDS if name in results), "source", "target"])
     first = pairs[(pairs["source"] == pairs["source"].iloc[0]) & (pairs["target"] == pairs["target"].iloc[0])]
     first = first[first["sampling"] == first["sampling"].iloc[0]]
     runs = dict(zip(shown_rows(first)["run_id"], shown_rows(first)["mapping"], strict=True))

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments.stitching.figures.lines import parents
-from experiments.stitching.figures.looks import Score, in_order, look
+from experiments.stitching.figures.looks import KINDS, Score, in_order, kinship, look
 from experiments.stitching.selection import has_val, with_chosen_ridge
 from framework.report.panels import one_legend, panel_grid, score_axis
 from framework.report.style import COLUMN_WIDTH, PAGE_WIDTH, styled
@@ -71,8 +71,8 @@ def boxes(results: pd.DataFrame, score: Score, setting: Sequence[str]) -> Figure
 
 
 def _word(name: str, value: object) -> str:
-    if name == "architectures":
-        return f"{value} architecture"
+    if name in KINDS:
+        return kinship(name, value)
     if name.startswith("latent_dim_"):
         return f"{name.removeprefix('latent_dim_')} dim {value}"
     return str(value)

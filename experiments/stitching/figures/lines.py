@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.stitching.figures.looks import ROLES, Score, in_order, look
+from experiments.stitching.figures.looks import KINDS, ROLES, Score, in_order, kinship, look
 from framework.report.panels import one_legend, panel_grid, score_axis
 from framework.report.style import REFERENCE, styled
 
@@ -71,8 +71,8 @@ def _title(key: Mapping[str, Any], panel: str) -> str:
     plain = ("sampling", "dataset", "split", "source_layer", "target_layer")
     words = [value, *(str(key[name]) for name in plain if name in key)]
     sizes = [f"{role} dim {key[name]}" for role in ROLES if (name := f"latent_dim_{role}") in key]
-    architectures = [f"{key['architectures']} architecture"] if "architectures" in key else []
-    return "\n".join(", ".join(line) for line in (words, architectures, sizes) if line)
+    kinds = [kinship(name, key[name]) for name in KINDS if name in key]
+    return "\n".join(", ".join(line) for line in (words, kinds, sizes) if line)
 
 
 def _draw(axes: Axes, rows: pd.DataFrame, x: str, score: Score) -> None:

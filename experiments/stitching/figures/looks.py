@@ -49,6 +49,8 @@ NAMES = {
 }
 LINES = ("-", "--", ":", "-.")
 ROLES = ("source", "target")
+KINDS = {"architectures": "architecture", "methods": "method"}
+"""Columns that say whether source and target are of the same kind, and what a kind is called."""
 
 
 class Look(NamedTuple):
@@ -81,6 +83,11 @@ def look(mapping: str) -> Look:
     line = LINES[place // len(COLOURS) % len(LINES)]
     colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
     return Look(NAMES.get(mapping, mapping), colour, marker, line)
+
+
+def kinship(column: str, value: object) -> str:
+    """`same architecture`, `another method`: a value of one of the columns of `KINDS`."""
+    return f"{value} {KINDS[column]}"
 
 
 def in_order(mappings: Iterable[str]) -> list[str]:

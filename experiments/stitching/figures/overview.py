@@ -1,4 +1,4 @@
-"""The ablation line: from no mapping to the richest one, a line a pair of architectures, parents as reference."""
+"""The ablation line: from no mapping to the richest one, a line a pair of kinds, parents as reference."""
 
 import itertools
 
@@ -13,7 +13,7 @@ from framework.report.style import COLOURS, MARKERS, styled
 
 
 def ablation(results: pd.DataFrame, score: Score) -> Figure:
-    """Means over the pairs of models of two architectures, at the cells that boxes show.
+    """Means over the pairs of models of two architectures, or methods, at the cells that boxes show.
 
     The short line at the right of each line is what the target alone reaches.
     """

@@ -204,6 +204,19 @@ def test_boxes_are_at_the_most_anchors_and_the_least_positive_ridge():
     assert np.median(frame["mse_stitched"]) == pytest.approx(medians[1])
 
 
+def test_of_self_supervised_encoders_methods_differ():
+    encoders = [(kind, seed) for kind in ("simclr", "vicreg") for seed in (0, 1)]
+    drawn = report(made(pairs=tuple(itertools.permutations(encoders, 2))))
+    assert "architectures" not in drawn.table
+    assert drawn.table.groupby("methods")["n"].unique().map(list).to_dict() == {"another": [8], "same": [4]}
+    titles = [axes.get_title() for axes in drawn.figures["error_by_mapping"]().axes]
+    assert titles == ["another method", "same method"]
+    titles = [axes.get_title() for axes in drawn.figures["error_by_num_samples"]().axes]
+    assert "λ = 0.1\nsame method" in titles
+    mixed = report(made(pairs=((encoders[0], ("mlp", 0)), (("mlp", 0), ("mlp", 1))))).table
+    assert set(mixed["architectures"]) == {"same", "another"}
+
+
 def test_by_class_and_ablation_have_the_parents_beside_them():
     drawn = report(made())
     lines = {line.get_label(): line.get_ydata() for line in drawn.figures["error_by_class"]().axes[0].lines}
