@@ -14,11 +14,11 @@ from framework.lazy import lazy
 
 if TYPE_CHECKING:
     from framework.ssl.cube import CubeLoss as CubeLoss
-    from framework.ssl.evaluation.api import Compare_eval as Compare_eval
     from framework.ssl.evaluation.api import Eval_finetune as Eval_finetune
     from framework.ssl.evaluation.api import Eval_knn as Eval_knn
     from framework.ssl.evaluation.api import Eval_linear as Eval_linear
     from framework.ssl.evaluation.api import Eval_transfer as Eval_transfer
+    from framework.ssl.evaluation.comparing import Compare_eval as Compare_eval
     from framework.ssl.method import Losses as Losses
     from framework.ssl.method import Method as Method
     from framework.ssl.quick import BYOL as BYOL
@@ -41,7 +41,7 @@ _HOMES = {
     "BYOL": "framework.ssl.quick",
     "BarlowTwins": "framework.ssl.quick",
     "CubeLoss": "framework.ssl.cube",
-    "Compare_eval": "framework.ssl.evaluation.api",
+    "Compare_eval": "framework.ssl.evaluation.comparing",
     "DCL": "framework.ssl.quick",
     "Eval_finetune": "framework.ssl.evaluation.api",
     "Eval_knn": "framework.ssl.evaluation.api",

@@ -1,7 +1,8 @@
 """Evaluation: how good the features of a model are, on data whose labels no self-supervised method has seen.
 
-`api.py` has the evaluations in one line; each has a file of its own (`probe.py`, `knn.py`, `finetune.py`), as have
-scores, tasks, baselines and the neighbour gallery. Importing this package is light.
+`api.py` has the evaluations in one line, `comparing.py` several models in one table; each evaluation has a file
+of its own (`probe.py`, `knn.py`, `finetune.py`), as have scores, tasks, baselines and the neighbour gallery.
+Importing this package is light.
 """
 
 from typing import TYPE_CHECKING
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING
 from framework.lazy import lazy
 
 if TYPE_CHECKING:
-    from framework.ssl.evaluation.api import Compare_eval as Compare_eval
     from framework.ssl.evaluation.api import Eval_finetune as Eval_finetune
     from framework.ssl.evaluation.api import Eval_knn as Eval_knn
     from framework.ssl.evaluation.api import Eval_linear as Eval_linear
     from framework.ssl.evaluation.api import Eval_transfer as Eval_transfer
+    from framework.ssl.evaluation.comparing import Compare_eval as Compare_eval
     from framework.ssl.evaluation.features import Features as Features
     from framework.ssl.evaluation.features import features_of as features_of
     from framework.ssl.evaluation.knn import knn_scores as knn_scores
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 # No module of this package may bear one of these names: importing it would put the module in the name's place.
 _HOMES = {
-    "Compare_eval": "framework.ssl.evaluation.api",
+    "Compare_eval": "framework.ssl.evaluation.comparing",
     "Eval_finetune": "framework.ssl.evaluation.api",
     "Eval_knn": "framework.ssl.evaluation.api",
     "Eval_linear": "framework.ssl.evaluation.api",

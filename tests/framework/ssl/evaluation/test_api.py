@@ -11,7 +11,7 @@ from framework.data.config import DataConfig
 from framework.errors import InvalidInput
 from framework.ssl import Compare_eval, Eval_finetune, Eval_knn, Eval_linear, Eval_transfer, build
 from framework.ssl.config import CONFIGS
-from framework.ssl.evaluation import api, evaluations
+from framework.ssl.evaluation import api, comparing, evaluations
 from framework.ssl.evaluation.evaluations import class_scores
 from framework.ssl.evaluation.tasks import task_of
 from framework.ssl.parts import Dense
@@ -26,7 +26,8 @@ def dense(seed=0):
 
 
 def test_importable_from_the_package():
-    for name in ("Compare_eval", "Eval_finetune", "Eval_knn", "Eval_linear", "Eval_transfer"):
+    assert framework.ssl.Compare_eval is comparing.Compare_eval
+    for name in ("Eval_finetune", "Eval_knn", "Eval_linear", "Eval_transfer"):
         assert name in framework.ssl.__all__
         assert getattr(framework.ssl, name) is getattr(api, name)
 
