@@ -90,14 +90,20 @@ def _close(name: str, known: Sequence[str]) -> list[str]:
     ]
 
 
-def leaf_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every field of a config type with its dotted name; each branch of a union in turn."""
+def leaf_fields(
+    model: type[BaseModel], prefix: str = "", above: tuple[type[BaseModel], ...] = ()
+) -> Iterator[tuple[str, FieldInfo]]:
+    """Every field of a config type with its dotted name; each branch of a union in turn.
+
+    A config type may hold itself, to any depth: inside itself (`above` are those around it) it is gone into once.
+    """
     for name, info in model.model_fields.items():
         inner = models_of(info)
         if not inner:
             yield prefix + name, info
         for branch in inner:
-            yield from leaf_fields(branch, f"{prefix}{name}.")
+            if above.count(branch) < 2:
+                yield from leaf_fields(branch, f"{prefix}{name}.", (*above, branch))
 
 
 def is_replicate(info: FieldInfo) -> bool:

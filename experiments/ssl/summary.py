@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from framework.config import canonical_json
-from framework.fields import is_replicate, leaf_fields
+from framework.fields import field_at, is_replicate
 from framework.report.aggregate import aggregate, number
 from framework.report.kendall import kendall
 
@@ -35,7 +35,8 @@ def settings_of(results: "Results") -> tuple[pd.DataFrame, dict[str, str]]:
     A factor that follows from those before it, as the heads do from the method, is left out.
     """
     runs = results.runs
-    seeds = {name for name, info in leaf_fields(results.config) if is_replicate(info)}
+    fields = {name: field_at(results.config, name) for name in results.factors}
+    seeds = {name for name, info in fields.items() if info is not None and is_replicate(info)}
     swept = [name for name in results.factors if name in runs and name not in seeds]
     names = list(dict.fromkeys(["encoder.method.kind", *[name for name in SHORT if name in swept], *swept]))
     frame = pd.DataFrame({"run_id": runs["run_id"]})

@@ -212,7 +212,10 @@ class FromOther(Config):
     """The weights of another encoder, which is made first where it is not there."""
 
     kind: Literal["from_other"] = Field("from_other", description="Selects the weights of another encoder.")
-    encoder: FreshEncoder = Field(FreshEncoder(), description="The encoder that they are taken from.")
+    encoder: "EncoderConfig" = Field(
+        default_factory=lambda: EncoderConfig(),
+        description="The encoder that they are taken from; it may begin with another's, too, and so on.",
+    )
     which: Literal["best", "last"] = Field(
         "last", description="Its best weights (by the neighbours on val), or its last ones."
     )
@@ -242,6 +245,9 @@ class EncoderConfig(FreshEncoder):
         if other.shape != self.shape and (other.shape[0] != self.shape[0] or isinstance(self.backbone, Dense)):
             message = f"are {other.shape}, here they are {self.shape}; the weights fit images of one shape"
             yield Problem("start.encoder.data", f"its images {message}")
+
+
+FromOther.model_rebuild()
 
 
 def required_by(config: FreshEncoder) -> FreshEncoder | None:

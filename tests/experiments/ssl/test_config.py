@@ -5,8 +5,8 @@ from experiments.ssl.grids import GRIDS
 from experiments.ssl.manager import SSLManager
 from framework.errors import ArtifactError, ConfigError
 from framework.plan import RUN, Work, plan
+from framework.plan import required as required_work
 from framework.ssl.config import CONFIGS
-from framework.ssl.training.config import FreshEncoder
 from tests.experiments.ssl.conftest import point
 
 
@@ -52,7 +52,11 @@ def test_what_an_encoder_begins_with_is_made_first():
     )
     (required,) = manager.requires("encoder", begun.encoder)
     assert required.kind == "encoder"
-    assert type(required.config) is FreshEncoder
+    assert required.config == begun.encoder.start.encoder
+    chain = {"kind": "from_other", "encoder": {"seed": 1, "start": {"kind": "from_other", "encoder": {"seed": 2}}}}
+    config = point(encoder_changes={"backbone": "cifar_resnet", "start": chain})
+    needs = required_work(manager.requires, [Work(RUN, config)])
+    assert [work.config.seed for work in needs] == [2, 1, 0]
     with pytest.raises(ArtifactError, match="ssl makes encoders from an EncoderConfig, not 'model'"):
         manager.make("model", config, None)
 

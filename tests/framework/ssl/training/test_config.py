@@ -35,7 +35,25 @@ def test_what_is_required():
     assert required_by(EncoderConfig()) is None
     assert required_by(EncoderConfig(extra_epochs=3)) == EncoderConfig()
     other = EncoderConfig.parse({"start": {"kind": "from_other", "encoder": {"seed": 3}}})
-    assert required_by(other) == FreshEncoder(seed=3)
+    assert required_by(other) == EncoderConfig(seed=3)
+
+
+def test_an_encoder_begins_with_one_that_began_with_another():
+    """Each is the encoder that it would be by itself; what is wrong far within is told with its whole key."""
+    inner = {"seed": 3}
+    for seed in (2, 1, 0):
+        inner = {"seed": seed, "start": {"kind": "from_other", "encoder": inner}}
+    config, seeds = EncoderConfig.parse(inner), []
+    while config is not None:
+        seeds.append(config.seed)
+        last, config = config, required_by(config)
+    assert seeds == [0, 1, 2, 3]
+    assert last.config_id == EncoderConfig(seed=3).config_id
+    wrong = {"kind": "from_other", "encoder": {"backbone": "mlp"}}
+    message = refused(start={"kind": "from_other", "encoder": {"start": wrong}})
+    assert "start.encoder.start.encoder.backbone: has other weights than backbone: cifar_resnet and mlp" in message
+    message = refused(start={"kind": "from_other", "encoder": {"start": {"kind": "from_other", "sed": 1}}})
+    assert "start.encoder.start.sed: unknown key" in message
 
 
 @pytest.mark.parametrize(
