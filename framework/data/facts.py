@@ -32,6 +32,9 @@ FACTS = {
     "imagenette": Facts(9_469, (3, IMAGENETTE_SIZE, IMAGENETTE_SIZE), 10),
 }
 
+UNLABELED = {"stl10": 100_000}
+"""Images without labels, of the data sets that have some."""
+
 
 def facts_of(config: DataConfig) -> Facts:
     """What is known of the data set of a config, with its images at the size that the config says.

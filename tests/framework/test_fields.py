@@ -15,7 +15,7 @@ class Leaf(Config):
 
 class Branch(Config):
     kind: Literal["branch"] = "branch"
-    inner: "Tree" = Field(default_factory=lambda: Tree())
+    inner: "Tree" = Field(default_factory=lambda: Tree())  # noqa: PLW0108
 
 
 class Tree(Config):

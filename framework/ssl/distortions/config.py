@@ -261,7 +261,8 @@ class DistortionsConfig(Config):
     place: Literal["auto", "device", "workers"] = no_effect(
         "auto",
         description="Where views are made: device, on the training thread; workers, in processes beside it; auto "
-        "tries both for a few steps and takes the faster. The draws are the same.",
+        "tries both for 20 steps and takes the faster, or device without a try where num_workers is 0. The draws "
+        "are the same.",
     )
 
     def conflicts(self) -> Iterator[Problem]:

@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from framework.data.vision import ImageSet
+from framework.data.fractions import nested
+from framework.data.vision import ImageSet, Splits
+from framework.errors import DataUnavailable
 from framework.ssl.distortions.distorter import Distorter
 from framework.ssl.distortions.place import Place, views_of
 from framework.training.batches import Batch, Batches, BatchOrder, Loader
@@ -52,6 +54,23 @@ class MadeBeside:
 
     def __len__(self) -> int:
         return len(self.sampler)
+
+
+def learned_from(splits: Splits, unlabeled_fraction: float, seed: int) -> ImageSet:
+    """The train split, and behind it a share of the images without labels, which a seed draws; their label is -1.
+
+    Raises:
+        DataUnavailable: these images are not there.
+    """
+    if not unlabeled_fraction:
+        return splits.train
+    more = splits.unlabeled
+    if more is None:
+        message = f"the images of {splits.name} without labels are not in the data folder: add their file"
+        raise DataUnavailable(f"{message} (of stl10 unlabeled_X.bin), or learn without them: unlabeled_fraction=0")
+    chosen = torch.from_numpy(nested(more.labels.numpy(), unlabeled_fraction, seed))
+    names = ("images", "labels", "indices")
+    return ImageSet(*(torch.cat([getattr(splits.train, name), getattr(more, name)[chosen]]) for name in names))
 
 
 def train_batches(

@@ -11,7 +11,7 @@ from pydantic import Field, JsonValue
 
 from framework.config import Config, Seed, added, no_effect, replicate
 from framework.data.config import DataConfig
-from framework.data.facts import facts_of, split_problems, train_images
+from framework.data.facts import UNLABELED, facts_of, split_problems, train_images
 from framework.errors import Problem
 from framework.problems import differing, within
 from framework.ssl.config import MethodConfig, SimCLR
@@ -63,6 +63,12 @@ class FreshEncoder(Optimisation):
     precision: Precision = Field(
         "32-true", description="Precision of the network: 32-true, bf16-mixed, or 16-mixed (a GPU)."
     )
+    unlabeled_fraction: Annotated[float, Field(ge=0, le=1)] = added(
+        0.0,
+        description="Share of the images without labels that is learned from beside the train split, in [0, 1]: "
+        "stl10 has 100,000 of them. Neighbours and probes look at the train split alone. A smaller share is part "
+        "of a larger one.",
+    )
     extra_epochs: Annotated[int, Field(ge=0)] = added(
         0,
         description="Epochs that the finished encoder of this config, with 0 here, is trained on, from its last "
@@ -105,8 +111,8 @@ class FreshEncoder(Optimisation):
     )
     num_workers: Annotated[int, Field(ge=0)] = no_effect(
         0,
-        description="Processes that may make views beside the training thread; with 0 distortions.place=auto "
-        "tries nothing.",
+        description="Processes that may make views beside the training thread. With 0 views are made on it, and "
+        "distortions.place=auto tries nothing; give as many as there are cores to let it choose.",
     )
     compile: bool = no_effect(
         False, description="Whether torch.compile makes kernels of the backbone: for long runs on a GPU."
@@ -163,12 +169,21 @@ class FreshEncoder(Optimisation):
             yield from within(outer, [problem])
 
     def _image_problems(self) -> Iterator[Problem]:
-        images = train_images(self.data)
+        images, unlabeled = train_images(self.data), UNLABELED.get(self.data.name, 0)
         split = f"the train split of {self.data.name} has {images} images"
         if self.data.train_fraction < 1:
             split += f" with data.train_fraction={self.data.train_fraction:g}"
-        if self.batch_size > images:
-            message = f"is {self.batch_size}, and {split}, so that no batch is whole; allowed: 2 to {images}"
+        if self.unlabeled_fraction and not unlabeled:
+            message = f"is {self.unlabeled_fraction:g}, and {self.data.name} has no images without labels"
+            yield Problem(
+                "unlabeled_fraction", f"{message}; allowed: 0, or a set that has: {', '.join(UNLABELED)}"
+            )
+        learned = images + round(self.unlabeled_fraction * unlabeled)
+        if self.batch_size > learned:
+            more = f" (with unlabeled_fraction={self.unlabeled_fraction:g} {learned})" if learned > images else ""
+            message = (
+                f"is {self.batch_size}, and {split}{more}, so that no batch is whole; allowed: 2 to {learned}"
+            )
             yield Problem("batch_size", message)
         if self.neighbours > images:
             message = f"is {self.neighbours}, and {split}; allowed: 1 to {images}"
@@ -213,7 +228,7 @@ class FromOther(Config):
 
     kind: Literal["from_other"] = Field("from_other", description="Selects the weights of another encoder.")
     encoder: "EncoderConfig" = Field(
-        default_factory=lambda: EncoderConfig(),
+        default_factory=lambda: EncoderConfig(),  # noqa: PLW0108 (it stands below)
         description="The encoder that they are taken from; it may begin with another's, too, and so on.",
     )
     which: Literal["best", "last"] = Field(

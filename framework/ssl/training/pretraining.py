@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import Callback, Trainer, seed_everything
 from torch import Tensor
 
-from framework.data.vision import Splits, load_pixels
+from framework.data.vision import ImageSet, Splits, load_pixels
 from framework.errors import ConfigError, Problem
 from framework.seeds import unsigned
 from framework.ssl.distortions.distorter import Distorter
@@ -21,7 +21,7 @@ from framework.ssl.training.artifact import (
     save_description,
     take_backbone,
 )
-from framework.ssl.training.batches import train_batches, val_batches
+from framework.ssl.training.batches import learned_from, train_batches, val_batches
 from framework.ssl.training.callbacks.collapse import Collapse
 from framework.ssl.training.callbacks.diagnosis import Diagnosis
 from framework.ssl.training.callbacks.keep_optimizer import KeepOptimizer
@@ -61,7 +61,7 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
     Raises:
         ConfigError: a trainer option, device, backbone or precision that cannot be used; ranks that cannot share a
             batch evenly.
-        DataUnavailable: the data set is not there.
+        DataUnavailable: the data set is not there, or its images without labels are not.
         WeightsUnavailable: pretrained weights are not there.
         ArtifactError: the encoder that training begins with cannot be had.
         TrainingDiverged: the loss became NaN or infinite, or projections collapsed and `stop_on_collapse` is set.
@@ -79,7 +79,8 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
     images_last = config.channels_last and device.type in CHANNELS_LAST and config.backbone.kind != "mlp"
     if images_last:
         method.to(memory_format=torch.channels_last)
-    choice = _choice(config, method, splits, distorter, device)
+    images = learned_from(splits, config.unlabeled_fraction, config.data.split_seed)
+    choice = _choice(config, method, images, distorter, device)
     if config.compile:
         method.backbone.compile()
 
@@ -95,7 +96,7 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
         callbacks=_callbacks(config, run, method, splits, neighbours, checkpoints, callbacks),
         options={"precision": config.precision, **config.trainer},
     )
-    train = _batches(config, splits, distorter, choice, trainer, device)
+    train = _batches(config, images, distorter, choice, trainer, device)
     with run.progress.stage("fit") as stage:
         fit(trainer, module, train, val_batches(splits.val, config.batch_size, device), stage)
     if not world.is_first():
@@ -129,7 +130,7 @@ def _device(config: FreshEncoder) -> torch.device:
 
 def _batches(
     config: FreshEncoder,
-    splits: Splits,
+    images: ImageSet,
     distorter: Distorter,
     choice: Choice,
     trainer: Trainer,
@@ -138,7 +139,7 @@ def _batches(
     """The batches to train on; those of added epochs come in another order, and with the views of later epochs."""
     before = config.max_epochs if config.extra_epochs else 0
     return train_batches(
-        splits.train,
+        images,
         config.batch_size,
         unsigned(config.seed + AGAIN) if config.extra_epochs else config.seed,
         distorter,
@@ -168,7 +169,7 @@ def _first(config: FreshEncoder, run: "Run") -> tuple[Method, dict[int, dict[str
 
 
 def _choice(
-    config: FreshEncoder, method: Method, splits: Splits, distorter: Distorter, device: torch.device
+    config: FreshEncoder, method: Method, images: ImageSet, distorter: Distorter, device: torch.device
 ) -> Choice:
     """Where views are made: tried on a copy of the method, so that nothing of it stays."""
     if world.size() > 1:
@@ -182,14 +183,14 @@ def _choice(
         optimizer.step()
         trial.after_step()
 
-    order = list(BatchOrder(len(splits.train), config.batch_size, config.seed, drop_last=True))
+    order = list(BatchOrder(len(images), config.batch_size, config.seed, drop_last=True))
     asked = config.distortions.place
     if asked == "workers" and not config.num_workers:
         message = "is 0, and distortions.place is workers; allowed: 1 or more, or distortions.place=device"
         raise ConfigError([Problem("num_workers", message)])
     with torch.random.fork_rng(devices=[]):
         return choose_place(
-            asked, step, splits.train.images, order, distorter, device=device, num_workers=config.num_workers
+            asked, step, images.images, order, distorter, device=device, num_workers=config.num_workers
         )
 
 

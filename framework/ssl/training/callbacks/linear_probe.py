@@ -19,6 +19,7 @@ from framework.training.callbacks.epoch_log import Measure
 from framework.training.callbacks.patience import is_last
 
 STEP_SIZE = 1e-2
+UNKNOWN = -1  # the label of an image without one
 STREAM = 0x70726F62  # keeps the first weights apart from what else is seeded alike
 
 
@@ -27,8 +28,9 @@ class LinearProbe(Measure):
 
     The classifier is a batch normalisation without scale and shift, and a linear layer with Adam of its own. It
     takes a step on the features of all views after each step of the encoder, and moves neither the encoder nor a
-    random state. Where several ranks train together it learns from the first one's share. It is one of the online
-    kind, always behind the encoder: what is fitted on the finished one is `framework.ssl.evaluation.probe`.
+    random state. Images without a label (-1) are not learned from. Where several ranks train together it learns
+    from the first one's share. It is one of the online kind, always behind the encoder: what is fitted on the
+    finished one is `framework.ssl.evaluation.probe`.
     """
 
     def __init__(
@@ -60,16 +62,18 @@ class LinearProbe(Measure):
             return
         features_VBD = pl_module.latest.features.float()
         labels = batch[1].to(features_VBD.device).repeat(len(features_VBD))
+        known = (labels != UNKNOWN).sum()
         with torch.enable_grad():
-            loss = cross_entropy(self.probe.train()(features_VBD.flatten(0, 1)), labels)
+            logits = self.probe.train()(features_VBD.flatten(0, 1))
+            loss = cross_entropy(logits, labels, ignore_index=UNKNOWN, reduction="sum") / known.clamp(min=1)
             self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             self.optimizer.step()
-        self._losses.append(loss.detach())
+        self._losses.append(torch.where(known > 0, loss.detach(), torch.nan))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
         """How good it is on val, where its turn has come."""
-        self._latest = {"probe/train_cross_entropy": float(torch.stack(self._losses).double().mean())}
+        self._latest = {"probe/train_cross_entropy": float(torch.stack(self._losses).double().nanmean())}
         if (trainer.current_epoch + 1) % self.every == 0 or is_last(trainer):
             method: Any = pl_module.get_submodule("model")
             val = self.splits.val

@@ -88,6 +88,18 @@ def test_all_that_contradicts_itself_is_told_together():
         assert part in message
 
 
+def test_images_without_labels():
+    """stl10 alone has them; left out, they change no identity."""
+    message = refused(unlabeled_fraction=0.5)
+    assert "unlabeled_fraction: is 0.5, and digits has no images without labels; allowed: 0, or a set" in message
+    given = {"data": {"name": "stl10", "train_fraction": 0.1}, "backbone": "cifar_resnet", "neighbours": 5}
+    assert "batch_size: is 512, and the train split of stl10 has 450 images" in refused(**given, batch_size=512)
+    more = EncoderConfig.parse({**given, "batch_size": 512, "unlabeled_fraction": 0.01})
+    assert "unlabeled_fraction" in more.canonical_text
+    assert "unlabeled_fraction" not in EncoderConfig.parse({**given, "unlabeled_fraction": 0.0}).canonical_text
+    assert "(with unlabeled_fraction=0.01 1450)" in refused(**given, batch_size=2000, unlabeled_fraction=0.01)
+
+
 def test_pretrained_weights_need_room():
     backbone = {"kind": "torchvision", "weights": "pretrained"}
     assert "backbone.stem: is auto, which is standard beside pretrained" in refused(backbone=backbone)
