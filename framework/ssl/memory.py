@@ -1,23 +1,28 @@
 """The memory bank: projections of earlier batches as negatives, on lightly's.
 
 What lightly's does not: the bank is part of the state dict, so that training that goes on elsewhere has its
-negatives; it gives them in the precision of what they are compared with; it is filled when it is told to, once a
-step with all targets, and not by each call of a loss, of which several views make many; and where it comes to its
-end it goes on at its beginning, so that it always holds the newest K projections.
+negatives; it gives them in the precision of what they are compared with; it is filled when it is told to, once
+a step with all targets, and not by each call of a loss, of which several views make many; and where it comes to
+its end it goes on at its beginning, so that it always holds the newest K projections.
 
-He, Fan, Wu, Xie and Girshick, "Momentum contrast for unsupervised visual representation learning", 2020, section
-3.2.
+He, Fan, Wu, Xie and Girshick, "Momentum contrast for unsupervised visual representation learning", 2020,
+section 3.2.
 
-Shapes: N projections, K of them in the bank, F numbers of a projection.
+`BankedNTXent` is lightly's NT-Xent with such a bank or without one: the loss of SimCLR and MoCo, whose
+equations are in their files.
+
+Shapes: N projections, K of them in the bank, V views, B images, F numbers of a projection.
 """
 
 import torch
+from lightly.loss import NTXentLoss  # type: ignore[import-untyped]
 from lightly.models.modules.memory_bank import MemoryBankModule  # type: ignore[import-untyped]
 from lightly.models.utils import concat_all_gather  # type: ignore[import-untyped]
 from lightly.utils import dist  # type: ignore[import-untyped]
 from torch import Tensor
 
 from framework.errors import InvalidInput, Problem
+from framework.ssl.method import GATHERED
 
 
 class MemoryBank(MemoryBankModule):  # type: ignore[misc]
@@ -60,3 +65,22 @@ class MemoryBank(MemoryBankModule):  # type: ignore[misc]
         for part_NF in (normalised[:before_end], normalised[before_end:]):
             if len(part_NF):
                 super().forward(part_NF, update=True)
+
+
+class BankedNTXent(NTXentLoss):  # type: ignore[misc]
+    """NT-Xent at a temperature. Its negatives are the last `size` projections; with 0 those of the batch."""
+
+    def __init__(self, temperature: float, size: int, width: int) -> None:
+        super().__init__(temperature, gather_distributed=GATHERED)
+        self.size = size
+        if size:
+            self.memory_bank = MemoryBank(size, width)
+
+    def enqueue(self, targets_VBF: Tensor) -> None:
+        """Put the targets of all views into the bank, where there is one, and gradients are being taken.
+
+        Raises:
+            InvalidInput: as `MemoryBank.enqueue`.
+        """
+        if self.size and torch.is_grad_enabled():
+            self.memory_bank.enqueue(targets_VBF.detach().flatten(0, 1))

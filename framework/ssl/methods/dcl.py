@@ -1,17 +1,26 @@
 """Decoupled contrastive learning: NT-Xent whose denominator has no positive pair, which helps small batches.
 
-Yeh, Hong, Hsu, Liu, Chen and LeCun, "Decoupled contrastive learning", 2021, equation (6), here lightly's
-`DCLLoss`, of normalised projections, with t the temperature:
+In the gradient of NT-Xent (`simclr.py`) a factor couples the positive pair with the negatives, and is small
+where the positive pair is told with ease or the negatives are few. It goes where the positive pair is no part
+of the denominator [1, equation (6)]. With normalised projections and the temperature t
 
-    l(z, p)    1/B Σ_b [ - w_b z_b · p_b / t + log Σ_{c≠b} (exp(z_b · z_c / t) + exp(z_b · p_c / t)) ]
-    d(z, p)    1/2 [l(z, p) + l(p, z)] at t = 0.1
-    w_b        1; or with `weighted` 2 - B softmax_b(z_b · p_b / σ), lightly's `DCLWLoss`
-    head       D-512-512-512-512 (batch normalisation, ReLU) -128 (batch normalisation); no predictor
-    targets    the projections themselves, with their gradient
+    l(z, p) = 1/B Σ_b [ - w_b z_b · p_b / t + log Σ_{c≠b} (exp(z_b · z_c / t) + exp(z_b · p_c / t)) ]        (1)
+    d(z, p) = 1/2 [l(z, p) + l(p, z)]                                                                        (2)
+    w_b     = 1; with `weighted` 2 - B softmax_b(z_b · p_b / σ)                                              (3)
 
-The loss is symmetric in z and p.
+Here (2) is lightly's `DCLLoss`, and with the weights of (3), which make pairs count more that are far apart,
+its `DCLWLoss`. The targets are the projections themselves, with their gradient; there is no predictor. The loss
+is symmetric in z and p.
 
-Shapes: B images, F numbers of a projection.
+Where this departs from [1]:
+
+    head      D-512-512-512-512 (batch normalisation, ReLU) -128 (batch normalisation), AutoSSL's, as SimCLR's here
+    t, σ      0.1 and 0.5, lightly's
+    views     more than two by the strategies of `framework/ssl/strategies.py`
+
+[1] Yeh, Hong, Hsu, Liu, Chen and LeCun, "Decoupled contrastive learning", 2021.
+
+Shapes: B images, D features, F numbers of a projection.
 """
 
 from functools import partial
@@ -26,7 +35,7 @@ from framework.ssl.pairwise import PairMethod
 
 
 def von_mises_fisher_weights(z_BF: Tensor, p_BF: Tensor, sigma: float) -> Tensor:
-    """The weights w (B,) of normalised z and p (B, F), without gradient.
+    """The weights w (B,) of equation (3), of normalised z and p (B, F), without gradient.
 
     Equal to lightly's, which copies a tensor in a way that PyTorch warns of.
     """
@@ -45,6 +54,6 @@ class DCLMethod(PairMethod):
         self.criterion = DCLLoss(config.temperature, weights, gather_distributed=GATHERED)
 
     def pair_loss(self, targets_BF: Tensor, predictions_BF: Tensor) -> Tensor:
-        """Equation (6) of targets and predictions (B, F)."""
+        """Equation (2) of targets and predictions (B, F)."""
         loss: Tensor = self.criterion(targets_BF, predictions_BF)
         return loss

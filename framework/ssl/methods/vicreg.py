@@ -1,18 +1,28 @@
 """VICReg: views agree, each number varies over the batch, and no two numbers vary together.
 
-Bardes, Ponce and LeCun, "VICReg: variance-invariance-covariance regularization for self-supervised learning",
-2022, equations (1) to (6), here lightly's `VICRegLoss`, which halves the variance term as the authors' code does:
+Of the projections z and p of two views [1, equations (1) to (6)], with variances and covariances over the batch
+that have B - 1 in their denominators:
 
-    invariance   1/(B F) Σ_b ||z_b - p_b||²
-    variance     v(z) = 1/F Σ_f max(0, 1 - √(var_b(z_bf) + 1e-4))
-    covariance   c(z) = 1/F Σ_f Σ_{g≠f} cov_b(z)_fg²
-    d(z, p)      λ invariance + μ 1/2 [v(z) + v(p)] + ν [c(z) + c(p)],    λ = μ = 25, ν = 1
-    head         D-2048 (batch normalisation, ReLU) -2048 (batch normalisation); no predictor
-    targets      the projections themselves, with their gradient
+    v(z)    = 1/F Σ_f max(0, 1 - √(var_b(z_bf) + ε)),    ε = 1e-4           variance                         (1)
+    c(z)    = 1/F Σ_f Σ_{g≠f} cov_b(z)_fg²                                  covariance                       (2)
+    s(z, p) = 1/(B F) Σ_b ||z_b - p_b||²                                    invariance                       (3)
+    d(z, p) = λ s(z, p) + μ/2 [v(z) + v(p)] + ν [c(z) + c(p)],    λ = μ = 25, ν = 1                          (4)
 
-The loss is symmetric in z and p. Variances and covariances have B - 1 in their denominators.
+Here it is lightly's `VICRegLoss`. v keeps every number from shrinking to one value, c keeps two of them from
+saying the same. The targets are the projections themselves, with their gradient; there is no predictor. The
+loss is symmetric in z and p.
 
-Shapes: B images, F numbers of a projection.
+Where this departs from [1]:
+
+    s, v      s is a mean over numbers, too, and the variances are halved: so has the authors' code, while [1] has
+              ||z - p||² and v(z) + v(p)
+    head      D-2048 (batch normalisation, ReLU) -2048 (batch normalisation); [1] has three layers of 8192
+    views     more than two by the strategies of `framework/ssl/strategies.py`
+
+[1] Bardes, Ponce and LeCun, "VICReg: variance-invariance-covariance regularization for self-supervised learning",
+    2022.
+
+Shapes: B images, D features, F numbers of a projection.
 """
 
 from lightly.loss import VICRegLoss  # type: ignore[import-untyped]
@@ -36,6 +46,6 @@ class VICRegMethod(PairMethod):
         )
 
     def pair_loss(self, targets_BF: Tensor, predictions_BF: Tensor) -> Tensor:
-        """Equation (6) of targets and predictions (B, F)."""
+        """Equation (4) of targets and predictions (B, F)."""
         loss: Tensor = self.criterion(targets_BF, predictions_BF)
         return loss

@@ -1,22 +1,32 @@
 """VISReg: all views of an image at one place; centre, scale and shape of the projections each by its own term.
 
-Wu and others, "VISReg", 2026, equations (1), (2), (5), (6) and (8) and algorithm 1, with lightly's
-`visreg_*_loss` and `lejepa_invariance_loss`; means over views, deviations s over the batch with B in the
-denominator:
+Of the projections y_vb of all V views [1, equations (1), (2), (5), (6) and (8), algorithm 1], with ȳ and s the
+mean and the standard deviation of each number over the batch of a view, B in its denominator, and means over
+views:
 
-    invariance   1/(V B F) Σ_v Σ_b ||y_vb - c_b||²,    c_b the mean over the global views
-    scale        1/F Σ_f (1 - s_f)²
-    shape        the squared 2-Wasserstein distance of a · (y_b - ȳ) / s to a Gaussian, by its quantiles at
-                 i / (B + 1), over random directions a; without the gradient of s
-    centre       1/F Σ_f ȳ_f²
-    loss         (1 - λ) invariance + λ (w_scale scale + w_shape shape + w_centre centre),    λ = 0.6, all w = 1
-    head         D-2048-2048 (batch normalisation, ReLU) -64, as LeJEPA's
+    scale        1/F Σ_f (1 - s_f)²                                                                          (1)
+    shape        the squared 2-Wasserstein distance of a · (y_b - ȳ) / stop(s) to the standard normal distribution,
+                 by its quantiles at i / (B + 1), as a mean over random directions a, ||a|| = 1              (2)
+    centre       1/F Σ_f ȳ_f²                                                                                (3)
+    invariance   1/(V B F) Σ_v Σ_b ||y_vb - c_b||²,    c_b the mean of an image's global views               (4)
+    loss         (1 - λ) invariance + λ (w_scale scale + w_shape shape + w_centre centre)                    (5)
 
-There is neither predictor, stopped gradient nor momentum. `global_views: null` has all views in the centre; a
-number those many, the first ones: with as many as lightly's `VISRegLoss` is given, the loss is equal to it.
-Directions are drawn from torch's seed in each step.
+No gradient flows through stop(s), so that shape leaves the scale alone. Between numbers in order and quantiles
+the distance of (2) is a mean of squares, with no matching to be found. Here (1) to (3) are lightly's
+`visreg_*_loss`, (4) is its `lejepa_invariance_loss`; directions are drawn from torch's seed in each step. There
+is neither predictor, momentum nor negatives.
 
-Shapes: V views, B images, F numbers of a projection.
+Where this departs from [1]:
+
+    views     `global_views: null` has all views in the centre, as all are of one size here; a number has the first
+              ones: with as many as lightly's `VISRegLoss` is given, the loss is equal to it
+    λ, w      0.6, what [1] has for small data sets (0.9 for large ones), and all w = 1
+    ranks     where several processes train together, each takes all their projections
+    head      D-2048-2048 (batch normalisation, ReLU) -64, as LeJEPA's here
+
+[1] Wu and others, "VISReg", 2026.
+
+Shapes: V views, B images, D features, F numbers of a projection.
 """
 
 from lightly.loss.lejepa_loss import lejepa_invariance_loss  # type: ignore[import-untyped]
@@ -37,7 +47,7 @@ class VISRegMethod(Method):
     config: VISReg
 
     def compare(self, targets_VBF: Tensor, predictions_VBF: Tensor) -> dict[str, Tensor]:
-        """Invariance, scale, shape and centre; targets and predictions are the projections."""
+        """The four parts of equation (5), with their weights; targets and predictions are the projections."""
         config, share = self.config, self.config.regularisation
         centre_VBF = targets_VBF[: config.global_views]
         invariance = lejepa_invariance_loss(all_proj=predictions_VBF, global_proj=centre_VBF)
