@@ -25,7 +25,8 @@ def report(results: "Results") -> Report:
 
     The table has a row for each setting, and for random and pretrained weights without training: columns
     `<evaluation>_top<k>[_<metric>[_<average>]][_<data set>]_<split>`, accuracies where no metric is named, in
-    [0, 1]. Further tables: `confusion`, and `diagnostics`, Kendall's τ of each with the linear probe on test.
+    [0, 1]. Further tables: `confusion`, and `diagnostics`, Kendall's τ and Pearson's r of each with the linear
+    probe on test.
 
     Raises:
         SashikoError: no run has logged the table `scores`.

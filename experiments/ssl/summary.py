@@ -7,6 +7,7 @@ import pandas as pd
 
 from framework.config import canonical_json
 from framework.fields import field_at, is_replicate
+from framework.metrics.correlation import correlation
 from framework.report.aggregate import aggregate, number
 from framework.report.kendall import kendall
 
@@ -114,16 +115,18 @@ def brief(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
 
 
 def correlated(runs: pd.DataFrame, diagnoses: pd.DataFrame) -> pd.DataFrame:
-    """Kendall's τ of each diagnostic with the test accuracy of the linear probe, over all encoders.
+    """Kendall's τ and Pearson's r of each diagnostic with the linear probe's accuracy on test, over all encoders.
 
-    Columns place (features or projections), measure, tau, its interval (low, high) and n; the largest |τ| first.
+    Columns place (features or projections), measure, tau, its interval (low, high), n, pearson and its interval
+    (pearson_low, pearson_high, by Fisher's z); the largest |τ| first.
     """
     accuracy = runs[runs[MODEL] == "encoder"].set_index("run_id")[LINEAR]
     rows = []
     for (place, measure), group in diagnoses.groupby(["place", "measure"], sort=False):
-        y = group["run_id"].map(accuracy)
-        found = kendall(pd.to_numeric(group["value"]).to_list(), y.to_list())
-        rows.append({"place": place, "measure": measure, **found._asdict()})
+        x, y = pd.to_numeric(group["value"]).to_list(), group["run_id"].map(accuracy).to_list()
+        r = correlation("pearson", x, y)
+        linear = {"pearson": r.coefficient, "pearson_low": r.ci_low, "pearson_high": r.ci_high}
+        rows.append({"place": place, "measure": measure, **kendall(x, y)._asdict(), **linear})
     frame = pd.DataFrame(rows)
     return frame.sort_values(
         "tau", key=lambda tau: -tau.abs(), kind="stable", na_position="last", ignore_index=True

@@ -1,6 +1,7 @@
 """The files of a pretrained encoder: weights as safetensors, what it is as JSON.
 
-encoder.json                method, backbone and data, the shape of an image, the number of features
+encoder.json                method, backbone and data, how many images were learned from and a digest of which, the
+                            shape of an image, the number of features
 initial.safetensors         before the first step
 best.safetensors            after the epoch in which neighbours in train told most of val
 last.safetensors            after the last epoch; with the memory bank and momentum encoder, as the others
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from safetensors.torch import load_model as load_weights
 from torch import Tensor, nn
 
+from framework.data.vision import ImageSet
 from framework.errors import ArtifactError, ConfigError, Problem
 from framework.ssl.method import Method
 from framework.ssl.registry import build
@@ -26,11 +28,13 @@ OPTIMIZER = "optimizer"
 SECTIONS = ("method", "backbone")
 
 
-def save_description(method: Method, config: FreshEncoder, folder: Path) -> None:
-    """Write `encoder.json`."""
+def save_description(method: Method, config: FreshEncoder, images: ImageSet, folder: Path) -> None:
+    """Write `encoder.json`; `images` are what is learned from."""
     description = {
         **{name: getattr(config, name).model_dump(mode="json") for name in SECTIONS},
         "data": config.data.model_dump(mode="json", exclude={"download"}),
+        "train_images": len(images),
+        "train_digest": images.digest,
         "image_shape": list(config.shape),
         "num_features": method.num_features,
         "parameters": sum(parameter.numel() for parameter in method.parameters()),

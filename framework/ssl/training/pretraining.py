@@ -75,11 +75,11 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
     method, optimizer_state = _first(config, run)
     folder = run.folder / "encoder"
     folder.mkdir(parents=True, exist_ok=True)
-    save_description(method, config, folder)
+    images = learned_from(splits, config.unlabeled_fraction, config.data.split_seed)
+    save_description(method, config, images, folder)
     images_last = config.channels_last and device.type in CHANNELS_LAST and config.backbone.kind != "mlp"
     if images_last:
         method.to(memory_format=torch.channels_last)
-    images = learned_from(splits, config.unlabeled_fraction, config.data.split_seed)
     choice = _choice(config, method, images, distorter, device)
     if config.compile:
         method.backbone.compile()
@@ -104,6 +104,8 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
     summary = {
         "knn/val_accuracy_best": 1 - checkpoints.best_val,
         "best_epoch": checkpoints.best_epoch,
+        "train_images": len(images),
+        "train_digest": images.digest,
         "device": device.type,
         "distortions_place": choice.place,
         "distortions_reason": choice.reason,

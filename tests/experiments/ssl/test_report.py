@@ -99,6 +99,9 @@ def test_diagnostics_are_ranked():
     assert taus["features", "rankme"] == pytest.approx(1)
     assert taus["features", "alpha_req"] == pytest.approx(-1)
     assert (found.more["diagnostics"]["n"] == 9).all()
+    rs = found.more["diagnostics"].set_index(["place", "measure"])["pearson"]
+    assert rs["features", "rankme"] == pytest.approx(1)
+    assert rs["projections", "alpha_req"] == pytest.approx(-1)
     assert "diagnostics" not in report(made(replicates=1)).more, "two encoders have no order to speak of"
 
 

@@ -123,6 +123,12 @@ def test_the_order_is_that_of_the_list():
     assert torch.equal(last, reference.solarize(reference.posterize(pictures, 1), 0.5))
 
 
+@pytest.mark.parametrize("config", [DistortionsConfig(preset="none"), own(), own(HorizontalFlip(probability=0.0))])
+def test_without_distortions_all_views_are_the_image(config):
+    found = views_of(config, images(), views=3)
+    assert all(torch.equal(view, images()) for view in found)
+
+
 def test_normalisation_comes_last_and_bytes_are_intensities():
     mean, std = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.3, 0.4])
     pixels = (images() * 255).round().to(torch.uint8)

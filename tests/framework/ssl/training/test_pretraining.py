@@ -48,6 +48,9 @@ def test_the_artifact(encoder):
     description = json.loads((folder / "encoder.json").read_text())
     assert description["image_shape"] == [1, 8, 8]
     assert description["num_features"] == 16
+    train = load_splits(config.data).train
+    assert (description["train_images"], description["train_digest"]) == (len(train), train.digest)
+    assert run.summary["train_digest"] == train.digest
     assert run.summary["distortions_place"] == "device"
     assert run.artifacts["encoder"]["best_epoch"] in (1, 2, 3)
     assert set(run.tables["timing"]["phase"]) >= {"data", "transform", "forward", "backward", "evaluation"}
