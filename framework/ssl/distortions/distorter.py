@@ -194,7 +194,8 @@ class Distorter(nn.Module):
 
 def part_of(drawn: Drawn, part: slice, views: int) -> Drawn:
     """What was drawn for some of the images."""
-    numbers = drawn.numbers.view(len(drawn.numbers), views, -1)[:, :, part].flatten(1)
+    batch = len(drawn.distorted)
+    numbers = drawn.numbers.view(len(drawn.numbers), views, batch)[:, :, part].flatten(1)
     normal = tuple(noise.view(views, -1, *noise.shape[1:])[:, part].flatten(0, 1) for noise in drawn.normal)
     return Drawn(numbers, normal, drawn.distorted[part])
 
