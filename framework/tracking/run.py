@@ -328,11 +328,22 @@ class Run:
 
 
 def wandb_table(frame: "pd.DataFrame") -> "wandb.Table":
-    """A W&B table. Typing every cell by itself, the client would take a second for each thousand rows."""
-    rows: list[Any] = [list(row) for row in zip(*(frame[name].tolist() for name in frame), strict=True)]
+    """A W&B table. Typing every cell by itself, the client would take a second for each thousand rows.
+
+    A column that holds words beside numbers is one of words: W&B's have one type.
+    """
+    columns = (_of_one_type(frame[name].tolist()) for name in frame)
+    rows: list[Any] = [list(row) for row in zip(*columns, strict=True)]
     table = wandb.Table(columns=[str(name) for name in frame], data=rows[:TYPED_ROWS])
     table.data = rows
     return table
+
+
+def _of_one_type(values: list[Any]) -> list[Any]:
+    words = [isinstance(value, str) for value in values]
+    if not any(words) or all(words):
+        return values
+    return [value if value is None or value != value else str(value) for value in values]  # noqa: PLR0124 (NaN)
 
 
 def _shown(config: Config, identity: Identity) -> dict[str, Any]:
