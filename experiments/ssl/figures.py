@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from pandas.api.types import is_numeric_dtype
 
-from experiments.ssl.summary import BASELINES, KNN, LINEAR, METHOD, MODEL
+from experiments.ssl.summary import BASELINES, KNN, LINEAR, METHOD, MODEL, labels
 from framework.report.panels import one_legend, panel_grid
 from framework.report.style import COLOURS, MARKERS, PAGE_WIDTH, REFERENCE, styled
 
@@ -34,14 +34,14 @@ def factor_of(runs: pd.DataFrame, columns: Sequence[str]) -> str | None:
 
 def accuracy_by_setting(runs: pd.DataFrame, columns: Sequence[str]) -> Figure:
     """A row a setting: the test accuracy of a linear probe and of neighbours; a dot a run, and the mean."""
-    labels = runs[list(columns)].astype(str).agg(", ".join, axis=1)
-    rows = list(dict.fromkeys(labels))
+    named = labels(runs, columns)
+    rows = list(dict.fromkeys(named))
     with styled():
         figure, axes = panel_grid(2, 2, width=PAGE_WIDTH, row_height=ROW * len(rows) + 0.6, extra_height=0.05)
         for panel, score in zip(axes, (LINEAR, KNN), strict=True):
             panel.set_title(TITLES[score])
             for place, label in enumerate(rows):
-                chosen = runs[labels == label]
+                chosen = runs[named == label]
                 values = 100 * chosen[score].to_numpy(dtype=float)
                 colour = COLOURS[0] if (chosen[MODEL] == "encoder").all() else REFERENCE
                 panel.plot(values, [place] * len(values), "o", color=colour, markersize=2.4, alpha=0.5)
@@ -57,7 +57,7 @@ def accuracy_by_factor(runs: pd.DataFrame, columns: Sequence[str], factor: str) 
     """Lines over a numeric factor, one for each of the other settings: mean and standard deviation over seeds."""
     encoders = runs[runs[MODEL] == "encoder"]
     rest = [name for name in columns if name != factor and encoders[name].nunique(dropna=False) > 1]
-    lines = encoders[rest].astype(str).agg(", ".join, axis=1) if rest else pd.Series("encoder", encoders.index)
+    lines = labels(encoders, rest) if rest else pd.Series("encoder", encoders.index)
     with styled():
         figure, axes = panel_grid(2, 2, width=PAGE_WIDTH, row_height=2.1, extra_height=0.5)
         for panel, score in zip(axes, (LINEAR, KNN), strict=True):
@@ -79,10 +79,10 @@ def confusion_matrices(confusion: pd.DataFrame, columns: Sequence[str]) -> Figur
     groups = list(confusion.groupby(list(columns), sort=False, dropna=False))[:MOST_MATRICES]
     with styled():
         figure, axes = panel_grid(len(groups), 4, width=PAGE_WIDTH, row_height=1.7, extra_height=0.1)
-        for panel, (key, group) in zip(axes, groups, strict=True):
+        for panel, (_, group) in zip(axes, groups, strict=True):
             matrix = group.pivot_table(index="true", columns="predicted", values="share_mean")
             image = panel.imshow(matrix.to_numpy(), vmin=0, vmax=1, cmap="Blues")
-            panel.set_title(", ".join(map(str, key if isinstance(key, tuple) else (key,))))
+            panel.set_title(labels(group.head(1), columns).iloc[0].replace(", ", ",\n"), fontsize=7)
             panel.grid(False)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.yaxis.set_major_locator(MaxNLocator(integer=True))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from framework.config import canonical_json
@@ -22,12 +23,16 @@ SHORT = {
     "encoder.distortions.fraction": "distorted_fraction",
     "encoder.backbone.weights": "weights",
     "encoder.start.kind": "start",
+    "encoder.method.predictor.hidden": "predictor",
+    "encoder.method.stop_gradient": "stop_gradient",
 }
 OF_BASELINES = ("encoder.data.", "encoder.backbone.", "encoder.distortions.size", "encoder.method.kind")
 """What a backbone without training depends on, by the beginning of names; and the method, whose place it takes."""
 BASELINES = {"random": "random weights", "pretrained": "pretrained"}
 EVALUATIONS = ("linear", "knn", "fine_tune")
 LINEAR, KNN = "linear_top1_test", "knn_top1_test"
+SPREAD = "projections_spread"  # relative to 1/√F, that of random directions; 0 where all lie at one place
+NOTHING = "-"
 
 
 def settings_of(results: "Results") -> tuple[pd.DataFrame, dict[str, str]]:
@@ -75,9 +80,34 @@ def per_run(results: "Results", frame: pd.DataFrame, columns: dict[str, str]) ->
     others[METHOD] = others[MODEL].map(BASELINES)
     for short, name in columns.items():
         if not name.startswith(OF_BASELINES):
-            others[short] = "-"
+            others[short] = NOTHING
     keys = [*columns, "seed"]
-    return pd.concat([found[is_encoder], others.drop_duplicates(keys)], ignore_index=True)
+    encoders = found[is_encoder].assign(**{SPREAD: found["run_id"].map(_spreads(results))})
+    return pd.concat([encoders, others.drop_duplicates(keys)], ignore_index=True)
+
+
+def _spreads(results: "Results") -> "pd.Series[float]":
+    """By run the spread of an encoder's normalised projections over images (`diagnostics/collapse.py`)."""
+    rows = results.tables["diagnoses"]
+    rows = rows[(rows["place"] == "projections") & (rows["measure"] == "spread")]
+    return pd.to_numeric(rows.set_index("run_id")["value"])
+
+
+def labels(rows: pd.DataFrame, columns: Sequence[str]) -> "pd.Series[str]":
+    """What each row is called in a figure: its method, and the other settings by name where they apply."""
+
+    def label(row: "pd.Series[Any]") -> str:
+        words = [str(row[METHOD])] if METHOD in columns else []
+        others = [name for name in columns if name != METHOD and row[name] != NOTHING]
+        return ", ".join([*words, *(f"{name.replace('_', ' ')} {_word(row[name])}" for name in others)])
+
+    return rows.apply(label, axis=1)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return str(value).strip("[]")
 
 
 def missing(results: "Results") -> list[str]:
@@ -89,10 +119,11 @@ def missing(results: "Results") -> list[str]:
 
 
 def scores_in(runs: pd.DataFrame) -> list[str]:
-    """The columns of scores: top-1 and neighbours on test first."""
+    """The columns of scores: top-1 and neighbours on test first, then the spread of projections, if known."""
     names = [str(name) for name in runs if str(name).endswith(("_test", "_val"))]
     first = [name for name in (LINEAR, KNN) if name in names]
-    return [*first, *[name for name in names if name not in first]]
+    rest = [name for name in names if name not in first]
+    return [*first, *([SPREAD] if runs[SPREAD].notna().any() else []), *rest]
 
 
 def by_setting(runs: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
@@ -103,7 +134,7 @@ def by_setting(runs: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
 
 
 def brief(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
-    """For the terminal: by setting the test accuracies in per cent, and n."""
+    """For the terminal: by setting the test accuracies in per cent, the spread of projections, and n."""
     text: dict[str, Any] = {name: [_short(value) for value in table[name]] for name in columns}
     for evaluation in EVALUATIONS:
         for top_k in (1, 3):
@@ -111,6 +142,9 @@ def brief(table: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
             if f"{stem}_mean" in table:
                 pairs = zip(100 * table[f"{stem}_mean"], 100 * table[f"{stem}_std"], strict=True)
                 text[f"{evaluation} top-{top_k} (%)"] = [_with_spread(mean, std) for mean, std in pairs]
+    if f"{SPREAD}_mean" in table:
+        pairs = zip(table[f"{SPREAD}_mean"], table[f"{SPREAD}_std"], strict=True)
+        text["spread of projections"] = [_with_spread(mean, std) for mean, std in pairs]
     return pd.DataFrame({**text, "n": table["n"].to_list()})
 
 

@@ -123,7 +123,7 @@ EXPECTED = {
     "ssl_batch": {"method", "batch_size"},
     "ssl_pretrained": {"method", "weights", "start"},
     "ssl_diagnostics": {"method", "learning_rate", "max_epochs"},
-    "ssl_stopgrad": {"method", "method.stop_gradient", "method.predictor.hidden"},
+    "ssl_stopgrad": {"method", "predictor", "stop_gradient"},
     "ssl_cifar": {"method", "batch_size"},
 }
 
