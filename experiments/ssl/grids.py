@@ -111,7 +111,7 @@ GRIDS = {
     # How much is lost with fewer images, and with fewer of them distorted?
     "ssl_fraction": Grid(
         SSLConfig,
-        choice("encoder.method", [small(kind) for kind in ("simclr", "vicreg")]),
+        choice("encoder.method", [small("simclr")]),
         choice("encoder.data.train_fraction", [0.1, 0.25, 0.5, 1.0]),
         choice("encoder.distortions.fraction", [0.5, 1.0]),
         replicates("encoder.seed", 3),
