@@ -4,6 +4,10 @@ Queries go through the bank a chunk at a time, into one buffer. Of a chunk's cos
 of `BLOCK` rows: the k blocks with the largest maxima hold the k largest cosines, so that a few thousand numbers
 are sorted in place of the whole bank, and the result is the same.
 
+What is left is the products, of which nothing can be left out: for 50,000 x 512 features and k = 200 six
+sevenths of the time. A first look in bfloat16 halves them (where the processor has it), but what could still be
+among the k nearest by a bound that holds, two thirds more, has to be looked at again, and that takes as long.
+
 Cosines are computed in single precision (in double where the features have it). Of bank rows whose computed
 cosines are equal, those that stand first in the bank are nearer.
 
