@@ -76,13 +76,15 @@ def accuracy_by_factor(runs: pd.DataFrame, columns: Sequence[str], factor: str) 
 
 def confusion_matrices(confusion: pd.DataFrame, columns: Sequence[str]) -> Figure:
     """A matrix a setting: of each class's test images the share that the linear probe calls each class."""
-    groups = list(confusion.groupby(list(columns), sort=False, dropna=False))[:MOST_MATRICES]
+    groups = [group for _, group in confusion.groupby(list(columns), sort=False, dropna=False)][:MOST_MATRICES]
+    titles = [labels(group.head(1), columns).iloc[0].replace(", ", ",\n") for group in groups]
+    height = 1.75 + 0.14 * max(1 + title.count("\n") for title in titles)
     with styled():
-        figure, axes = panel_grid(len(groups), 4, width=PAGE_WIDTH, row_height=1.7, extra_height=0.1)
-        for panel, (_, group) in zip(axes, groups, strict=True):
+        figure, axes = panel_grid(len(groups), 4, width=PAGE_WIDTH, row_height=height, extra_height=0.1)
+        for panel, group, title in zip(axes, groups, titles, strict=True):
             matrix = group.pivot_table(index="true", columns="predicted", values="share_mean")
             image = panel.imshow(matrix.to_numpy(), vmin=0, vmax=1, cmap="Blues")
-            panel.set_title(labels(group.head(1), columns).iloc[0].replace(", ", ",\n"), fontsize=7)
+            panel.set_title(title, fontsize=7)
             panel.grid(False)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.yaxis.set_major_locator(MaxNLocator(integer=True))
