@@ -30,9 +30,10 @@ from framework.ssl.distortions.config import (
     view_problems,
 )  # fmt: skip
 from framework.ssl.distortions.steps import DO, NUMBERS, Numbers, add_noise
+from framework.ssl.distortions.threads import side_by_side
 
 STREAM = 0x76696577  # keeps these draws apart from others that are seeded alike
-CACHED = 2**22  # bytes of a batch of views that are worked together on a CPU
+CACHED = 2**21  # bytes of a batch of views that are worked together on a CPU
 
 
 class Drawn(NamedTuple):
@@ -125,13 +126,17 @@ class Distorter(nn.Module):
             return self._in_parts(images_BCHW, drawn)
 
     def _in_parts(self, images_BCHW: Tensor, drawn: Drawn) -> Tensor:
+        """Views of all images: on a CPU in equal parts that its cache holds, on its threads."""
         batch, held = len(images_BCHW), self._at_once(images_BCHW)
         if batch <= held:
             return self._views(images_BCHW, drawn)
-        views = torch.empty(self.views, batch, self.shape[0], *self.size)
-        for first in range(0, batch, held):
-            part = slice(first, first + held)
+        views, count = torch.empty(self.views, batch, self.shape[0], *self.size), math.ceil(batch / held)
+
+        @torch.no_grad()
+        def work(part: slice) -> None:
             views[:, part] = self._views(images_BCHW[part], part_of(drawn, part, self.views))
+
+        side_by_side(work, [slice(batch * k // count, batch * (k + 1) // count) for k in range(count)])
         return views
 
     def _at_once(self, images_BCHW: Tensor) -> int:
