@@ -18,6 +18,8 @@ LEAST = 3  # values of a factor that make a line
 TITLES = {LINEAR: "linear probe", KNN: "nearest neighbours"}
 SHOWN = ("spread", "std_batch", "rankme", "alpha_req", "lidar", "Cor_batch_ik_10")
 MOST_MATRICES = 12
+MOST_BANDS = 8  # lines of which each has its band
+FAR = 20  # times the median, from which on values are drawn on a logarithmic axis
 
 
 def factor_of(runs: pd.DataFrame, columns: Sequence[str]) -> str | None:
@@ -54,16 +56,20 @@ def accuracy_by_setting(runs: pd.DataFrame, columns: Sequence[str]) -> Figure:
 
 
 def accuracy_by_factor(runs: pd.DataFrame, columns: Sequence[str], factor: str) -> Figure:
-    """Lines over a numeric factor, one for each of the other settings: mean and standard deviation over seeds."""
+    """Lines over a numeric factor, one for each of the other settings: means over seeds.
+
+    Of few lines each has a band of one standard deviation.
+    """
     encoders = runs[runs[MODEL] == "encoder"]
     rest = [name for name in columns if name != factor and encoders[name].nunique(dropna=False) > 1]
     lines = labels(encoders, rest) if rest else pd.Series("encoder", encoders.index)
     with styled():
+        bands = lines.nunique() <= MOST_BANDS
         figure, axes = panel_grid(2, 2, width=PAGE_WIDTH, row_height=2.1, extra_height=0.5)
         for panel, score in zip(axes, (LINEAR, KNN), strict=True):
             panel.set_title(TITLES[score])
             for number, label in enumerate(dict.fromkeys(lines)):
-                _line(panel, encoders[lines == label], factor, score, number, str(label))
+                _line(panel, encoders[lines == label], factor, score, number, str(label), bands=bands)
             _baseline(panel, runs, score, along="y")
             panel.set_xlabel(factor.replace("_", " "))
             values = encoders[factor].to_numpy(dtype=float)
@@ -116,6 +122,9 @@ def diagnostics_and_accuracy(
                 y = 100 * encoders[LINEAR].to_numpy(dtype=float)[own]
                 panel.plot(x[own], y, marker, color=colour, markersize=2.6, alpha=0.7, label=method)
             _told(panel, told, place, measure)
+            known = x[np.isfinite(x)]
+            if len(known) and known.min() > 0 and known.max() > FAR * np.median(known):
+                panel.set_xscale("log")
         one_legend(figure, axes, columns=6)
     return figure
 
@@ -127,13 +136,16 @@ def _told(panel: Axes, taus: pd.DataFrame, place: str, measure: str) -> None:
     panel.set_ylabel("linear (%)")
 
 
-def _line(panel: Axes, rows: pd.DataFrame, factor: str, score: str, number: int, label: str) -> None:
+def _line(
+    panel: Axes, rows: pd.DataFrame, factor: str, score: str, number: int, label: str, *, bands: bool
+) -> None:
     found = rows.assign(x=rows[factor].astype(float), y=100 * rows[score].astype(float)).groupby("x")["y"]
     mean, spread = found.mean(), found.std(ddof=1).fillna(0)
     colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
     panel.plot(mean.index, mean.to_numpy(), color=colour, marker=marker, label=label)
-    low, high = (mean - spread).to_numpy(), (mean + spread).to_numpy()
-    panel.fill_between(mean.index.to_numpy(), low, high, color=colour, alpha=0.15, linewidth=0)
+    if bands:
+        low, high = (mean - spread).to_numpy(), (mean + spread).to_numpy()
+        panel.fill_between(mean.index.to_numpy(), low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _baseline(panel: Axes, runs: pd.DataFrame, score: str, *, along: str) -> None:
