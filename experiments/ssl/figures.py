@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 from pandas.api.types import is_numeric_dtype
 
 from experiments.ssl.summary import BASELINES, KNN, LINEAR, METHOD, MODEL, labels
@@ -18,6 +18,7 @@ LEAST = 3  # values of a factor that make a line
 TITLES = {LINEAR: "linear probe", KNN: "nearest neighbours"}
 SHOWN = ("spread", "std_batch", "rankme", "alpha_req", "lidar", "Cor_batch_ik_10")
 MOST_MATRICES = 12
+MOST_TICKS = 8  # values of a factor that are written at the axis
 MOST_BANDS = 8  # lines of which each has its band
 FAR = 20  # times the median, from which on values are drawn on a logarithmic axis
 
@@ -75,6 +76,10 @@ def accuracy_by_factor(runs: pd.DataFrame, columns: Sequence[str], factor: str) 
             values = encoders[factor].to_numpy(dtype=float)
             if values.min() > 0 and values.max() > 10 * values.min():
                 panel.set_xscale("log")
+            ticks = sorted(set(values))
+            if len(ticks) <= MOST_TICKS:
+                panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+                panel.xaxis.set_minor_locator(NullLocator())
         axes[0].set_ylabel("test accuracy (%)")
         one_legend(figure, axes)
     return figure
