@@ -71,7 +71,10 @@ def accuracy_by_factor(runs: pd.DataFrame, columns: Sequence[str], factor: str) 
             panel.set_title(TITLES[score])
             for number, label in enumerate(dict.fromkeys(lines)):
                 _line(panel, encoders[lines == label], factor, score, number, str(label), bands=bands)
-            _baseline(panel, runs, score, along="y")
+            if is_numeric_dtype(pd.Series(runs[factor].to_list())):  # baselines depend on it, too
+                _baseline_line(panel, runs, factor, score)
+            else:
+                _baseline(panel, runs, score, along="y")
             panel.set_xlabel(factor.replace("_", " "))
             values = encoders[factor].to_numpy(dtype=float)
             if values.min() > 0 and values.max() > 10 * values.min():
@@ -151,6 +154,18 @@ def _line(
     if bands:
         low, high = (mean - spread).to_numpy(), (mean + spread).to_numpy()
         panel.fill_between(mean.index.to_numpy(), low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _baseline_line(panel: Axes, runs: pd.DataFrame, factor: str, score: str) -> None:
+    """A dashed line through the means of each kind of backbone without training."""
+    for method in BASELINES.values():
+        rows = runs[(runs[METHOD] == method) & runs[score].notna()]
+        if rows.empty:
+            continue
+        means = 100 * rows[score].astype(float).groupby(rows[factor].astype(float)).mean()
+        panel.plot(
+            means.index, means.to_numpy(), color=REFERENCE, linestyle="--", linewidth=0.7, zorder=1, label=method
+        )
 
 
 def _baseline(panel: Axes, runs: pd.DataFrame, score: str, *, along: str) -> None:

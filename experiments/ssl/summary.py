@@ -20,6 +20,7 @@ SHORT = {
     "encoder.method.kind": METHOD,
     "encoder.method.views": "views",
     "encoder.method.strategy": "strategy",
+    "encoder.data.train_fraction": "train_fraction",
     "encoder.distortions.fraction": "distorted_fraction",
     "encoder.backbone.weights": "weights",
     "encoder.start.kind": "start",

@@ -93,6 +93,18 @@ def test_a_numeric_factor_is_a_line():
     assert figure.axes[0].get_xlabel() == "batch size"
 
 
+def test_baselines_follow_a_factor_that_they_depend_on():
+    configs = [
+        SSLConfig.parse({"encoder": encoder("simclr", seed=seed, data={"train_fraction": share}, batch_size=32)})
+        for share in (0.25, 0.5, 1.0)
+        for seed in (0, 1)
+    ]
+    axes = report(made_of(configs)).figures["accuracy"]().axes[0]
+    (line,) = [line for line in axes.lines if line.get_label() == "random weights"]
+    assert list(line.get_xdata()) == [0.25, 0.5, 1.0]
+    assert list(line.get_ydata()) == pytest.approx([50.5] * 3)
+
+
 def test_diagnostics_are_ranked():
     found = report(made("batch_size", (16, 32, 64), 3))
     taus = found.more["diagnostics"].set_index(["place", "measure"])["tau"]
@@ -119,7 +131,7 @@ def test_confusion_is_that_of_encoders():
 EXPECTED = {
     "ssl": {"method"},
     "ssl_views": {"method", "views", "strategy"},
-    "ssl_fraction": {"method", "data.train_fraction", "distorted_fraction"},
+    "ssl_fraction": {"method", "train_fraction", "distorted_fraction"},
     "ssl_batch": {"method", "batch_size"},
     "ssl_pretrained": {"method", "weights", "start"},
     "ssl_diagnostics": {"method", "learning_rate", "max_epochs"},
