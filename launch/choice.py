@@ -10,10 +10,12 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework.errors import TrackerError
+from framework.tracking.current import PATIENCE_S
 from framework.tracking.tracker import Tracker, configured
 from launch import embedded as embedded_server
 from launch.embedded import find_server
@@ -52,6 +54,11 @@ def choose(directory: Path = DIRECTORY, *, embedded: bool = False) -> tuple[Trac
     os.environ["WANDB_BASE_URL"] = found.url
     os.environ["WANDB_API_KEY"] = found.key
     return found, sentence
+
+
+def patient(tracker: Tracker) -> Tracker:
+    """The same tracker for who works it: one that is away is waited for as long as its runs would."""
+    return replace(tracker, patience_s=PATIENCE_S, say=lambda problem: print(f"waiting: {problem}", flush=True))
 
 
 def configured_tracker(*, embedded: bool = False) -> Tracker | None:

@@ -147,6 +147,7 @@ def _stays(run: Attempt) -> Iterable[_Stay]:
 
 def _used(stays: Sequence[_Stay]) -> Used:
     """What the processes of one job used: those that have ended, as the others have told nothing yet."""
+    every, stays = stays, _processes(stays)
     told = [stay for stay in stays if "cpu_seconds" in stay.record]
     records = [stay.record for stay in told]
     first = stays[-1].record
@@ -154,7 +155,7 @@ def _used(stays: Sequence[_Stay]) -> Used:
     peaks = [(stay.begun, stay.ended, float(stay.record["peak_memory_mb"])) for stay in told]
     of_job = _most(record.get("job_memory_mb") for record in records)
     return Used(
-        job=first.get("job"), host=first.get("host"), state=None, runs=len(stays), workers=round(_together(spans)),
+        job=first.get("job"), host=first.get("host"), state=None, runs=len(every), workers=round(_together(spans)),
         seconds=_covered([(stay.begun, stay.ended) for stay in told or stays]), cpus=first.get("cpus"),
         cpu_seconds=sum(float(record["cpu_seconds"]) for record in records) if records else None,
         memory_mb=first.get("memory_mb"), peak_memory_mb=of_job or (_together(peaks) if peaks else None),
@@ -163,6 +164,17 @@ def _used(stays: Sequence[_Stay]) -> Used:
         peak_gpu_memory_mb=_most(record.get("peak_gpu_memory_mb") for record in records),
         measured_by=RUNS, starts=max(int(stay.record.get("attempt") or 1) for stay in stays),
     )  # fmt: skip
+
+
+def _processes(stays: Sequence[_Stay]) -> list[_Stay]:
+    """The stays, of runs that one process worked at once that which lasted longest: each has told the whole."""
+    found: dict[object, _Stay] = {}
+    for place, stay in enumerate(stays):
+        alone = stay.record.get("together") is None
+        key = place if alone else (stay.record.get("host"), stay.record.get("process"))
+        if key not in found or stay.ended - stay.begun > found[key].ended - found[key].begun:
+            found[key] = stay
+    return list(found.values())
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:

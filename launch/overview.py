@@ -285,23 +285,20 @@ def estimate(ledger: Ledger, now: float, runs: set[str]) -> End | None:
 
     `runs` are those of the workers that are alive. What is open is handed to whoever is free first.
     """
-    lasted = [
-        seconds
-        for entry in ledger.entries
-        for run in entry.attempts
-        if run.cause is Cause.FINISHED and (seconds := _duration(run)) is not None
-    ]
+    finished = [run for entry in ledger.entries for run in entry.attempts if run.cause is Cause.FINISHED]
+    lasted = [seconds for run in finished if (seconds := _duration(run)) is not None]
+    shares = [seconds / _together(run) for run in finished if (seconds := _duration(run)) is not None]
     held = [run for run in _held(ledger) if run.run_id in runs and run.begun is not None]
     alive = _one_a_process(held)
     if not lasted or not alive or ledger.total is None:
         return None
-    median = statistics.median(lasted)
+    median, each = statistics.median(lasted), statistics.median(shares)
     free = [max(0.0, median - (now - (run.begun or now))) for run in alive]
     end = max(free)
     heapq.heapify(free)
     unheld = ledger.count(Standing.OPEN) + ledger.count(Standing.HELD) - len(alive)
     for _ in range(unheld):
-        end = max(end, heapq.heappushpop(free, free[0] + median) + median)
+        end = max(end, heapq.heappushpop(free, free[0] + each) + each)
     return End(moment(now + end), end, median, len(lasted), unheld + len(alive), len(alive))
 
 
@@ -310,6 +307,11 @@ def _duration(run: Attempt) -> float | None:
     if told:
         return sum(told)
     return None if run.begun is None or run.seen is None else run.seen - run.begun
+
+
+def _together(run: Attempt) -> int:
+    """How many runs its process worked at once."""
+    return max((int(record.get("together") or 1) for record in run.used), default=1)
 
 
 def _one_a_process(held: Sequence[Attempt]) -> list[Attempt]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.config import Config
 from framework.errors import Interrupted
+from framework.manager import Manager
 from framework.plan import Point, name_of
 from framework.tracking import sweeps
 from launch import direct, ranks
@@ -35,6 +36,23 @@ class Piece:
     def name(self) -> str:
         """What the run is called."""
         return self.point.name if self.point else name_of(self.config)
+
+
+def are_alike(manager: Manager[Any], first: Piece, other: Piece, folder: Path) -> bool:
+    """Whether two points can be worked at once. One that has failed is tried again by itself."""
+    shape = manager.shape_of(first.config)
+    if shape is None or shape != manager.shape_of(other.config):
+        return False
+    return not any(_mark(folder, piece).exists() for piece in (first, other))
+
+
+def work_alone(folder: Path, piece: Piece) -> None:
+    """From now on workers of a folder work this point by itself: what it died of must take no others along."""
+    _mark(folder, piece).touch()
+
+
+def _mark(folder: Path, piece: Piece) -> Path:
+    return folder / f"alone-{piece.config.config_id}"
 
 
 # --- in the child --------------------------------------------------------------------------------------------

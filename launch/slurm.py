@@ -20,6 +20,7 @@ from typing import Any
 from framework.errors import ClusterError, ConfigError, Problem
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
+from launch import together
 from launch.frozen import Code
 from launch.profile import Profile
 from launch.submitted import Command
@@ -84,6 +85,7 @@ class Request:
             *(("--gpus-per-run", str(team.per_node)) if team.per_node > 1 else ()),
             *(("--nodes-per-run", str(team.nodes)) if team.nodes > 1 else ()),
             *("--idle", IDLE_S),
+            *(("--together", str(together.most())) if together.most() > 1 else ()),
             *(() if self.code else ("--live",)),
         ]
 

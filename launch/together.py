@@ -1,7 +1,6 @@
-"""How many points a worker takes at once, and which.
+"""How many points of one shape a worker takes at once.
 
-They are of one shape: their experiment says in which fields points may differ and still be worked by one process
-(`Manager.together`).
+Their experiment says in which fields points may differ and still be worked by one process (`Manager.together`).
 """
 
 import os
@@ -9,7 +8,6 @@ from typing import Any
 
 from framework.errors import ConfigError, Problem
 from framework.manager import Manager
-from launch.piece import Piece
 
 VARIABLE = "SASHIKO_TOGETHER"
 
@@ -39,9 +37,3 @@ def set_most(count: int | None, manager: Manager[Any] | None, experiment: str) -
         told = f"is {count}, and no two points of {experiment} can be worked at once; leave it out"
         raise ConfigError([Problem("--together", f"{told}, and take more --workers")])
     os.environ[VARIABLE] = str(count)
-
-
-def are_alike(manager: Manager[Any], first: Piece, other: Piece) -> bool:
-    """Whether two points can be worked at once."""
-    shape = manager.shape_of(first.config)
-    return shape is not None and shape == manager.shape_of(other.config)

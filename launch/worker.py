@@ -31,10 +31,9 @@ from launch.console import Console
 from launch.events import emit
 from launch.gpu_watch import GpuWatch
 from launch.job import Job
-from launch.piece import Piece, named_in, run_alone, run_together
+from launch.piece import Piece, are_alike, named_in, run_alone, run_together, work_alone
 from launch.stopping import Stop, postponed, settle
 from launch.team import Team
-from launch.together import are_alike
 
 HEARTBEAT_S = 5.0
 CONSOLE_S = 2.0
@@ -186,13 +185,14 @@ class Worker:
         Points of other shapes that were handed out meanwhile wait here; there are no more of them than are worked.
         """
         manager, first = self._job.manager, waiting[0]
-        pieces = [piece for piece in waiting if piece is first or are_alike(manager, first, piece)][: self._most]
+        alike = [piece for piece in waiting if piece is first or are_alike(manager, first, piece, self._folder)]
+        pieces = alike[: self._most]
         others = [piece for piece in waiting if piece not in pieces]
-        while max(len(pieces), len(others)) < self._most and are_alike(manager, first, first):
+        while max(len(pieces), len(others)) < self._most and are_alike(manager, first, first, self._folder):
             another = self._another()
             if another is None:
                 break
-            (pieces if are_alike(manager, first, another) else others).append(another)
+            (pieces if are_alike(manager, first, another, self._folder) else others).append(another)
             if manager.shape_of(another.config) is None:  # nothing waits for company that will have none
                 break
         self._work_on(pieces)
@@ -281,6 +281,8 @@ class Worker:
         if given_back:
             emit("given_back", run=piece.run_id)
             return
+        if error:
+            work_alone(self._folder, piece)
         stopped = bool(error) and self._was_told_to_stop(piece)
         failed = bool(error) and not stopped
         again = retrying.try_again(self._job, piece.point, piece.swept, error) if failed else ""

@@ -158,6 +158,8 @@ def agents(
     from launch import checking, choice, frozen, sweeping
 
     tracker, sentence = choice.choose(directory, embedded=embedded)
+    if idle is not None:  # agents that a cluster has started: nobody is there to start them again
+        tracker = choice.patient(tracker)
     typer.echo(sentence)
     named = sweeping.locate(tracker, sweep)
     path = sweeping.newest(tracker, named)
@@ -207,6 +209,10 @@ def rerun(
     chosen = rerunning.rerun(tracker, path, indices)
     if chosen is None:
         typer.echo(f"no point of {path} has failed")
+        if as_json:
+            from launch.worked import worked
+
+            answer(worked(tracker, path, None))
         return
     typer.echo(chosen.told)
     frozen.remember(directory, chosen.path, code)

@@ -8,6 +8,7 @@ The weights are those after the last epoch. Val reaches outside the interval tha
 choosing an epoch by it would look where the question is about.
 """
 
+import math
 import shutil
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -43,23 +44,32 @@ def multitask_study(config: MultitaskConfig, run: "Run") -> None:
     Raises:
         TrainingDiverged: the loss became NaN or infinite; the step is named.
     """
-    (diverged,) = study_together([config], [run])
-    if diverged is not None:
-        raise diverged
+    (error,) = study_together([config], [run])
+    if error is not None:
+        raise error
 
 
-def study_together(configs: Sequence[MultitaskConfig], runs: Sequence["Run"]) -> list[TrainingDiverged | None]:
-    """Train several points at once and log each in its run; how those diverged that did."""
+def study_together(configs: Sequence[MultitaskConfig], runs: Sequence["Run"]) -> list[Exception | None]:
+    """Train several points at once and log each in its run; how those failed that did."""
     first = configs[0]
 
     def figures(runs: Sequence["Run"], samples: Sequence[Samples]) -> Sequence[Callback]:
         return [] if first.figures_every == 0 else [FitFigures(runs, samples, first.figures_every)]
 
     found = train_tasks(configs, runs, figures)
-    for config, run, diverged in zip(configs, runs, found, strict=True):
-        if diverged is None:
-            _evaluate(config, run)
-    return found
+    return [
+        _evaluated(config, run) if diverged is None else diverged
+        for config, run, diverged in zip(configs, runs, found, strict=True)
+    ]
+
+
+def _evaluated(config: MultitaskConfig, run: "Run") -> Exception | None:
+    """What failed, if something did: it must not take the points beside it along."""
+    try:
+        _evaluate(config, run)
+    except Exception as error:
+        return error
+    return None
 
 
 def _evaluate(config: MultitaskConfig, run: "Run") -> None:
@@ -72,6 +82,10 @@ def _evaluate(config: MultitaskConfig, run: "Run") -> None:
     if config.coordinates:
         run.log_table("coordinates", coordinates_of(config))
     summary = summary_of(scores)
+    wild = next((name for name, value in summary.items() if "mse" in name and not math.isfinite(value)), None)
+    if wild is not None:
+        told = f"{wild} is {summary[wild]} after the last epoch, though the loss on train is finite"
+        raise TrainingDiverged(f"{told}: lower training.learning_rate")
     run.summarise(summary)
     if (run.folder / FIGURES).is_dir():
         shutil.copytree(run.folder / FIGURES, run.folder / NETWORKS / FIGURES, dirs_exist_ok=True)

@@ -5,6 +5,7 @@ checked against its digest when it comes back.
 """
 
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -84,9 +85,17 @@ def log(run: "wandb.Run", made: Made, folder: Path, *, inputs: Mapping[str, str]
     told = {"config_id": made.config_id, "config": made.config, "fingerprint": word, INPUTS: dict(inputs)}
     if made.required:
         told[CODE] = code
-    artifact = wandb.Artifact(made.name, type=made.kind, metadata={**told, **made.metadata})
+    artifact = wandb.Artifact(made.name, type=made.kind, metadata={**told, **_finite(made.metadata)})
     artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
     return run.log_artifact(artifact)
+
+
+def _finite(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata as JSON can have it: numbers that are none, or infinite, as words."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in metadata.items()
+    }
 
 
 def log_environment(run: "wandb.Run", folder: Path) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 import wandb
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from framework.manager import Manager
 
+T = TypeVar("T")
 Resume = Literal["must", "allow"]
 ONLINE = ("online", "run", "shared")
 RESULTS_KIND = "results"
@@ -82,7 +83,7 @@ class Run:
 
         `light` leaves out what short runs cannot afford: the client's own lists of packages and machine facts
         (both are in the run's provenance), and files that only repeat the run's config and summary.
-        `together`: how many runs this process works at once; each has used its share.
+        `together`: how many runs this process works at once.
 
         Raises:
             NotStarted: the tracker did not take the run.
@@ -202,9 +203,13 @@ class Run:
         self._journal.say(Entry(journal.ARTIFACT, {**made._asdict(), **place}))
 
     def _log_artifact(self, made: Made, folder: Path) -> None:
-        logged = artifacts.log(self._wandb, made, folder, inputs=self.inputs)
+        logged = self._while_away(lambda: artifacts.log(self._wandb, made, folder, inputs=self.inputs))
         if self._online:
             artifacts.wait(logged)
+
+    def _while_away(self, call: Callable[[], T]) -> T:
+        """The result of a call of the client that asks the tracker, which is waited for if it is away."""
+        return artifacts.patiently(call) if self._online else call()
 
     # --- what the journal says -----------------------------------------------------------------------------
 
@@ -233,7 +238,8 @@ class Run:
         if len(frame) > most:
             shown = frame.iloc[[place * len(frame) // most for place in range(most)]]
             self._wandb.summary.update({f"{name}_rows": len(frame)})
-        self._row({name: wandb_table(shown)})
+        if self._journal.next_row_is_new():
+            self._while_away(lambda: self._wandb.log({name: wandb_table(shown)}))
         folder = self.folder / name if apart else self._results_folder()
         folder.mkdir(exist_ok=True)
         frame.to_parquet(folder / f"{name}.parquet", index=False)

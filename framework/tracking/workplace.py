@@ -86,8 +86,9 @@ class Meter:
 
         `seconds`, `cpu_seconds`, and `peak_memory_mb`: of this process and the largest one that it started and
         that has ended. In a Slurm job `job_memory_mb`: that and what all other processes of the job have now; what
-        several share is counted once. Of `together` runs that this process works at once, each has its share of
-        the seconds. With a GPU `peak_gpu_memory_mb` (of torch) and `gpu_percent`, the mean of the samples.
+        several share is counted once. Of several runs that this process works at once each has the whole, and
+        `together`, how many they are. With a GPU `peak_gpu_memory_mb` (of torch) and `gpu_percent`, the mean of
+        the samples.
         """
         own, others = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
         used = usage(own)
@@ -96,10 +97,9 @@ class Meter:
         others_mb = _others_mb()
         if others_mb is not None:
             used["job_memory_mb"] = round(used["peak_memory_mb"] - _shared_mb() + others_mb, 1)
-        used["seconds"] = time.monotonic() - self._begun
-        shares = {name: round(used[name] / self._together, 3) for name in ("seconds", "cpu_seconds")}
+        seconds = round(time.monotonic() - self._begun, 3)
         several = {"together": self._together} if self._together > 1 else {}
-        return {**here(), **used, **shares, **several, **_of_gpu()}
+        return {**here(), "seconds": seconds, **used, **several, **_of_gpu()}
 
 
 def usage(told: resource.struct_rusage) -> dict[str, float]:

@@ -16,7 +16,8 @@ from framework.config import Config, replicate
 from framework.errors import ConfigError
 from framework.manager import Manager
 from launch import together
-from launch.together import are_alike, most, set_most
+from launch.piece import are_alike, work_alone
+from launch.together import most, set_most
 from tests.lab import Lab
 
 MANAGER = """
@@ -158,12 +159,14 @@ def test_one_that_fails_fails_alone(lab: Lab):
 
 
 @pytest.mark.slow
-def test_when_the_process_dies_each_point_is_tried_again(lab: Lab):
+def test_when_the_process_dies_each_point_is_tried_again_by_itself(lab: Lab):
     file = sweep_file(lab, "{seed: {values: [0, 1, 2]}, mood: {value: kills}}")
     done = lab.sashiko("sweep", file, "--together", "3", "--workers", "1")
-    assert groups(lab)[0] == ["0/0", "0/1", "0/2"]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert groups(lab) == [["0/0", "0/1", "0/2"], ["0/0"], ["0/1"], ["0/2"]]
     assert "killed by signal 9" in done.stdout + done.stderr
-    assert len([run for run in runs(lab) if run[0] == "failed"]) >= 3
+    found = runs(lab)
+    assert [run[0] for run in found] == ["failed"] * 3 + ["finished"] * 3
 
 
 @pytest.mark.slow
@@ -260,12 +263,15 @@ def piece(**data: Any) -> Any:
     return SimpleNamespace(config=Alike.parse(data))
 
 
-def test_points_are_alike_but_for_what_their_experiment_names():
+def test_points_are_alike_but_for_what_their_experiment_names(tmp_path: Path):
     manager = AlikeManager()
-    assert are_alike(manager, piece(), piece(seed=3, inner={"rate": 0.5}))
-    assert not are_alike(manager, piece(), piece(x=1))
-    assert not are_alike(manager, piece(), piece(inner={"steps": 4}))
-    assert not are_alike(manager, piece(x=9), piece(x=9)), "it says that such are worked alone"
+    assert are_alike(manager, piece(), piece(seed=3, inner={"rate": 0.5}), tmp_path)
+    assert not are_alike(manager, piece(), piece(x=1), tmp_path)
+    assert not are_alike(manager, piece(), piece(inner={"steps": 4}), tmp_path)
+    assert not are_alike(manager, piece(x=9), piece(x=9), tmp_path), "it says that such are worked alone"
+    work_alone(tmp_path, piece(seed=3))
+    assert not are_alike(manager, piece(), piece(seed=3), tmp_path), "it has failed"
+    assert are_alike(manager, piece(), piece(seed=4), tmp_path)
     assert Manager[Alike]().shape_of(Alike()) is None
 
 
