@@ -164,3 +164,14 @@ def test_sizes_as_slurm_writes_them(text, mb):
 def test_runs_that_meet_for_the_step_of_the_clock_came_one_after_the_other(apart, workers):
     spans = [(0.0, 10.0, 1.0), (10.0 + apart, 20.0, 1.0)]
     assert efficiency._together(spans) == workers
+
+
+def test_runs_that_one_process_worked_at_once_have_used_once_what_it_used():
+    """Each of them has told the whole."""
+    records = [record(60, 30, 900, host="n1", process=7, together=3) for _ in range(3)]
+    (found,) = measured([run(100 + number, one) for number, one in enumerate(records)])
+    assert (found.runs, found.workers) == (3, 1)
+    assert (found.seconds, found.cpu_seconds, found.peak_memory_mb) == (60, 30, 900)
+    others = [record(60, 30, 900, host="n1", process=8, together=2) for _ in range(2)]
+    (both,) = measured([run(100, one) for one in records] + [run(100, one) for one in others])
+    assert (both.runs, both.cpu_seconds, both.peak_memory_mb) == (5, 60, 1800)

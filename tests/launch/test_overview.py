@@ -1,5 +1,7 @@
 """The joined view: every point is counted once, the estimate follows from what it names, jobs and runs meet."""
 
+from dataclasses import replace
+
 import pytest
 
 from framework.definition import checked
@@ -120,6 +122,18 @@ def test_the_end_is_when_the_last_point_is_done(ages, unheld, in_s):
     assert found.in_s == in_s
     assert (found.median_s, found.finished, found.workers) == (100, 3, len(ages))
     assert found.left == len(ages) + unheld
+
+
+def test_points_that_a_process_works_at_once_are_done_together_and_those_it_only_holds_are_not_at_work():
+    """Four at once took 100 s, 25 s each; of those held two are worked by one process, two by nobody yet."""
+    done = [replace(run("finished", 0, 100), used=({"seconds": 100.0, "together": 4},)) for _ in range(4)]
+    at_work = [replace(run("running", 1000, 1000, f"w{n}"), worker={"host": "n", "process": 7}) for n in range(2)]
+    waits = [run("pending", 1000, 1000, f"w{n}") for n in (2, 3)]
+    found = Ledger(GRID, [Entry("p", [one]) for one in (*done, *at_work, *waits)])
+    end = overview.estimate(found, 1000, {f"w{n}" for n in range(4)})
+    assert end is not None
+    assert (end.median_s, end.workers, end.left) == (100, 1, 4)
+    assert end.in_s == 100 + 3 * 25
 
 
 def test_a_point_whose_worker_is_gone_is_left_to_the_others():

@@ -188,3 +188,9 @@ def test_what_slurm_says_is_in_the_error(monkeypatch, tmp_path):
 )
 def test_times_as_slurm_writes_them(text, seconds):
     assert slurm.seconds_of(text) == seconds
+
+
+def test_a_job_is_told_how_many_points_its_workers_take_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("SASHIKO_TOGETHER", "20")
+    words = slurm.script(request(tmp_path, Profile(workers=2), 1)).splitlines()[-1]
+    assert words.endswith("--workers 2 --idle 8 --together 20 --live")
