@@ -27,6 +27,7 @@ from framework.tracking.current import PATIENCE_S
 from framework.tracking.states import Cause, cause_of
 from launch import client_service, direct, held, imports, retrying, together, walltime
 from launch.child import Child, Outcome
+from launch.coming_free import are_coming_free
 from launch.console import Console
 from launch.events import emit
 from launch.gpu_watch import GpuWatch
@@ -39,6 +40,8 @@ HEARTBEAT_S = 5.0
 CONSOLE_S = 2.0
 IDLE_S = (0.1, 15.0)
 SAY_WHY_S = 10.0
+LONGEST_IDLE_S = 600.0
+"""How long a worker stays at most for the points of workers that have died."""
 STOP_GRACE_S = 10.0
 GIVE_BACK_S = 60.0
 """How long a child may take to come to its next safe point, and to keep what is half done."""
@@ -149,13 +152,19 @@ class Worker:
             if handed:
                 idle, idle_since, told = IDLE_S[0], time.monotonic(), False
                 continue
-            if self._job.idle_s is not None and time.monotonic() - idle_since > self._job.idle_s:
+            if self._may_leave(time.monotonic() - idle_since):
                 return
             if not told and time.monotonic() - idle_since > SAY_WHY_S:
                 told = True
                 self._say_why_idle()
             time.sleep(idle)
             idle = min(1.5 * idle, IDLE_S[1] if self._job.idle_s is None else self._job.idle_s / 4)
+
+    def _may_leave(self, idle_s: float) -> bool:
+        """Whether it has been idle for long enough, and nobody has died whose point comes free soon."""
+        if self._job.idle_s is None or idle_s <= self._job.idle_s:
+            return False
+        return idle_s > LONGEST_IDLE_S or not are_coming_free(self._impatient, self._job.path)
 
     def _register(self) -> sweeps.Agent:
         """One more agent of this worker: each holds one run at a time."""
