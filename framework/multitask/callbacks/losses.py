@@ -76,6 +76,8 @@ class TaskLosses(Callback):
         values = {key: column.double().cpu().tolist() for key, column in columns.items()}
         about = {"epoch": epoch + 1, "step": trainer.fit_loop.total_batch_idx + 1}
         for number, run in enumerate(self._runs):
+            if number in module.diverged:  # alone, it would have ended
+                continue
             run.log({**about, **{key: column[number] for key, column in values.items()}})
 
     def _is_logged(self, trainer: Trainer) -> bool:

@@ -167,6 +167,7 @@ def test_a_member_that_diverges_is_lost_alone(tmp_path):
     (alone,) = trained(tmp_path, "alone", configs[2])
     assert distance(weights(runs[2], configs[2]), weights(alone, configs[2])) < 1e-5
     assert math.isfinite(runs[0].rows[-1]["val/loss_task_0"])
+    assert all(math.isfinite(value) for row in runs[1].rows for value in row.values()), "as alone, it says no more"
 
 
 class LeaveAfter(Callback):
