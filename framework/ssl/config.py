@@ -62,7 +62,9 @@ class Pairwise(Method):
         "step; null has none, so that the encoder itself gives the targets.",
     )
     momentum_schedule: Literal["constant", "cosine"] = Field(
-        "cosine", description="constant keeps the momentum; cosine lets it grow to 1 over the training."
+        "cosine",
+        description="constant keeps the momentum; cosine lets it grow to 1 over the training, in which it is 1 in "
+        "the last step.",
     )
     strategy: Strategy = Field(
         "none",

@@ -73,10 +73,11 @@ class Method(nn.Module, ABC):
         """Features (B, D) of images (B, C, H, W), as `encode`."""
         return self.encode(images_BCHW)
 
-    def loss(self, views: Sequence[Tensor] | Tensor, step: int = 0, steps: int = 1) -> Losses:
+    def loss(self, views: Sequence[Tensor] | Tensor, step: int = 0, steps: int | None = None) -> Losses:
         """The loss of the views of one batch: V tensors (B, C, H, W), or one (V, B, C, H, W).
 
-        `step` counts from 0, of `steps` in all: schedules follow them, and stay at their end after the last.
+        `step` counts from 0, of `steps` in all: schedules follow them, and stay at their end after the last. Where
+        it is not known how many there are (None), what a schedule begins with is kept.
 
         Raises:
             InvalidInput: there are other than the config's views, or they do not belong together; a single image;
@@ -99,7 +100,7 @@ class Method(nn.Module, ABC):
             projections_VBF.detach(),
         )
 
-    def targets(self, views: Iterable[Tensor], projections_VBF: Tensor, step: int, steps: int) -> Tensor:
+    def targets(self, views: Iterable[Tensor], projections_VBF: Tensor, step: int, steps: int | None) -> Tensor:
         """What the views are compared with, (V, B, F). Default: their own projections."""
         del views, step, steps
         return projections_VBF

@@ -7,8 +7,9 @@
 
 θ are the weights of encoder and projection; ξ begins as a copy of them. The momentum m is constant or, as in
 Grill et al., "Bootstrap your own latent", 2020, section 3.3, goes from its first value to 1 by a cosine over the
-steps. The momentum encoder normalises by the batch while training, as the other does. A method is a loss d(z, p)
-of targets and predictions (B, F), and defaults.
+steps; where it is not known how many steps there are, it keeps its first value. The momentum encoder normalises
+by the batch while training, as the other does. A method is a loss d(z, p) of targets and predictions (B, F), and
+defaults.
 
 Without stopped gradients and momentum the minimum of SimSiam's and BYOL's losses is a collapse: all images at one
 place (Chen and He, "Exploring simple siamese representation learning", 2021, section 4.1).
@@ -59,7 +60,7 @@ class PairMethod(Method):
     def pair_loss(self, targets_BF: Tensor, predictions_BF: Tensor) -> Tensor:
         """The loss d(z, p) of one target and one prediction of each image (B, F)."""
 
-    def targets(self, views: Iterable[Tensor], projections_VBF: Tensor, step: int, steps: int) -> Tensor:
+    def targets(self, views: Iterable[Tensor], projections_VBF: Tensor, step: int, steps: int | None) -> Tensor:
         """Targets z (V, B, F)."""
         if self.config.momentum is not None:
             self.momentum = self.momentum_at(step, steps)
@@ -75,12 +76,15 @@ class PairMethod(Method):
         """The loss of the strategy."""
         return {self.term: combine(self.config.strategy, self.pair_loss, targets_VBF, predictions_VBF)}
 
-    def momentum_at(self, step: int, steps: int) -> float:
-        """The momentum m of a step that is counted from 0; after the last step it is that of the last."""
+    def momentum_at(self, step: int, steps: int | None) -> float:
+        """The momentum m of a step that is counted from 0; after the last step it is that of the last.
+
+        A schedule ends at 1 in the last step. Where the number of steps is not known (None), m is constant.
+        """
         start = self.config.momentum
         if start is None:
             return 0.0
-        if self.config.momentum_schedule == "constant":
+        if self.config.momentum_schedule == "constant" or steps is None:
             return start
         return float(cosine_schedule(min(step, steps), steps, start, 1.0))
 

@@ -7,6 +7,9 @@
     model.after_step()
     model.encode(images)                       # features (B, D)
 
+Where the number of steps is known, `model.loss(views, step, steps)` lets momentum follow its schedule; without it
+the momentum of BYOL keeps its first value.
+
 A backbone is a name of torchvision or timm, `ResNet` (a resnet18), one of the project's own (`cifar_resnet18`,
 `mlp`), or a config. Every other field of the method's config (`framework/ssl/config.py`) can be given by its
 name.

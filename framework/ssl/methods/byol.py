@@ -9,9 +9,10 @@ projection. With p = q(g(f(x))) of one view and z = g_ξ(f_ξ(x')) of the other,
 and the loss is its mean over both orders of the views. The targets take no gradient; after each step
 [1, section 3.3]
 
-    ξ ← m ξ + (1 - m) θ,    m = 1 - (1 - m_0) (cos(π k / n) + 1) / 2 in step k of n                          (2)
+    ξ ← m ξ + (1 - m) θ,    m = 1 - (1 - m_0) (cos(π k / (n - 1)) + 1) / 2 in step k = 0 … n - 1             (2)
 
-so that m goes from m_0 to 1. Here d = L/2 - 1, lightly's `NegativeCosineSimilarity`, which has half the
+so that m goes from m_0 to 1, which it is in the last step (n = 1 has that step alone). Where n is not known, m is
+m_0. Here d = L/2 - 1, lightly's `NegativeCosineSimilarity`, which has half the
 gradient of L:
 
     d(z, p) = - 1/B Σ_b p_b · z_b / (||p_b|| ||z_b||)                                                        (3)
@@ -23,6 +24,7 @@ Where this departs from [1]:
 
     heads     D-1024 (batch normalisation, ReLU) -256; predictor 256-1024 (batch normalisation, ReLU) -256; hidden
               layers of [1] have 4096
+    k / n     k / (n - 1), so that the last step has m = 1; with [1] m = 1 would come in a step after the last
     m_0       0.99, for few steps; [1] has 0.996 for a thousand epochs of ImageNet
     views     more than two by the strategies of `framework/ssl/strategies.py`
 

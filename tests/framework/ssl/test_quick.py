@@ -54,6 +54,24 @@ def test_a_step_of_each(quick, head):
     assert model.config.projection == CONFIGS[quick.kind].parse({"projection": head.lower()}).projection
 
 
+@pytest.mark.parametrize(
+    ("quick", "options"), [(BYOL, {}), (MoCo, {}), (SimSiam, {"momentum": 0.9}), (VICReg, {"momentum": 0.9})]
+)
+def test_the_loop_of_the_docs_moves_the_target(quick, options):
+    options = options | ({"stop_gradient": True} if quick is VICReg else {})
+    model = quick("mlp", **options, **GREY)
+    optimiser = torch.optim.SGD(model.parameters(), 0.1)
+    before = [value.clone() for value in model.target_backbone.parameters()]
+    model.loss(torch.rand(2, 4, 1, 8, 8)).total.backward()
+    optimiser.step()
+    model.after_step()
+    m = model.config.momentum
+    pairs = zip(before, model.target_backbone.parameters(), model.backbone.parameters(), strict=True)
+    for was, target, online in pairs:
+        assert not torch.equal(was, target)
+        torch.testing.assert_close(target, m * was + (1 - m) * online)
+
+
 @pytest.mark.parametrize(("memory_bank", "size"), [(True, 4096), (False, 0), (64, 64), (None, None)])
 def test_memory_banks(memory_bank, size):
     for quick, usual in ((MoCo, 4096), (SimCLR, 0)):

@@ -1,6 +1,7 @@
 """What a method does while it is trained: gradients, momentum, precision, state, seeds, and what it refuses."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -73,6 +74,23 @@ def test_the_momentum_grows_by_a_cosine():
     assert method.momentum_at(0, 10) == 0.99
     assert method.momentum_at(9, 10) == method.momentum_at(25, 10) == 1.0
     assert tiny("moco").momentum_at(9, 10) == 0.99
+
+
+def test_without_a_number_of_steps_the_momentum_is_constant():
+    method = tiny("byol")
+    assert method.momentum_at(0, None) == method.momentum_at(500, None) == 0.99
+    method.loss(views_of(method), 500)
+    assert method.momentum == 0.99
+
+
+@pytest.mark.parametrize("steps", [2, 7])
+def test_the_momentum_is_that_of_the_equation(steps):
+    """Equation (2) of `byol.py`."""
+    method = tiny("byol")
+    for k in range(steps):
+        expected = 1 - (1 - 0.99) * (math.cos(math.pi * k / (steps - 1)) + 1) / 2
+        assert method.momentum_at(k, steps) == pytest.approx(expected, abs=1e-12)
+    assert method.momentum_at(0, 1) == 1
 
 
 def test_without_momentum_there_is_no_second_encoder():
