@@ -10,6 +10,10 @@
 Where the number of steps is known, `model.loss(views, step, steps)` lets momentum follow its schedule; without it
 the momentum of BYOL keeps its first value.
 
+A `memory_bank` is for SimCLR and MoCo. `SiaSiam(backbone="ResNet", memory_bank=True, projectionhead="MLP")` is
+refused: a bank holds negatives, and SimSiam has none, as it compares views of one image alone. Leave the bank out,
+`SiaSiam(backbone="ResNet", projectionhead="MLP")`, or take SimCLR or MoCo.
+
 A backbone is a name of torchvision or timm, `ResNet` (a resnet18), one of the project's own (`cifar_resnet18`,
 `mlp`), or a config. Every other field of the method's config (`framework/ssl/config.py`) can be given by its
 name.
@@ -39,8 +43,11 @@ from framework.ssl.methods.simsiam import SimSiamMethod
 from framework.ssl.methods.vicreg import VICRegMethod
 from framework.ssl.methods.visreg import VISRegMethod
 from framework.ssl.parts import BackboneConfig
+from framework.values import is_number
 
 HEADS = ("linear", "MLP")
+WITH_BANK = ("SimCLR", "MoCo")
+"""The methods with negatives that a bank can hold."""
 
 
 class General_Model(Method):  # noqa: N801 (the name that users know)
@@ -49,14 +56,17 @@ class General_Model(Method):  # noqa: N801 (the name that users know)
     Args:
         backbone: a name, or a backbone's config.
         memory_bank: whether projections of earlier batches are the negatives (of SimCLR and MoCo): 4096 of them,
-            or as many as are given. Left out, it is what the method has: 4096 for MoCo, none for others.
-        projectionhead: "linear", or "MLP" for the method's own head. It stands above a `projection` in `options`.
+            or as many as are given here or as `memory_bank_size`. Left out, it is what the method has: 4096 for
+            MoCo, none for others.
+        projectionhead: "linear", or "MLP" for the method's own head. Left out, it is that of a `projection` in
+            `options` (whose kind is the method's own, where it names none), and without one "linear".
         image_shape: (C, H, W) of an image.
         seed: of the first weights.
         options: fields of the method's config.
 
     Raises:
-        ConfigError: a word or a field that is unknown (the nearest is told), or options that contradict.
+        ConfigError: a word or a field that is unknown (the nearest is told), options that contradict, or a bank
+            for a method without negatives.
         InvalidInput, WeightsUnavailable: as `framework.ssl.build`.
     """
 
@@ -66,7 +76,7 @@ class General_Model(Method):  # noqa: N801 (the name that users know)
         self,
         backbone: str | BackboneConfig = "ResNet",
         memory_bank: bool | int | None = None,
-        projectionhead: str = "linear",
+        projectionhead: str | None = None,
         *,
         image_shape: Shape = (3, 32, 32),
         seed: int = 0,
@@ -80,24 +90,16 @@ class General_Model(Method):  # noqa: N801 (the name that users know)
             super().__init__(config, build_backbone(chosen, image_shape))  # type: ignore[arg-type]
 
     @classmethod
-    def _config(cls, memory_bank: bool | int | None, projectionhead: str, options: Mapping[str, Any]) -> Config:
-        values, problems = {"kind": cls.kind, **options}, []
-        heads = {head.lower(): head for head in HEADS}
-        if str(projectionhead).lower() not in heads:
-            told = nearest(str(projectionhead), HEADS)
-            problems.append(Problem("projectionhead", f"is {projectionhead!r}; {told}"))
-        else:
-            given = values.get("projection", {})
-            kind = str(projectionhead).lower()
-            values["projection"] = {**given, "kind": kind} if isinstance(given, Mapping) else given
-        if "memory_bank_size" in CONFIGS[cls.kind].model_fields:
-            if memory_bank is not None:
-                values["memory_bank_size"] = BANK if memory_bank is True else int(memory_bank)
-        elif memory_bank:
-            message = (
-                f"is {memory_bank!r}, but {cls.__name__} has no negatives that a bank could hold; leave it False"
-            )
-            problems.append(Problem("memory_bank", message))
+    def _config(
+        cls, memory_bank: bool | int | None, projectionhead: str | None, options: Mapping[str, Any]
+    ) -> Config:
+        values: dict[str, Any] = {"kind": cls.kind, **options}
+        problems: list[Problem] = []
+        for part, word in ((_projection, projectionhead), (cls._bank, memory_bank)):
+            try:
+                values |= part(word, options)
+            except InvalidInput as error:
+                problems += error.problems
         try:
             config = CONFIGS[cls.kind].parse(values, cls.__name__)
         except InvalidInput as error:
@@ -105,6 +107,54 @@ class General_Model(Method):  # noqa: N801 (the name that users know)
         if problems:
             raise ConfigError(problems, cls.__name__)
         return config
+
+    @classmethod
+    def _bank(cls, memory_bank: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The field `memory_bank_size` as `memory_bank` has it: none, where nothing is said.
+
+        Raises:
+            InvalidInput: no yes, no or number; a bank where there are no negatives; two sizes.
+        """
+        if memory_bank is None:
+            return {}
+        size = options.get("memory_bank_size")
+        if not (isinstance(memory_bank, bool) or is_number(memory_bank, whole=True)):
+            told = "; allowed: True, False, or a whole number of projections"
+        elif "memory_bank_size" in CONFIGS[cls.kind].model_fields:
+            agree = bool(size) == memory_bank if isinstance(memory_bank, bool) else size == memory_bank
+            told = "" if size is None or agree else f", but memory_bank_size is {size!r}; leave one of them out"
+        elif memory_bank:
+            told = f", but {cls.__name__} has no negatives that a bank could hold; leave it out, or take a method "
+            told += f"that has: {', '.join(WITH_BANK)}"
+        else:
+            return {}
+        if told:
+            raise InvalidInput([Problem("memory_bank", f"is {memory_bank!r}{told}")])
+        usual = BANK if memory_bank is True else int(memory_bank)
+        return {"memory_bank_size": usual if size is None else size}
+
+
+def _projection(projectionhead: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The field `projection` as the word and what is given for the field by itself have it.
+
+    Raises:
+        InvalidInput: an unknown word; a word and a projection of two kinds.
+    """
+    given = options.get("projection")
+    if projectionhead is None:
+        return {} if "projection" in options else {"projection": "linear"}
+    heads = {head.lower(): head for head in HEADS}
+    kind = str(projectionhead).lower()
+    if kind not in heads:
+        told = nearest(str(projectionhead), HEADS)
+        raise InvalidInput([Problem("projectionhead", f"is {projectionhead!r}; {told}")])
+    if given is None:
+        return {"projection": kind}
+    known = given.get("kind", kind) if isinstance(given, Mapping) else getattr(given, "kind", given)
+    if known != kind:
+        message = f"is {projectionhead!r}, but projection is of the kind {known!r}; leave one of them out"
+        raise InvalidInput([Problem("projectionhead", message)])
+    return {"projection": {**given, "kind": kind}} if isinstance(given, Mapping) else {}
 
 
 class SimCLR(General_Model, SimCLRMethod):

@@ -20,7 +20,8 @@ from framework.ssl import (
     build,
 )
 from framework.ssl.config import CONFIGS
-from framework.ssl.parts import SmallResNet, Torchvision
+from framework.ssl.parts import LinearProjection, MLPProjection, SmallResNet, Torchvision
+from framework.ssl.quick import WITH_BANK
 
 QUICK = [SimCLR, MoCo, BYOL, SimSiam, BarlowTwins, VICReg, DCL, FastSiam, LeJEPA, VISReg]
 GREY = {"image_shape": (1, 8, 8)}
@@ -79,6 +80,34 @@ def test_memory_banks(memory_bank, size):
         assert model.config.memory_bank_size == (usual if size is None else size)
 
 
+def test_a_bank_of_a_size_by_its_field():
+    for given in ({"memory_bank": True}, {"memory_bank": 16}, {}):
+        assert MoCo("mlp", memory_bank_size=16, **given, **GREY).config.memory_bank_size == 16
+
+
+def test_methods_with_a_bank():
+    assert {quick.__name__ for quick in QUICK if "memory_bank_size" in CONFIGS[quick.kind].model_fields} == {
+        *WITH_BANK
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"projection": {"kind": "mlp", "hidden": [8], "output": 4}}, ("mlp", (8,), 4)),
+        ({"projection": MLPProjection(hidden=(8,), output=4)}, ("mlp", (8,), 4)),
+        ({"projection": "mlp"}, ("mlp", (512,) * 4, 128)),
+        ({"projection": {"output": 4}}, ("mlp", (512,) * 4, 4)),
+        ({"projection": {"output": 4}, "projectionhead": "linear"}, ("linear", None, 4)),
+        ({"projection": {"kind": "mlp", "output": 4}, "projectionhead": "MLP"}, ("mlp", (512,) * 4, 4)),
+        ({}, ("linear", None, None)),
+    ],
+)
+def test_a_projection_that_is_given_stands_above_the_default(given, expected):
+    found = SimCLR("mlp", **given, **GREY).config.projection
+    assert (found.kind, getattr(found, "hidden", None), found.output) == expected
+
+
 def test_fields_of_the_config_by_name():
     model = SimCLR("mlp", projectionhead="MLP", views=3, strategy="mean_n", projection={"output": 7}, **GREY)
     assert (model.config.views, model.config.strategy, model.config.projection.output) == (3, "mean_n", 7)
@@ -101,6 +130,37 @@ def test_equal_seeds():
         (BYOL, {"temprature": 1}, r"temprature: unknown key"),
         (SimCLR, {"temprature": 1}, r"temprature: unknown key; did you mean `temperature`\?"),
         (SimCLR, {"memory_bank": -3}, r"memory_bank_size: is -3"),
+        (
+            SiaSiam,
+            {"backbone": "ResNet", "memory_bank": True, "projectionhead": "MLP"},
+            r"take a method that has: Sim",
+        ),
+        (MoCo, {"memory_bank": "no"}, r"memory_bank: is 'no'; allowed: True, False, or a whole number"),
+        (MoCo, {"memory_bank": 2.7}, r"memory_bank: is 2\.7; allowed: True, False"),
+        (BYOL, {"memory_bank": "no"}, r"memory_bank: is 'no'; allowed: True, False"),
+        (
+            MoCo,
+            {"memory_bank": 8, "memory_bank_size": 16},
+            r"memory_bank: is 8, but memory_bank_size is 16; leave",
+        ),
+        (MoCo, {"memory_bank": False, "memory_bank_size": 16}, r"is False, but memory_bank_size is 16"),
+        (MoCo, {"memory_bank": True, "memory_bank_size": 0}, r"is True, but memory_bank_size is 0"),
+        (
+            SimCLR,
+            {"projectionhead": "linear", "projection": "mlp"},
+            r"projectionhead: is 'linear', but projection",
+        ),
+        (
+            SimCLR,
+            {"projectionhead": "linear", "projection": {"kind": "mlp"}},
+            r"kind 'mlp'; leave one of them out",
+        ),
+        (
+            SimCLR,
+            {"projectionhead": "MLP", "projection": LinearProjection()},
+            r"but projection is of the kind 'lin",
+        ),
+        (SimCLR, {"projection": None}, r"projection: is None"),
         (SimCLR, {"views": 4}, r"strategy: is none, which takes 2 views, not 4"),
     ],
 )
