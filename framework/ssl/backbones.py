@@ -25,6 +25,7 @@ from framework.models.base import Shape
 from framework.models.config import MLP, CIFARResNet
 from framework.ssl.parts import BackboneConfig, Dense, SmallResNet, Timm, Torchvision
 from framework.ssl.splitting import split_batch_norms
+from framework.values import is_number
 
 SMALL_SIDE = 64
 """The largest side, in pixels, for which `stem: auto` takes the small stem."""
@@ -39,7 +40,8 @@ SHORT = {"resnet": "resnet18"}
 class Backbone(nn.Module):
     """Features (B, `num_features`) of images (B, C, H, W); `splits` are the groups of its batch normalisation.
 
-    `config` is what it was built of, where `build_backbone` did.
+    `config` is what it was built of, where `build_backbone` did; `one_size` tells that it takes images of
+    `image_shape` alone.
     """
 
     def __init__(self, body: nn.Module, image_shape: Shape, channels: int, splits: int = 1) -> None:
@@ -48,6 +50,7 @@ class Backbone(nn.Module):
         self.image_shape = image_shape
         self.splits = splits
         self.config: BackboneConfig | None = None
+        self.one_size = False
         self._repeated = channels // image_shape[0]
         self.num_features = self._count(image_shape)
 
@@ -73,9 +76,10 @@ def build_backbone(config: BackboneConfig, image_shape: Shape) -> Backbone:
 
     Raises:
         ConfigError: there is no network of this name (the nearest is told), it does not take images of this shape,
-            or it has not what the config asks for.
+            or it has not what the config asks for; no config, or no shape.
         WeightsUnavailable: pretrained weights are not on this machine and cannot be fetched, or there are none.
     """
+    _refuse_no_backbone(config, image_shape)
     if isinstance(config, SmallResNet | Dense):
         body = _own(config, image_shape)
         channels = image_shape[0]
@@ -95,7 +99,7 @@ def build_backbone(config: BackboneConfig, image_shape: Shape) -> Backbone:
         backbone = Backbone(body, image_shape, channels, splits)
     except (RuntimeError, ValueError, AssertionError) as error:
         raise _misfit(getattr(config, "name", config.kind), image_shape, error) from error
-    backbone.config = config
+    backbone.config, backbone.one_size = config, _takes_one_size(config)
     return backbone
 
 
@@ -119,6 +123,29 @@ def named(name: str) -> BackboneConfig:
     raise ConfigError(
         [Problem("backbone", f"is {name!r}; {nearest(key.lower(), [*SHORT, *known, *OWN, *_names_of_timm()])}")]
     )
+
+
+def _refuse_no_backbone(config: Any, image_shape: Any) -> None:
+    problems = []
+    if not isinstance(config, Torchvision | Timm | SmallResNet | Dense):
+        message = f"is {config!r}; allowed: the name of a network (resnet18, cifar_resnet18, mlp), or its config"
+        problems.append(Problem("backbone", message))
+    sizes = image_shape if isinstance(image_shape, tuple | list) else ()
+    if len(sizes) != 3 or not all(is_number(size, whole=True) and size >= 1 for size in sizes):
+        message = f"is {image_shape!r}; allowed: (channels, height, width), whole numbers from 1 on"
+        problems.append(Problem("image_shape", message))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _takes_one_size(config: BackboneConfig) -> bool:
+    """Whether a network is made for one size of images, as dense layers and vision transformers are."""
+    if isinstance(config, Timm):
+        import timm  # type: ignore[import-not-found, unused-ignore]
+
+        defaults = timm.get_pretrained_cfg(config.name)
+        return defaults is not None and bool(defaults.fixed_input_size)
+    return isinstance(config, Dense) or (isinstance(config, Torchvision) and bool(_sizes(config.name, (3, 1, 1))))
 
 
 def _own(config: SmallResNet | Dense, image_shape: Shape) -> nn.Module:

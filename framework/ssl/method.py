@@ -60,7 +60,12 @@ class Method(nn.Module, ABC):
         return self.backbone.num_features
 
     def encode(self, images_BCHW: Tensor) -> Tensor:
-        """Features (B, D) of images (B, C, H, W)."""
+        """Features (B, D) of images (B, C, H, W).
+
+        Raises:
+            InvalidInput: the images have another type of numbers than the weights.
+        """
+        self._refuse_types("images", [images_BCHW])
         features_BD: Tensor = self.backbone(images_BCHW)
         return features_BD
 
@@ -80,8 +85,9 @@ class Method(nn.Module, ABC):
         it is not known how many there are (None), what a schedule begins with is kept.
 
         Raises:
-            InvalidInput: there are other than the config's views, or they do not belong together; a single image;
-                a batch that normalisation in groups cannot share out.
+            InvalidInput: there are other than the config's views, or they do not belong together; views of another
+                size than the backbone takes, or of another type of numbers than its weights; a single image; a
+                batch that normalisation in groups cannot share out.
         """
         self._refuse(views)
         features = [self.encode(view) for view in views]
@@ -121,12 +127,16 @@ class Method(nn.Module, ABC):
         if len(views) != expected:
             message = f"there are {len(views)}; allowed: {expected}, as in the method's config"
             raise InvalidInput([Problem("views", message)])
+        if wrong := [type(view).__name__ for view in views if not isinstance(view, Tensor)]:
+            raise InvalidInput([Problem("views", f"are {', '.join(wrong)}; allowed: tensors (B, C, H, W)")])
         shapes = [tuple(view.shape) for view in views]
         if any(len(shape) != 4 or shape[1] != channels or shape[0] != shapes[0][0] for shape in shapes):
             message = (
                 f"have the shapes {', '.join(map(str, shapes))}; allowed: (B, {channels}, H, W), B of all equal"
             )
             raise InvalidInput([Problem("views", message)])
+        self._refuse_sizes(shapes)
+        self._refuse_types("views", views)
         images = shapes[0][0]
         if images < 2:
             message = f"has {images} image, and all methods compare images with one another; allowed: 2 or more"
@@ -135,6 +145,25 @@ class Method(nn.Module, ABC):
         if self.training and images % splits:
             message = f"has {images} images; allowed: a multiple of backbone.splits, {splits}"
             raise InvalidInput([Problem("batch", message)])
+
+    def _refuse_sizes(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        taken = tuple(self.backbone.image_shape)
+        if self.backbone.one_size and any(shape[1:] != taken for shape in shapes):
+            message = (
+                f"have the shapes {', '.join(map(str, shapes))}, and the backbone takes images of one size; "
+                f"allowed: (B, {', '.join(map(str, taken))}), or a backbone for another image_shape"
+            )
+            raise InvalidInput([Problem("views", message)])
+
+    def _refuse_types(self, key: str, all_images: Iterable[Tensor]) -> None:
+        weights = next((w.dtype for w in self.backbone.parameters() if w.is_floating_point()), torch.float32)
+        for images in all_images:
+            cast = images.dtype != torch.float64 and torch.is_autocast_enabled(images.device.type)
+            if images.is_floating_point() and (cast or images.dtype == weights):
+                continue
+            advice = f"{key}.float() / 255" if images.dtype == torch.uint8 else f"{key}.to({weights})"
+            message = f"have {images.dtype}, and the weights {weights}; allowed: {weights}, for instance {advice}"
+            raise InvalidInput([Problem(key, message)])
 
 
 def precise(numbers: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 from framework.errors import InvalidInput
 from framework.ssl import build
 from framework.ssl.config import CONFIGS, STRATEGIES
-from framework.ssl.parts import Dense
+from framework.ssl.parts import Dense, Torchvision
 from tests.framework.ssl.conftest import BACKBONE, PAIRWISE, SHAPE, tiny, views_of
 
 
@@ -231,6 +231,46 @@ def test_views_may_differ_in_size():
     method = tiny("lejepa", views=3, global_views=1)
     sizes = [(8, 1, 8, 8), (8, 1, 6, 6), (8, 1, 4, 4)]
     assert method.loss([torch.rand(size) for size in sizes]).total.isfinite()
+
+
+@pytest.mark.parametrize("backbone", [Dense(), Torchvision(name="vit_b_32")])
+def test_views_of_another_size_than_the_backbone_takes(backbone):
+    side = 8 if isinstance(backbone, Dense) else 32
+    method = tiny("simclr", backbone=backbone, shape=(1, side, side))
+    good, other = torch.rand(4, 1, side, side), torch.rand(4, 1, side, 2 * side)
+    assert method.loss([good, good]).total.isfinite()
+    for views in ([other, other], [good, other]):
+        with pytest.raises(InvalidInput, match=rf"takes images of one size; allowed: \(B, 1, {side}, {side}\)"):
+            method.loss(views)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "told"),
+    [
+        (torch.uint8, r"views: have torch\.uint8, and the weights torch\.float32; .* views\.float\(\) / 255"),
+        (torch.float64, r"views: have torch\.float64, .*; allowed: torch\.float32, for instance views\.to\("),
+        (torch.float16, r"views: have torch\.float16"),
+        (torch.int64, r"views: have torch\.int64"),
+    ],
+)
+def test_views_of_other_numbers_than_the_weights(dtype, told):
+    method = tiny("simclr")
+    views = views_of(method)
+    with pytest.raises(InvalidInput, match=told):
+        method.loss(views.to(dtype))
+    with pytest.raises(InvalidInput, match=told):
+        method.loss([views[0], views[1].to(dtype)])
+    with pytest.raises(InvalidInput, match=told.replace("views", "images")):
+        method.encode(views[0].to(dtype))
+    with pytest.raises(InvalidInput, match=r"views: are ndarray, ndarray; allowed: tensors"):
+        method.loss([view.numpy() for view in views])
+
+
+def test_casting_takes_views_of_both_precisions():
+    method = tiny("simclr")
+    for dtype in (torch.float32, torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16):
+            assert method.loss(views_of(method).to(dtype)).total.isfinite()
 
 
 def test_no_seed():
