@@ -2,7 +2,8 @@
 
 What lightly's does not: the bank is part of the state dict, so that training that goes on elsewhere has its
 negatives; it gives them in the precision of what they are compared with; it is filled when it is told to, once
-a step with all targets, and not by each call of a loss, of which several views make many; and where it comes to
+a step with all targets, and not by each call of a loss, of which several views make many; it takes none of a step
+in which some are NaN or infinite, as one of them makes every later loss NaN; and where it comes to
 its end it goes on at its beginning, so that it always holds the newest K projections.
 
 He, Fan, Wu, Xie and Girshick, "Momentum contrast for unsupervised visual representation learning", 2020,
@@ -48,6 +49,8 @@ class MemoryBank(MemoryBankModule):  # type: ignore[misc]
     def enqueue(self, projections_NF: Tensor) -> None:
         """Put projections in the place of the oldest; those of all processes that train together.
 
+        Where one is NaN or infinite, as their loss then is, none is taken: who trains ends with that loss.
+
         Raises:
             InvalidInput: there are more than the bank has places.
         """
@@ -60,6 +63,8 @@ class MemoryBank(MemoryBankModule):  # type: ignore[misc]
                 f"targets); set it to {count} or more, or to 0, or take smaller batches"
             )
             raise InvalidInput([Problem("memory_bank_size", message)])
+        if not bool(projections_NF.isfinite().all()):
+            return
         normalised = torch.nn.functional.normalize(projections_NF.float(), dim=1).to(self.bank.dtype)
         before_end = min(size - int(self.bank_ptr), count)
         for part_NF in (normalised[:before_end], normalised[before_end:]):

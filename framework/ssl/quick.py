@@ -19,19 +19,20 @@ A backbone is a name of torchvision or timm, `ResNet` (a resnet18), one of the p
 name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from framework.config import Config
-from framework.errors import ConfigError, InvalidInput, Problem
+from framework.errors import ConfigError, InvalidInput, Problem, TrainingDiverged
 from framework.fields import nearest
 from framework.models.base import Shape
 from framework.seeds import refuse_no_seed
 from framework.ssl.backbones import build_backbone, named
 from framework.ssl.config import BANK, CONFIGS
-from framework.ssl.method import Method
+from framework.ssl.method import Losses, Method
 from framework.ssl.methods.barlow_twins import BarlowTwinsMethod
 from framework.ssl.methods.byol import BYOLMethod
 from framework.ssl.methods.dcl import DCLMethod
@@ -88,6 +89,27 @@ class General_Model(Method):  # noqa: N801 (the name that users know)
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             super().__init__(config, build_backbone(chosen, image_shape))  # type: ignore[arg-type]
+
+    def loss(self, views: Sequence[Tensor] | Tensor, step: int = 0, steps: int | None = None) -> Losses:
+        """As `Method.loss`; nothing that is not finite comes into a memory bank, or on to the optimiser.
+
+        Raises:
+            InvalidInput: as `Method.loss`; views with NaN or infinite values, before anything is computed.
+            TrainingDiverged: the loss is NaN or infinite.
+        """
+        self._refuse(views)
+        for number, view in enumerate(views):
+            if bad := int((~view.isfinite()).sum()):
+                message = f"view {number} has {bad} values that are NaN or infinite; allowed: finite numbers"
+                raise InvalidInput([Problem("views", message)])
+        losses = super().loss(views, step, steps)
+        if not bool(losses.total.isfinite()):
+            bank = ", and the memory bank is left as it was" if getattr(self.config, "memory_bank_size", 0) else ""
+            raise TrainingDiverged(
+                f"the loss of {type(self).__name__} is {losses.total.item()} with finite views{bank}: the weights "
+                "have diverged; build the model anew, and lower the step size"
+            )
+        return losses
 
     @classmethod
     def _config(

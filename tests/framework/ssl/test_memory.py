@@ -91,6 +91,18 @@ def test_a_method_fills_it_while_training_only():
     assert torch.equal(bank.bank[16:], before[16:])
 
 
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("kind", ["moco", "simclr"])
+def test_what_is_not_finite_never_enters(kind, bad):
+    method = tiny(kind, memory_bank_size=64)
+    before = method.criterion.memory_bank.bank.clone()
+    views = views_of(method)
+    views[1, 2, 0, 3, 3] = bad
+    assert not method.loss(views).total.isfinite()
+    assert torch.equal(method.criterion.memory_bank.bank, before)
+    assert int(method.criterion.memory_bank.bank_ptr) == 0
+
+
 def test_its_images_are_not_their_own_negatives():
     method = tiny("moco", momentum=1.0)
     views = views_of(method)

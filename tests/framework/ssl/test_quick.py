@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import framework.ssl
-from framework.errors import ConfigError, InvalidInput
+from framework.errors import ConfigError, InvalidInput, TrainingDiverged
 from framework.ssl import (
     BYOL,
     DCL,
@@ -112,6 +112,36 @@ def test_fields_of_the_config_by_name():
     model = SimCLR("mlp", projectionhead="MLP", views=3, strategy="mean_n", projection={"output": 7}, **GREY)
     assert (model.config.views, model.config.strategy, model.config.projection.output) == (3, "mean_n", 7)
     assert model.config.projection.hidden == (512,) * 4
+
+
+@pytest.mark.parametrize("quick", QUICK)
+def test_views_that_are_not_finite(quick):
+    model = quick(SmallResNet(width=0.03125), **GREY)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    views = torch.rand(model.config.views, 4, 1, 8, 8)
+    views[1, 2, 0, 3, 3:5] = float("nan")
+    with pytest.raises(InvalidInput, match="views: view 1 has 2 values that are NaN or infinite"):
+        model.loss(views)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("quick", QUICK)
+def test_weights_that_have_diverged(quick):
+    model = quick("mlp", **GREY)
+    with torch.no_grad():
+        for value in model.backbone.parameters():
+            value.fill_(float("nan"))
+    with pytest.raises(TrainingDiverged, match=f"the loss of {quick.__name__} is nan with finite views"):
+        model.loss(torch.rand(model.config.views, 4, 1, 8, 8))
+
+
+def test_a_bank_outlives_weights_that_have_diverged():
+    model = MoCo("mlp", **GREY)
+    before = model.criterion.memory_bank.bank.clone()
+    model.target_projection.layers[-1].bias.data.fill_(float("nan"))
+    with pytest.raises(TrainingDiverged, match="and the memory bank is left as it was"):
+        model.loss(torch.rand(2, 4, 1, 8, 8))
+    assert torch.equal(model.criterion.memory_bank.bank, before)
 
 
 def test_equal_seeds():
