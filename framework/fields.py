@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 T = TypeVar("T")
+ALIKE = 0.6
 EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
@@ -78,14 +79,17 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"did you mean `{close[0]}`?" if close else f"known: {', '.join(sorted(known))}"
 
 
-def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """`; did you mean …?` for a misspelt name, and nothing for one of its own."""
-    close = _close(name, known)
+def did_you_mean(name: str, known: Sequence[str], alike: float = ALIKE) -> str:
+    """`; did you mean …?` for a misspelt name, and nothing for one of its own.
+
+    `alike` is how much of the names has to be the same, as a share: `difflib`'s ratio.
+    """
+    close = _close(name, known, alike)
     return f"; did you mean `{close[0]}`?" if close else ""
 
 
-def _close(name: str, known: Sequence[str]) -> list[str]:
-    return difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [
+def _close(name: str, known: Sequence[str], alike: float = ALIKE) -> list[str]:
+    return difflib.get_close_matches(name, known, n=1, cutoff=alike) or [
         other for other in known if other.startswith(name) or name.startswith(other)
     ]
 

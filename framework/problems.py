@@ -1,5 +1,6 @@
 """pydantic's validation errors in the user's words: the key, the value, what is allowed."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -8,8 +9,11 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from framework.errors import Problem
-from framework.fields import branch_of, discriminator_of, marked, models_of, nearest
+from framework.fields import branch_of, did_you_mean, discriminator_of, marked, models_of, nearest
 
+QUOTED = re.compile(r"'([^']+)'")
+ALIKE_WORDS = 0.7
+"""How much of a word has to be that of one that is allowed, for it to be told beside all that are."""
 _ALLOWED = {
     "int_type": "an integer",
     "float_type": "a number",
@@ -70,6 +74,7 @@ def differing(one: BaseModel, other: BaseModel) -> str:
 def problems_of(model: type[BaseModel], error: ValidationError) -> list[Problem]:
     """Every error of a pydantic validation, in the user's words."""
     found: dict[tuple[str, str], list[str]] = {}
+    words: dict[tuple[str, str], str] = {}
     errors = error.errors(include_url=False)
     places = [details["loc"] for details in errors]
     for details in errors:
@@ -78,10 +83,23 @@ def problems_of(model: type[BaseModel], error: ValidationError) -> list[Problem]
             continue  # pydantic counts the items that are right, and the others are told themselves
         key, message, allowed = _problem(model, details)
         found.setdefault((key, message), []).append(allowed)
+        words[key, message] = words.get((key, message), "") or _word(details)
     return [
-        Problem(key, f"{message}; allowed: {' or '.join(dict.fromkeys(allowed))}" if allowed[0] else message)
+        Problem(key, f"{message}{_allowed(allowed, words[key, message])}" if allowed[0] else message)
         for (key, message), allowed in found.items()
     ]
+
+
+def _word(details: Any) -> str:
+    """The word that stands where one of several is allowed, and another is meant; empty where there is none."""
+    value = (details.get("ctx") or {}).get("tag") if details["type"] == "union_tag_invalid" else details["input"]
+    chosen = details["type"] in ("union_tag_invalid", "literal_error")
+    return value if chosen and isinstance(value, str) else ""
+
+
+def _allowed(allowed: list[str], word: str) -> str:
+    told = " or ".join(dict.fromkeys(allowed))
+    return f"; allowed: {told}{did_you_mean(word, QUOTED.findall(told), ALIKE_WORDS) if word else ''}"
 
 
 def _problem(model: type[BaseModel], details: Any) -> tuple[str, str, str]:

@@ -28,6 +28,7 @@ class Whole(BaseModel):
     size: int = 3
     names: tuple[str, ...] = Field(("a", "b"), min_length=2)
     shape: Annotated[Short | Long, Field(discriminator="kind")] = Short()
+    way: Literal["none", "fastsim"] = "none"
     parts: tuple[Short, ...] = ()
     needed: bool
 
@@ -52,6 +53,11 @@ def problems(**data: Any) -> list[str]:
         ]),
         ({"shape": {"kind": "short", "length": -1.0}}, ["shape.length: is -1.0 (float); allowed: greater than 0"]),
         ({"shape": {"kind": "broad"}}, ["shape.kind: is 'broad'; allowed: 'short', 'long', 'longer'"]),
+        ({"shape": {"kind": "longr"}}, [
+            "shape.kind: is 'longr'; allowed: 'short', 'long', 'longer'; did you mean `longer`?"
+        ]),
+        ({"way": "fastsmi"}, ["way: is 'fastsmi'; allowed: 'none' or 'fastsim'; did you mean `fastsim`?"]),
+        ({"way": "zzz"}, ["way: is 'zzz'; allowed: 'none' or 'fastsim'"]),
         ({"shape": {"length": 1.0}}, ["shape.kind: is not given; allowed: 'short', 'long', 'longer'"]),
         ({"shape": None}, ["shape: is None (NoneType); allowed: a mapping of keys"]),
         ({"shape": 7}, ["shape: is 7 (int); allowed: a mapping of keys"]),

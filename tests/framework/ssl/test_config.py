@@ -85,6 +85,7 @@ def test_more_global_views_than_views(kind):
         ({"temperature": 0}, r"temperature: is 0"),
         ({"momentum": 1.5, "stop_gradient": True}, r"momentum: is 1\.5"),
         ({"memory_bank_size": -1}, r"memory_bank_size: is -1"),
+        ({"strategy": "fastsmi"}, r"strategy: is 'fastsmi'; allowed: 'none', .*; did you mean `fastsim`\?"),
         ({"projection": {"kind": "mpl"}}, r"projection\.kind: is 'mpl'; allowed: 'linear', 'mlp'"),
     ],
 )
