@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING
 from experiments.ssl.config import SSLConfig
 from experiments.ssl.grids import GRIDS
 from framework.config import Config
-from framework.errors import ArtifactError
+from framework.errors import ArtifactError, ConfigError, InvalidInput
 from framework.manager import Manager
 from framework.plan import RUN, Work
+from framework.problems import within
 from framework.ssl.training.config import FreshEncoder, required_by
 
 if TYPE_CHECKING:
     from framework.report import Report
     from framework.tracking.results import Results
     from framework.tracking.run import Run
+
+LIBRARIES = ("torchvision", "timm")
+"""Kinds of backbones with names that a library knows."""
 
 
 class SSLManager(Manager[SSLConfig]):
@@ -29,6 +33,21 @@ class SSLManager(Manager[SSLConfig]):
         "sklearn.datasets",
         "torchvision.datasets",
     )
+
+    def check(self, config: SSLConfig) -> None:
+        """Refuse a backbone that its library has not, or whose library is not installed.
+
+        Raises:
+            InvalidInput: with every problem found.
+        """
+        if config.encoder.backbone.kind not in LIBRARIES:
+            return
+        from framework.ssl.backbones import refuse_unknown
+
+        try:
+            refuse_unknown(config.encoder.backbone)
+        except InvalidInput as error:
+            raise ConfigError([*within("encoder", error.problems)]) from None
 
     def requires(self, kind: str, config: Config) -> Iterable[Work]:
         """Of a run: its encoder. Of an encoder: the one that it begins with, if there is one."""

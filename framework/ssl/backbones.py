@@ -84,6 +84,7 @@ def build_backbone(config: BackboneConfig, image_shape: Shape) -> Backbone:
         body = _own(config, image_shape)
         channels = image_shape[0]
     else:
+        refuse_unknown(config)
         _refuse_channels(image_shape)
         channels = 3
         try:
@@ -101,6 +102,18 @@ def build_backbone(config: BackboneConfig, image_shape: Shape) -> Backbone:
         raise _misfit(getattr(config, "name", config.kind), image_shape, error) from error
     backbone.config, backbone.one_size = config, _takes_one_size(config)
     return backbone
+
+
+def refuse_unknown(config: BackboneConfig) -> None:
+    """Refuse the name of a network that its library has not, and a library that is not installed.
+
+    Raises:
+        ConfigError: with the nearest name; keys are those of what holds the backbone.
+    """
+    if isinstance(config, Torchvision) and config.name not in _names_of_torchvision():
+        _refuse_name(config.name, "torchvision", _names_of_torchvision(), "timm", _names_of_timm())
+    if isinstance(config, Timm) and not _timm().is_model(config.name):
+        _refuse_name(config.name, "timm", _names_of_timm(), "torchvision", _names_of_torchvision())
 
 
 def named(name: str) -> BackboneConfig:
@@ -141,9 +154,7 @@ def _refuse_no_backbone(config: Any, image_shape: Any) -> None:
 def _takes_one_size(config: BackboneConfig) -> bool:
     """Whether a network is made for one size of images, as dense layers and vision transformers are."""
     if isinstance(config, Timm):
-        import timm  # type: ignore[import-not-found, unused-ignore]
-
-        defaults = timm.get_pretrained_cfg(config.name)
+        defaults = _timm().get_pretrained_cfg(config.name)
         return defaults is not None and bool(defaults.fixed_input_size)
     return isinstance(config, Dense) or (isinstance(config, Torchvision) and bool(_sizes(config.name, (3, 1, 1))))
 
@@ -162,8 +173,6 @@ def _own(config: SmallResNet | Dense, image_shape: Shape) -> nn.Module:
 def _torchvision(config: Torchvision, image_shape: Shape) -> nn.Module:
     from torchvision import models  # type: ignore[import-untyped]
 
-    if config.name not in _names_of_torchvision():
-        _refuse_name(config.name, "torchvision", _names_of_torchvision(), "timm", _names_of_timm())
     pretrained = config.weights == "pretrained"
     options = _sizes(config.name, image_shape)
     if config.name in ("googlenet", "inception_v3") and not pretrained:
@@ -217,7 +226,7 @@ def _replace(body: nn.Module, place: str) -> None:
     setattr(body.get_submodule(parent), name, nn.Identity())
 
 
-def _from_timm(config: Timm, image_shape: Shape) -> nn.Module:
+def _timm() -> Any:
     try:
         import timm  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
@@ -225,8 +234,11 @@ def _from_timm(config: Timm, image_shape: Shape) -> nn.Module:
             "is timm, which is not installed here; pip install 'sashiko[timm]', or set backbone.kind=torchvision"
         )
         raise ConfigError([Problem("backbone.kind", message)]) from error
-    if not timm.is_model(config.name):
-        _refuse_name(config.name, "timm", _names_of_timm(), "torchvision", _names_of_torchvision())
+    return timm
+
+
+def _from_timm(config: Timm, image_shape: Shape) -> nn.Module:
+    timm = _timm()
     defaults = timm.get_pretrained_cfg(config.name)
     fixed = defaults is not None and defaults.fixed_input_size
     options: dict[str, Any] = {"img_size": image_shape[1:]} if fixed else {}

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from experiments.ssl.config import SSLConfig
@@ -40,6 +43,32 @@ def test_points_that_differ_in_evaluation_share_an_encoder():
     manager = SSLManager()
     one, other = (list(manager.requires(RUN, point(neighbours=k))) for k in (5, 9))
     assert one == other == [Work("encoder", point().encoder)]
+
+
+def encoder_with(backbone):
+    return SSLConfig.parse({"encoder": {"backbone": backbone}})
+
+
+@pytest.mark.parametrize("backbone", ["cifar_resnet", "mlp", {"kind": "torchvision", "name": "resnet50"}])
+def test_backbones_that_there_are_pass(backbone):
+    SSLManager().check(encoder_with(backbone))
+
+
+def test_a_backbone_that_its_library_has_not_is_refused_before_anything_starts(monkeypatch):
+    told = r"encoder\.backbone\.name: is 'resnt18', which torchvision has not: did you mean `resnet18`\?"
+    with pytest.raises(ConfigError, match=told):
+        SSLManager().check(encoder_with({"kind": "torchvision", "name": "resnt18"}))
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(ConfigError, match=r"encoder\.backbone\.kind: is timm, which is not installed here"):
+        SSLManager().check(encoder_with({"kind": "timm", "name": "resnet18"}))
+
+
+def test_asking_about_an_own_backbone_imports_nothing_heavy():
+    code = (
+        "import sys; from experiments.ssl.manager import SSLManager as M; M().check(M.config());"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_what_an_encoder_begins_with_is_made_first():
