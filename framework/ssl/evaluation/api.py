@@ -20,7 +20,7 @@ from torch import nn
 from framework.ssl.evaluation.asked import Asked
 from framework.ssl.evaluation.evaluations import Device, Options, class_scores
 from framework.ssl.evaluation.finetune import EPOCHS
-from framework.ssl.evaluation.knn import NEIGHBOURS, TEMPERATURE, Weights
+from framework.ssl.evaluation.knn import TEMPERATURE, Weights
 from framework.ssl.evaluation.scores import Average, metric_named
 from framework.ssl.evaluation.tasks import task_of
 
@@ -80,7 +80,7 @@ def Eval_knn(  # noqa: N802
     top_k: int = 1,
     average: Average = "macro",
     *,
-    k: int = NEIGHBOURS,
+    k: int | None = None,
     temperature: float = TEMPERATURE,
     weights: Weights = "distance",
     seed: int = 0,
@@ -88,8 +88,10 @@ def Eval_knn(  # noqa: N802
 ) -> Score:
     """The score of the k nearest neighbours in train (`knn.py`).
 
+    Where k is left out, it is 200, or all of train where that has fewer.
+
     Raises:
-        InvalidInput: as `Eval_linear`; a train split smaller than k.
+        InvalidInput: as `Eval_linear`; a train split smaller than the k that is given.
     """
     options = Options(k=k, temperature=temperature, weights=weights, seed=seed, device=device)
     return _evaluated("knn", model, dataset, metric, top_k, average, options)
@@ -124,13 +126,14 @@ def Eval_transfer(  # noqa: N802
     average: Average = "macro",
     *,
     evaluation: str = "linear",
-    k: int = NEIGHBOURS,
+    k: int | None = None,
     epochs: int = EPOCHS,
     seed: int = 0,
     device: Device = None,
 ) -> Score:
-    """The score on a data set that the model was not trained on: linear, knn (of `k`) or finetune (of `epochs`).
+    """The score on a data set that the model was not trained on: linear, knn or finetune.
 
+    `k` is as of `Eval_knn`, and `epochs` as of `Eval_finetune`.
     Images are brought to the size and channels that the model takes, where it tells them (`images.py`).
 
     Raises:

@@ -16,7 +16,7 @@ from framework.ssl.evaluation.asked import Asked
 from framework.ssl.evaluation.baselines import SEEDS, Baseline, backbone_of, baselines
 from framework.ssl.evaluation.evaluations import Device, Options, class_scores
 from framework.ssl.evaluation.finetune import EPOCHS
-from framework.ssl.evaluation.knn import NEIGHBOURS, TEMPERATURE, Weights
+from framework.ssl.evaluation.knn import TEMPERATURE, Weights
 from framework.ssl.evaluation.scores import Average, metric_named
 from framework.ssl.evaluation.tasks import Task, task_of
 from framework.ssl.parts import BackboneConfig
@@ -32,7 +32,7 @@ def Compare_eval(  # noqa: N802
     evaluations: str | Sequence[str] = ("linear", "knn"),
     backbone: str | BackboneConfig | None = None,
     seeds: Sequence[int] = SEEDS,
-    k: int = NEIGHBOURS,
+    k: int | None = None,
     temperature: float = TEMPERATURE,
     weights: Weights = "distance",
     epochs: int = EPOCHS,
@@ -53,8 +53,8 @@ def Compare_eval(  # noqa: N802
         average: Of precision and recall.
         evaluations: linear, knn, finetune.
         backbone: Whose random and pretrained weights are the baselines; None takes the models' own backbones.
-        seeds: Of the random weights.
-        k: As of `Eval_knn`, like `temperature` and `weights`.
+        seeds: Of the random weights, one or more.
+        k: As of `Eval_knn`, like `temperature` and `weights`: left out, 200, or all of train where it has fewer.
         temperature: See k.
         weights: See k.
         epochs: As of `Eval_finetune`.
@@ -62,8 +62,9 @@ def Compare_eval(  # noqa: N802
         device: Where to compute.
 
     Raises:
-        InvalidInput, TrainingDiverged: as the evaluations; no model.
+        InvalidInput, TrainingDiverged: as the evaluations; no model, no seed.
     """
+    _refuse_no_seeds(seeds)
     named, task = _named(models), task_of(dataset, seed)
     asked = Asked(_listed(metrics), _listed(top_k), average, _listed(evaluations))
     asked.refuse_unknown(task)
@@ -87,6 +88,12 @@ def _row(case: Baseline, evaluation: str, task: Task, asked: Asked, options: Opt
     about = {"model": case.name, "kind": case.kind, "seed": case.seed, "evaluation": evaluation}
     where = {"split": "test", **task.counts, "dataset": task.name, "how": task.how, "note": note}
     return about | values | where
+
+
+def _refuse_no_seeds(seeds: Any) -> None:
+    if not _listed(seeds):
+        message = "is empty; allowed: one or more seeds of the random weights that models are held against"
+        raise InvalidInput([Problem("seeds", message)])
 
 
 def _named(models: Any) -> dict[str, nn.Module]:

@@ -22,9 +22,12 @@ Device = torch.device | str | None
 
 @dataclass(frozen=True)
 class Options:
-    """What the evaluations can be told; see `knn.py` and `finetune.py`."""
+    """What the evaluations can be told; see `knn.py` and `finetune.py`.
 
-    k: int = NEIGHBOURS
+    Without a k, 200 neighbours vote, or all of train where it has fewer.
+    """
+
+    k: int | None = None
     temperature: float = TEMPERATURE
     weights: Weights = "distance"
     epochs: int = EPOCHS
@@ -55,19 +58,20 @@ def _linear(model: nn.Module, task: Task, options: Options) -> tuple[Tensor, str
 
 def _knn(model: nn.Module, task: Task, options: Options) -> tuple[Tensor, str]:
     train, test = (_features(model, task, part, options) for part in ("train", "test"))
+    k = min(NEIGHBOURS, len(train)) if options.k is None else options.k
     scores_NC = knn_scores(
         test.features,
         train.features,
         train.labels,
         task.num_classes,
-        k=options.k,
+        k=k,
         temperature=options.temperature,
         weights=options.weights,
         indices_Q=test.indices if task.one_origin else None,
         indices_N=train.indices,
     )
     way = f"t = {options.temperature:g}" if options.weights == "distance" else "plain vote"
-    return scores_NC, f"k = {options.k}, {way}, bank train"
+    return scores_NC, f"k = {k}, {way}, bank train"
 
 
 def _finetune(model: nn.Module, task: Task, options: Options) -> tuple[Tensor, str]:

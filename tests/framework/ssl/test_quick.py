@@ -161,6 +161,8 @@ def test_equal_seeds():
         (BYOL, {"image_shape": (8, 8)}, r"image_shape: is \(8, 8\); allowed: \(channels, height, width\)"),
         (BYOL, {"image_shape": (1, 8, 0)}, r"image_shape: is \(1, 8, 0\)"),
         (BYOL, {"image_shape": (1, 8.0, 8)}, r"image_shape: is \(1, 8\.0, 8\)"),
+        (BYOL, {"backbone": "mlp", "image_shape": (8, 8)}, r"image_shape: is \(8, 8\); allowed: \(channels, h"),
+        (BYOL, {"backbone": "mlp", "image_shape": ()}, r"image_shape: is \(\)"),
         (BYOL, {"image_shape": 32}, r"image_shape: is 32"),
         (BYOL, {"memory_bank": True}, r"memory_bank: is True, but BYOL has no negatives that a bank could hold"),
         (BYOL, {"temprature": 1}, r"temprature: unknown key"),

@@ -110,7 +110,7 @@ def test_no_test_index_reaches_the_fitting(monkeypatch):
         monkeypatch.setattr(evaluations, name, function)
     for dataset in ("digits", (X.reshape(-1, 1, 8, 8), Y)):
         task = task_of(dataset)
-        Compare_eval([dense()], dataset, evaluations=("linear", "knn", "finetune"), seeds=(), epochs=1)
+        Compare_eval([dense()], dataset, evaluations=("linear", "knn", "finetune"), seeds=(0,), epochs=1)
         for found in given.values():
             assert found
             assert not any(bool(torch.isin(indices, task.test.indices).any()) for indices in found)
@@ -139,7 +139,7 @@ def test_untrained_models_score_as_their_baselines():
 
 
 def test_what_is_missing_is_told():
-    table = Compare_eval([dense()], "digits", evaluations="knn", seeds=())
+    table = Compare_eval([dense()], "digits", evaluations="knn", seeds=(0,))
     row = table[table["kind"] == "pretrained"].iloc[0]
     assert np.isnan(row["top1_accuracy"])
     assert "nobody has published weights of it" in row["note"]
@@ -186,5 +186,20 @@ def test_models_that_are_none():
 
 
 def test_a_bank_smaller_than_k():
+    small = (X[:100], Y[:100] % 3)
     with pytest.raises(InvalidInput, match=r"k: is 200, and the bank has 72 rows"):
-        Eval_knn(FLAT, (X[:100], Y[:100] % 3))
+        Eval_knn(FLAT, small, k=200)
+    whole = Eval_knn(FLAT, small, k=72)
+    for found in (Eval_knn(FLAT, small), Eval_transfer(FLAT, small, evaluation="knn")):
+        assert found.note == "k = 72, t = 0.1, bank train"
+        assert float(found) == float(whole)
+    table = Compare_eval([FLAT], small, evaluations="knn")
+    assert table["note"][0] == whole.note
+    assert table["top1_accuracy"][0] == float(whole)
+    assert Eval_knn(FLAT, "digits").note == "k = 200, t = 0.1, bank train"
+
+
+@pytest.mark.parametrize("seeds", [(), []])
+def test_no_seeds_of_baselines(seeds):
+    with pytest.raises(InvalidInput, match="seeds: is empty; allowed: one or more"):
+        Compare_eval([FLAT], "digits", seeds=seeds)
