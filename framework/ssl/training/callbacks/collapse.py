@@ -23,6 +23,8 @@ IMAGES = 256
 class Collapse(Measure):
     """`collapse/spread`: the mean standard deviation of normalised projections of val images, relative to 1/√d.
 
+    It is of images as they are; `diagnostics/projections/spread` (`diagnosis.py`) is the same of distorted views.
+
     Where it is below a tenth and does not grow from one look to the next, or is so at the end, it is told, once;
     with `stop` the run then ends. The first epoch in which it was so is
     `collapsed_epoch` in the summary. Every rank has it and is told what the first one finds.

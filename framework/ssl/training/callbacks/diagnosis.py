@@ -24,7 +24,8 @@ class Diagnosis(Measure):
     """Every `every` epochs, and after the last, all diagnostics of views of the same val images.
 
     The row of an epoch gets those in `SHOWN` of features and projections; the table `diagnostics` has a row for
-    each epoch, with all of them.
+    each epoch, with all of them. Its `projections/spread` is that of distorted views, each by itself;
+    `collapse/spread` (`collapse.py`) is that of images as they are.
     """
 
     def __init__(self, run: "Run", config: FreshEncoder, splits: Splits, every: int) -> None:
