@@ -158,12 +158,18 @@ class Method(nn.Module, ABC):
     def _refuse_types(self, key: str, all_images: Iterable[Tensor]) -> None:
         weights = next((w.dtype for w in self.backbone.parameters() if w.is_floating_point()), torch.float32)
         for images in all_images:
-            cast = images.dtype != torch.float64 and torch.is_autocast_enabled(images.device.type)
-            if images.is_floating_point() and (cast or images.dtype == weights):
+            if images.dtype == weights or (_is_cast(images) and images.is_floating_point()):
                 continue
             advice = f"{key}.float() / 255" if images.dtype == torch.uint8 else f"{key}.to({weights})"
             message = f"have {images.dtype}, and the weights {weights}; allowed: {weights}, for instance {advice}"
             raise InvalidInput([Problem(key, message)])
+
+
+def _is_cast(numbers: Tensor) -> bool:
+    """Whether autocasting brings these numbers to the precision of what they meet; double precision it leaves."""
+    kind = numbers.device.type
+    known = torch.amp.is_autocast_available(kind)
+    return known and numbers.dtype != torch.float64 and torch.is_autocast_enabled(kind)
 
 
 def precise(numbers: Tensor) -> Tensor:
