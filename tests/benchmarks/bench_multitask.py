@@ -211,9 +211,11 @@ def _together() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as text:
         lab = Lab.make(Path(text))
         try:
-            _sweep(lab, "first", 1, 1)  # the server is there, and everything imported once
-            alone = _sweep(lab, "alone", 1, SEEDS)
-            at_once = _sweep(lab, "at_once", SEEDS, SEEDS)
+            _sweep(lab, "first", 1, range(1))  # the server is there, and everything imported once
+            alone = _sweep(lab, "alone", 1, range(100, 100 + SEEDS))
+            at_once = _sweep(
+                lab, "at_once", SEEDS, range(200, 200 + SEEDS)
+            )  # others: what is done is not run again
         finally:
             lab.close()
     return {
@@ -224,12 +226,12 @@ def _together() -> dict[str, Any]:
     }
 
 
-def _sweep(lab: Lab, name: str, together: int, seeds: int) -> float:
+def _sweep(lab: Lab, name: str, together: int, seeds: range) -> float:
     path = lab.folder / f"{name}.yaml"
-    numbers = ", ".join(map(str, range(seeds)))
+    numbers = ", ".join(map(str, seeds))
     path.write_text(SWEEP.format(name=name, epochs=SMALL_EPOCHS, seeds=numbers))
     begun = time.perf_counter()
     done = lab.sashiko("sweep", str(path), "--workers", "1", "--together", str(together), timeout_s=1800)
-    if done.returncode != 0:
+    if done.returncode != 0 or f"{len(seeds)} run" not in done.stdout:
         raise RuntimeError(done.stdout + done.stderr)
     return time.perf_counter() - begun
