@@ -38,7 +38,10 @@ def sections(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, li
 
 
 def chosen_sections(
-    model: type[BaseModel], prefix: str = "", outer: tuple[str, ...] = ()
+    model: type[BaseModel],
+    prefix: str = "",
+    outer: tuple[str, ...] = (),
+    above: tuple[type[BaseModel], ...] = (),
 ) -> Iterator[tuple[str, list[type[BaseModel]], bool, tuple[str, ...]]]:
     """The same, with the options that choose the branches in which each stands, where they are no defaults."""
     for name, info in model.model_fields.items():
@@ -48,9 +51,11 @@ def chosen_sections(
         if inner:
             yield key, inner, chosen, outer
         for branch in inner:
+            if above.count(branch) > 1:  # a config that holds itself is gone into once
+                continue
             kinds = get_args(branch.model_fields["kind"].annotation) if chosen else ()
             choice = (f"{key}.kind={kinds[0]}",) if chosen and not isinstance(info.default, branch) else ()
-            yield from chosen_sections(branch, f"{key}.", (*outer, *choice))
+            yield from chosen_sections(branch, f"{key}.", (*outer, *choice), (*above, branch))
 
 
 def unions() -> list[tuple[type[Config], str, type[BaseModel]]]:

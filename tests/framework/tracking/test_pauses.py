@@ -146,11 +146,10 @@ def test_a_worker_without_a_point_backs_off_to_fifteen_seconds(clock: FakeTime, 
 
     monkeypatch.setattr(worker, "time", clock)
     idle = SimpleNamespace(
-        _job=SimpleNamespace(tracker=None, path=None, idle_s=None), _impatient=None, _agent=None,
-        _say_why_idle=lambda: None, _away_since=None,
-        _beat=lambda run: [{"type": "exit"}] if clock.now > 1000.0 + 600.0 else [],
+        _job=SimpleNamespace(tracker=None, path=None, idle_s=None), _agents=[None], _register=lambda: None,
+        _say_why_idle=lambda: None, _may_leave=lambda idle_s: False, _dismiss=lambda: None,
+        _ask=lambda agent: [{"type": "exit"}] if clock.now > 1000.0 + 600.0 else [],
     )  # fmt: skip
-    monkeypatch.setattr(worker.sweeps, "Agent", lambda *_: None)
     with contextlib.suppress(KeyError):
         worker.Worker._work_points(idle)  # type: ignore[arg-type]
     assert clock.slept[0] == 0.1
