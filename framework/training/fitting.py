@@ -70,7 +70,7 @@ def _fit(
     """Fit from a state, which every rank has as a file."""
     callbacks: list[pl.Callback] = list(trainer.callbacks)  # type: ignore[attr-defined]  # set at run time
     if is_over and state is not None:
-        states = _read(state)["callbacks"]
+        states = read_state(state)["callbacks"]
         for callback in callbacks:
             if callback.state_key in states:
                 callback.load_state_dict(states[callback.state_key])
@@ -78,7 +78,7 @@ def _fit(
     batches = Resumable(train, generators_of(train))
     trainer.callbacks.append(GoingOn(stage, batches, every_s()))  # type: ignore[attr-defined]
     if state is not None:
-        _read(state)  # Lightning would run what is in it
+        read_state(state)  # Lightning would run what is in it
     with silence(), leaving.at_safe_points(), _together(module):
         trainer.fit(module, _shared(batches), _shared(val), ckpt_path=state)
         if world.size() == 1:
@@ -120,7 +120,7 @@ def _states(callbacks: Sequence[pl.Callback]) -> dict[str, Any]:
     return {callback.state_key: state for callback in callbacks if (state := callback.state_dict())}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_state(path: Path) -> dict[str, Any]:
     """A state, as data alone.
 
     Raises:

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from framework.errors import ArtifactError
 from framework.multitask.training import states
 from framework.tracking.progress import Stage, Write
+from framework.training.fitting import read_state
 
 
 class Together(Stage):
@@ -40,7 +40,7 @@ class Together(Stage):
     def _whole(self, write: Write) -> dict[str, Any]:
         path = self._folder / "whole"
         write(path)
-        return _read(path)
+        return read_state(path)
 
     def _part(self, whole: dict[str, Any], number: int) -> Write:
         return lambda path: torch.save(states.of_member(whole, number, len(self._stages)), path)
@@ -60,22 +60,9 @@ def together(stages: Sequence[Stage]) -> Iterator[Stage | None]:
             yield Together(stages, None, folder)
             return
         alike = len(begun) == len(stages) and len({stage.is_over for stage in stages}) == 1
-        whole = states.of_all([_read(path) for path in begun]) if alike else None
+        whole = states.of_all([read_state(path) for path in begun]) if alike else None
         if whole is None:
             yield None
             return
         torch.save(whole, folder / "begun")
         yield Together(stages, folder / "begun", folder)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A state, as data alone.
-
-    Raises:
-        ArtifactError: it cannot be read so.
-    """
-    try:
-        found: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ArtifactError(f"the state of a training that was left cannot be read: {error}") from error
-    return found
