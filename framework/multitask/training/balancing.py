@@ -1,8 +1,8 @@
 """How much each task counts in a step of a shared network, through TorchJD.
 
-Two kinds of methods. Those of the losses make one number of them (`Sum`, `UW`, `FAMO`), whose gradient is the
-step. Those of the gradients look at the Gramian G = J Jᵀ (T, T) of the tasks' gradients J (T, P) and give weights
-w: the step is along wᵀJ (`PCGrad`, `CAGrad`, `UPGrad`, `NashMTL`). J itself is never put together.
+Two kinds of methods. Those of the losses make one number of them (`UW`, `FAMO`), whose gradient is the step. Those
+of the gradients look at the Gramian G = J Jᵀ (T, T) of the tasks' gradients J (T, P) and give weights w: the step is
+along wᵀJ (`PCGrad`, `CAGrad`, `UPGrad`, `NashMTL`). J itself is never put together. The plain sum needs neither.
 
 All are on the scale of the plain sum, so that one learning rate serves all: TorchJD's means are multiplied by T,
 Kendall's losses by 2. The bargain G w = 1 / w is over G divided by the mean squared length of a gradient, and not
@@ -118,7 +118,6 @@ def _weighing(config: Balancing, tasks: int) -> OfLosses | OfGradients:
     from torchjd import aggregation, scalarization
 
     rules: dict[str, Callable[[Any], OfLosses | OfGradients]] = {
-        "sum": lambda _: OfLosses(scalarization.Sum(), 1.0, None),
         "uncertainty": lambda own: OfLosses(scalarization.UW(tasks), 2.0, own.rate),
         "famo": lambda own: OfLosses(
             scalarization.FAMO(tasks, lr=own.rate, weight_decay=own.decay), float(tasks), None

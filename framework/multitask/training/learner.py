@@ -58,7 +58,7 @@ class Learner(nn.Module):
         self.names, self.members, self.objective = tuple(names), members, objective
         self.learnings = tuple(learnings)
         self._factors = [factors[name] for name in members.names]
-        balances = len(names) > 1
+        balances = len(names) > 1 and learnings[0].balancing.kind != "sum"
         self.weighing = weighing_of(learnings[0].balancing, len(names)) if balances else None
         self._alphas_KT, self._orders = self._penalties()
         self._decays_K = self._by_member("weight_decay")
@@ -116,11 +116,10 @@ class Learner(nn.Module):
     def _by_losses(self, batch: Batch, rates: Rates) -> Tensor:
         """Equation (1), or a scalarisation."""
         losses_KT = self.losses(batch)
-        plain = self.weighing is None or self.learnings[0].balancing.kind == "sum"
-        if plain or not isinstance(self.weighing, OfLosses) or not self._has_all(batch):
-            torch.autograd.backward((losses_KT * rates.relative.to(losses_KT)).sum())
-        else:
+        if isinstance(self.weighing, OfLosses) and self._has_all(batch):
             torch.autograd.backward(self.weighing(losses_KT[0]))
+        else:
+            torch.autograd.backward((losses_KT * rates.relative.to(losses_KT)).sum())
         return losses_KT
 
     def _by_gradients(self, batch: Batch, weighing: OfGradients) -> Tensor:
