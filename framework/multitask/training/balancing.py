@@ -2,7 +2,7 @@
 
 Two kinds of methods. Those of the losses make one number of them (`UW`, `FAMO`), whose gradient is the step. Those
 of the gradients look at the Gramian G = J Jᵀ (T, T) of the tasks' gradients J (T, P) and give weights w: the step
-is along wᵀJ (`PCGrad`, `CAGrad`, `UPGrad`, `NashMTL`). J itself is never put together. The plain sum needs neither.
+is along wᵀJ (`PCGrad`, `CAGrad`, `UPGrad`, `NashMTL`). J is never put together. The plain sum needs neither.
 
 All are on the scale of the plain sum, so that one learning rate serves all: TorchJD's means are multiplied by T,
 Kendall's losses by 2. The bargain G w = 1 / w is over G divided by the mean squared length of a gradient, and not
