@@ -9,7 +9,6 @@ as if it were alone. A learner holds K members: one, or several that differ in s
 Shapes: K members, T tasks of the learner, B samples of a batch, I inputs, D outputs.
 """
 
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,9 +131,11 @@ class Learner(nn.Module):
             losses.append(self.losses(part)[:, place])
             gradients.append(torch.autograd.grad(losses[-1].sum(), weights))
         chosen_T = weighing(_gramian(gradients))
-        for weight, *of_tasks in zip(weights, *gradients, strict=True):
-            weighed = [w * gradient for w, gradient in zip(chosen_T.unbind(), of_tasks, strict=True)]
-            weight.grad = functools.reduce(torch.add, weighed)
+        first, *further = chosen_T.tolist()
+        for weight, gradient, *others in zip(weights, *gradients, strict=True):
+            weight.grad = gradient.mul_(first)
+            for w, other in zip(further, others, strict=True):
+                weight.grad.add_(other, alpha=w)
         return torch.stack(losses, dim=1)
 
     def _penalise(self) -> None:
@@ -182,10 +183,14 @@ def _rate(learning: Learning, task: str, epoch: int) -> float:
 
 
 def _gramian(gradients: Sequence[Sequence[Tensor]]) -> Tensor:
-    """G (T, T) of the gradients of a single member."""
+    """G (T, T) of the gradients of a single member.
+
+    Weight by weight: what was read for one product is still near for the next.
+    """
     count = len(gradients)
     gramian_TT = torch.zeros(count, count)
-    for i in range(count):
-        for j in range(i + 1):
-            gramian_TT[i, j] = gramian_TT[j, i] = inner_products(gradients[i], gradients[j])[0]
-    return gramian_TT
+    for of_tasks in zip(*gradients, strict=True):
+        for i in range(count):
+            for j in range(i + 1):
+                gramian_TT[i, j] += inner_products([of_tasks[i]], [of_tasks[j]])[0].cpu()
+    return gramian_TT.tril() + gramian_TT.tril(-1).T

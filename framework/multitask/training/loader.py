@@ -3,6 +3,7 @@
 Shapes: K members, N samples of all tasks of a learner, B samples of a batch.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -37,7 +38,7 @@ class LearnerBatches:
         self._y_KND = torch.stack([torch.cat([task.train.y for task in own]) for own in samples])
         sizes = list(self.counts.values())
         self._tasks_N = torch.cat([torch.full((size,), place) for place, size in enumerate(sizes)])
-        self._begins = torch.tensor([0, *sizes]).cumsum(0)[:-1].tolist()
+        self._begins = dict(zip(self.counts, itertools.accumulate([0, *sizes]), strict=False))
         self.generators = [[torch_stream(seed, ORDER, place) for place in places] for seed in seeds]
         self._members_K1 = torch.arange(len(seeds))[:, None]
 
@@ -48,21 +49,18 @@ class LearnerBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         epochs = [self._epoch(generators) for generators in self.generators]
-        for batches in zip(*epochs, strict=True):
-            positions_KB = torch.stack(
-                [
-                    torch.cat([own[task] + begin for task, begin in zip(self.counts, self._begins, strict=True)])
-                    for own in batches
-                ]
-            )
-            yield self._batch(positions_KB)
+        sizes = [sum(map(len, batch.values())) for batch in epochs[0]]
+        at = self._members_K1, torch.stack([self._in_order(epoch) for epoch in epochs])
+        shuffled = self._x_KNI[at], self._y_KND[at], self._tasks_N[at[1]]
+        parts = (torch.split(values, sizes, dim=1) for values in shuffled)
+        yield from map(Batch, *parts)
+
+    def _in_order(self, epoch: Epoch) -> Tensor:
+        """The positions of an epoch's samples, batch by batch, and in each task by task."""
+        return torch.cat([batch[task] + begin for batch in epoch for task, begin in self._begins.items()])
 
     def _epoch(self, generators: Sequence[torch.Generator]) -> Epoch:
         return epoch_of(self._learning.batching, self.counts, self._learning.batch_size, generators)
-
-    def _batch(self, positions_KB: Tensor) -> Batch:
-        at = self._members_K1, positions_KB
-        return Batch(self._x_KNI[at], self._y_KND[at], self._tasks_N[positions_KB])
 
 
 class TaskBatches:

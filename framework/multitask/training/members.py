@@ -59,5 +59,8 @@ class Members(nn.Module):
 
 def inner_products(gradients: Iterable[Tensor], others: Iterable[Tensor]) -> Tensor:
     """The inner product of two gradients of stacked weights (K, …), member by member: (K,)."""
-    products = [(one * other).flatten(1).sum(dim=1) for one, other in zip(gradients, others, strict=True)]
+    products = [
+        torch.stack(list(map(torch.dot, one.flatten(1), other.flatten(1))))
+        for one, other in zip(gradients, others, strict=True)
+    ]
     return torch.stack(products).sum(dim=0)

@@ -23,6 +23,8 @@ from framework.multitask.training.config import Optimizer
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 RATES, DECAYS, FACTOR = "rates", "decays", "factor"
 
+Tensors = list[Tensor] | tuple[Tensor, ...]
+
 
 class _OwnGroups(torch.optim.Optimizer):
     """Takes, of a state, what the steps have gathered; rates and the like are its own."""
@@ -55,43 +57,47 @@ class Stacked(_OwnGroups):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step."""
         for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self._move(weight, weight.grad, group)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if weights:
+                self._move(weights, [weight.grad for weight in weights], group)
 
-    def _move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        rates, decays = (_along(group[name], weight) for name in (RATES, DECAYS))
+    def _move(self, weights: list[Tensor], gradients: Tensors, group: dict[str, Any]) -> None:
+        rates, decays = ([_along(group[name], weight) for weight in weights] for name in (RATES, DECAYS))
         if self.kind == "adamw":
-            weight.mul_(1 - rates * decays)
+            torch._foreach_mul_(weights, [1 - rate * decay for rate, decay in zip(rates, decays, strict=True)])
         elif group["decaying"]:
-            gradient = gradient + decays * weight
-        step = self._sgd(weight, gradient) if self.kind == "sgd" else self._adam(weight, gradient)
-        weight.sub_(rates * step)
+            gradients = torch._foreach_add(gradients, torch._foreach_mul(decays, weights))
+        steps = self._sgd(weights, gradients) if self.kind == "sgd" else self._adam(weights, gradients)
+        torch._foreach_sub_(weights, torch._foreach_mul(rates, steps))
 
-    def _sgd(self, weight: Tensor, gradient: Tensor) -> Tensor:
+    def _sgd(self, weights: list[Tensor], gradients: Tensors) -> Tensors:
         if not self.momentum:
-            return gradient
-        state = self.state[weight]
-        if "momentum_buffer" not in state:
-            state["momentum_buffer"] = gradient.clone()
-        else:
-            state["momentum_buffer"].mul_(self.momentum).add_(gradient)
-        buffer: Tensor = state["momentum_buffer"]
-        return buffer
+            return gradients
+        for weight, gradient in zip(weights, gradients, strict=True):
+            state = self.state[weight]
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = gradient.clone()
+            else:
+                state["momentum_buffer"].mul_(self.momentum).add_(gradient)
+        return [self.state[weight]["momentum_buffer"] for weight in weights]
 
-    def _adam(self, weight: Tensor, gradient: Tensor) -> Tensor:
-        state, (first, second) = self.state[weight], BETAS
-        if not state:
-            state["step"] = torch.zeros(())
-            state["exp_avg"] = torch.zeros_like(weight)
-            state["exp_avg_sq"] = torch.zeros_like(weight)
-        state["step"] += 1
-        time = float(state["step"])
-        mean = state["exp_avg"].lerp_(gradient, 1 - first)
-        square = state["exp_avg_sq"].mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        scale = (square.sqrt() / (1 - second**time) ** 0.5).add_(EPSILON)
-        step: Tensor = mean / scale / (1 - first**time)
-        return step
+    def _adam(self, weights: list[Tensor], gradients: Tensors) -> Tensors:
+        first, second = BETAS
+        for weight in weights:
+            if not self.state[weight]:
+                blank = {name: torch.zeros_like(weight) for name in ("exp_avg", "exp_avg_sq")}
+                self.state[weight] = {"step": torch.zeros(()), **blank}
+        states = [self.state[weight] for weight in weights]
+        for state in states:
+            state["step"] += 1
+        time = float(states[0]["step"])
+        means, squares = ([state[name] for state in states] for name in ("exp_avg", "exp_avg_sq"))
+        torch._foreach_lerp_(means, gradients, 1 - first)
+        torch._foreach_mul_(squares, second)
+        torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
+        scales = torch._foreach_div(torch._foreach_sqrt(squares), (1 - second**time) ** 0.5)
+        torch._foreach_add_(scales, EPSILON)
+        return torch._foreach_div(torch._foreach_div(means, scales), 1 - first**time)
 
 
 def build_optimizer(
