@@ -70,13 +70,13 @@ def work(task: Task) -> None:
 
     for key, origin in task.origins.items():
         print(f"  {key} from {origin}")
-    identity = single.identity_of(task.experiment, task.config, task.point, task.agent)
+    identity = single.identity_of(task.experiment, task.config, task.point, task.agent, task.origins)
     run_id, url = single.work(task.manager, task.config, identity)
     print(f"run {run_id} finished{f': {url}' if url else ''}")
 
 
 def prepare(arguments: list[str]) -> Task | None:
-    """The run that the words ask for, or None where they ask for sweep files, which are then written.
+    """The run that the words ask for, or None where they ask for something else, which is then done.
 
     Raises:
         SashikoError: whatever is wrong with the experiment, the config, or what it names; nothing is started.
@@ -87,7 +87,14 @@ def prepare(arguments: list[str]) -> Task | None:
     parser.add_argument("--config", action="append", default=[], type=Path, help="TOML, YAML or JSON; repeatable")
     parser.add_argument("--sweep", type=Path, help="take the config from a sweep file, with --index")
     parser.add_argument("--index", type=int, help="which point of --sweep, from 0")
+    parser.add_argument(
+        "--again", metavar="FILE", type=Path, help="work what a provenance file tells of once more"
+    )
+    parser.add_argument("--told", metavar="FILE", type=Path, help="where --again writes the new provenance file")
     options, words = parser.parse_known_args(arguments)
+    if options.again is not None:
+        again(options.again, options.told or options.again.with_name("again.toml"))
+        return None
     if options.write_sweeps is not None:
         write_sweeps(options.write_sweeps)
         return None
@@ -104,6 +111,20 @@ def prepare(arguments: list[str]) -> Task | None:
     resolved = resolve(manager.config, options.config, split_overrides(words), manager.check)
     given = {key: origin for key, origin in resolved.origins.items() if origin != DEFAULT}
     return Task(name, manager, resolved.config, given)
+
+
+def again(path: Path, write_to: Path) -> None:
+    """Work once more what a provenance file tells of, and write that of the new run.
+
+    Raises:
+        SashikoError: the file cannot be used, or its run failed.
+    """
+    from framework.tracking import record
+    from framework.tracking.again import work_again
+
+    told = record.read(path)
+    url = work_again(told, manager_of(str(told["work"].get("experiment", ""))), write_to, str(path))
+    print(f"worked again{f': {url}' if url else ''}")
 
 
 def _agent() -> "Identity | None":

@@ -282,15 +282,21 @@ def names_of(raws: Sequence[Mapping[str, Any]]) -> list[str]:
 def name_of(config: Config) -> str:
     """A name for a config by itself: the values that differ from the defaults of its class."""
     given = dict(_leaves(config.model_dump()))
+    differing = differing_of(config)
+    short = _short_keys(differing)
+    return _printable(",".join(f"{short[key]}={given[key]}" for key in differing)) or "defaults"
+
+
+def differing_of(config: Config) -> list[str]:
+    """The dotted names of the values that differ from the defaults of their class."""
+    given = dict(_leaves(config.model_dump()))
     defaults = {
         name: info.get_default(call_default_factory=True, validated_data={})
         for name, info in type(config).model_fields.items()
         if not info.is_required()
     }
     usual = dict(_leaves(type(config).model_construct(**defaults).model_dump()))
-    differing = [key for key, text in given.items() if usual.get(key) != text]
-    short = _short_keys(differing)
-    return _printable(",".join(f"{short[key]}={given[key]}" for key in differing)) or "defaults"
+    return [key for key, text in given.items() if usual.get(key) != text]
 
 
 def _printable(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from framework.errors import ArtifactError, ConfigError, Interrupted, Problem, SashikoError, TrackerError
-from launch import seeing, serve, steer, working
+from launch import comparing, seeing, serve, steer, working
 from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption, SweepArgument
 from launch.working import FileArgument, StaleOption, WorkersOption
 
@@ -248,6 +248,7 @@ def run(
 working.add_to(app)
 seeing.add_to(app)
 steer.add_to(app)
+comparing.add_to(app)
 
 
 def main() -> None:

@@ -22,6 +22,10 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 DIGITS = 4
 
 
+class Exact(float):
+    """A number of which JSON has all digits."""
+
+
 @contextlib.contextmanager
 def answering(*, as_json: bool) -> Iterator[Answer]:
     """What gives the answer of a command as JSON: a dataclass, or what JSON knows; otherwise it does nothing.
@@ -64,6 +68,8 @@ def plain(what: Any) -> Any:
         return {str(key): plain(value) for key, value in what.items()}
     if isinstance(what, list | tuple):
         return [plain(value) for value in what]
+    if isinstance(what, Exact):
+        return float(what)
     if isinstance(what, float):
         return round(what, DIGITS)
     return what

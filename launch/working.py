@@ -176,11 +176,26 @@ def agents(
 
 def rerun(
     context: typer.Context,
-    sweep: SweepArgument,
+    sweep: Annotated[str, typer.Argument(metavar="[SWEEP]", help="A sweep file, a sweep's id or its path.")] = "",
     failed: Annotated[bool, typer.Option("--failed", help="The points that failed.")] = False,
     points: Annotated[
         str, typer.Option(metavar="INDICES", help="These points, as `plan` lists them: 3,7-9.")
     ] = "",
+    again: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="FILE|ARTIFACT|RUN", help="In place of points: what one run did, compared."
+        ),
+    ] = "",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="With --from: the recorded code and packages, built anew.")
+    ] = False,
+    relative: Annotated[
+        float, typer.Option("--rtol", min=0.0, help="With --from: relative difference that is tolerated.")
+    ] = 1e-5,
+    absolute: Annotated[
+        float, typer.Option("--atol", min=0.0, help="With --from: absolute difference that is tolerated.")
+    ] = 1e-8,
     workers: OwnWorkersOption = None,
     gpus: GpusOption = "",
     per_gpu: PerGpuOption = None,
@@ -193,8 +208,22 @@ def rerun(
     embedded: EmbeddedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Work points of a grid once more, with the code of now; the runs that there are stay."""
+    """Work points of a grid once more, with the code of now; the runs that there are stay.
+
+    With --from, do again what one run did (given by its id, an artifact of it, or its provenance.toml), and
+    compare: identical (exit code 0), within tolerance (1), different (2), not comparable (3).
+    """
     answer = context.with_resource(answering(as_json=as_json))
+    if again:
+        from launch import comparing
+
+        others = {"SWEEP": sweep, "--failed": failed, "--points": points, "--slurm": slurm, "--workers": workers}
+        one = comparing.Again(again, relative, absolute, fresh)
+        raise typer.Exit(comparing.rerun(one, others, directory, embedded=embedded, answer=answer))
+    if not sweep:
+        raise ConfigError(
+            [Problem("SWEEP", "is missing: a sweep whose points are meant, or --from one run")], "rerun"
+        )
     wish = _wish(workers, gpus, per_gpu, gpus_per_run, slurm, jobs, wait=wait, as_json=as_json)
     from launch import choice, frozen, rerunning, sweeping
 

@@ -25,6 +25,7 @@ import torch
 from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
 from torch import Tensor
 
+from framework import inputs
 from framework.data.config import DataConfig
 from framework.data.fractions import digest, nested
 from framework.data.pixels import Labels, Pixels, read
@@ -143,6 +144,7 @@ def _as_read(config: DataConfig) -> DataConfig:
 @lru_cache(maxsize=4)
 def _load_splits(config: DataConfig, folder: Path, *, bytes_kept: bool) -> Splits:
     raw = read(config, folder, download=config.download)
+    inputs.note(config.name, *(np.ascontiguousarray(one) for part in raw[:3] if part is not None for one in part))
     images, labels = raw.train
     rest = np.arange(len(labels))
     test_pixels, test_indices = raw.test or raw.train, np.arange(len(raw.test[1]) if raw.test else 0)

@@ -6,7 +6,6 @@ checked against its digest when it comes back.
 
 import json
 import math
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,9 @@ import wandb
 from framework.config import Config, canonical_json
 from framework.errors import ArtifactError
 from framework.fields import nearest
-from framework.tracking import fingerprint, provenance
+from framework.tracking import fingerprint, provenance, record
+from framework.tracking.account import Account
+from framework.tracking.cache import cache_folder
 from framework.tracking.current import current_tracker
 from framework.tracking.lineage import Version
 from framework.tracking.stale import CODE, INPUTS
@@ -29,7 +30,7 @@ SAFE_FORMATS = (
     ".toml", ".txt", ".yaml",
 )  # fmt: skip
 CONFIG_FILE = "config.json"
-PROVENANCE_FILE = "provenance.toml"
+PROVENANCE_FILE = record.FILE
 TRIES = 3
 
 T = TypeVar("T")
@@ -59,35 +60,34 @@ class Made(NamedTuple):
         return f"{self.kind}-{self.config_id}"
 
 
-def log(run: "wandb.Run", made: Made, folder: Path, *, inputs: Mapping[str, str]) -> "wandb.Artifact":
+def log(run: "wandb.Run", made: Made, folder: Path, account: Account) -> "wandb.Artifact":
     """Log the files of `folder` from `run`, with config and provenance beside them.
 
-    `inputs` is the digest of each artifact that was used, by name.
+    `account` tells which artifacts the run has used, and the rest of its provenance.
 
     Raises:
         ArtifactError: a file is in an unsafe format.
     """
-    unsafe = sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix not in SAFE_FORMATS)
-    if unsafe:
-        message = f"{made.name}: {', '.join(unsafe)} could hold code; allowed: {' '.join(SAFE_FORMATS)}"
-        raise ArtifactError(message)
+    _refuse_unsafe(made, folder)
     code = fingerprint.of_process()
     word = fingerprint.fingerprint(code)
     (folder / CONFIG_FILE).write_text(json.dumps(made.config, indent=2) + "\n", encoding="utf-8")
-    provenance.write(
-        folder / PROVENANCE_FILE,
-        config=made.config,
-        inputs=inputs,
-        config_id=made.config_id,
-        run=run.id,
-        code=word,
-    )
-    told = {"config_id": made.config_id, "config": made.config, "fingerprint": word, INPUTS: dict(inputs)}
+    account.made(made.name, folder, (PROVENANCE_FILE,))
+    record.write(folder / PROVENANCE_FILE, {**account.of_artifact(made.name, made.metadata), "code": word})
+    inputs = {name: used["digest"] for name, used in account.inputs.items()}
+    told = {"config_id": made.config_id, "config": made.config, "fingerprint": word, INPUTS: inputs}
     if made.required:
         told[CODE] = code
     artifact = wandb.Artifact(made.name, type=made.kind, metadata={**told, **_finite(made.metadata)})
     artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
     return run.log_artifact(artifact)
+
+
+def _refuse_unsafe(made: Made, folder: Path) -> None:
+    unsafe = sorted(p.name for p in folder.rglob("*") if p.is_file() and p.suffix not in SAFE_FORMATS)
+    if unsafe:
+        message = f"{made.name}: {', '.join(unsafe)} could hold code; allowed: {' '.join(SAFE_FORMATS)}"
+        raise ArtifactError(message)
 
 
 def _finite(metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,11 +142,6 @@ def _value_at(data: Any, key: str) -> Any:
     for part in key.split("."):
         data = data.get(part) if isinstance(data, Mapping) else None
     return data
-
-
-def cache_folder() -> Path:
-    """Where downloaded artifacts are kept: `SASHIKO_CACHE`, default `~/.cache/sashiko`."""
-    return Path(os.environ.get("SASHIKO_CACHE") or Path.home() / ".cache" / "sashiko")
 
 
 def fetch(project_path: str, version: Version) -> Path:

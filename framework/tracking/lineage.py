@@ -48,8 +48,17 @@ def newest(tracker: Tracker, project_path: str, collection: str) -> Version | No
     Raises:
         TrackerError: the tracker does not answer, or answers with an error.
     """
+    return at(tracker, project_path, f"{collection}:latest")
+
+
+def at(tracker: Tracker, project_path: str, name: str) -> Version | None:
+    """The version with this name (`<collection>:v<number>`, or an alias for the number), or None without one.
+
+    Raises:
+        TrackerError: the tracker does not answer, or answers with an error.
+    """
     entity, project = project_path.split("/")
-    variables = {"entity": entity, "project": project, "name": f"{collection}:latest"}
+    variables = {"entity": entity, "project": project, "name": name}
     node = (tracker.execute(_NEWEST, variables).get("project") or {}).get("artifact")
     return _version(node) if node else None
 

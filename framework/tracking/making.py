@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.config import Config
 from framework.errors import RequirementFailed, TrackerError, TrackerGone
-from framework.plan import Work, name_of
+from framework.plan import Work, differing_of, name_of
 from framework.tracking import lineage, remote_runs, stale
 from framework.tracking.budget import is_tried_again
 from framework.tracking.current import current_tracker, invocation
@@ -238,6 +238,7 @@ def make(maker: Maker, work: Work, mine: Claim) -> None:
         group=work.kind,
         job_type=work.kind,
         tags=[work.kind],
+        origins=dict.fromkeys(differing_of(work.config), "what requires it"),
     )
     go_on: Resume | None = "must" if mine.goes_on else None
     with Run(work.config, identity, maker.manager, light=True, resume=go_on) as run:

@@ -1,9 +1,9 @@
 """Provenance: what one needs to know about a run to do it again.
 
 What holds for the whole process (code, its difference from the commit, packages, machine) is found out once,
-before workers fork. Its long parts are an artifact that all runs of one state share, `provenance-<digest>`; each
-run has a record of the rest in its config, and every artifact a TOML file beside its payload. Knows git, the
-interpreter and the machine; no tracker.
+before workers fork. Its long parts are an artifact that all runs of one state share, `provenance-<digest>`: the
+code, the packages, their lock where it is known. Each run has a record of the rest in its config, and a file
+(`record`), as every artifact has one beside its payload. Knows git, the interpreter and the machine; no tracker.
 """
 
 import functools
@@ -14,15 +14,11 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
-from importlib import metadata
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import tomli_w
-
-from framework.tracking import frozen
+from framework.tracking import frozen, lock, packed
 
 KIND = "provenance"
 PACKAGES_FILE, PATCH_FILE = "packages.txt", "difference.patch"
@@ -40,6 +36,14 @@ MAIN = (
 )
 SOURCE = ("*.py", "*.cfg", "*.toml", "*.yaml")
 """Files that git does not know yet and that belong to the difference all the same."""
+VARIABLES = (
+    "CUBLAS_WORKSPACE_CONFIG",
+    "MKL_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PYTHONHASHSEED",
+)
+"""Variables of the environment on which the last digits of a result depend."""
 
 
 class Environment(NamedTuple):
@@ -48,18 +52,26 @@ class Environment(NamedTuple):
     record: dict[str, Any]
     packages: dict[str, str]
     patch: bytes
+    locked: str | None = None
 
     @property
     def name(self) -> str:
-        """The name of the artifact that holds packages and patch."""
+        """The name of the artifact that holds code, packages and patch: by what it holds."""
+        commit = str(self.record.get("git", {}).get("commit", ""))
         text = "".join(f"{name}=={version}\n" for name, version in self.packages.items())
-        return f"{KIND}-{hashlib.sha256(text.encode() + self.patch).hexdigest()[:12]}"
+        told = f"{text}{commit}{' locked' if self.locked else ''}".encode()
+        return f"{KIND}-{hashlib.sha256(told + self.patch).hexdigest()[:12]}"
 
     def write(self, folder: Path) -> None:
-        """Write packages and patch into a folder."""
+        """Write the source, the packages, their lock where one is known, and the patch into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
         text = "".join(f"{name}=={version}\n" for name, version in self.packages.items())
         (folder / PACKAGES_FILE).write_text(text, encoding="utf-8")
+        code = packed.pack(home())
+        if code:
+            (folder / packed.FILE).write_bytes(code)
+        if self.locked is not None:
+            (folder / lock.FILE).write_text(self.locked, encoding="utf-8")
         if self.patch:
             (folder / PATCH_FILE).write_bytes(self.patch)
 
@@ -67,7 +79,7 @@ class Environment(NamedTuple):
 @functools.cache
 def of_process() -> Environment:
     """What holds for this whole process, and for those that it forks."""
-    packages = dict(sorted(_packages()))
+    packages = {name: one.version for name, one in lock.installed().items()}
     git, patch = _code()
     record = {
         "command": sys.orig_argv,
@@ -78,7 +90,7 @@ def of_process() -> Environment:
         "git": git,
         "packages": {name: packages[name] for name in MAIN if name in packages},
     }
-    found = Environment(record, packages, patch)
+    found = Environment(record, packages, patch, lock.known(packages))
     record["environment"] = found.name
     return found
 
@@ -95,7 +107,7 @@ def _code() -> tuple[dict[str, Any], bytes]:
 def home() -> Path:
     """Where the code of the study lies: its experiments, or the framework where none are imported."""
     file = getattr(sys.modules.get("experiments"), "__file__", None)
-    return Path(file or __file__).parent
+    return Path(file).parent if file else Path(__file__).parents[1]
 
 
 _stored: set[str] = set()
@@ -109,13 +121,6 @@ def mark_stored() -> None:
 def is_stored() -> bool:
     """Whether the tracker is known to have the environment of this process."""
     return of_process().name in _stored
-
-
-def _packages() -> Iterator[tuple[str, str]]:
-    for distribution in metadata.distributions():
-        name = distribution.name
-        if name:
-            yield name.lower().replace("_", "-"), distribution.version
 
 
 def _device() -> dict[str, Any]:
@@ -185,33 +190,5 @@ def seeds_of(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def record_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """The record of one run with this config."""
-    return {**of_process().record, "seeds": seeds_of(config)}
-
-
-def write(path: Path, *, config: Mapping[str, Any], inputs: Mapping[str, Any], **facts: Any) -> None:
-    """Write `provenance.toml`: the facts of the run and of its process, what it used, and the resolved config.
-
-    TOML has no null; the dotted keys of nulls stand in the list `nulls`.
-    """
-    record = {
-        "created": datetime.now(UTC).replace(microsecond=0),
-        **facts,
-        **record_of(config),
-        "inputs": dict(inputs),
-        "config": dict(config),
-    }
-    nulls: list[str] = []
-    whole = _without_nulls(record, "", nulls)
-    path.write_text(tomli_w.dumps({"nulls": nulls, **whole}), encoding="utf-8")
-
-
-def _without_nulls(value: Any, key: str, nulls: list[str]) -> Any:
-    """The value without its nulls, whose dotted keys go to `nulls`."""
-    if isinstance(value, Mapping):
-        items = [(str(name), item, f"{key}.{name}" if key else str(name)) for name, item in value.items()]
-        nulls += [place for _, item, place in items if item is None]
-        return {name: _without_nulls(item, place, nulls) for name, item, place in items if item is not None}
-    if isinstance(value, list | tuple):
-        nulls += [f"{key}.{place}" for place, item in enumerate(value) if item is None]
-        return [_without_nulls(item, f"{key}.{i}", nulls) for i, item in enumerate(value) if item is not None]
-    return value
+    variables = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    return {**of_process().record, "variables": variables, "seeds": seeds_of(config)}

@@ -19,7 +19,8 @@ import wandb
 
 from framework.config import Config
 from framework.errors import ArtifactError, Interrupted, NotStarted
-from framework.tracking import artifacts, journal, lineage, making, provenance, workplace
+from framework.tracking import artifacts, journal, lineage, making, provenance, record, workplace
+from framework.tracking.account import Account
 from framework.tracking.artifacts import Made
 from framework.tracking.current import PATIENCE_S, current_tracker, invocation, open_runs
 from framework.tracking.half_done import HalfDone
@@ -61,6 +62,10 @@ class Identity:
     tags: Sequence[str] = ()
     sweep_id: str | None = None
     swept: Mapping[str, Any] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    """Which layer each value came from that is no default, by dotted key."""
+    pins: Mapping[str, Mapping[str, str]] | None = None
+    """Of a run that repeats another: `version` and `digest` of what that one used. It logs no artifact."""
 
 
 class Run:
@@ -91,8 +96,9 @@ class Run:
         self.config = config
         self.identity = identity
         self.manager = manager
-        self.inputs: dict[str, str] = {}
         self.tell_use: Callable[[Version], None] | None = None
+        self.told: dict[str, Any] = {}
+        """What `provenance.toml` says of the run, once it has ended."""
         self._apart: list[str] = []
         self._truth = _truth(config, identity)
         self._meter = workplace.Meter(together)
@@ -107,8 +113,10 @@ class Run:
             raise NotStarted(f"{type(error).__name__}: {error}") from error
         open_runs.add(self._wandb.path)
         self._online = self._wandb.settings.mode in ONLINE
+        self.account = Account(identity.experiment, identity.job_type, config, self._place(), _origins(identity))
         self._journal = Journal(self._speak, rows_there=self._wandb.starting_step)
-        self.progress = Progress(self.folder, self._journal, HalfDone(self, self._wandb) if self._online else None)
+        keeps = self._online and identity.pins is None
+        self.progress = Progress(self.folder, self._journal, HalfDone(self, self._wandb) if keeps else None)
         before = self._wandb.summary.get(workplace.USED) if resume else None  # type: ignore[no-untyped-call]
         self._used_before = list(before or ())
         try:
@@ -125,6 +133,12 @@ class Run:
         if self._online and lineage.newest(current_tracker(), self.project_path, name) is not None:
             return
         artifacts.log_environment(self._wandb, self.folder / provenance.KIND)
+
+    def _place(self) -> dict[str, Any]:
+        """Where the run is, for its provenance."""
+        server = str(self._wandb.settings.base_url) if self._online else None
+        known = {"tracker": server, "entity": self._wandb.entity, "project": self._wandb.project, "id": self.id}
+        return {**known, "name": self.name, "sweep": self.identity.sweep_id}
 
     @property
     def id(self) -> str:
@@ -145,6 +159,11 @@ class Run:
     def project_path(self) -> str:
         """entity/project."""
         return f"{self._wandb.entity}/{self._wandb.project}"
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The digest of each artifact that was used, by name."""
+        return {name: used["digest"] for name, used in self.account.inputs.items()}
 
     def log(self, metrics: Mapping[str, float | int | str | bool | None]) -> None:
         """Add one row to the history."""
@@ -203,7 +222,10 @@ class Run:
         self._journal.say(Entry(journal.ARTIFACT, {**made._asdict(), **place}))
 
     def _log_artifact(self, made: Made, folder: Path) -> None:
-        logged = self._while_away(lambda: artifacts.log(self._wandb, made, folder, inputs=self.inputs))
+        if self.identity.pins is not None:  # it repeats another: what that one made stays the newest
+            self.account.made(made.name, folder, (artifacts.PROVENANCE_FILE,))
+            return
+        logged = self._while_away(lambda: artifacts.log(self._wandb, made, folder, self.account))
         if self._online:
             artifacts.wait(logged)
 
@@ -226,6 +248,7 @@ class Run:
         else:
             folder = self.folder / data.pop("folder")
             made = Made(**data)
+            self.account.made(made.name, folder, (artifacts.PROVENANCE_FILE,))
             if not again or lineage.newest(current_tracker(), self.project_path, made.name) is None:
                 self._log_artifact(made, folder)
 
@@ -262,7 +285,7 @@ class Run:
                 "account, `sashiko serve` starts a tracker on this machine"
             )
             raise ArtifactError(message)
-        found, why = making.latest(current_tracker(), self.project_path, artifacts.name_of(kind, config))
+        found, why = self._newest(artifacts.name_of(kind, config))
         if found is None:
             if self.manager is None:
                 message = f"{kind}-{config.config_id} is missing, and no Manager is here to make it"
@@ -276,8 +299,20 @@ class Run:
             self.tell_use(found)
         return folder
 
+    def _newest(self, name: str) -> tuple[Version | None, list[str]]:
+        """The version of an artifact to use, and why it is stale; of a run that repeats another, that one's."""
+        pin = (self.identity.pins or {}).get(name)
+        if pin is None:
+            return making.latest(current_tracker(), self.project_path, name)
+        found = lineage.at(current_tracker(), self.project_path, pin["version"])
+        if found is None or found.digest != pin["digest"]:
+            there = "is gone" if found is None else f"has the digest {found.digest}"
+            message = f"{pin['version']} {there}, and {pin['digest']} was used: restore it, or make it again"
+            raise ArtifactError(message)
+        return found, []
+
     def _record_use(self, version: Version, why: Sequence[str]) -> None:
-        self.inputs[version.collection] = version.digest
+        self.account.used(version)
         used = {"version": version.name, "digest": version.digest, **({"stale": list(why)} if why else {})}
         self._truth = {**self._truth, INPUTS: {**self._truth.get(INPUTS, {}), version.collection: used}}
         self._wandb.config.update({SASHIKO: self._truth}, allow_val_change=True)  # type: ignore[no-untyped-call]
@@ -309,11 +344,23 @@ class Run:
 
     def _end(self, exit_code: int) -> None:
         self.summarise({workplace.USED: [*self._used_before, self._meter.read()]})
+        self._write_record(exit_code)
         copy = Path(self._wandb.settings.sync_dir)
         self._wandb.finish(exit_code=exit_code)
         open_runs.discard(self._wandb.path)
         if self._online:
             shutil.rmtree(copy, ignore_errors=True)
+
+    def _write_record(self, exit_code: int) -> None:
+        """Leave the provenance with the run: it is sent with its files."""
+        if self._wandb.settings.mode == "disabled":
+            return
+        files = Path(self._wandb.settings.files_dir)
+        files.mkdir(parents=True, exist_ok=True)
+        summary = self._wandb.summary._as_dict()  # type: ignore[no-untyped-call]
+        self.told = self.account.of_run(summary, exit_code)
+        record.write(files / record.FILE, self.told)
+        self._wandb.save(str(files / record.FILE), base_path=str(files), policy="end")
 
     def __enter__(self) -> Self:
         return self
@@ -356,6 +403,12 @@ def _shown(config: Config, identity: Identity) -> dict[str, Any]:
     """The typed values for people to filter by; what a sweep set stays as the sweep gave it."""
     swept = {key for name in identity.swept for key in name.split("+")}
     return {key: value for key, value in config.model_dump(mode="json").items() if key not in swept}
+
+
+def _origins(identity: Identity) -> dict[str, str]:
+    """Where values came from; those of a sweep from it."""
+    swept = {key: f"sweep {identity.sweep_id}" for name in identity.swept for key in name.split("+")}
+    return {**swept, **identity.origins}
 
 
 def _truth(config: Config, identity: Identity) -> dict[str, Any]:

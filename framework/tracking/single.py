@@ -48,15 +48,26 @@ def take_from_agent(environment: MutableMapping[str, str]) -> Identity | None:
     )
 
 
-def identity_of(experiment: str, config: Config, point: Point | None, agent: Identity | None) -> Identity:
-    """How a run is called: by its place in a grid, by its agent, or plainly by what differs from the defaults."""
+def identity_of(
+    experiment: str,
+    config: Config,
+    point: Point | None,
+    agent: Identity | None,
+    origins: Mapping[str, str] | None = None,
+) -> Identity:
+    """How a run is called: by its place in a grid, by its agent, or plainly by what differs from the defaults.
+
+    `origins`: which layer each value came from that is no default.
+    """
     project = os.environ.get("WANDB_PROJECT") or DEFAULT_PROJECT
     identity = agent or Identity(experiment, project, os.environ.get("WANDB_ENTITY"))
-    identity = replace(identity, experiment=experiment, tags=[experiment])
+    identity = replace(identity, experiment=experiment, tags=[experiment], origins=dict(origins or {}))
     if point is None and agent is None:
         identity = replace(identity, name=name_of(config))
     if point is not None:
-        identity = replace(identity, name=point.name, group=point.batch, tags=[experiment, point.label])
+        swept = {key: f"point {point.index} of {point.batch}" for name in point.raw for key in name.split("+")}
+        tags = [experiment, point.label]
+        identity = replace(identity, name=point.name, group=point.batch, tags=tags, origins=swept)
     return identity
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from framework.config import Config
 from framework.tracking import artifacts
+from framework.tracking.account import Account
 from framework.tracking.journal import Entry, Journal
 from framework.tracking.lineage import Version
 from framework.tracking.progress import Progress
@@ -37,7 +38,7 @@ class StandIn(Run):
         """`used`: waits for the next version that the first rank was given, and returns it."""
         self.config, self.identity, self.folder = config, identity, folder
         self.manager = None
-        self.inputs = {}
+        self.account = Account(identity.experiment, identity.job_type, config, {})
         self.progress = Progress(folder, Journal(_unsaid), None)
         self._used, self._url = used, url
 
@@ -92,7 +93,7 @@ class StandIn(Run):
             TrackerAway: the tracker is away for longer than a run's patience.
         """
         version = self._used()
-        self.inputs[version.collection] = version.digest
+        self.account.used(version)
         return artifacts.fetch(self.project_path, version)
 
     def finish(self, exit_code: int = 0) -> None:

@@ -1,27 +1,12 @@
 """Provenance: complete, readable, with its nulls, found out once."""
 
 import subprocess
-import tomllib
 from pathlib import Path
 
 import pytest
 
-from framework.tracking import provenance
-
-
-def test_a_provenance_file_says_how_to_do_it_again(tmp_path: Path):
-    path = tmp_path / "provenance.toml"
-    config = {"a": 1, "b": None, "c": [1, {"d": None}, None], "e": {"f": None}, "seed": 3}
-    provenance.write(path, config=config, inputs={"model-1": "abc"}, run="r")
-    record = tomllib.loads(path.read_text())
-    assert record["config"] == {"a": 1, "c": [1, {}], "e": {}, "seed": 3}
-    nulls = {key for key in record["nulls"] if key.startswith("config")}
-    assert nulls == {"config.b", "config.c.1.d", "config.c.2", "config.e.f"}
-    assert (record["inputs"], record["run"], record["seeds"]) == ({"model-1": "abc"}, "r", {"seed": 3})
-    assert record["created"].tzinfo is not None
-    for key in ("command", "python", "platform", "host", "device", "packages", "environment"):
-        assert record[key]
-    assert "torch" in record["packages"]
+from framework import config
+from framework.tracking import lock, packed, provenance
 
 
 def test_every_seed_of_a_config_is_found():
@@ -38,9 +23,20 @@ def test_the_environment_holds_every_package_and_is_found_out_once(tmp_path: Pat
     lines = (tmp_path / provenance.PACKAGES_FILE).read_text().splitlines()
     assert f"torch=={environment.packages['torch']}" in lines
     assert len(lines) == len(environment.packages)
-    other = environment._replace(patch=b"another")
-    assert other.name != environment.name
-    assert environment._replace(record={}).name == environment.name
+    for other in ({"patch": b"another"}, {"packages": {}}, {"record": {"git": {"commit": "another"}}}):
+        assert environment._replace(**other).name != environment.name
+    elsewhere = {**environment.record, "host": "elsewhere", "command": []}
+    assert environment._replace(record=elsewhere).name == environment.name
+
+
+def test_the_environment_holds_the_code_and_the_lock_where_one_is_known(tmp_path: Path):
+    environment = provenance.of_process()._replace(locked="lock-version = '1.0'\n")
+    environment.write(tmp_path)
+    assert (tmp_path / lock.FILE).read_text() == environment.locked
+    place = packed.unpack(tmp_path / packed.FILE, tmp_path / "code")
+    assert (place / "framework" / "config.py").read_bytes() == Path(config.__file__).read_bytes()
+    environment._replace(locked=None).write(tmp_path / "unlocked")
+    assert not (tmp_path / "unlocked" / lock.FILE).exists()
 
 
 @pytest.fixture

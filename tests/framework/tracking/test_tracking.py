@@ -198,7 +198,7 @@ def thing_size(path: Path) -> int:
     import numpy as np
 
     with np.load(path) as file:
-        return len(file["a"])
+        return len(file["a"]) if "a" in file else 0  # the code of the project is an archive, too
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")

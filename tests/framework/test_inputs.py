@@ -1,0 +1,36 @@
+"""Data sets that were read: told by digest, and by another one when they have changed."""
+
+import numpy as np
+import pytest
+
+from framework import inputs
+from framework.data.config import DataConfig
+from framework.data.vision import _load_splits, load_splits
+
+
+@pytest.fixture(autouse=True)
+def nothing_read(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(inputs, "_read", {})
+
+
+def test_equal_data_have_one_digest_and_a_changed_value_another():
+    pixels = np.arange(12, dtype=np.float32).reshape(3, 4)
+    inputs.note("a", pixels, b"labels")
+    inputs.note("b", pixels.copy(), b"labels")
+    assert inputs.read()["a"] == inputs.read()["b"]
+    pixels[1, 1] += 1
+    inputs.note("b", pixels, b"labels")
+    assert inputs.read()["a"] != inputs.read()["b"]
+    inputs.note("empty", np.empty((0, 3)))
+    assert list(inputs.read()) == ["a", "b", "empty"]
+
+
+def test_reading_a_set_of_images_is_noted():
+    _load_splits.cache_clear()
+    load_splits(DataConfig())
+    first = dict(inputs.read())
+    assert list(first) == ["digits"]
+    assert len(first["digits"]) == 64
+    _load_splits.cache_clear()
+    load_splits(DataConfig(split_seed=3))
+    assert inputs.read() == first
