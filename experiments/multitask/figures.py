@@ -76,7 +76,7 @@ def error_by_rate(runs: pd.DataFrame, best: pd.DataFrame, score: str) -> Figure:
     with styled():
         figure, axes = panel_grid(len(kinds), 3, width=PAGE_WIDTH, row_height=2.0, extra_height=0.4)
         for panel, kind in zip(axes, kinds, strict=True):
-            panel.set_title(str(kind).replace("_", " "))
+            panel.set_title("μP" if kind == "mup" else str(kind).replace("_", " "))
             own = frame[frame["parametrisation"] == kind] if kind else frame
             chosen = best[best["parametrisation"] == kind] if kind else best
             for width, colour in zip(widths, sequence(len(widths)), strict=True):
@@ -85,8 +85,10 @@ def error_by_rate(runs: pd.DataFrame, best: pd.DataFrame, score: str) -> Figure:
                 panel.plot(line.index, line, color=colour, marker=MARKERS[0], label=f"width {width:g}")
                 marked = chosen[chosen["width"] == width]
                 panel.plot(marked["rate"], marked[score], marker="*", color=colour, markersize=9, linestyle="")
-            panel.set(xscale="log", yscale="log")
+            panel.set(xscale="log")
             panel.set_xlabel("learning rate")
+        finite = frame["error"][np.isfinite(frame["error"])]
+        score_axis(axes[0], float(finite.min()), float(finite.max()))
         axes[0].set_ylabel("mean squared error")
         one_legend(figure, axes)
     return figure

@@ -23,8 +23,8 @@ NETWORKS: Mapping[str, tuple[Mapping[str, Any], float]] = {
 """Architectures of one size, each with a learning rate that fits it."""
 RATES: Mapping[str, list[float]] = {
     "standard": [2.0**k for k in range(-12, -3)],
-    "mup": [2.0**k for k in range(-7, 2)],
-    "modified_standard": [2.0**k for k in range(-7, 2)],
+    "mup": [2.0**k for k in range(-5, 4)],
+    "modified_standard": [2.0**k for k in range(-5, 4)],
 }
 """By parametrisation: each a factor of 2 from the next. Rates of the last two are divided by the width within."""
 WIDTHS = [64, 256, 1024, 2048]

@@ -31,6 +31,8 @@ SAFE_FORMATS = (
 )  # fmt: skip
 CONFIG_FILE = "config.json"
 PROVENANCE_FILE = record.FILE
+ABOUT = (CONFIG_FILE, PROVENANCE_FILE)
+"""The files that lie beside what was made."""
 TRIES = 3
 
 T = TypeVar("T")
@@ -72,7 +74,7 @@ def log(run: "wandb.Run", made: Made, folder: Path, account: Account) -> "wandb.
     code = fingerprint.of_process()
     word = fingerprint.fingerprint(code)
     (folder / CONFIG_FILE).write_text(json.dumps(made.config, indent=2) + "\n", encoding="utf-8")
-    account.made(made.name, folder, (PROVENANCE_FILE,))
+    account.made(made.name, folder, ABOUT)
     record.write(folder / PROVENANCE_FILE, {**account.of_artifact(made.name, made.metadata), "code": word})
     inputs = {name: used["digest"] for name, used in account.inputs.items()}
     told = {"config_id": made.config_id, "config": made.config, "fingerprint": word, INPUTS: inputs}

@@ -4,6 +4,7 @@ A zip archive of what git tracks or would track, and of frozen code everything; 
 Files beyond a megabyte are data, and stay out. Outside a repository it is the modules of the project alone.
 """
 
+import importlib.util
 import io
 import os
 import subprocess
@@ -25,13 +26,11 @@ INNER = ".sashiko-path"
 def pack(home: Path) -> bytes:
     """The source around the package of experiments in `home`; nothing where it is larger than 50 MB."""
     top = top_of(home)
-    names = sorted(_listed(top) if top else _modules(home.parent))
-    root = top or home.parent
+    files = {name: top / name for name in _listed(top)} if top else dict(_modules(home))
     written, size = io.BytesIO(), 0
     with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
-        archive.writestr(zipfile.ZipInfo(INNER, EPOCH), os.path.relpath(home.parent, root))
-        for name in names:
-            path = root / name
+        archive.writestr(zipfile.ZipInfo(INNER, EPOCH), os.path.relpath(home.parent, top) if top else ".")
+        for name, path in sorted(files.items()):
             if path.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST_FILE:
                 continue
             data = path.read_bytes()
@@ -89,9 +88,13 @@ def _listed(top: Path) -> Iterator[str]:
     yield from {os.fsdecode(name) for name in told.split(b"\0") if name}
 
 
-def _modules(folder: Path) -> Iterator[str]:
+def _modules(home: Path) -> Iterator[tuple[str, Path]]:
+    """The modules of the project's packages, each where it is imported from, by their names in the archive."""
     for package in PACKAGES:
-        yield from (str(path.relative_to(folder)) for path in (folder / package).rglob("*.py"))
+        found = importlib.util.find_spec(package)
+        places = [Path(place) for place in (found.submodule_search_locations or ())] if found else []
+        for place in [home] if package == home.name else places[:1]:
+            yield from ((str(path.relative_to(place.parent)), path) for path in place.rglob("*.py"))
 
 
 def _git(folder: Path, *words: str) -> bytes:

@@ -53,13 +53,15 @@ class Environment(NamedTuple):
     packages: dict[str, str]
     patch: bytes
     locked: str | None = None
+    code: str = ""
+    """The digest of the source where no commit tells it."""
 
     @property
     def name(self) -> str:
         """The name of the artifact that holds code, packages and patch: by what it holds."""
         commit = str(self.record.get("git", {}).get("commit", ""))
         text = "".join(f"{name}=={version}\n" for name, version in self.packages.items())
-        told = f"{text}{commit}{' locked' if self.locked else ''}".encode()
+        told = f"{text}{commit}{self.code}{' locked' if self.locked else ''}".encode()
         return f"{KIND}-{hashlib.sha256(told + self.patch).hexdigest()[:12]}"
 
     def write(self, folder: Path) -> None:
@@ -90,7 +92,8 @@ def of_process() -> Environment:
         "git": git,
         "packages": {name: packages[name] for name in MAIN if name in packages},
     }
-    found = Environment(record, packages, patch, lock.known(packages))
+    code = "" if packed.top_of(home()) else hashlib.sha256(packed.pack(home())).hexdigest()
+    found = Environment(record, packages, patch, lock.known(packages), code)
     record["environment"] = found.name
     return found
 

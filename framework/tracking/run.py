@@ -223,7 +223,7 @@ class Run:
 
     def _log_artifact(self, made: Made, folder: Path) -> None:
         if self.identity.pins is not None:  # it repeats another: what that one made stays the newest
-            self.account.made(made.name, folder, (artifacts.PROVENANCE_FILE,))
+            self.account.made(made.name, folder, artifacts.ABOUT)
             return
         logged = self._while_away(lambda: artifacts.log(self._wandb, made, folder, self.account))
         if self._online:
@@ -248,7 +248,7 @@ class Run:
         else:
             folder = self.folder / data.pop("folder")
             made = Made(**data)
-            self.account.made(made.name, folder, (artifacts.PROVENANCE_FILE,))
+            self.account.made(made.name, folder, artifacts.ABOUT)
             if not again or lineage.newest(current_tracker(), self.project_path, made.name) is None:
                 self._log_artifact(made, folder)
 
