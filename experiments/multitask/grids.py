@@ -22,9 +22,9 @@ NETWORKS: Mapping[str, tuple[Mapping[str, Any], float]] = {
 }
 """Architectures of one size, each with a learning rate that fits it."""
 RATES: Mapping[str, list[float]] = {
-    "standard": [2.0**k for k in range(-12, -3)],
-    "mup": [2.0**k for k in range(-5, 4)],
-    "modified_standard": [2.0**k for k in range(-5, 4)],
+    "standard": [2.0**k for k in range(-10, -3)],
+    "mup": [2.0**k for k in range(-3, 4)],
+    "modified_standard": [2.0**k for k in range(-3, 4)],
 }
 """By parametrisation: each a factor of 2 from the next. Rates of the last two are divided by the width within."""
 WIDTHS = [64, 256, 1024, 2048]
@@ -72,7 +72,7 @@ GRIDS = {
         MultitaskConfig,
         choice("network.width", WIDTHS),
         rates(30),
-        replicates("seed", 2),
+        replicates("seed", 4),
         base={
             "network": {"kind": "abc_mlp", "depth": 3, "zero_output": True, **GELU},
             **SMALL,
