@@ -6,6 +6,8 @@ WORKERS ?= 2
 # Processes that test: one more than cores, because those on a cluster mostly wait.
 TESTERS ?= 3
 INSTALL := PYTHONWARNINGS=ignore $(BIN)/python launch/installing.py
+# Runs then know which files their packages were; without an index at hand that is left for later.
+LOCK    := $(BIN)/python -m framework.tracking.lock || true
 
 .PHONY: install demo test check bench sweeps clean
 
@@ -43,11 +45,13 @@ $(VENV)/bin/python:
 $(VENV)/.installed: $(VENV)/bin/python setup.cfg pyproject.toml
 	@echo "installing Sashiko and what it needs into $(VENV) (a few GB with CUDA builds of torch; some minutes)"
 	@$(INSTALL) --editable .
+	@$(LOCK)
 	@touch $@
 
 $(VENV)/.tested-with: $(VENV)/.installed
 	@echo "installing what the checks and tests need into $(VENV), and the oldest supported client beside it"
 	@$(INSTALL) --editable '.[dev]'
+	@$(LOCK)
 	@$(BIN)/python -m tests.protocol.clients
 	@touch $@
 

@@ -12,6 +12,7 @@ import requests
 import typer
 
 from framework.errors import SashikoError
+from framework.tracking import lock
 from framework.tracking.tracker import Tracker
 from launch import clocks, slurm
 from launch.choice import configured_tracker
@@ -56,6 +57,7 @@ def _versions() -> Iterator[Finding]:
             yield Finding(name, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
             yield bad(name, "is not installed", "pip install --editable .")
+    yield _lock()
     client = importlib.metadata.version("wandb")
     if not is_here():
         yield Finding("wandb", client)
@@ -65,6 +67,15 @@ def _versions() -> Iterator[Finding]:
     mend = "" if client in TESTED else f"pip install wandb=={NEWEST}"
     yield Finding("wandb", verdict(client), good=client in TESTED, mend=mend)
     yield Finding("tested clients", f"{OLDEST} to {NEWEST}: {', '.join(TESTED)}")
+
+
+def _lock() -> Finding:
+    """Whether a run of now could be done again with the same files of every package."""
+    if lock.known({name: one.version for name, one in lock.installed().items()}) is not None:
+        return Finding("lock", "what is installed is locked: `rerun --fresh` installs the same files")
+    return Finding(
+        "lock", "what is installed is not locked", mend="sashiko lock, where a package index can be reached"
+    )
 
 
 def _device() -> Iterator[Finding]:

@@ -160,3 +160,7 @@ def _keep(name: str, text: str) -> Path:
         except OSError:
             continue
     raise CodeError(f"no lock can be kept: neither {' nor '.join(map(str, _folders()))} can be written")
+
+
+if __name__ == "__main__":
+    print(f"  locked: {make()}")
