@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import faulthandler
 import json
+import logging
 import os
 import select
 import shutil
@@ -24,10 +25,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from framework.errors import Interrupted, NotStarted
-from framework.tracking import leaving, workplace
+from framework.tracking import leaving, logs, workplace
 from framework.tracking.current import open_runs
 from launch import imports, memory
 
+logger = logging.getLogger(__name__)
 PR_SET_PDEATHSIG = 1
 STOPPING = leaving.HEARD
 HELD = (*STOPPING, signal.SIGALRM)
@@ -167,6 +169,7 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
             signal.signal(stopping, leaving.interrupt)
         os.register_at_fork(after_in_child=_deafen)
         _redirect(log)
+        logs.say_about(run=log.stem)
         if scratch is not None:
             os.environ["TMPDIR"] = tempfile.tempdir = str(scratch)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD)
@@ -180,6 +183,7 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
             number = caught.__cause__.number
     except BaseException as caught:
         traceback.print_exc()
+        logger.error("failed", exc_info=True)
         error = f"{type(caught).__name__}: {caught}" if str(caught) else type(caught).__name__
         code = 1
     finally:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from framework.errors import TrackerError
+from framework.tracking import logs
 from framework.tracking.current import PATIENCE_S
 from framework.tracking.tracker import Tracker, configured
 from launch import embedded as embedded_server
@@ -35,6 +36,7 @@ def choose(directory: Path = DIRECTORY, *, embedded: bool = False) -> tuple[Trac
         TrackerError: the embedded server does not start, or this installation has none.
         TrackerRefused: an address is configured, but no key for it.
     """
+    logs.into(directory)
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     os.environ.setdefault("WANDB_SILENT", "true")  # the commands say themselves what is worth saying
     found = configured_tracker(embedded=embedded)

@@ -5,6 +5,7 @@ Every command prints which tracker it speaks to. Errors go to standard error wit
 """
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Annotated
 import typer
 
 from framework.errors import ArtifactError, ConfigError, Interrupted, Problem, SashikoError, TrackerError
+from framework.tracking import logs
 from launch import comparing, seeing, serve, steer, working
 from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption, SweepArgument
 from launch.working import FileArgument, StaleOption, WorkersOption
@@ -28,6 +30,20 @@ app = typer.Typer(
 )
 
 app.add_typer(serve.app, name="serve")
+logger = logging.getLogger("launch.cli")
+
+
+@app.callback()
+def begin(
+    context: typer.Context,
+    log_level: Annotated[
+        str | None,
+        typer.Option(metavar="LEVEL", help="Show what is logged from this level on: DEBUG to CRITICAL, or OFF."),
+    ] = None,
+) -> None:
+    """Set up logging: to the terminal from --log-level on, to the folder's logs whatever that is."""
+    logs.set_up(log_level)
+    logger.info("begins", extra={"command": context.invoked_subcommand, "words": sys.argv[1:], "pid": os.getpid()})
 
 
 @app.command()
@@ -256,6 +272,7 @@ def main() -> None:
     try:
         app()
     except SashikoError as error:
+        logger.exception("ends", extra={"error": str(error), "exit_code": error.exit_code})
         sys.stderr.write(f"sashiko: {error}\n")
         sys.exit(error.exit_code)
     except Interrupted as interrupted:
@@ -263,6 +280,11 @@ def main() -> None:
         sys.exit(interrupted.exit_code)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    except Exception:
+        logger.critical("ends with an error of Sashiko's own", exc_info=True)
+        raise
+    finally:
+        logs.into_if_there(DEFAULT_DIRECTORY)
 
 
 if __name__ == "__main__":

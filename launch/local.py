@@ -1,6 +1,7 @@
 """Workers on this machine: started, watched with a progress bar, and counted."""
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from launch.frozen import Code
 from launch.progress import runs_bar
 from launch.slots import Slot
 
+logger = logging.getLogger(__name__)
 SHOWN = 3
 THREADS = "1"
 """One thread a child: a run's numbers must not depend on how many workers run beside it."""
@@ -153,6 +155,7 @@ def _events(lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
 def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
     """Count an event; returns what the progress bar says next to it."""
     name = str(event.get("name", ""))
+    _log(event)
     if event["event"] == "ended":
         _take_in_end(event, name, tally, console)
     elif event["event"] == "made" and event["error"]:
@@ -180,6 +183,12 @@ def _take_in(event: Mapping[str, Any], tally: Tally, console: Console) -> str:
     elif event["event"] == "back":
         console.print(f"[green]going on[/] after {event['seconds']:.0f} s", highlight=False)
     return {"making": f"making {name}", "started": name}.get(str(event["event"]), "")
+
+
+def _log(event: Mapping[str, Any]) -> None:
+    failed = event["event"] in ("ended", "made") and event.get("error")
+    level = logging.ERROR if failed or event["event"] == "error" else logging.INFO
+    logger.log(level, str(event["event"]), extra={"fields": dict(event)})
 
 
 def _take_in_end(event: Mapping[str, Any], name: str, tally: Tally, console: Console) -> None:

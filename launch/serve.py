@@ -1,5 +1,6 @@
 """sashiko serve: the embedded server as a command, its users, and the care of its folder."""
 
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from framework.errors import ConfigError, Problem, RunsFailed, TrackerError
+from framework.tracking import logs
 from launch import embedded
 
 if TYPE_CHECKING:
@@ -95,6 +97,9 @@ def serve(
             typer.echo(f"others log in with: wandb login --host {where}, and the key of their user")
         typer.echo(f'point a shell at it with: eval "$(sashiko env --dir {directory})"')
 
+    if logs.TERMINAL not in os.environ:
+        logs.set_up("WARNING")  # they stand in the log of the server, too
+    logs.into(directory)
     server.serve(directory, address, on_ready=ready, options=options)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from framework.errors import ConfigError, Problem
 from launch import serve
 from launch.telling import JsonOption, answering
 
@@ -55,20 +56,37 @@ def cancel(
 
 def logs(
     what: Annotated[
-        str, typer.Argument(metavar="RUN|JOB", help="A run (PROJECT/ID, or its name), or the id of a Slurm job.")
-    ],
+        str,
+        typer.Argument(metavar="[RUN|JOB]", help="A run (PROJECT/ID, or its name), or the id of a Slurm job."),
+    ] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until it has ended.")] = False,
+    level: Annotated[str, typer.Option(metavar="LEVEL", help="Without RUN: lines from this level on.")] = "DEBUG",
+    of_run: Annotated[str, typer.Option("--run", metavar="ID", help="Without RUN: lines of this run.")] = "",
+    worker: Annotated[str, typer.Option(metavar="HOST:PID", help="Without RUN: lines of this worker.")] = "",
+    where: Annotated[
+        list[str] | None, typer.Option("--field", metavar="KEY=VALUE", help="Without RUN: by a field; repeatable.")
+    ] = None,
+    since: Annotated[str, typer.Option(metavar="TIME", help="Without RUN: 90s, 5m, 2h, 1d ago, or a time.")] = "",
+    until: Annotated[str, typer.Option(metavar="TIME", help="Without RUN: as --since.")] = "",
+    last: Annotated[int, typer.Option("--last", "-n", min=0, help="Without RUN: how many lines; 0: all.")] = 100,
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON document; with -f a JSON object a line.")
     ] = False,
 ) -> None:
-    """Print what a run printed, or what a job did."""
-    from launch import choice, slurm
+    """Print what a run printed, or what a job did; without either, what commands, workers and runs have logged."""
+    from launch import choice, log_lines, slurm
     from launch import logs as written
 
     with answering(as_json=as_json) as answer:
+        wish = log_lines.filter_of(level, of_run, worker, where or [], since, until)
+        if not what:
+            log_lines.show(directory, wish, last, answer if as_json else None, follow=follow)
+            return
+        if wish != log_lines.Filter():
+            message = "is for what commands and workers have logged; leave out RUN, and name it with --run"
+            raise ConfigError([Problem("--level/--run/--field/--since/--until", message)], "logs")
         lines: list[written.Line] = []
         take = written.printer(what) if not as_json else answer if follow else lines.append
         if slurm.is_job(what):

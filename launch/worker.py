@@ -10,6 +10,7 @@ A signal makes a worker give back what it holds, as interrupted (SIGINT) or pree
 import contextlib
 import functools
 import gc
+import os
 import signal
 import socket
 import time
@@ -22,7 +23,7 @@ from framework.config import canonical_json
 from framework.definition import raw_config
 from framework.errors import ConfigError, SashikoError, TrackerAway, TrackerError
 from framework.plan import Work
-from framework.tracking import making, provenance, remote_runs, sweeps, workplace
+from framework.tracking import logs, making, provenance, remote_runs, sweeps, workplace
 from framework.tracking.current import PATIENCE_S
 from framework.tracking.states import Cause, cause_of
 from launch import client_service, direct, held, imports, retrying, together, walltime
@@ -86,6 +87,7 @@ class Worker:
 
     def work(self) -> int:
         """Make what is required, then work points until the tracker sends `exit`; returns how many failed."""
+        logs.say_about(worker=f"{socket.gethostname()}:{os.getpid()}")
         client_service.warm_up()
         try:
             self._make_required()

@@ -5,6 +5,7 @@ set stay in the W&B config exactly as the sweep gave them (W&B would hand a chan
 typed config stands beside them under `sashiko`.
 """
 
+import logging
 import os
 import shutil
 import sys
@@ -19,7 +20,7 @@ import wandb
 
 from framework.config import Config
 from framework.errors import ArtifactError, Interrupted, NotStarted
-from framework.tracking import artifacts, journal, lineage, making, provenance, record, workplace
+from framework.tracking import artifacts, journal, lineage, logs, making, provenance, record, workplace
 from framework.tracking.account import Account
 from framework.tracking.artifacts import Made
 from framework.tracking.current import PATIENCE_S, current_tracker, invocation, open_runs
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from framework.manager import Manager
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Resume = Literal["must", "allow"]
 ONLINE = ("online", "run", "shared")
@@ -113,6 +115,8 @@ class Run:
             raise NotStarted(f"{type(error).__name__}: {error}") from error
         open_runs.add(self._wandb.path)
         self._online = self._wandb.settings.mode in ONLINE
+        self._logged_before = logs.begin_run(self.id)
+        logger.info("run begins", extra={"experiment": identity.experiment, "config_id": config.config_id})
         self.account = Account(identity.experiment, identity.job_type, config, self._place(), _origins(identity))
         self._journal = Journal(self._speak, rows_there=self._wandb.starting_step)
         keeps = self._online and identity.pins is None
@@ -347,6 +351,8 @@ class Run:
         self._write_record(exit_code)
         copy = Path(self._wandb.settings.sync_dir)
         self._wandb.finish(exit_code=exit_code)
+        logger.info("run ends", extra={"exit_code": exit_code})
+        logs.end_run(self._logged_before)
         open_runs.discard(self._wandb.path)
         if self._online:
             shutil.rmtree(copy, ignore_errors=True)
