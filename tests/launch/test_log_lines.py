@@ -57,7 +57,7 @@ def make(directory: Path, count: int = 2_000) -> list[dict[str, Any]]:
         {"since": "5h"},
         {"since": "2026-02-28T20:00+00:00", "until": "2h", "level": "INFO"},
         {"until": "2026-02-28T18:00+00:00"},
-        {"since": "9h", "run": "run1", "fields": ["point=3"]},
+        {"since": "9h", "run": "run1", "fields": ["point=4"]},
     ],
 )
 def test_a_filter_finds_what_its_slow_twin_finds(given: dict[str, Any], tmp_path: Path):
