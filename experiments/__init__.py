@@ -15,6 +15,7 @@ EXPERIMENTS = {
     "merging": "experiments.merging.manager:MergingManager",
     "ssl": "experiments.ssl.manager:SSLManager",
     "multitask": "experiments.multitask.manager:MultitaskManager",
+    "tabular": "experiments.tabular.manager:TabularManager",
 }
 
 

@@ -1,0 +1,1 @@
+"""Models of tables: fitting them, scoring them, and comparing them with saying nothing."""

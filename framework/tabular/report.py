@@ -1,0 +1,117 @@
+"""The report on models of tables: every model beside the dummy, as a table, an answer and a figure."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from framework.errors import SashikoError
+from framework.report.panels import panel_grid
+from framework.report.report import Answer, Report
+from framework.report.style import COLOURS, PAGE_WIDTH, REFERENCE, styled
+from framework.tabular.scores import PRIMARY
+from framework.tabular.summary import DATA, DUMMY, MODEL, by_setting, errors_left, interval, runs_of
+
+if TYPE_CHECKING:
+    from framework.tracking.results import Results
+
+ROW = 0.17  # inches
+MOST_TABLES = 5
+
+
+def report(results: "Results") -> Report:
+    """Tables and figure of a sweep over tables, models and seeds (`summary.py`).
+
+    The table has a row for each setting and metric of the test split; the figure shows what share of the dummy's
+    error each model leaves.
+
+    Raises:
+        SashikoError: no run has finished.
+    """
+    runs = results.runs
+    if runs.empty or "task" not in runs or not (runs["state"] == "finished").any():
+        raise SashikoError("no finished run has logged scores: run some points first")
+    runs, keys = runs_of(results)
+    table = by_setting(runs, keys)
+    left = errors_left(runs, keys)
+    figures = {} if left.empty else {"error_left": partial(error_left_by_model, left, keys)}
+    is_small = keys == [DATA, MODEL] and table[DATA].nunique() <= MOST_TABLES
+    answer = partial(_answer, table) if is_small else None
+    notes = [
+        "scores on the test split, mean and 95 % interval (t) over n seeds, each with splits of its own; gain: by "
+        "how much it is better than the dummy on the same splits. val stops training, chooses epochs and trees; "
+        "test chooses nothing.",
+    ]
+    return Report(table, figures, partial(brief, table), {"error_left": left.drop(columns="seeds")}, notes, answer)
+
+
+def primary(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the metric that each task is first asked for."""
+    return table[table["metric"] == table["task"].map(PRIMARY)]
+
+
+def brief(table: pd.DataFrame) -> pd.DataFrame:
+    """For the terminal: the first metric of each setting, and its gain, with half the width of their intervals."""
+    rows = primary(table)
+    keys = list(rows.columns[: list(rows.columns).index("task")])
+    text = {"mean": _with_margin(rows, "mean", "high"), "gain": _with_margin(rows, "gain", "gain_high")}
+    return rows[[*keys, "metric"]].assign(**text, n=rows["n"]).reset_index(drop=True)
+
+
+def _with_margin(rows: pd.DataFrame, mean: str, high: str) -> list[str]:
+    pairs = zip(rows[mean], rows[high], strict=True)
+    return ["-" if m != m else f"{m:.3f}" if h != h else f"{m:.3f} ± {h - m:.3f}" for m, h in pairs]  # noqa: PLR0124
+
+
+def _answer(table: pd.DataFrame) -> Answer:
+    """A row a model, a column a table; the best mean of each table is marked."""
+    rows = primary(table)
+    best = rows.index.isin(rows.groupby(DATA, sort=False)["mean"].idxmax())
+    marks = pd.Series(best, rows.index).map({True: "*", False: ""})
+    told = rows.assign(text=pd.Series(_with_margin(rows, "mean", "high"), rows.index) + marks)
+    wide = told.pivot_table(index=MODEL, columns=DATA, values="text", aggfunc="first", sort=False)
+    numbers = ", ".join(rows.loc[rows["task"] == "regression", DATA].unique())
+    least, most = rows["n"].min(), rows["n"].max()
+    seeds = f"{least} seeds" if least == most else f"{least} to {most} seeds"
+    caption = [
+        f"Accuracy on test{f'; of {numbers} R²' if numbers else ''}. Higher is better, * is the best mean.",
+        f"Mean and 95 % interval over {seeds}, each with splits of its own; val chose epochs and trees.",
+    ]
+    if rows["gain"].notna().any():
+        doubtful = rows[(rows[MODEL] != DUMMY) & ~(rows["gain_low"] > 0)]
+        named = ", ".join(f"{row[MODEL]} on {row[DATA]}" for row in doubtful.to_dict("records"))
+        caption.append(f"Not surely better than the dummy: {named or 'none'}."[: Answer.COLUMNS])
+    return Answer(wide.fillna("-").rename_axis(None, axis=1).reset_index(), caption)
+
+
+def error_left_by_model(left: pd.DataFrame, keys: list[str]) -> Figure:
+    """A panel a table, a row a model: the share of the dummy's error that is left, 0 at best; dots are seeds."""
+    panels = list(left.groupby([key for key in keys if key != MODEL], sort=False, dropna=False))
+    models = list(dict.fromkeys(left[MODEL]))
+    across, height = min(len(panels), 3), ROW * len(models) + 0.5
+    with styled():
+        figure, axes = panel_grid(
+            len(panels), across, width=PAGE_WIDTH, row_height=height, extra_height=0.05, share=False
+        )
+        for number, (panel, (key, group)) in enumerate(zip(axes, panels, strict=True)):
+            panel.set_title(", ".join(map(str, key)))
+            panel.axvline(1, color=REFERENCE, linestyle="--", linewidth=0.7, zorder=1)
+            for place, model in enumerate(models):
+                _row(panel, place, group.loc[group[MODEL] == model, "left"].to_list())
+            panel.set_yticks(range(len(models)), models if number % across == 0 else [""] * len(models))
+            panel.set_ylim(len(models) - 0.5, -0.5)
+            panel.set_xlim(left=min(0.0, float(group["left"].min())))
+            panel.set_xlabel("error left, of the dummy's")
+    return figure
+
+
+def _row(panel: Axes, place: int, values: list[float]) -> None:
+    """The seeds, their mean and its interval."""
+    if not values:
+        return
+    mean, low, high = interval(values)
+    panel.plot(values, [place] * len(values), "o", color=REFERENCE, markersize=2.2, alpha=0.4)
+    panel.plot([low, high], [place, place], color=COLOURS[0], linewidth=1.4)
+    panel.plot(mean, place, "D", color=COLOURS[0], markersize=3.6)
