@@ -4,6 +4,7 @@ The test split is the one that `load_table` draws with the same share and seed. 
 give equal bytes.
 """
 
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -129,8 +130,8 @@ def _command(
     config: TableConfig, split: float, separate: bool, stratify: bool | None, seed: int, name: str | None
 ) -> str:
     """The command that writes the same."""
-    words = ["sashiko preprocess tabular --data", config.name]
-    words += ["--target", config.target] if config.target else []
+    words = ["sashiko preprocess tabular --data", shlex.quote(config.name)]
+    words += ["--target", shlex.quote(config.target)] if config.target else []
     words += [f"--split {split}", *(["--separate-sets"] if separate else [])]
     words += [] if stratify is None else ["--stratify" if stratify else "--no-stratify"]
     words += [f"--seed {seed}", *([f"--name {name}"] if name else [])]
