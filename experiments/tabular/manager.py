@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from experiments.tabular.config import TabularConfig
 from experiments.tabular.grids import GRIDS
-from framework.data.tabular.config import SHIPPED
 from framework.manager import Manager
 
 if TYPE_CHECKING:
@@ -22,10 +21,10 @@ class TabularManager(Manager[TabularConfig]):
 
     def check(self, config: TabularConfig) -> None:
         """Refuse a table that is not there or cannot be used, with everything that is wrong with it."""
-        if config.data.name not in SHIPPED:
-            from framework.data.tabular.loading import load_table
+        if not config.data.is_known:
+            from framework.data.tabular.loading import check_table
 
-            load_table(config.data, config.seed)
+            check_table(config.data)
 
     def run(self, config: TabularConfig, run: "Run") -> None:
         """Fit, score and log one point."""

@@ -12,6 +12,8 @@ from framework import mappings, metrics
 from framework.fusion import MERGING, METHODS, fuse, merge, reset_statistics, zipit
 from framework.multitask.networks.config import AbcMLP
 from framework.multitask.networks.coordinates import coordinate_check
+from framework.tabular.config import MLP
+from framework.tabular.network import TableNetwork
 from tests.second_device import DEVICE, SecondDevice
 
 N = 96
@@ -181,3 +183,13 @@ def test_networks_of_tasks(optimizer: str) -> None:
         for device in (torch.device("cpu"), DEVICE)
     ]
     assert frames[1].mean_abs.to_numpy() == pytest.approx(frames[0].mean_abs.to_numpy(), rel=1e-4)
+
+
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_networks_over_tables(num_classes: int) -> None:
+    torch.manual_seed(0)
+    here = TableNetwork(MLP(hidden=(5,)), 6, num_classes)
+    here.standardise(Y[:, 0])
+    moved, features = there(here), Z.double().numpy()
+    assert moved.predict(features) == pytest.approx(here.predict(features), rel=1e-5)
+    assert torch.allclose(moved(Z.to(DEVICE)).cpu(), here(Z), atol=1e-5)

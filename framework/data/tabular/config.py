@@ -64,6 +64,11 @@ class TableConfig(Config):
         """Whether the table is a file of the user's own."""
         return is_file(self.name)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it is a table that ships with scikit-learn, as it is: nothing can be wrong with it."""
+        return self.name in SHIPPED and self == TableConfig(name=self.name)
+
     def conflicts(self) -> Iterator[Problem]:
         """A file without a target; a target that is left out."""
         if self.is_file and self.target is None:

@@ -4,6 +4,8 @@ Shapes: N rows, F features, K classes.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +75,24 @@ def load_table(config: TableConfig, seed: int) -> TableData:
     features = Features(frame.iloc[places["train"]])
     parts = {name: Part(features(frame.iloc[at]), y_N[at], at) for name, at in places.items()}
     return TableData(config.name, task, table.target, features.names, classes, table.digest, **parts)
+
+
+def check_table(config: TableConfig) -> None:
+    """Let pass a table that can be used. One that was found so is not read again until it changes.
+
+    Raises:
+        DataUnavailable: there is no such table.
+        InvalidInput: with everything that is wrong with it.
+    """
+    if not config.is_known:
+        path = Path(config.name) if config.is_file else None
+        found = path.stat() if path is not None and path.is_file() else None
+        _check(config, (found.st_mtime_ns, found.st_size) if found else None)
+
+
+@lru_cache(maxsize=64)
+def _check(config: TableConfig, stamp: tuple[int, int] | None) -> None:
+    load_table(config, 0)
 
 
 def positions(table: Table, config: TableConfig, labels_N: Positions | None, seed: int) -> dict[str, Positions]:

@@ -59,7 +59,19 @@ def test_a_table_that_cannot_be_used_is_refused_before_anything_starts(tmp_path)
         TabularManager().check(config(data={"name": str(path), "target": "y"}))
     with pytest.raises(SashikoError, match="there is no table"):
         TabularManager().check(config(data={"name": "none"}))
+    with pytest.raises(InvalidInput, match="no column"):
+        TabularManager().check(config(data={"name": "iris", "target": "colour"}))
     TabularManager().check(config())
+
+
+def test_a_file_is_looked_at_again_when_it_has_changed(tmp_path):
+    path = tmp_path / "table.csv"
+    own = config(data={"name": str(path), "target": "y"})
+    path.write_text("x,y\n" + "".join(f"{n},{n % 2}\n" for n in range(12)))
+    TabularManager().check(own)
+    path.write_text("x,y\n" + "".join(f"1,{n % 2}\n" for n in range(12)) + "1,1\n")
+    with pytest.raises(InvalidInput, match="in every row"):
+        TabularManager().check(own)
 
 
 def test_the_grids_are_plans():

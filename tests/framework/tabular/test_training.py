@@ -1,17 +1,19 @@
 """Networks over tables: least squares, files, early stopping, and going on where they were left."""
 
 import json
+import signal
 
 import numpy as np
 import pytest
 import torch
 
 from framework.data.tabular import TableConfig, load_table
-from framework.errors import ArtifactError, TrainingDiverged
+from framework.errors import ArtifactError, Interrupted, TrainingDiverged
 from framework.tabular.config import MLP, Linear
 from framework.tabular.network import load_network
 from framework.tabular.training import train_network
-from tests.framework.fakes import FakeRun
+from framework.tracking import leaving
+from tests.framework.fakes import FakeRun, Shelf
 
 QUICK = MLP(hidden=(8,), max_epochs=6, early_stopping=None)
 
@@ -109,3 +111,37 @@ def test_a_rate_that_is_too_large_is_told(tmp_path, diabetes):
     config = Linear(learning_rate=1e6, optimizer="sgd")
     with pytest.raises(TrainingDiverged, match="lower learning_rate"):
         train_network(config, diabetes, 0, FakeRun(tmp_path), "cpu")
+
+
+class Leaver(FakeRun):
+    """A signal comes when the row of an epoch is logged."""
+
+    def __init__(self, folder, shelf, epoch):
+        super().__init__(folder, shelf=shelf)
+        self.epoch = epoch
+
+    def log(self, metrics):
+        super().log(metrics)
+        if metrics["epoch"] == self.epoch:
+            assert leaving.put_off(signal.SIGUSR2)
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes"])
+def test_a_training_that_was_left_goes_on_to_the_same_bits(tmp_path, request, name):
+    data = request.getfixturevalue(name)
+    config = MLP(hidden=(8,), dropout=0.2, max_epochs=12, early_stopping=4)
+    whole = FakeRun(tmp_path / "whole")
+    expected, best = train_network(config, data, 3, whole, "cpu")
+    shelf = Shelf(tmp_path / "shelf")
+    for epoch in (2, 5):
+        run = Leaver(tmp_path / f"left-{epoch}", shelf, epoch)
+        with pytest.raises(Interrupted):
+            train_network(config, data, 3, run, "cpu")
+        run.progress.keep()
+        run.progress.close(is_done=False)
+    last = FakeRun(tmp_path / "last", shelf=shelf)
+    found, epoch = train_network(config, data, 3, last, "cpu")
+    rows = [[{k: v for k, v in row.items() if k != "time/epoch_s"} for row in run.rows] for run in (last, whole)]
+    assert rows[0] == rows[1]
+    assert epoch == best
+    assert np.array_equal(found.predict(data.test.x), expected.predict(data.test.x))
