@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from framework.data.fractions import nested as nested
     from framework.data.sampling import STRATEGIES as STRATEGIES
     from framework.data.sampling import Candidates as Candidates
+    from framework.data.tabular.loading import load_table as load_table
+    from framework.data.tabular.preprocessing import preprocess as preprocess
     from framework.data.vision import ImageSet as ImageSet
     from framework.data.vision import Splits as Splits
     from framework.data.vision import load_pixels as load_pixels
@@ -21,6 +23,8 @@ _HOMES = {
     "STRATEGIES": "framework.data.sampling",
     "Candidates": "framework.data.sampling",
     "digest": "framework.data.fractions",
+    "load_table": "framework.data.tabular.loading",
+    "preprocess": "framework.data.tabular.preprocessing",
     "nested": "framework.data.fractions",
     "ImageSet": "framework.data.vision",
     "Splits": "framework.data.vision",

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 from typer.testing import CliRunner
 
-from framework.data.tabular import preprocess
+from framework.data import preprocess
 from launch.cli import app
 from tests.lab import Lab
 

@@ -17,6 +17,8 @@ from framework.fields import nearest
 LEAST = 3
 """Rows of a class, one for each split; rows of a table."""
 SHOWN = 10
+LARGEST = 1e100
+"""Squares of larger numbers, and sums of them, leave double precision."""
 
 
 def refused(table: Table, config: TableConfig) -> list[Problem]:
@@ -73,8 +75,8 @@ def _of_features(table: Table, config: TableConfig) -> Iterator[Problem]:
             told = "is missing" if values.empty else f"is {values.iloc[0]}"
             told += " or missing" if 0 < len(values) < len(column) else ""
             yield Problem(name, f"{told} in every row and tells nothing; {advice}")
-        elif (infinite := _infinite(column)) > 0:
-            yield Problem(name, f"is infinite in {infinite} rows; allowed: finite numbers, or nothing")
+        elif (beyond := _beyond(column)) > 0:
+            yield Problem(name, f"is infinite or beyond ±{LARGEST:g} in {beyond} rows; mend them, or {advice}")
 
 
 def _of_target(table: Table, config: TableConfig) -> Iterator[Problem]:
@@ -97,8 +99,8 @@ def _of_numbers(key: str, known: pd.Series) -> Iterator[Problem]:
         yield Problem(key, f"is no number, which task=regression needs, but {known.dtype}: {values}")
     elif known.nunique() < 2:
         yield Problem(key, "is the same in every row: there is nothing to predict")
-    elif (infinite := _infinite(known)) > 0:
-        yield Problem(key, f"is infinite in {infinite} rows; allowed: finite numbers")
+    elif (beyond := _beyond(known)) > 0:
+        yield Problem(key, f"is infinite or beyond ±{LARGEST:g} in {beyond} rows; mend them, or drop these rows")
 
 
 def _of_classes(key: str, known: pd.Series) -> Iterator[Problem]:
@@ -122,10 +124,10 @@ def _is_text(column: pd.Series) -> bool:
     return bool(types.is_string_dtype(column))
 
 
-def _infinite(column: pd.Series) -> int:
+def _beyond(column: pd.Series) -> int:
     if not types.is_float_dtype(column):
         return 0
-    return int(np.isinf(column.to_numpy(dtype=float, na_value=np.nan)).sum())
+    return int((np.abs(column.to_numpy(dtype=float, na_value=np.nan)) > LARGEST).sum())
 
 
 def _some(words: list[str]) -> str:

@@ -22,6 +22,7 @@ from framework.data.tabular.written import find, read
 from framework.errors import DataUnavailable, InvalidInput, Problem
 
 TARGET = "target"
+NEWLINE = "\n"
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def from_file(path: Path) -> Table:
         else:
             twice, frame = [], pd.read_parquet(path)
     except (ValueError, OSError, csv.Error, pa.ArrowException) as error:  # pandas' own errors are ValueErrors
-        told = f"cannot be read as {path.suffix[1:]}: {type(error).__name__}: {error}"
+        told = f"cannot be read as {path.suffix[1:]}: {type(error).__name__}: {str(error).partition(NEWLINE)[0]}"
         raise InvalidInput([Problem("", told)], str(path)) from error
     if twice:
         raise InvalidInput([Problem(name, "is the name of several columns") for name in twice], str(path))

@@ -123,14 +123,14 @@ def test_everything_that_is_wrong_is_told_together(tmp_path):
     frame = {
         "same": [1] * 12,
         "empty": [None] * 12,
-        "endless": [np.inf, *range(11)],
+        "endless": [np.inf, -1e101, *range(10)],
         "y": ["a"] * 5 + ["b"] * 5 + ["rare"] + [None],
     }
     problems = told(made(tmp_path, frame, leave_out=["nothing"]))
     assert set(problems) == {"same", "empty", "endless", "target y", "leave_out"}
     assert "1 in every row" in problems["same"]
     assert "missing in every row" in problems["empty"]
-    assert "1 rows" in problems["endless"]
+    assert "infinite or beyond ±1e+100 in 2 rows" in problems["endless"]
     assert "rare (1)" in problems["target y"]
 
 
@@ -169,6 +169,9 @@ def test_files_that_are_no_tables_are_told(tmp_path):
     assert "cannot be read as parquet" in told(TableConfig(name=str(tmp_path / "no.parquet"), target="y"))[""]
     (tmp_path / "latin.csv").write_bytes("x,y\né,1\n".encode("latin-1"))
     assert "cannot be read as csv" in told(TableConfig(name=str(tmp_path / "latin.csv"), target="y"))[""]
+    (tmp_path / "ragged.csv").write_text("x,y\n1,2\n3,4,5\n")
+    ragged = told(TableConfig(name=str(tmp_path / "ragged.csv"), target="y"))[""]
+    assert ragged.endswith("Expected 2 fields in line 3, saw 3")
     (tmp_path / "twice.csv").write_text("x,x,y\n1,2,3\n")
     assert "several columns" in told(TableConfig(name=str(tmp_path / "twice.csv"), target="y"))["x"]
 
