@@ -18,6 +18,11 @@ def note(name: str, *parts: Any) -> None:
     _read[name] = hashed.hexdigest()
 
 
+def note_digest(name: str, digest: str) -> None:
+    """A data set with this digest was read."""
+    _read[name] = digest
+
+
 def read() -> Mapping[str, str]:
     """The digest (SHA-256) of each data set that this process has read, or the one that it was forked from."""
     return dict(sorted(_read.items()))

@@ -1,10 +1,14 @@
 """Data sets that were read: told by digest, and by another one when they have changed."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from framework import inputs
 from framework.data.config import DataConfig
+from framework.data.tabular.config import TableConfig
+from framework.data.tabular.sources import read_table
 from framework.data.vision import _load_splits, load_splits
 
 
@@ -34,3 +38,14 @@ def test_reading_a_set_of_images_is_noted():
     _load_splits.cache_clear()
     load_splits(DataConfig(split_seed=3))
     assert inputs.read() == first
+
+
+def test_reading_a_table_is_noted_with_the_digest_of_what_was_read(tmp_path: Path):
+    path = tmp_path / "own.csv"
+    rows = "".join(f"{number},{number % 7},{'ab'[number % 2]}\n" for number in range(30))
+    path.write_text(f"x,y,kind\n{rows}")
+    read_table(TableConfig(name=str(path), target="kind"))
+    first = inputs.read()[str(path)]
+    path.write_text(f"x,y,kind\n{rows}".replace("3,3,b", "3,4,b"))
+    read_table(TableConfig(name=str(path), target="kind"))
+    assert inputs.read()[str(path)] != first

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 from sklearn import datasets  # type: ignore[import-untyped]
 
+from framework import inputs
 from framework.data.tabular.config import SHIPPED, TableConfig
 from framework.data.tabular.written import find, read
 from framework.errors import DataUnavailable, InvalidInput, Problem
@@ -53,6 +54,7 @@ def read_table(config: TableConfig) -> Table:
     else:
         written = read(find(config.name))
         found = Table(written.frame, written.target, written.digest, written.is_test)
+    inputs.note_digest(config.name, found.digest)
     target = found.target if config.target is None else config.target
     return Table(found.frame, target, found.digest, found.is_test)
 
