@@ -24,6 +24,7 @@ NAMES = (
         "knn",
         "coordinates",
         "multitask",
+        "provenance",
     ),
 )
 
