@@ -135,24 +135,30 @@ def _ratios(task: str, alone: pd.DataFrame, together: pd.DataFrame) -> Iterator[
 
 
 def best_rates(runs: pd.DataFrame, columns: Sequence[str], score: str) -> pd.DataFrame:
-    """The rate with the least mean error, by setting, and how many notches it lies from the least width's.
+    """The best rate by setting, and how many notches it lies from that of the least width.
 
-    Columns: the setting without the rate, rate, `score`, n seeds, notches (of a factor of 2 each). A rate with
-    which any seed diverged is left out.
+    Columns: the setting without the rate; rate, `score` and notches (of a factor of 2 each), by the rule of one
+    standard error: the least rate whose mean over seeds is within one standard error of the least mean (Breiman et
+    al., "Classification and Regression Trees", 1984, section 3.4.3); rate_of_least and notches_of_least, by the
+    least mean alone; n seeds. A rate with which any seed diverged is left out.
     """
     rest = [name for name in columns if name != "rate"]
     seeds = int(runs[SEED].nunique())
     means = runs.assign(rate=pd.to_numeric(runs["rate"]), error=pd.to_numeric(runs[score]))
-    found = means.groupby([*rest, "rate"], sort=False)["error"].agg(["mean", "count"]).reset_index()
+    found = means.groupby([*rest, "rate"], sort=False)["error"].agg(["mean", "sem", "count"]).reset_index()
     found = found[np.isfinite(found["mean"]) & (found["count"] == seeds)]
-    best = found.loc[found.groupby(rest, sort=False)["mean"].idxmin()].rename(
-        columns={"mean": score, "count": "n"}
-    )
-    least = best.assign(width=pd.to_numeric(best["width"])).sort_values("width")
+    least = found.loc[found.groupby(rest, sort=False)["mean"].idxmin()].fillna({"sem": 0.0})
+    limits = least.assign(limit=least["mean"] + least["sem"], rate_of_least=least["rate"])
+    near = found.merge(limits[[*rest, "limit", "rate_of_least"]], on=rest)
+    near = near[near["mean"] <= near["limit"]]
+    best = near.loc[near.groupby(rest, sort=False)["rate"].idxmin()].rename(columns={"mean": score, "count": "n"})
+    ordered = best.assign(width=pd.to_numeric(best["width"])).sort_values("width")
     others = [name for name in rest if name != "width"]
-    first = least.groupby(others, sort=False)["rate"].transform("first") if others else least["rate"].iloc[0]
-    notches = np.log(least["rate"] / first) / np.log(NOTCH)
-    return pd.DataFrame(least.assign(notches=notches).reset_index(drop=True))
+    for rate, notches in (("rate", "notches"), ("rate_of_least", "notches_of_least")):
+        first = ordered.groupby(others, sort=False)[rate].transform("first") if others else ordered[rate].iloc[0]
+        ordered[notches] = np.log(ordered[rate] / first) / np.log(NOTCH)
+    shown = [*rest, "rate", score, "notches", "rate_of_least", "notches_of_least", "n"]
+    return pd.DataFrame(ordered[shown].reset_index(drop=True))
 
 
 def _only(learn: str) -> str | None:

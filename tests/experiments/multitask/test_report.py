@@ -11,6 +11,7 @@ from scipy import stats
 
 from experiments.multitask.config import MultitaskConfig
 from experiments.multitask.report import report
+from experiments.multitask.summary import best_rates
 from framework.errors import SashikoError
 from framework.tracking.results import factors_of
 
@@ -119,6 +120,21 @@ def test_the_best_rate_is_found_and_its_way_counted_in_notches():
     assert best.loc[("standard", 256), "rate"] == pytest.approx(0.001)
     assert best.loc[("standard", 256), "notches"] == pytest.approx(-2)
     assert set(best["n"]) == {2}
+
+
+def test_a_larger_rate_has_to_be_better_by_more_than_a_standard_error():
+    """At 0.004 the mean is least, and its standard error (0.02) takes in that at 0.002, not at 0.001."""
+    errors_by_rate = {0.001: (0.14, 0.14), 0.002: (0.115, 0.115), 0.004: (0.08, 0.12), 0.008: (0.3, 0.3)}
+    rows = [
+        {"width": width, "rate": rate, "seed": seed, "error": errors_by_rate[rate][seed]}
+        for width in (64, 256)
+        for rate in errors_by_rate
+        for seed in (0, 1)
+    ]
+    best = best_rates(pd.DataFrame(rows), ["width", "rate"], "error")
+    assert best["rate"].tolist() == [0.002, 0.002]
+    assert best["error"].tolist() == pytest.approx([0.115, 0.115])
+    assert best["rate_of_least"].tolist() == [0.004, 0.004]
 
 
 def test_figures_can_be_drawn(tmp_path):
