@@ -123,7 +123,7 @@ class Tracker:
             raise TrackerRefused(self._refusal())
         if response.status_code != requests.codes.ok:
             kind = TrackerGone if response.status_code == requests.codes.gone else TrackerError
-            raise kind(f"{self.url}{path} answered {response.status_code}: {_reason(response)}")
+            raise kind(f"{self.url}{path} answered {response.status_code}: {reason(response)}")
         reply: dict[str, Any] = response.json() if response.content else {}
         return reply
 
@@ -183,7 +183,8 @@ def _tried(attempt: Callable[[], requests.Response]) -> tuple[requests.Response 
         response = attempt()
     except requests.RequestException as error:
         return None, f"does not answer ({type(error).__name__})"
-    return response, f"answered {response.status_code}: {_reason(response)}"
+    # What is good is not read here: it may be long.
+    return response, "" if response.ok else f"answered {response.status_code}: {reason(response)}"
 
 
 def _advice(wait: float) -> str:
@@ -213,7 +214,8 @@ def pause_told(response: requests.Response) -> float:
     return min(max(until - now, 0.0), LONGEST_TOLD_S)
 
 
-def _reason(response: requests.Response) -> str:
+def reason(response: requests.Response) -> str:
+    """What a refusal says of itself."""
     try:
         reply = response.json()
         errors = reply.get("errors") or [{"message": reply.get("error") or response.text}]

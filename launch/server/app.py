@@ -19,6 +19,7 @@ from launch.server import auth, filestream, graphql, lifecycle, login, pages, tr
 from launch.server.answers import Answer, Answers, Slot
 from launch.server.auth import Caller
 from launch.server.bodies import whole_body
+from launch.server.bulk import routes as bulk
 from launch.server.errors import FORBIDDEN, ApiError, error_body
 from launch.server.intake import Intake, Sent
 from launch.server.limits import MAX_GRAPHQL_BODY, MAX_STREAM_BODY, ServeOptions
@@ -102,6 +103,7 @@ def routes() -> list[BaseRoute]:
         Route(f"{storage}/manifest/{{artifact:int}}/{{name}}", transfer.get_manifest),
         Route("/artifactsV2/{rest:file}", transfer.get_by_digest),
         Route("/artifacts/{rest:file}", transfer.get_by_digest),
+        *bulk.routes(),
         Route("/healthz", health),
         *login.routes(),
         *pages.routes(),

@@ -65,6 +65,13 @@ class Blobs:
             return False
         return True
 
+    def size(self, name: str) -> int | None:
+        """The bytes of a blob; None if it is not here."""
+        try:
+            return self.path(name).stat().st_size
+        except FileNotFoundError:
+            return None
+
     def read(self, name: str, limit: int) -> bytes:
         """A whole blob.
 

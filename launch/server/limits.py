@@ -13,6 +13,8 @@ MAX_GRAPHQL_BODY = 16 * MIB
 """A run's config or summary, or a page of artifact entries, travels in one request."""
 MAX_STREAM_BODY = 32 * MIB
 """One `file_stream` request; after gzip has been undone."""
+MAX_RESTORED = 1024 * MIB
+"""What is sent in bulk in one request: at least one run with all its rows."""
 MAX_MANIFEST = 128 * MIB
 """An artifact's manifest (about 150 bytes a file)."""
 MAX_UPLOAD = 256 * 1024 * MIB

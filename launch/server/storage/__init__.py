@@ -6,6 +6,7 @@ from pathlib import Path
 from launch.server.storage.agents import Agents
 from launch.server.storage.arrivals import Arrivals
 from launch.server.storage.artifacts import Artifacts
+from launch.server.storage.bulk import Bulk
 from launch.server.storage.collections import Collections
 from launch.server.storage.files import Files
 from launch.server.storage.lines import Lines
@@ -13,6 +14,7 @@ from launch.server.storage.manifests import Manifests
 from launch.server.storage.memberships import Memberships
 from launch.server.storage.points import Points
 from launch.server.storage.projects import Projects
+from launch.server.storage.restored import Restored
 from launch.server.storage.rungs import Rungs
 from launch.server.storage.runs import Runs
 from launch.server.storage.sessions import Sessions
@@ -69,6 +71,8 @@ class Tables:
         self.writers = Writers(db)
         self.sessions = Sessions(db)
         self.usage = Usage(db)
+        self.bulk = Bulk(db)
+        self.restored = Restored(db)
 
 
 def open_store(path: Path) -> Store[Tables]:

@@ -1,0 +1,151 @@
+"""`sashiko archive` and `sashiko verify`: an archive made with a bar, and one checked."""
+
+import platform
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from framework.tracking.tracker import Tracker
+from launch.archive.errors import Damaged
+from launch.archive.making import Making
+from launch.archive.reader import Archive
+from launch.archive.source import source_of
+from launch.archive.target import Chosen
+from launch.archive.writer import Writer
+from launch.progress import runs_bar
+from launch.words import counted
+
+
+@dataclass(frozen=True)
+class Archived:
+    """What was archived. `way`: how the tracker was read; `resumed`: an earlier call had begun it."""
+
+    file: str
+    of: str
+    way: str
+    resumed: bool
+    counts: dict[str, int]
+    members: int
+    unpacked: int
+    size: int
+    notes: list[str] = field(default_factory=list)
+
+
+def archive(tracker: Tracker, what: Chosen, path: Path, console: Console, *, force: bool = False) -> Archived:
+    """Write a project or a sweep into a file.
+
+    Raises:
+        TrackerError: the tracker does not answer, or has lost a file.
+        ArchiveError: the file is there, cannot be written, or the disk is full.
+    """
+    source = source_of(tracker, what.entity, what.project)
+    identity = {"project": f"{what.entity}/{what.project}", "sweep": what.sweep}
+    head = {"tracker": tracker.url, "read": source.way, "made_at": time.time(), "versions": versions()}
+    query = {"sweep": what.sweep} if what.sweep else {}
+    total = (source.about(**query) or {}).get("runs")
+    with Writer(path, identity, head, force=force) as writer, runs_bar(console) as progress:
+        resumed = writer.at is not None
+        bar = progress.add_task("runs", total=total, note=str(what))
+        making = Making(source, writer, what.sweep)
+        for number in making.make():
+            progress.update(bar, completed=number)
+        counts = making.done.counts
+        notes = list(_notes(counts))
+        size = writer.finish(making.state(), {"counts": counts, "notes": notes})
+    return Archived(
+        str(path),
+        str(what),
+        source.way,
+        resumed,
+        counts,
+        writer.counts["members"],
+        writer.counts["bytes"],
+        size,
+        notes,
+    )
+
+
+def versions() -> dict[str, str]:
+    """What wrote an archive."""
+    return {"sashiko": version("sashiko"), "wandb": version("wandb"), "python": platform.python_version()}
+
+
+def _notes(counts: dict[str, int]) -> list[str]:
+    notes = []
+    if counts["running"]:
+        notes.append(f"{counted(counts['running'], 'run')} not over, taken as it was then, with the rows so far")
+    return notes
+
+
+def show(done: Archived) -> None:
+    """Tell what was archived."""
+    counts = done.counts
+    typer.echo(f"runs       {counts['runs']:,} with {counts['rows']:,} rows")
+    typer.echo(f"sweeps     {counts['sweeps']:,}")
+    typer.echo(f"artifacts  {counts['artifacts']:,} versions; {counts['files']:,} files with those of the runs")
+    typer.echo(f"to         {done.file}: {done.size / 1e6:.1f} MB, unpacked {done.unpacked / 1e6:.1f} MB")
+    for note in done.notes:
+        typer.echo(note)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a check of an archive found: whole, or which members are damaged and how."""
+
+    file: str
+    whole: bool
+    members: int
+    unpacked: int
+    damaged: list[dict[str, str]]
+    of: dict[str, Any]
+
+
+def verify(path: Path) -> Verdict:
+    """Check every digest of an archive.
+
+    Raises:
+        NoArchive: it is none, or one of a newer format.
+    """
+    try:
+        archive_ = Archive(path)
+    except Damaged as error:
+        problems = zip(error.names, error.problems, strict=True)
+        return Verdict(str(path), False, 0, 0, [{"member": name, "problem": told} for name, told in problems], {})
+    damaged = [{"member": name, "problem": problem} for name, problem in archive_.damaged()]
+    return Verdict(
+        str(path), not damaged, archive_.told["members"], archive_.told["bytes"], damaged,
+        {} if damaged else archive_.head(),
+    )  # fmt: skip
+
+
+def must_be_whole(path: Path) -> Archive:
+    """An archive whose every digest is right.
+
+    Raises:
+        NoArchive: it is none, or one of a newer format.
+        Damaged: some bytes of it are not those that were written.
+    """
+    found = Archive(path)
+    damaged = list(found.damaged())
+    if damaged:
+        raise Damaged(path, [f"{name}: {problem}" for name, problem in damaged], [name for name, _ in damaged])
+    return found
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """Tell what a check found."""
+    for item in verdict.damaged:
+        typer.echo(f"{item['member']}: {item['problem']}")
+    if verdict.whole:
+        typer.echo(
+            f"{verdict.file} is whole: {verdict.members:,} members, {verdict.unpacked / 1e6:.1f} MB unpacked"
+        )
+    else:
+        typer.echo(
+            f"{verdict.file} is damaged: fetch it again from where it was copied; nothing is restored from it"
+        )

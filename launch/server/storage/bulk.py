@@ -1,0 +1,156 @@
+"""Runs, sweeps and versions read as a whole, in the order of their keys: what is sent in bulk.
+
+Only reads, and has no table of its own. What a row looks like outside is decided in `bulk`.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from launch.server.storage.lines import FIRST
+
+
+class Which(NamedTuple):
+    """Which runs of a project: of a sweep, with a sign of life since a time, with these names; None: any."""
+
+    project_id: int
+    sweep_id: int | None = None
+    since: float | None = None
+    names: str | None = None
+    """A JSON list."""
+
+
+class Bulk:
+    """Reads in bulk."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def runs(self, which: Which, after: int, most: int) -> Sequence[sqlite3.Row]:
+        """The next runs after a key, each with its sweep and the number and state of its point."""
+        return self._db.execute(
+            "SELECT runs.*, sweeps.name AS sweep_name, points.idx AS point FROM runs"
+            " LEFT JOIN sweeps ON sweeps.id = runs.sweep_id LEFT JOIN points ON points.run_id = runs.id"
+            " WHERE runs.project_id = :project AND runs.id > :after"
+            " AND (:sweep IS NULL OR runs.sweep_id = :sweep) AND (:since IS NULL OR runs.heartbeat_at >= :since)"
+            " AND (:names IS NULL OR runs.name IN (SELECT value FROM json_each(:names)))"
+            " ORDER BY runs.id LIMIT :most",
+            {
+                "project": which.project_id, "sweep": which.sweep_id, "since": which.since, "names": which.names,
+                "after": after, "most": most,
+            },
+        ).fetchall()  # fmt: skip
+
+    def count(self, which: Which) -> int:
+        """How many runs those are."""
+        row = self._db.execute(
+            "SELECT COUNT(*) FROM runs WHERE project_id = :project AND (:sweep IS NULL OR sweep_id = :sweep)"
+            " AND (:since IS NULL OR heartbeat_at >= :since)"
+            " AND (:names IS NULL OR name IN (SELECT value FROM json_each(:names)))",
+            {"project": which.project_id, "sweep": which.sweep_id, "since": which.since, "names": which.names},
+        ).fetchone()
+        return int(row[0])
+
+    def lines(self, run_id: int, stream: str, after: int, most: int) -> tuple[list[int], list[bytes]]:
+        """Lines after a number until `most` bytes are there: their numbers and their texts."""
+        cursor = self._db.cursor()
+        cursor.row_factory = None
+        cursor.execute(
+            "SELECT line, CAST(text AS BLOB) FROM lines WHERE run_id = ? AND stream = ? AND line > ?"
+            " ORDER BY line",
+            (run_id, stream, after),
+        )
+        numbers: list[int] = []
+        texts: list[bytes] = []
+        size = 0
+        while size < most and (rows := cursor.fetchmany(500)):
+            for number, text in rows:
+                numbers.append(number)
+                texts.append(text)
+                size += len(text)
+        return numbers, texts
+
+    def files(self, run_id: int) -> Sequence[sqlite3.Row]:
+        """The files of a run, by name."""
+        return self._db.execute(
+            "SELECT name, md5, size, blob, updated_at FROM run_files WHERE run_id = ? ORDER BY name", (run_id,)
+        ).fetchall()
+
+    def lineage(self, run_id: int) -> Sequence[sqlite3.Row]:
+        """The committed versions that a run made or used, each with where it is."""
+        return self._db.execute(
+            "SELECT lineage.role, artifacts.*, collections.name AS collection_name, collections.project_id,"
+            " projects.name AS project_name, users.name AS entity_name FROM lineage"
+            " JOIN artifacts ON artifacts.id = lineage.artifact_id"
+            " JOIN collections ON collections.id = artifacts.collection_id"
+            " JOIN projects ON projects.id = collections.project_id JOIN users ON users.id = projects.user_id"
+            " WHERE lineage.run_id = ? AND artifacts.state = 'COMMITTED' ORDER BY artifacts.id, lineage.role",
+            (run_id,),
+        ).fetchall()
+
+    def rungs(self, run_id: int) -> Sequence[sqlite3.Row]:
+        """The bands that a run has passed, each with its loss."""
+        return self._db.execute(
+            "SELECT band, loss FROM rungs WHERE run_id = ? ORDER BY band", (run_id,)
+        ).fetchall()
+
+    def sweeps(self, project_id: int, after: int, names: str | None) -> sqlite3.Row | None:
+        """The next sweep after a key."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT * FROM sweeps WHERE project_id = ? AND id > ?"
+            " AND (? IS NULL OR name IN (SELECT value FROM json_each(?))) ORDER BY id LIMIT 1",
+            (project_id, after, names, names),
+        ).fetchone()
+        return row
+
+    def points(self, sweep_id: int, after: int, most: int) -> Sequence[sqlite3.Row]:
+        """The next points of a sweep, each with the name of its run."""
+        return self._db.execute(
+            "SELECT points.*, runs.name AS run_name FROM points LEFT JOIN runs ON runs.id = points.run_id"
+            " WHERE points.sweep_id = ? AND idx > ? ORDER BY idx LIMIT ?",
+            (sweep_id, after, most),
+        ).fetchall()
+
+    def versions(self, project_id: int, after: int, runs: str | None) -> sqlite3.Row | None:
+        """The next committed version of a project after a key; of those that some runs made or used."""
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT artifacts.*, collections.name AS collection_name, collections.type, collections.project_id,"
+            " runs.name AS run_name FROM artifacts JOIN collections ON collections.id = artifacts.collection_id"
+            " LEFT JOIN runs ON runs.id = artifacts.run_id AND runs.project_id = collections.project_id"
+            " WHERE collections.project_id = :project AND artifacts.id > :after AND artifacts.state = 'COMMITTED'"
+            " AND (:runs IS NULL OR artifacts.id IN (SELECT artifact_id FROM lineage JOIN runs AS others"
+            "  ON others.id = run_id WHERE others.project_id = :project"
+            "  AND others.name IN (SELECT value FROM json_each(:runs)))) ORDER BY artifacts.id LIMIT 1",
+            {"project": project_id, "after": after, "runs": runs},
+        ).fetchone()
+        return row
+
+    def entries(self, artifact_id: int, after: str, most: int) -> Sequence[sqlite3.Row]:
+        """The next files of a version after a path."""
+        return self._db.execute(
+            "SELECT path, md5, size, ref, blob FROM entries WHERE artifact_id = ? AND path > ?"
+            " ORDER BY path LIMIT ?",
+            (artifact_id, after, most),
+        ).fetchall()
+
+    def places(self, artifact_id: int, project_id: int) -> Iterator[sqlite3.Row]:
+        """The collections of a project that a version is in, its own first."""
+        yield from self._db.execute(
+            "SELECT collections.*, memberships.version_index, memberships.created_at AS placed_at FROM memberships"
+            " JOIN collections ON collections.id = memberships.collection_id"
+            " WHERE artifact_id = ? AND project_id = ? ORDER BY portfolio, memberships.id",
+            (artifact_id, project_id),
+        ).fetchall()
+
+    def names_of(self, artifact_id: int, role: str, project_id: int) -> list[str]:
+        """The runs of a project that made or used a version."""
+        rows = self._db.execute(
+            "SELECT runs.name FROM lineage JOIN runs ON runs.id = run_id"
+            " WHERE artifact_id = ? AND role = ? AND project_id = ? ORDER BY runs.id",
+            (artifact_id, role, project_id),
+        ).fetchall()
+        return [row["name"] for row in rows]
+
+
+BEFORE_ALL = FIRST - 1
+"""A number before that of every line."""
