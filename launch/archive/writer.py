@@ -69,7 +69,7 @@ class Writer:
         self._prepare(force)
         try:
             self.at = self._journal.begin(identity, self.partial)
-            self._file = self.partial.open("ab")
+            self._file = self.partial.open("ab", buffering=0)
         except OSError as error:
             raise _refused(self.partial, error) from error
         self._offset = self._file.tell()
@@ -183,12 +183,17 @@ class Writer:
         packed: bytes = self._codec.compress(b"".join(chunks), asbytes=True)
         return packed, hashlib.sha256(packed).hexdigest()
 
+    def _save(self, data: bytes) -> None:
+        """Without a buffer: what a full disk does not take is not tried again at the end."""
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) or 0 :]
+
     def _write(self) -> None:
         raw, future, members, at = self._ahead.popleft()
         packed, digest = future.result()
         try:
-            self._file.write(packed)
-            self._file.flush()
+            self._save(packed)
             self._journal.write(frame=Frame(self._offset, len(packed), raw, digest))
             for member in members:
                 self._journal.write(member=member)
@@ -212,7 +217,6 @@ class Writer:
             self._write()
         try:
             self._end(told)
-            self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
             self.partial.replace(self.path)
@@ -228,12 +232,12 @@ class Writer:
         frames, digest = [], hashlib.sha256()
         for block in self._blocks(told, size):
             packed: bytes = self._codec.compress(block, asbytes=True)
-            self._file.write(packed)
+            self._save(packed)
             digest.update(packed)
             frames.append([self._offset, len(packed), len(block)])
             self._offset += len(packed)
         place = {"at": raw, "bytes": size, "frames": frames, "sha256": digest.hexdigest()}
-        self._file.write(index({"sashiko_archive": FORMAT, "manifest": place}))
+        self._save(index({"sashiko_archive": FORMAT, "manifest": place}))
 
     def _blocks(self, told: Mapping[str, Any], size: int) -> Iterable[bytes]:
         """The manifest as a member and the end of the tar file, in pieces."""
