@@ -10,14 +10,18 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from framework.errors import InvalidInput
+from framework.tracking import sweeps
+from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
 from launch.archive.errors import Damaged
 from launch.archive.making import Making
 from launch.archive.reader import Archive
-from launch.archive.source import source_of
+from launch.archive.source import Source, source_of
 from launch.archive.target import Chosen
 from launch.archive.writer import Writer
 from launch.progress import runs_bar
+from launch.successors import ids_of_successors
 from launch.words import counted
 
 
@@ -46,16 +50,16 @@ def archive(tracker: Tracker, what: Chosen, path: Path, console: Console, *, for
     source = source_of(tracker, what.entity, what.project)
     identity = {"project": f"{what.entity}/{what.project}", "sweep": what.sweep}
     head = {"tracker": tracker.url, "read": source.way, "made_at": time.time(), "versions": versions()}
-    query = {"sweep": what.sweep} if what.sweep else {}
-    total = (source.about(**query) or {}).get("runs")
+    chain = _chain(tracker, what)
+    total = (source.about(sweep=chain) or {}).get("runs")
     with Writer(path, identity, head, force=force) as writer, runs_bar(console) as progress:
         resumed = writer.at is not None
         bar = progress.add_task("runs", total=total, note=str(what))
-        making = Making(source, writer, what.sweep)
+        making = Making(source, writer, chain)
         for number in making.make():
             progress.update(bar, completed=number)
         counts = making.done.counts
-        notes = list(_notes(counts))
+        notes = list(_notes(counts, source))
         size = writer.finish(making.state(), {"counts": counts, "notes": notes})
     return Archived(
         str(path),
@@ -70,16 +74,27 @@ def archive(tracker: Tracker, what: Chosen, path: Path, console: Console, *, for
     )
 
 
+def _chain(tracker: Tracker, what: Chosen) -> list[str]:
+    """The ids of a sweep and of those that worked what it left open; none for a project."""
+    if what.sweep is None:
+        return []
+    try:
+        sweep = sweeps.find(tracker, SweepPath(what.entity, what.project, what.sweep))
+        return [what.sweep, *ids_of_successors(tracker, sweep)]
+    except InvalidInput:  # a definition that is none of Sashiko's grids has no successors
+        return [what.sweep]
+
+
 def versions() -> dict[str, str]:
     """What wrote an archive."""
     return {"sashiko": version("sashiko"), "wandb": version("wandb"), "python": platform.python_version()}
 
 
-def _notes(counts: dict[str, int]) -> list[str]:
+def _notes(counts: dict[str, int], source: Source) -> list[str]:
     notes = []
     if counts["running"]:
         notes.append(f"{counted(counts['running'], 'run')} not over, taken as it was then, with the rows so far")
-    return notes
+    return notes + list(source.lacks)
 
 
 def show(done: Archived) -> None:

@@ -7,7 +7,7 @@ on. Bytes go in once for each digest. Knows neither how a tracker is read nor ho
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from urllib.parse import quote, unquote
@@ -41,11 +41,11 @@ class Done:
 class Making:
     """One archive while it is made. `told`: is called with the number of runs that are in."""
 
-    def __init__(self, source: Source, writer: Writer, sweep: str | None) -> None:
-        """`sweep`: only this one."""
+    def __init__(self, source: Source, writer: Writer, sweeps: Sequence[str]) -> None:
+        """`sweeps`: only these; none: the whole project."""
         self._source = source
         self._writer = writer
-        self._sweep = sweep
+        self._query: dict[str, Any] = {"sweep": list(sweeps)} if sweeps else {}
         self.done = Done(**writer.at) if writer.at else Done()
         self._runs = {name.split("/")[1]: None for name in writer.names("runs/") if name.endswith("/run.json")}
         self._versions = set(writer.names("artifacts/"))
@@ -62,8 +62,8 @@ class Making:
             self._sweeps()
             self._next("runs")
         if self.done.step == "runs":
-            yield from self._some_runs({"sweep": self._sweep} if self._sweep else {})
-            self._next("required" if self._sweep else "artifacts")
+            yield from self._some_runs(self._query)
+            self._next("required" if self._query else "artifacts")
         if self.done.step == "required":
             while wanted := [name for name in self.done.wanted if safe(name) not in self._runs][:BATCH]:
                 before = len(self._runs)
@@ -92,8 +92,7 @@ class Making:
         self._writer.add("project.json", json.dumps(told, indent=1).encode())
 
     def _sweeps(self) -> None:
-        query = {"sweep": self._sweep} if self._sweep else {}
-        for sweep, *parts in units(self._source.parts("sweeps", self.done.after, **query)):
+        for sweep, *parts in units(self._source.parts("sweeps", self.done.after, **self._query)):
             folder = f"sweeps/{safe(sweep.head['sweep'])}"
             self._writer.add(f"{folder}/sweep.json", sweep.body)
             for number, part in enumerate(parts, 1):
@@ -162,7 +161,7 @@ class Making:
     # --- artifacts and bytes ---------------------------------------------------------------------------------
 
     def _artifacts(self) -> None:
-        if self._sweep is None:
+        if not self._query:
             self._some_versions({}, self.done.after)
             return
         names = [unquote(name) for name in self._runs]

@@ -4,12 +4,11 @@ The parts are those of `framework.tracking.bulk`. A server that sends in bulk is
 the API of W&B (`api_source`). Knows no archive.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from framework.tracking.bulk import Bulk, Part, offered
 from framework.tracking.tracker import Tracker
-from launch.archive.errors import ArchiveError
 
 
 class Source(Protocol):
@@ -17,6 +16,8 @@ class Source(Protocol):
 
     way: str
     """How it is read, for the record."""
+    lacks: Sequence[str]
+    """What it does not tell, in words."""
 
     def about(self, **query: Any) -> dict[str, Any] | None:
         """What the project is, and how many `runs` a reading has; None where there is none."""
@@ -32,6 +33,7 @@ class BulkSource:
     """A project that is read in bulk."""
 
     way = "in bulk"
+    lacks: Sequence[str] = ()
 
     def __init__(self, tracker: Tracker, entity: str, project: str) -> None:
         self._bulk = Bulk(tracker, entity, project)
@@ -57,7 +59,9 @@ def source_of(tracker: Tracker, entity: str, project: str) -> Source:
     """
     if offered(tracker):
         return BulkSource(tracker, entity, project)
-    raise ArchiveError(f"{tracker.url} sends nothing in bulk")
+    from launch.archive.api_source import ApiSource
+
+    return ApiSource(tracker, entity, project)
 
 
 def units(parts: Iterator[Part]) -> Iterator[list[Part]]:

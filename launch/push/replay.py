@@ -100,18 +100,18 @@ def _write_rows(run: Any, source: Any, artifacts: Artifacts, order: Mapping[str,
     are no values: the client tells one for each key that a row lacks, where it reads an exported history.
     """
     count = 0
-    for step, rows in groupby(_rows(source), key=itemgetter("_step")):
+    for step, parts in groupby(rows(source), key=itemgetter("_step")):
         count += 1
         if count == order["rows_there"] and step != order["step_there"]:
             raise ValueError(f"the destination has other rows of it: row {count} is of step {order['step_there']}")
-        values = {key: value for part in rows for key, value in part.items() if value is not None}
+        values = {key: value for part in parts for key, value in part.items() if value is not None}
         run._interface._publish_history(_record(artifacts.renamed(values), step))
     if count < order["rows_there"]:
         raise ValueError(f"the destination has {order['rows_there']} rows of it, and here it has {count}")
     return count
 
 
-def _rows(source: Any) -> Iterator[dict[str, Any]]:
+def rows(source: Any) -> Iterator[dict[str, Any]]:
     """Every row, in pages of about `PAGE` of them. The client's own pages are of steps, which may count tokens."""
     pages = -(-source.historyLineCount // PAGE)
     told = source.history(samples=pages + 1, keys=["_step"], pandas=False)

@@ -286,7 +286,7 @@ def test_reading_costs_pages_of_rows_however_far_apart_their_steps_are(
 ):
     monkeypatch.setattr(replay, "PAGE", 3)
     run = Written(*({"_step": step, "n": number} for number, step in enumerate(steps)))
-    assert [row["n"] for row in replay._rows(run)] == list(range(len(steps)))
+    assert [row["n"] for row in replay.rows(run)] == list(range(len(steps)))
     assert run.pages <= -(-len(steps) // 3)
 
 

@@ -167,3 +167,48 @@ def test_a_run_at_work_is_taken_and_is_not_at_work_where_it_is_restored(pair: Pa
     assert read(pair.other, "live")[0]["alive"]["state"] == "crashed"
     again = pair.sashiko(pair.other, "restore", str(pair.lab.folder / "live.tar.zst"))
     assert "runs       0 restored, 1 there already" in again
+
+
+THROUGH_THE_API = """
+import sys
+from launch.archive import source
+source.offered = lambda tracker: False
+from launch.cli import main
+main()
+"""
+
+
+def test_a_tracker_that_sends_nothing_in_bulk_is_read_through_the_api(
+    pair: Pair, made: tuple[Path, str, str]
+) -> None:
+    file, whole, half = made
+    done = subprocess.run(
+        [sys.executable, "-c", THROUGH_THE_API, "archive", "p", "api.tar.zst"], cwd=pair.lab.folder, text=True,
+        env=pair.lab.environment() | {"PYTHONPATH": str(ROOT)}, timeout=SECONDS, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "the API does not tell the points of sweeps" in done.stdout
+    ours, theirs = Archive(file), Archive(pair.lab.folder / "api.tar.zst")
+    assert theirs.told["counts"] == ours.told["counts"]
+    for kind in (
+        "runs/full/history-1.jsonl",
+        "runs/silent/run.json",
+        "artifacts/set/v0.json",
+        f"sweeps/{half}/sweep.json",
+    ):
+        assert kind in theirs.members
+    rows = [
+        [json.loads(line) for line in found.read("runs/fails/history-1.jsonl").splitlines()]
+        for found in (ours, theirs)
+    ]
+    assert rows[0] == rows[1]
+    blobs = [{name for name in found.members if name.startswith("blobs/")} for found in (ours, theirs)]
+    assert len(blobs[0]) == len(blobs[1])
+    output = pair.sashiko(pair.other, "restore", str(pair.lab.folder / "api.tar.zst"), "--as", "api")
+    assert "runs       6 restored, 0 there already, 0 refused\nartifacts  " in output
+    ours_read, theirs_read = read(pair.lab, "p"), read(pair.other, "api")
+    for name in ("fails", "silent"):
+        for what, value in ours_read[0][name].items():
+            assert theirs_read[0][name][what] == value, (name, what)
+    assert {sweep[0] for sweep in theirs_read[1].values()} == {whole, half}

@@ -230,6 +230,8 @@ def settle(request: Request, home: Home, parts: Sequence[Part]) -> Result:
     if fresh:
         request.tables.usage.add_points(there["id"], size)
         state = told.one_of(what, "state", sweeps.STATES)
+        if not parts[1:] and there["method"] == "grid" and not there["scheduled"] and state != sweeps.CANCELED:
+            state = sweeps.FINISHED  # whoever told it did not know its points: it hands out nothing
         request.tables.restored.settle(there["id"], state, told.moment(what, "updated_at"))
     return Result("sweep", there["name"], STORED if fresh else SAME)
 

@@ -72,7 +72,7 @@ async def project(http: HttpRequest) -> Response:
 
 
 async def runs(http: HttpRequest) -> Response:
-    """Whole runs: of a `sweep`, with these names (`run`, again and again), heard of `since`; `after` a key."""
+    """Whole runs: of some sweeps (`sweep`), with some names (`run`), heard of `since`; `after` a key."""
     which = _which(http.query_params)
     streams = http.query_params.get("streams")
     wanted = STREAMS if streams is None else tuple(name for name in streams.split(",") if name)
@@ -82,13 +82,13 @@ async def runs(http: HttpRequest) -> Response:
 
 
 async def sweeps(http: HttpRequest) -> Response:
-    """Whole sweeps: all, or these (`sweep`, again and again)."""
+    """Whole sweeps: all, or some (`sweep`)."""
     names = _names(http.query_params, "sweep")
     return await _sent(http, lambda request, key, at: reading.sweeps(request, key, names, at))
 
 
 async def versions(http: HttpRequest) -> Response:
-    """Whole versions: all, or those that some runs made or used (`run`, again and again)."""
+    """Whole versions: all, or those that some runs made or used (`run`)."""
     names = _names(http.query_params, "run")
     return await _sent(http, lambda request, key, at: reading.versions(request, key, names, at))
 
@@ -99,7 +99,7 @@ def _names(query: QueryParams, key: str) -> str | None:
 
 
 def _which(query: QueryParams) -> Callable[[Request, int], Which]:
-    since, sweep = query.get("since"), query.get("sweep")
+    since, wanted = query.get("since"), query.getlist("sweep")
     try:
         moment = None if since is None else float(since)
     except ValueError as error:
@@ -107,10 +107,11 @@ def _which(query: QueryParams) -> Callable[[Request, int], Which]:
     names = _names(query, "run")
 
     def which(request: Request, project_id: int) -> Which:
-        found = None if sweep is None else request.tables.sweeps.by_name(project_id, sweep)
-        if sweep is not None and found is None:
-            raise NotFound(f"there is no sweep {sweep[:80]!r} in this project")
-        return Which(project_id, None if found is None else found["id"], moment, names)
+        found = {name: request.tables.sweeps.by_name(project_id, name) for name in wanted}
+        if missing := [name for name, row in found.items() if row is None]:
+            raise NotFound(f"there is no sweep {missing[0][:80]!r} in this project")
+        keys = [row["id"] for row in found.values() if row is not None]
+        return Which(project_id, json.dumps(keys) if keys else None, moment, names)
 
     return which
 

@@ -11,13 +11,29 @@ from launch.server.storage.lines import FIRST
 
 
 class Which(NamedTuple):
-    """Which runs of a project: of a sweep, with a sign of life since a time, with these names; None: any."""
+    """Which runs of a project: of some sweeps, with a sign of life since a time, with some names; None: any.
+
+    `sweeps` (their ids) and `names` are JSON lists.
+    """
 
     project_id: int
-    sweep_id: int | None = None
+    sweeps: str | None = None
     since: float | None = None
     names: str | None = None
-    """A JSON list."""
+
+    @property
+    def condition(self) -> str:
+        """The condition in SQL; its values are `values`."""
+        return (
+            "runs.project_id = :project AND (:since IS NULL OR runs.heartbeat_at >= :since)"
+            " AND (:sweeps IS NULL OR runs.sweep_id IN (SELECT value FROM json_each(:sweeps)))"
+            " AND (:names IS NULL OR runs.name IN (SELECT value FROM json_each(:names)))"
+        )
+
+    @property
+    def values(self) -> dict[str, object]:
+        """The values of the condition."""
+        return {"project": self.project_id, "sweeps": self.sweeps, "since": self.since, "names": self.names}
 
 
 class Bulk:
@@ -31,24 +47,13 @@ class Bulk:
         return self._db.execute(
             "SELECT runs.*, sweeps.name AS sweep_name, points.idx AS point FROM runs"
             " LEFT JOIN sweeps ON sweeps.id = runs.sweep_id LEFT JOIN points ON points.run_id = runs.id"
-            " WHERE runs.project_id = :project AND runs.id > :after"
-            " AND (:sweep IS NULL OR runs.sweep_id = :sweep) AND (:since IS NULL OR runs.heartbeat_at >= :since)"
-            " AND (:names IS NULL OR runs.name IN (SELECT value FROM json_each(:names)))"
-            " ORDER BY runs.id LIMIT :most",
-            {
-                "project": which.project_id, "sweep": which.sweep_id, "since": which.since, "names": which.names,
-                "after": after, "most": most,
-            },
-        ).fetchall()  # fmt: skip
+            f" WHERE {which.condition} AND runs.id > :after ORDER BY runs.id LIMIT :most",
+            {**which.values, "after": after, "most": most},
+        ).fetchall()
 
     def count(self, which: Which) -> int:
         """How many runs those are."""
-        row = self._db.execute(
-            "SELECT COUNT(*) FROM runs WHERE project_id = :project AND (:sweep IS NULL OR sweep_id = :sweep)"
-            " AND (:since IS NULL OR heartbeat_at >= :since)"
-            " AND (:names IS NULL OR name IN (SELECT value FROM json_each(:names)))",
-            {"project": which.project_id, "sweep": which.sweep_id, "since": which.since, "names": which.names},
-        ).fetchone()
+        row = self._db.execute(f"SELECT COUNT(*) FROM runs WHERE {which.condition}", which.values).fetchone()
         return int(row[0])
 
     def lines(self, run_id: int, stream: str, after: int, most: int) -> tuple[list[int], list[bytes]]:
