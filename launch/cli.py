@@ -16,7 +16,7 @@ import typer
 
 from framework.errors import ArtifactError, ConfigError, Interrupted, Problem, SashikoError, TrackerError
 from framework.tracking import logs
-from launch import archiving, comparing, new, preprocessing, seeing, serve, steer, working
+from launch import archiving, comparing, new, preprocessing, seeing, serve, steer, syncing, working
 from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption, SweepArgument
 from launch.working import FileArgument, StaleOption, WorkersOption
 
@@ -268,6 +268,7 @@ comparing.add_to(app)
 preprocessing.add_to(app)
 new.add_to(app)
 archiving.add_to(app)
+syncing.add_to(app)
 
 
 def main() -> None:

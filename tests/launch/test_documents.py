@@ -14,7 +14,9 @@ def known() -> set[Name]:
     return names_in([*strings_of(CLIENT), *documents_of_core()])
 
 
-@pytest.mark.parametrize(("folder", "least"), [("framework/tracking", 90), ("launch/push", 4), ("launch/archive", 0)])
+@pytest.mark.parametrize(
+    ("folder", "least"), [("framework/tracking", 90), ("launch/push", 4), ("launch/archive", 0)]
+)
 def test_every_name_is_one_that_the_client_uses(folder: str, least: int, known: set[Name]):
     ours = names_in(strings_of(ROOT / folder))
     assert len(ours) >= least
