@@ -1,5 +1,6 @@
 """The commands for archives: archive, verify, restore. `cli` adds them to its own."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,9 @@ def archive(
     ],
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The archive to write, such as project.tar.zst.")],
     force: Annotated[bool, typer.Option("--force", help="Write it anew, over FILE or one begun before.")] = False,
+    ro_crate: Annotated[
+        bool, typer.Option("--ro-crate", help="Write a Workflow Run RO-Crate beside it, too: a folder FILE.crate.")
+    ] = False,
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
     as_json: JsonOption = False,
@@ -34,13 +38,17 @@ def archive(
     from rich.console import Console
 
     from launch import choice
-    from launch.archive import archiving, target
+    from launch.archive import archiving, crate, target
 
     with answering(as_json=as_json) as answer:
+        if ro_crate:
+            crate.must_be_possible(file, force=force)
         tracker, sentence = choice.choose(directory, embedded=embedded)
         typer.echo(sentence)
         chosen = target.chosen(tracker, what)
         done = archiving.archive(tracker, chosen, file, Console(stderr=True), force=force)
+        if ro_crate:
+            done = replace(done, crate=str(crate.write(file)))
         answer(done)
         if not as_json:
             archiving.show(done)

@@ -38,6 +38,7 @@ class Archived:
     unpacked: int
     size: int
     notes: list[str] = field(default_factory=list)
+    crate: str | None = None
 
 
 def archive(tracker: Tracker, what: Chosen, path: Path, console: Console, *, force: bool = False) -> Archived:
@@ -104,6 +105,8 @@ def show(done: Archived) -> None:
     typer.echo(f"sweeps     {counts['sweeps']:,}")
     typer.echo(f"artifacts  {counts['artifacts']:,} versions; {counts['files']:,} files with those of the runs")
     typer.echo(f"to         {done.file}: {done.size / 1e6:.1f} MB, unpacked {done.unpacked / 1e6:.1f} MB")
+    if done.crate is not None:
+        typer.echo(f"RO-Crate   {done.crate}")
     for note in done.notes:
         typer.echo(note)
 
