@@ -97,6 +97,12 @@ class Journal:
         """What is in the file."""
         return (Member(*told) for told in self.lines("member"))
 
+    def told(self) -> Iterator[bytes]:
+        """The lines of frames and members as they stand here; the manifest has them so, too."""
+        self.flush()
+        with self.path.open("rb") as file:
+            yield from (line for line in file if line.startswith((b'{"frame":', b'{"member":')))
+
     def close(self) -> None:
         """Close it; what is not written (a full disk) is given up."""
         if self._file is not None:

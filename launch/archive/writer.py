@@ -36,7 +36,8 @@ from launch.archive.layout import (
     padding,
 )
 
-AHEAD = 3
+WORKERS = 2
+AHEAD = 4
 """Frames that are being compressed while members come."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 Packed = tuple[bytes, str]
@@ -61,8 +62,7 @@ class Writer:
         self._chunks: list[bytes] = []
         self._raw = 0
         self._members: list[tuple[str, int, str | bytes, int]] = []
-        self._pool = ThreadPoolExecutor(1)
-        self._codec = pa.Codec("zstd", compression_level=LEVEL)
+        self._pool = ThreadPoolExecutor(WORKERS)
         self._ahead: deque[tuple[int, Future[Packed], list[tuple[str, int, str | bytes, int]], Any]] = deque()
         self._blobs: set[str] = set()
         self.counts = {"members": 0, "bytes": 0}
@@ -180,7 +180,7 @@ class Writer:
         for place, (name, size, told, at) in enumerate(members):
             if isinstance(told, bytes):
                 members[place] = (name, size, hashlib.sha256(told).hexdigest(), at)
-        packed: bytes = self._codec.compress(b"".join(chunks), asbytes=True)
+        packed = _compressed(b"".join(chunks))
         return packed, hashlib.sha256(packed).hexdigest()
 
     def _save(self, data: bytes) -> None:
@@ -231,7 +231,7 @@ class Writer:
         raw = self._position + len(header(MANIFEST, size, self._moment))
         frames, digest = [], hashlib.sha256()
         for block in self._blocks(told, size):
-            packed: bytes = self._codec.compress(block, asbytes=True)
+            packed = _compressed(block)
             self._save(packed)
             digest.update(packed)
             frames.append([self._offset, len(packed), len(block)])
@@ -251,15 +251,13 @@ class Writer:
         yield b"".join([*pieces, padding(size), b"\0" * 1024])
 
     def _manifest(self, told: Mapping[str, Any]) -> Iterable[bytes]:
-        yield _line({"archive": {"format": FORMAT, **told, **self.counts}})
-        for frame in self._journal.frames():
-            yield _line({"frame": frame})
-        for member in self._journal.members():
-            yield _line({"member": member})
+        yield json.dumps({"archive": {"format": FORMAT, **told, **self.counts}}).encode() + b"\n"
+        yield from self._journal.told()
 
 
-def _line(told: Any) -> bytes:
-    return json.dumps(told, separators=(",", ":")).encode() + b"\n"
+def _compressed(data: bytes) -> bytes:
+    packed: bytes = pa.Codec("zstd", compression_level=LEVEL).compress(data, asbytes=True)
+    return packed
 
 
 def _refused(path: Path, error: OSError) -> ArchiveError:

@@ -19,6 +19,7 @@ NAMES = (
         "executor",
         "intake",
         "reads",
+        "archive",
         "distortions",
         "ssl",
         "knn",

@@ -54,7 +54,7 @@ def runs(request: Request, which: Which, place: Place, streams: Sequence[str] = 
         for number in range(place.stream, len(streams)):
             line = place.line if number == place.stream else BEFORE_ALL
             while True:
-                numbers, texts = bulk.lines(run["id"], streams[number], line, PIECE)
+                numbers, texts, more = bulk.lines(run["id"], streams[number], line, PIECE)
                 if not numbers:
                     break
                 parts.append(_lines(streams[number], numbers, texts))
@@ -62,6 +62,8 @@ def runs(request: Request, which: Which, place: Place, streams: Sequence[str] = 
                 line = numbers[-1]
                 if size >= PAGE:
                     return Page(parts, Place(place.after, run["id"], number, line))
+                if not more:
+                    break
         place = Place(run["id"])
         if size >= PAGE:
             break

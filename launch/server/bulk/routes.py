@@ -4,6 +4,7 @@ What goes out is a stream of any length: each page is read when the one before h
 reads slowly holds one page, and a client that does not read is cut off.
 """
 
+import asyncio
 import json
 import logging
 import sqlite3
@@ -144,11 +145,16 @@ async def _sent(http: HttpRequest, read: Read) -> Response:
 
 
 async def _pages(first: Page, page: Callable[[Place], Awaitable[Page]]) -> AsyncIterator[bytes]:
+    """The pages, the next of which is read while one is sent."""
     found = first
     while found.then is not None:
-        if found.parts:
-            yield b"".join(found.parts)
-        found = await page(found.then)
+        following = asyncio.ensure_future(page(found.then))
+        try:
+            if found.parts:
+                yield b"".join(found.parts)
+            found = await following
+        finally:
+            following.cancel()  # the client has gone
     yield b"".join([*found.parts, packed("end", b"")])
 
 
@@ -177,12 +183,27 @@ class Pages(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it. What goes wrong on the way ends it without its last part, and the client asks again."""
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_until_gone, receive, tasks.cancel_scope)
+                await self._send(send)
+                tasks.cancel_scope.cancel()
+        finally:
+            self._slot.give()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        try:
             async for page in self._pages:
                 with anyio.fail_after(ANSWER_SECONDS):
                     await send({"type": "http.response.body", "body": page, "more_body": True})
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             logger.info("a client that does not read on is cut off")
-        finally:
-            self._slot.give()
+            return
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _until_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    """Read no more for a client that has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()

@@ -56,8 +56,8 @@ class Bulk:
         row = self._db.execute(f"SELECT COUNT(*) FROM runs WHERE {which.condition}", which.values).fetchone()
         return int(row[0])
 
-    def lines(self, run_id: int, stream: str, after: int, most: int) -> tuple[list[int], list[bytes]]:
-        """Lines after a number until `most` bytes are there: their numbers and their texts."""
+    def lines(self, run_id: int, stream: str, after: int, most: int) -> tuple[list[int], list[bytes], bool]:
+        """Lines after a number until `most` bytes are there: numbers, texts, and whether there may be more."""
         cursor = self._db.cursor()
         cursor.row_factory = None
         cursor.execute(
@@ -69,11 +69,11 @@ class Bulk:
         texts: list[bytes] = []
         size = 0
         while size < most and (rows := cursor.fetchmany(500)):
-            for number, text in rows:
-                numbers.append(number)
-                texts.append(text)
-                size += len(text)
-        return numbers, texts
+            some_numbers, some_texts = zip(*rows, strict=True)
+            numbers += some_numbers
+            texts += some_texts
+            size += sum(map(len, some_texts))
+        return numbers, texts, size >= most
 
     def files(self, run_id: int) -> Sequence[sqlite3.Row]:
         """The files of a run, by name."""
