@@ -117,7 +117,10 @@ def backup(
 
 @app.command()
 def verify(context: typer.Context) -> None:
-    """Read everything in the folder and check each digest, size and row. Exit code 1 if anything is wrong."""
+    """Read everything in the folder and check each digest, size and row; exit code 1 if anything is wrong.
+
+    An archive is checked by `sashiko verify FILE`.
+    """
     from launch.server import upkeep
 
     report = upkeep.verify(context.obj)
