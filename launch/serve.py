@@ -14,6 +14,7 @@ import typer
 from framework.errors import ConfigError, Problem, RunsFailed, TrackerError
 from framework.tracking import logs
 from launch import embedded
+from launch.telling import JsonOption, answering
 
 if TYPE_CHECKING:
     from launch.server.storage import Store, Tables
@@ -116,20 +117,24 @@ def backup(
 
 
 @app.command()
-def verify(context: typer.Context) -> None:
+def verify(context: typer.Context, as_json: JsonOption = False) -> None:
     """Read everything in the folder and check each digest, size and row; exit code 1 if anything is wrong.
 
     An archive is checked by `sashiko verify FILE`.
     """
     from launch.server import upkeep
 
-    report = upkeep.verify(context.obj)
-    for problem in report.problems:
-        typer.echo(f"wrong: {problem}", err=True)
-    typer.echo(f"{report.files} files ({report.size / 1e6:.1f} MB), {report.unused} of them not named by anything")
-    if report.problems:
-        raise RunsFailed(f"{len(report.problems)} problems in {context.obj}")
-    typer.echo("all digests, sizes and rows are right")
+    with answering(as_json=as_json) as answer:
+        report = upkeep.verify(context.obj)
+        answer(report)
+        for problem in report.problems:
+            typer.echo(f"wrong: {problem}", err=True)
+        typer.echo(
+            f"{report.files} files ({report.size / 1e6:.1f} MB), {report.unused} of them not named by anything"
+        )
+        if report.problems:
+            raise RunsFailed(f"{len(report.problems)} problems in {context.obj}")
+        typer.echo("all digests, sizes and rows are right")
 
 
 @app.command()
