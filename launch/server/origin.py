@@ -19,7 +19,7 @@ OWN = frozenset({"same-origin", "none"})
 """What `Sec-Fetch-Site` says of this server's own pages, and of what a person typed."""
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 SPOKEN: Mapping[str, str] = {"/graphql": JSON, "/files/": JSON, "/login": FORM, "/logout": FORM}
-"""What the bodies of these addresses are written in. All other writing goes to signed addresses."""
+"""What the bodies of these addresses are written in. All other writing needs a signed address, or a key."""
 
 
 class OwnPagesOnly:

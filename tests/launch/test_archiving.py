@@ -86,7 +86,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_compare_and_pull_show_the_same_elsewhere(lab: Lab):
     answer = json.loads(must(lab, "archive", "writer.yaml", "writer.tar.zst", "--json"))
     assert (answer["counts"]["runs"], answer["counts"]["sweeps"], answer["way"]) == (2, 1, "in bulk")
-    must(lab, "restore", "writer.tar.zst", "--dir", "elsewhere")
+    restored = json.loads(must(lab, "restore", "writer.tar.zst", "--dir", "elsewhere", "--json"))
+    assert (restored["stored"]["run"], restored["there"], restored["differs"]) == (2, {}, [])
     sweep = answer["of"]
     shown = [table(must(lab, "compare", sweep, "--full", "--dir", where)) for where in (".sashiko", "elsewhere")]
     assert shown[0] == shown[1]

@@ -53,7 +53,7 @@ def runs(request: Request, which: Which, place: Place, streams: Sequence[str] = 
             place = Place(place.after, run["id"])
         for number in range(place.stream, len(streams)):
             line = place.line if number == place.stream else BEFORE_ALL
-            while True:
+            while run[f"has_{streams[number]}"]:
                 numbers, texts, more = bulk.lines(run["id"], streams[number], line, PIECE)
                 if not numbers:
                     break
@@ -91,9 +91,9 @@ def _run(request: Request, run: sqlite3.Row) -> bytes:
     runs made what this one used.
     """
     bulk = request.tables.bulk
-    files = bulk.files(run["id"])
+    files = bulk.files(run["id"]) if run["has_run_files"] else []
     made_used: dict[str, list[Any]] = {"made": [], "used": []}
-    for version in bulk.lineage(run["id"]):
+    for version in bulk.lineage(run["id"]) if run["has_lineage"] else ():
         if request.sees_version(version):
             made_used[version["role"]].append(_named(request, run, version))
     told = {

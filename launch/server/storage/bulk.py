@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from launch.server.storage.lines import FIRST
+from launch.server.storage.lines import CONSOLE, EVENTS, FIRST, HISTORY
 
 
 class Which(NamedTuple):
@@ -43,9 +43,12 @@ class Bulk:
         self._db = db
 
     def runs(self, which: Which, after: int, most: int) -> Sequence[sqlite3.Row]:
-        """The next runs after a key, each with its sweep and the number and state of its point."""
+        """The next runs after a key, each with its sweep, the number of its point, and what there is more of it.
+
+        Of most runs there are few kinds of lines and no files: to ask of each would take longer than its rows.
+        """
         return self._db.execute(
-            "SELECT runs.*, sweeps.name AS sweep_name, points.idx AS point FROM runs"
+            f"SELECT runs.*, sweeps.name AS sweep_name, points.idx AS point, {_HAS} FROM runs"
             " LEFT JOIN sweeps ON sweeps.id = runs.sweep_id LEFT JOIN points ON points.run_id = runs.id"
             f" WHERE {which.condition} AND runs.id > :after ORDER BY runs.id LIMIT :most",
             {**which.values, "after": after, "most": most},
@@ -157,5 +160,17 @@ class Bulk:
         return [row["name"] for row in rows]
 
 
+_HAS = ", ".join(
+    [
+        *(
+            f"EXISTS (SELECT 1 FROM {table} WHERE run_id = runs.id) AS has_{table}"
+            for table in ("run_files", "lineage")
+        ),
+        *(
+            f"EXISTS (SELECT 1 FROM lines WHERE run_id = runs.id AND stream = '{stream}') AS has_{stream}"
+            for stream in (HISTORY, EVENTS, CONSOLE)
+        ),
+    ]
+)
 BEFORE_ALL = FIRST - 1
 """A number before that of every line."""

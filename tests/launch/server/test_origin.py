@@ -40,7 +40,8 @@ def filled(path: str) -> str:
 
 
 def test_these_are_the_addresses_that_write() -> None:
-    assert {path.split("/")[1] for _, path in WRITING} == {"graphql", "files", "storage", "login", "logout"}
+    known = {"graphql", "files", "storage", "bulk", "login", "logout"}
+    assert {path.split("/")[1] for _, path in WRITING} == known
 
 
 @pytest.mark.parametrize("headers", FOREIGN)

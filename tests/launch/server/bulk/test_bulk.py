@@ -250,6 +250,25 @@ def test_a_wrong_question_is_told(services: Services, client: Client, headers: A
     assert query.split("=")[1] in reply.json()["error"]
 
 
+def test_for_a_client_that_has_gone_nothing_more_is_read(
+    services: Services, client: Client, headers: Any, monkeypatch: pytest.MonkeyPatch
+):
+    fill(services, 200)
+    read: list[int] = []
+    real = reading.runs
+
+    def counted(*given: Any) -> Any:
+        read.append(1)
+        return real(*given)
+
+    monkeypatch.setattr(reading, "RUNS", 1)
+    monkeypatch.setattr(reading, "runs", counted)
+    client.request("GET", "/bulk/local/big/runs", headers=headers, breaks_off=True)
+    assert len(read) < 20
+    for _ in range(5):  # its place among the large answers was given back
+        assert client.get("/bulk/local/big/sweeps", headers=headers).status_code == 200
+
+
 def test_a_thing_of_another_kind_is_refused_whole():
     with pytest.raises(ApiError, match="belongs to nothing"):
         list(restoring.units(iter([Part("points", {}, b"")])))
