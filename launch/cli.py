@@ -276,7 +276,7 @@ def main() -> None:
     try:
         app()
     except SashikoError as error:
-        logger.exception("ends", extra={"error": str(error), "exit_code": error.exit_code})
+        logger.error("ends", extra={"error": str(error), "exit_code": error.exit_code})  # noqa: TRY400 (said to the user, not a fault)
         sys.stderr.write(f"sashiko: {error}\n")
         sys.exit(error.exit_code)
     except Interrupted as interrupted:

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 CODE, PACKAGES, MACHINE, VARIABLES, DATA, INPUTS = "code", "packages", "machine", "variables", "data", "inputs"
 ABSENT = "-"
+MEASURED = "/timing.parquet"
+"""The table of how long a training took, which comes out otherwise each time."""
 SHORT = 12
 
 
@@ -44,7 +46,7 @@ def of_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Differenc
 
 
 def of_outputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The files that both made: those with the same bytes, and those with other ones."""
+    """The files that both made, but for measured times: those with the same bytes, and those with other ones."""
     one, other = (
         {
             f"{name}/{file}": digest
@@ -53,7 +55,7 @@ def of_outputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[list[
         }
         for record in (before, now)
     )
-    both = [file for file in one if file in other]
+    both = [file for file in one if file in other and not file.endswith(MEASURED)]
     equal = [file for file in both if one[file] == other[file]]
     return equal, [file for file in both if one[file] != other[file]]
 

@@ -14,7 +14,7 @@ from framework.errors import InvalidInput
 from framework.tracking import sweeps
 from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
-from launch.archive.errors import Damaged
+from launch.archive.errors import Damaged, shown
 from launch.archive.making import Making
 from launch.archive.reader import Archive
 from launch.archive.source import Source, source_of
@@ -157,8 +157,8 @@ def must_be_whole(path: Path) -> Archive:
 
 def show_verdict(verdict: Verdict) -> None:
     """Tell what a check found."""
-    for item in verdict.damaged:
-        typer.echo(f"{item['member']}: {item['problem']}")
+    for line in shown([f"{item['member']}: {item['problem']}" for item in verdict.damaged]):
+        typer.echo(line)
     if verdict.whole:
         typer.echo(
             f"{verdict.file} is whole: {verdict.members:,} members, {verdict.unpacked / 1e6:.1f} MB unpacked"
