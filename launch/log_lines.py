@@ -93,7 +93,7 @@ def filter_of(
         moments.append(moment or "")
     if problems:
         raise ConfigError(problems, "logs")
-    pairs = [(key, value) for key, _, value in (text.partition("=") for text in fields)]
+    pairs = tuple((key, value) for key, _, value in (text.partition("=") for text in fields))
     return Filter(level.upper(), run, worker, pairs, *moments)
 
 

@@ -72,6 +72,9 @@ def _code(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Differe
 
 
 def _state(git: Mapping[str, Any]) -> str:
+    """The commit, or where none tells the code its digest."""
+    if git.get("source"):
+        return f"source {git['source']}"
     commit = str(git.get("commit") or "no repository")[:SHORT]
     return f"{commit} with changes" if git.get("dirty") else commit
 

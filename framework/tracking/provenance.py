@@ -23,6 +23,7 @@ from framework.tracking import frozen, lock, packed
 KIND = "provenance"
 PACKAGES_FILE, PATCH_FILE = "packages.txt", "difference.patch"
 LARGEST_PATCH = 10_000_000
+SHORT = 12
 MAIN = (
     "sashiko",
     "torch",
@@ -93,6 +94,8 @@ def of_process() -> Environment:
         "packages": {name: packages[name] for name in MAIN if name in packages},
     }
     code = "" if packed.top_of(home()) else hashlib.sha256(packed.pack(home())).hexdigest()
+    if code:
+        git["source"] = code[:SHORT]
     found = Environment(record, packages, patch, lock.known(packages), code)
     record["environment"] = found.name
     return found

@@ -52,6 +52,15 @@ def test_changes_beyond_one_commit_are_told_unless_the_source_is_known_to_be_the
     assert apart.of_environments({**dirty, "git": frozen}, {**other, "git": frozen}) == []
 
 
+def test_code_that_no_commit_tells_is_told_by_its_digest():
+    records = [
+        {**BASE, "git": {"commit": "c", "source": digest}, "environment": digest} for digest in ("aa", "bb")
+    ]
+    assert [tuple(one) for one in apart.of_environments(*records)] == [
+        (apart.CODE, "commit", "source aa", "source bb")
+    ]
+
+
 def test_data_and_inputs_are_told_by_digest():
     now = {**BASE, "data": {"digits": "f" * 64}, "inputs": {"model-1": {"version": "model-1:v1", "digest": "y"}}}
     assert [tuple(one) for one in apart.of_data(BASE, now)] == [
