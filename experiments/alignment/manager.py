@@ -10,6 +10,7 @@ from framework.errors import ArtifactError
 from framework.manager import Manager
 from framework.plan import RUN, Work
 from framework.training.config import TrainingConfig
+from framework.training.requirements import required_models
 
 if TYPE_CHECKING:
     from framework.report import Report
@@ -31,10 +32,11 @@ class AlignmentManager(Manager[AlignmentConfig]):
     )
 
     def requires(self, kind: str, config: Config) -> Iterable[Work]:
-        """Of a run: the finished reference."""
+        """Of a run: the finished reference, and what its model begins with. Of a model: what that begins with."""
         if kind != RUN or not isinstance(config, AlignmentConfig):
-            return []
-        return [Work("model", config.reference)]
+            return required_models(kind, config)
+        wanted = [Work("model", config.reference), *required_models("model", config.model)]
+        return list({work.config.config_id: work for work in wanted}.values())
 
     def make(self, kind: str, config: Config, run: "Run") -> None:
         """Train a reference.

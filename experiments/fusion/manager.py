@@ -11,6 +11,7 @@ from framework.errors import ArtifactError, InvalidInput, Problem
 from framework.manager import Manager
 from framework.plan import RUN, Work
 from framework.training.config import TrainingConfig
+from framework.training.requirements import required_models
 
 if TYPE_CHECKING:
     from framework.report import Report
@@ -46,8 +47,10 @@ class FusionManager(Manager[FusionConfig]):
             raise InvalidInput(problems)
 
     def requires(self, kind: str, config: Config) -> Iterable[Work]:
-        """Of a run: the trained parents, each once; none where files hold them."""
-        if kind != RUN or not isinstance(config, FusionConfig) or config.parents is not None:
+        """Of a run: the trained parents, each once; none where files hold them. Of those: what they begin with."""
+        if kind != RUN or not isinstance(config, FusionConfig):
+            return required_models(kind, config)
+        if config.parents is not None:
             return []
         return [Work("model", parent) for parent in {p.config_id: p for p in config.trained}.values()]
 

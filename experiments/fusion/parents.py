@@ -19,6 +19,7 @@ from framework.models.config import ModelConfig
 from framework.models.foreign import load_foreign
 from framework.models.registry import build
 from framework.training.checkpoints import load_model
+from framework.training.starts import before
 
 if TYPE_CHECKING:
     from framework.tracking.run import Run
@@ -58,7 +59,9 @@ def load_parents(config: FusionConfig, splits: Splits, run: "Run") -> list[Paren
     parents = []
     for number, trained in enumerate(config.trained, start=1):
         folder = run.require("model", trained)
-        initial = load_model(folder, trained, "initial").state_dict()
+        # Weights that data have shaped are no beginning that the bounds could be measured from.
+        is_fresh = before(trained) is None
+        initial = load_model(folder, trained, "initial").state_dict() if is_fresh else None
         model = load_model(folder, trained)
         parents.append(Parent(f"parent_{number}", model, initial, trained.config_id))
     return parents

@@ -11,6 +11,7 @@ from framework.errors import ArtifactError
 from framework.manager import Manager
 from framework.plan import RUN, Work
 from framework.training.config import TrainingConfig
+from framework.training.requirements import required_models
 
 if TYPE_CHECKING:
     from framework.report import Report
@@ -32,11 +33,14 @@ class MergingManager(Manager[MergingConfig]):
     )
 
     def requires(self, kind: str, config: Config) -> Iterable[Work]:
-        """Of a run: the checkpoint and the fine-tuned models, each once. Of a fine-tuned model: its checkpoint."""
+        """Of a run: the checkpoint and the fine-tuned models, each once. Of a fine-tuned model: its checkpoint.
+
+        Of a checkpoint: what it begins with.
+        """
         if kind == "fine_tuned" and isinstance(config, FineTuned):
             return [Work("model", config.base)]
         if kind != RUN or not isinstance(config, MergingConfig):
-            return []
+            return required_models(kind, config)
         models = {one.config_id: one for one in config.fine_tuned}
         return [Work("model", config.base), *(Work("fine_tuned", one) for one in models.values())]
 

@@ -14,6 +14,7 @@ from framework.models.facts import latent_dim
 from framework.problems import differing
 from framework.ssl.probed.config import ProbeConfig
 from framework.training.config import TrainingConfig
+from framework.training.starts import before
 
 Counts = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 Labels = Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
@@ -153,6 +154,14 @@ class StitchingConfig(Config):
             if getattr(self, f"{role}_layer") is not None:
                 message = f"names a layer of {role}, and {role}_probe reads the encoder's features: leave it out"
                 yield Problem(f"{role}_layer", message)
+        source = self.sides["source"]
+        trained = source.encoder if isinstance(source, ProbeConfig) else source
+        if self.control == "random_encoder" and before(trained) is not None:
+            message = (
+                "is random_encoder, and the source begins with weights of another training; allowed: a source "
+                "with start=fresh and extra_epochs=0"
+            )
+            yield Problem("control", message)
 
     def _data_problems(self) -> Iterator[Problem]:
         source, target = (side.data for side in self.sides.values())

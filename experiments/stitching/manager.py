@@ -12,6 +12,7 @@ from framework.plan import RUN, Work
 from framework.ssl.probed.config import ProbeConfig
 from framework.ssl.training.config import FreshEncoder, required_by
 from framework.training.config import TrainingConfig
+from framework.training.requirements import required_models
 
 if TYPE_CHECKING:
     from framework.report import Report
@@ -37,7 +38,7 @@ class StitchingManager(Manager[StitchingConfig]):
     def requires(self, kind: str, config: Config) -> Iterable[Work]:
         """Of a run: the two models (one, if it is stitched to itself), and their latents at hidden layers.
 
-        Of a probe, and of a run of probes: the encoders, too. Of an encoder: the one that it begins with.
+        Of a probe, and of a run of probes: the encoders, too. Of a model or encoder: the one that it begins with.
         """
         if kind == "latents" and isinstance(config, LatentsConfig):
             return [Work("model", config.model)]
@@ -47,7 +48,7 @@ class StitchingManager(Manager[StitchingConfig]):
             before = required_by(config)
             return [] if before is None else [Work("encoder", before)]
         if kind != RUN or not isinstance(config, StitchingConfig):
-            return []
+            return required_models(kind, config)
         layers = {"source": config.source_layer, "target": config.target_layer}
         wanted: list[Work] = []
         for role, side in config.sides.items():

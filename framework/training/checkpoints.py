@@ -5,6 +5,7 @@ initial.safetensors         before the first step
 best.safetensors            after the epoch with the least error on the val split
 last.safetensors            after the last epoch
 epoch_0010.safetensors      after every `checkpoint_every` epochs, counted from 1
+optimizer.safetensors       the state of the optimiser after the last epoch, for `extra_epochs`
 evaluation.safetensors      latents, errors and predicted classes of best on every split (`evaluation.py`)
 """
 
@@ -20,6 +21,9 @@ from framework.errors import ArtifactError
 from framework.models.base import Model
 from framework.models.registry import build
 from framework.training.config import TrainingConfig
+from framework.training.optimizer_state import OPTIMIZER
+
+NO_CHECKPOINTS = ("evaluation", OPTIMIZER)
 
 
 def save_checkpoint(model: nn.Module, folder: Path, name: str) -> Path:
@@ -43,6 +47,22 @@ def save_description(model: Model, config: TrainingConfig, folder: Path) -> None
     (folder / "model.json").write_text(json.dumps(description, indent=2) + "\n")
 
 
+def checkpoint_in(folder: Path, which: str) -> Path:
+    """The file of a checkpoint: best, last, initial, or the name of another such as epoch_0010.
+
+    Raises:
+        ArtifactError: the folder holds none of that name.
+    """
+    path = folder / f"{which}.safetensors"
+    if path.is_file() and which not in NO_CHECKPOINTS:
+        return path
+    there = sorted(file.stem for file in folder.glob("*.safetensors") if file.stem not in NO_CHECKPOINTS)
+    message = f"{folder} holds no checkpoint {which!r}; there are: {', '.join(there)}"
+    if set(there) <= {"best", "last"}:
+        message += " (checkpoints_kept=best_and_last keeps no others; make it again with all, --stale remake)"
+    raise ArtifactError(message)
+
+
 def load_model(folder: Path, config: TrainingConfig, which: str = "best") -> Model:
     """The model of `config` from its artifact folder, in eval mode, on the CPU.
 
@@ -63,10 +83,7 @@ def load_model(folder: Path, config: TrainingConfig, which: str = "best") -> Mod
         raise ArtifactError(
             f"{folder} holds the model {description['config']}, not {config.model.model_dump(mode='json')}"
         )
-    path = folder / f"{which}.safetensors"
-    if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in folder.glob("*.safetensors")))
-        raise ArtifactError(f"{folder} holds no checkpoint {which!r}; there are: {there}")
+    path = checkpoint_in(folder, which)
     with torch.random.fork_rng(devices=[]):
         model = build(config.model, (channels, height, width), num_classes)
     load_weights(model, str(path))

@@ -5,24 +5,41 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue
 
-from framework.config import Seed, no_effect, replicate
+from framework.config import Seed, added, no_effect, replicate
 from framework.data.config import DataConfig
 from framework.data.facts import facts_of, split_problems
 from framework.errors import Problem
 from framework.models.config import PCKTAE, ModelConfig
 from framework.models.facts import image_problems
 from framework.problems import within
-from framework.training.optimizers import Optimisation
+from framework.training.starts import (
+    Extended,
+    Fresh,
+    Kept,
+    OtherWeights,
+    checkpoint_problems,
+    checkpoints_kept,
+    other_problems,
+)
 
 
-class TrainingConfig(Optimisation):
+class FromOther(OtherWeights):
+    """The weights of another model, and nothing else of its training."""
+
+    OTHER: ClassVar[str] = "model"
+
+    model: "TrainingConfig" = Field(
+        default_factory=lambda: TrainingConfig(),  # noqa: PLW0108 (it stands below)
+        description="The training that they are taken from; it may begin with another's, too, and so on.",
+    )
+
+
+class TrainingConfig(Extended):
     """One trained model: data, architecture, seed and optimisation. Its artifact has the kind `model`.
 
     With the defaults (PCKTAE with 8 latent dimensions, digits, 30 epochs) the test error is about 0.043 per
     pixel, reached in four to eight seconds on one core; an MLP autoencoder reaches 0.013.
     """
-
-    EPOCHS: ClassVar[str] = "max_epochs"
 
     data: DataConfig = Field(DataConfig(), description="The images that the model is trained on.")
     classes: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
@@ -52,6 +69,10 @@ class TrainingConfig(Optimisation):
         ge=1,
         description="Keep the weights of each of these many epochs too, beside initial, best and last; null "
         "keeps none in between.",
+    )
+    checkpoints_kept: Kept = checkpoints_kept()
+    start: Annotated[Fresh | FromOther, Field(discriminator="kind")] = added(
+        Fresh(), description="The weights that training begins with."
     )
     trainer: dict[str, JsonValue] = Field(
         {},
@@ -89,7 +110,22 @@ class TrainingConfig(Optimisation):
                 f"names {names}, of which the train split of {self.data.name} has no image; there are: {there}"
             )
             yield Problem("classes", message)
+        yield from self._start_problems()
         yield from owned_problems(self.trainer)
+
+    def _start_problems(self) -> Iterator[Problem]:
+        if not isinstance(self.start, FromOther):
+            return
+        other = self.start.model
+        yield from other_problems(self.start, self, ("model",))
+        yield from checkpoint_problems(self.start)
+        mine, theirs = facts_of(self.data), facts_of(other.data)
+        if mine.shape != theirs.shape:
+            message = f"has images {theirs.shape}, here they are {mine.shape}; the weights fit images of one shape"
+            yield Problem("start.model.data", message)
+        elif mine.classes != theirs.classes:
+            message = f"has {theirs.classes} classes, here there are {mine.classes}; the weights fit one number"
+            yield Problem("start.model.data", message)
 
     def _decoder_problems(self) -> Iterator[Problem]:
         if self.data.normalise != "standard":
@@ -106,6 +142,9 @@ class TrainingConfig(Optimisation):
                 "data.normalise=standard; use data.normalise=unit or model.output=linear"
             )
             yield Problem("", message)
+
+
+FromOther.model_rebuild()
 
 
 def with_data(training: Any, name: str) -> Any:

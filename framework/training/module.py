@@ -6,7 +6,9 @@ import pytorch_lightning as pl
 import torch
 from torch import nn
 
+from framework.training.optimizer_state import State, go_on_with
 from framework.training.optimizers import LARS, SGD, AdamW, Optimisation, rate_factor
+from framework.training.starts import Extended
 
 
 class Training(pl.LightningModule):
@@ -18,6 +20,8 @@ class Training(pl.LightningModule):
     """
 
     error: ClassVar[str]
+    resumed: State | None = None
+    """The state of the optimiser that goes on, where there is one."""
 
     def __init__(self, model: nn.Module, config: Optimisation) -> None:
         super().__init__()
@@ -26,16 +30,19 @@ class Training(pl.LightningModule):
 
     @property
     def optimisation(self) -> Optimisation:
-        """How the weights are moved. Default: as the config says."""
-        return self.config
+        """How the weights are moved: as the config says; of added epochs, with a schedule of their own."""
+        return self.config.as_trained if isinstance(self.config, Extended) else self.config
 
     def configure_optimizers(self) -> Any:
         """The optimiser of the config, with a schedule where its step size does not stay."""
+        config = self.optimisation
         # On a GPU Lightning refuses a fused optimiser beside clipping in mixed precision.
-        optimizer = build_optimizer(self.model, self.optimisation, fused=self.device.type == "cpu")
-        if self.config.schedule == "constant" and not self.config.warmup_epochs:
+        optimizer = build_optimizer(self.model, config, fused=self.device.type == "cpu")
+        if self.resumed is not None:
+            go_on_with(optimizer, self.resumed)
+        if config.schedule == "constant" and not config.warmup_epochs:
             return optimizer
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate_factor(self.config, epoch))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate_factor(config, epoch))
         return [optimizer], [schedule]
 
 

@@ -19,6 +19,7 @@ from framework.training.autoencoder import AutoencoderTraining
 from framework.training.batches import batches
 from framework.training.callbacks.checkpoints import Checkpoints
 from framework.training.callbacks.epoch_log import EpochLog, Measure
+from framework.training.callbacks.keep_optimizer import KeepOptimizer
 from framework.training.callbacks.learning_rate import LearningRate
 from framework.training.callbacks.losses import Losses
 from framework.training.callbacks.patience import Patience
@@ -27,10 +28,11 @@ from framework.training.callbacks.timing import Timing
 from framework.training.checkpoints import load_model, save_description
 from framework.training.classes import of_classes
 from framework.training.classifier import ClassifierTraining
-from framework.training.config import TrainingConfig
+from framework.training.config import FromOther, TrainingConfig
 from framework.training.evaluation import Evaluation, evaluate, save_evaluation
 from framework.training.fitting import fit
 from framework.training.module import Training
+from framework.training.optimizer_state import OPTIMIZER, Done, count_on, load_optimizer, order_seed
 from framework.training.ranks import world
 from framework.training.trainer import (
     CHANNELS_LAST,
@@ -59,16 +61,18 @@ def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback
     Raises:
         ConfigError: a trainer option, device, class or architecture that cannot be used.
         DataUnavailable: the data set is not there.
+        ArtifactError: the training that this one goes on from, or begins with the weights of, cannot be had.
         TrainingDiverged: the loss became NaN or infinite.
     """
     check_trainer_options(config.trainer)
     device = resolve_device(config.device)
     splits = load_splits(config.data)
     train, val = (of_classes(getattr(splits, name), config.classes, name) for name in ("train", "val"))
+    seed = order_seed(config.seed, config.extra_epochs)
     # Lightning seeds NumPy too, which takes 32 bits without a sign.
-    seed_everything(config.seed % 2**32, workers=True, verbose=False)
-    torch.manual_seed(config.seed)
-    model = build(config.model, splits.image_shape, splits.num_classes)
+    seed_everything(seed % 2**32, workers=True, verbose=False)
+    torch.manual_seed(seed)
+    model, done = _first(config, run, splits)
     folder = run.folder / "model"
     folder.mkdir(parents=True, exist_ok=True)
     save_description(model, config, folder)
@@ -76,16 +80,18 @@ def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback
         model.to(memory_format=torch.channels_last)
 
     module = training_of(model, config, splits)
+    module.resumed = done.state if done else None
     losses = Losses(module.error)
-    checkpoints = Checkpoints(folder, losses, config.checkpoint_every)
+    checkpoints = Checkpoints(folder, losses, config.checkpoint_every, config.checkpoints_kept)
     trainer = build_trainer(
-        max_epochs=config.max_epochs,
+        max_epochs=done.epochs + config.extra_epochs if done else config.max_epochs,
         device=device,
         callbacks=_callbacks(config, run, model, splits, losses, checkpoints, callbacks),
         options=config.trainer,
     )
-    plain_batches = batches(train, config.batch_size, config.seed, config.num_workers, device)
-    train_batches = augmented(plain_batches, config.augment, black(splits), config.seed)
+    count_on(trainer, done)
+    plain_batches = batches(train, config.batch_size, seed, config.num_workers, device)
+    train_batches = augmented(plain_batches, config.augment, black(splits), seed)
     val_batches = batches(val, config.batch_size, None, config.num_workers, device)
     with run.progress.stage("fit") as stage:
         fit(trainer, module, train_batches, val_batches, stage)
@@ -103,6 +109,19 @@ def train_model(config: TrainingConfig, run: "Run", callbacks: Sequence[Callback
     run.log_artifact("model", config, folder, metadata=summary)
 
 
+def _first(config: TrainingConfig, run: "Run", splits: Splits) -> tuple[Model, Done | None]:
+    """The model before the first step, in train mode, and what a training has left that goes on."""
+    if config.extra_epochs:
+        before = config.without_extra
+        folder = run.require("model", before)
+        return load_model(folder, before, "last").train(), load_optimizer(folder / f"{OPTIMIZER}.safetensors")
+    model = build(config.model, splits.image_shape, splits.num_classes)
+    if isinstance(config.start, FromOther):
+        other = config.start.model
+        model.load_state_dict(load_model(run.require("model", other), other, config.start.which).state_dict())
+    return model, None
+
+
 def _callbacks(
     config: TrainingConfig,
     run: "Run",
@@ -118,7 +137,8 @@ def _callbacks(
         return [losses, LearningRate(), *stopping, *(one for one in others if not isinstance(one, Measure))]
     shown = config.reconstructions_every if isinstance(model, Autoencoder) else None
     pictures = [Reconstructions(run, splits, shown)] if shown else []
-    return [losses, LearningRate(), Timing(run), checkpoints, *stopping, *pictures, *others, EpochLog(run)]
+    measured = [losses, LearningRate(), Timing(run), checkpoints, KeepOptimizer(checkpoints.folder)]
+    return [*measured, *stopping, *pictures, *others, EpochLog(run)]
 
 
 def training_of(model: Model, config: TrainingConfig, splits: Splits) -> Training:

@@ -13,18 +13,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
 from safetensors.torch import load_model as load_weights
-from torch import Tensor, nn
+from torch import nn
 
 from framework.data.vision import ImageSet
 from framework.errors import ArtifactError, ConfigError, Problem
 from framework.ssl.method import Method
 from framework.ssl.registry import build
 from framework.ssl.training.config import FreshEncoder
+from framework.training.checkpoints import checkpoint_in
 
-OPTIMIZER = "optimizer"
 SECTIONS = ("method", "backbone")
 
 
@@ -58,10 +56,7 @@ def load_encoder(folder: Path, config: FreshEncoder, which: str = "best") -> Met
         asked = getattr(config, name).model_dump(mode="json")
         if description.get(name) != asked:
             raise ArtifactError(f"{folder} holds the {name} {description.get(name)}, not {asked}")
-    path = folder / f"{which}.safetensors"
-    if not path.is_file() or which == OPTIMIZER:
-        there = ", ".join(sorted(file.stem for file in folder.glob("*.safetensors") if file.stem != OPTIMIZER))
-        raise ArtifactError(f"{folder} holds no checkpoint {which!r}; there are: {there}")
+    path = checkpoint_in(folder, which)
     method = build(config.method, config.shape, 0, _random(config.backbone))
     load_weights(method, str(path))
     return method.eval()
@@ -91,31 +86,3 @@ def take_backbone(method: Method, other: Method) -> None:
         except RuntimeError as error:
             message = f"has weights that do not fit: {error}"
             raise ConfigError([Problem("start.encoder", message)]) from error
-
-
-def save_optimizer(optimizer: torch.optim.Optimizer, folder: Path) -> None:
-    """Write the state of an optimiser: a tensor for each parameter and name. What is no tensor is not kept."""
-    state = optimizer.state_dict()["state"]
-    tensors = {
-        f"{number}.{name}": value.detach().cpu().contiguous()
-        for number, values in state.items()
-        for name, value in values.items()
-        if isinstance(value, Tensor)
-    }
-    save_file(tensors, folder / f"{OPTIMIZER}.safetensors")
-
-
-def load_optimizer(folder: Path) -> dict[int, dict[str, Tensor]]:
-    """The state that `save_optimizer` wrote, by the number of the parameter.
-
-    Raises:
-        ArtifactError: there is none.
-    """
-    path = folder / f"{OPTIMIZER}.safetensors"
-    if not path.is_file():
-        raise ArtifactError(f"{folder} holds no {path.name}: train the encoder again from its config")
-    found: dict[int, dict[str, Tensor]] = {}
-    for key, value in load_file(path).items():
-        number, _, name = key.partition(".")
-        found.setdefault(int(number), {})[name] = value
-    return found

@@ -5,20 +5,30 @@ lars 0.2 with weight_decay 1.5e-6, adamw 1e-3 with weight_decay 1e-2.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, JsonValue
 
-from framework.config import Config, Seed, added, no_effect, replicate
+from framework.config import Seed, added, no_effect, replicate
 from framework.data.config import DataConfig
 from framework.data.facts import UNLABELED, facts_of, split_problems, train_images
 from framework.errors import Problem
-from framework.problems import differing, within
+from framework.problems import within
 from framework.ssl.config import MethodConfig, SimCLR
 from framework.ssl.distortions.config import DistortionsConfig, view_problems
 from framework.ssl.parts import BackboneConfig, Dense, SmallResNet, Timm, Torchvision
 from framework.training.config import owned_problems
 from framework.training.optimizers import SGD, Optimisation, OptimizerConfig, Schedule
+from framework.training.starts import (
+    Extended,
+    Fresh,
+    Kept,
+    OtherWeights,
+    before,
+    checkpoint_problems,
+    checkpoints_kept,
+    other_problems,
+)
 
 Epochs = Annotated[int, Field(ge=1)]
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
@@ -27,10 +37,8 @@ STANDARD_SIDE = 32
 RATE_PER = 128
 
 
-class FreshEncoder(Optimisation):
+class FreshEncoder(Extended):
     """One encoder that is trained without labels, from its method's first weights on."""
-
-    EPOCHS: ClassVar[str] = "max_epochs"
 
     data: DataConfig = Field(
         DataConfig(), description="The images: the train split is learned from, the val split is looked at."
@@ -69,11 +77,6 @@ class FreshEncoder(Optimisation):
         "stl10 has 100,000 of them. Neighbours and probes look at the train split alone. A smaller share is part "
         "of a larger one.",
     )
-    extra_epochs: Annotated[int, Field(ge=0)] = added(
-        0,
-        description="Epochs that the finished encoder of this config, with 0 here, is trained on, from its last "
-        "weights and the state of its optimiser; schedules begin anew, without warm-up.",
-    )
     evaluate_every: Epochs = Field(
         1, description="Epochs between two looks at the val split by nearest neighbours; the last is looked at."
     )
@@ -94,6 +97,7 @@ class FreshEncoder(Optimisation):
         description="Keep the weights of each of these many epochs too, beside initial, best and last; null keeps "
         "none in between.",
     )
+    checkpoints_kept: Kept = checkpoints_kept()
     trainer: dict[str, JsonValue] = Field(
         {}, description="Further arguments of Lightning's Trainer by their own names and units."
     )
@@ -124,11 +128,6 @@ class FreshEncoder(Optimisation):
     )
 
     @property
-    def epochs(self) -> int:
-        """The epochs of this training; of one that goes on, those that it adds."""
-        return self.extra_epochs or self.max_epochs
-
-    @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of a view."""
         channels, height, width = facts_of(self.data).shape
@@ -141,12 +140,9 @@ class FreshEncoder(Optimisation):
         return self.learning_rate * (self.batch_size / self.rate_per if self.rate_per else 1.0)
 
     @property
-    def as_trained(self) -> "FreshEncoder":
+    def as_trained(self) -> Self:
         """This config with the step size of its batches, and the schedule of the epochs that it adds."""
-        changes: dict[str, Any] = {"learning_rate": self.step_size, "rate_per": None}
-        if self.extra_epochs:
-            changes |= {"max_epochs": self.extra_epochs, "warmup_epochs": 0}
-        return self.model_copy(update=changes)
+        return super().as_trained.model_copy(update={"learning_rate": self.step_size, "rate_per": None})
 
     def conflicts(self) -> Iterator[Problem]:
         """What data, views, method and backbone cannot do together."""
@@ -156,9 +152,6 @@ class FreshEncoder(Optimisation):
         yield from self._image_problems()
         yield from self._backbone_problems()
         yield from self._network_problems()
-        if self.extra_epochs and self.schedule == "multistep":
-            message = "has milestones of max_epochs, and extra_epochs come after them; take another schedule"
-            yield Problem("schedule", f"is multistep, which {message}")
         if "precision" in self.trainer:
             yield Problem("trainer.precision", "set precision beside it")
         yield from owned_problems(self.trainer)
@@ -217,22 +210,14 @@ class FreshEncoder(Optimisation):
             yield Problem("backbone.stem", message)
 
 
-class Fresh(Config):
-    """The first weights of the method, by its seed."""
-
-    kind: Literal["fresh"] = Field("fresh", description="Selects the method's own first weights.")
-
-
-class FromOther(Config):
+class FromOther(OtherWeights):
     """The weights of another encoder, which is made first where it is not there."""
 
-    kind: Literal["from_other"] = Field("from_other", description="Selects the weights of another encoder.")
+    OTHER: ClassVar[str] = "encoder"
+
     encoder: "EncoderConfig" = Field(
         default_factory=lambda: EncoderConfig(),  # noqa: PLW0108 (it stands below)
         description="The encoder that they are taken from; it may begin with another's, too, and so on.",
-    )
-    which: Literal["best", "last"] = Field(
-        "last", description="Its best weights (by the neighbours on val), or its last ones."
     )
     parts: Literal["backbone", "all"] = Field(
         "backbone", description="What is taken: the backbone, or all of an encoder of the same method."
@@ -252,11 +237,8 @@ class EncoderConfig(FreshEncoder):
         if not isinstance(self.start, FromOther):
             return
         other, parts = self.start.encoder, {"backbone": ("backbone",), "all": ("backbone", "method")}
-        for name in parts[self.start.parts]:
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if mine != theirs:
-                told = differing(mine, theirs) if type(mine) is type(theirs) else f"{mine.kind} and {theirs.kind}"
-                yield Problem(f"start.encoder.{name}", f"has other weights than {name}: {told}; make them equal")
+        yield from other_problems(self.start, self, parts[self.start.parts])
+        yield from checkpoint_problems(self.start)
         if other.shape != self.shape and (other.shape[0] != self.shape[0] or isinstance(self.backbone, Dense)):
             message = f"are {other.shape}, here they are {self.shape}; the weights fit images of one shape"
             yield Problem("start.encoder.data", f"its images {message}")
@@ -267,7 +249,5 @@ FromOther.model_rebuild()
 
 def required_by(config: FreshEncoder) -> FreshEncoder | None:
     """The encoder that has to be there before `config` can be trained, if there is one."""
-    if config.extra_epochs:
-        return config.model_copy(update={"extra_epochs": 0})
-    start: Any = getattr(config, "start", None)
-    return start.encoder if isinstance(start, FromOther) else None
+    found: FreshEncoder | None = before(config)
+    return found

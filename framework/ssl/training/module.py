@@ -20,7 +20,6 @@ from framework.ssl.method import Losses, Method
 from framework.ssl.training.batches import is_views
 from framework.ssl.training.config import FreshEncoder
 from framework.training.module import Training
-from framework.training.optimizers import Optimisation
 from framework.training.ranks import shares
 
 VAL = 0x76616C  # keeps the draws for val images apart from those of training
@@ -42,34 +41,21 @@ class SelfSupervised(Training):
         self.channels_last = channels_last
         self.latest: Losses | None = None
         self.transform_s = 0.0
-        self.resumed_optimizer: dict[int, dict[str, Tensor]] | None = None
-
-    @property
-    def optimisation(self) -> Optimisation:
-        """With the step size of the batches."""
-        return self.config.as_trained
-
-    def configure_optimizers(self) -> Any:
-        """That of the config; it goes on with the state of a finished encoder's, where there is one."""
-        found = super().configure_optimizers()
-        if self.resumed_optimizer is not None:
-            optimizer = found[0][0] if isinstance(found, tuple | list) else found
-            state = {**optimizer.state_dict(), "state": self.resumed_optimizer}
-            optimizer.load_state_dict(state)
-        return found
+        self.steps_before = 0
+        """The steps of a finished encoder that goes on: what the method schedules begins anew after them."""
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> dict[str, Tensor]:
         """The loss of one batch, and its parts."""
         start = time.perf_counter()
         views = self.views(batch[0], self.config.seed, self._step(batch_idx))
         self.transform_s += time.perf_counter() - start
-        self.latest = losses = self.model.loss(views, self.trainer.global_step, self._steps())
+        self.latest = losses = self.model.loss(views, *self._steps())
         return {"loss": losses.total, **_measured(losses, len(batch[0]))}
 
     def validation_step(self, batch: list[Tensor], batch_idx: int) -> dict[str, Tensor]:
         """The loss of one batch of val, of the same views in each epoch."""
         views = self.views(batch[0], unsigned(self.config.seed + VAL), batch_idx)
-        losses = self.model.loss(views, self.trainer.global_step, self._steps())
+        losses = self.model.loss(views, *self._steps())
         return _measured(losses, len(batch[0]))
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -104,11 +90,12 @@ class SelfSupervised(Training):
 
     def _step(self, batch_idx: int) -> int:
         """The number of a batch in all of the training, from that of a finished encoder on."""
-        before = self.config.max_epochs if self.config.extra_epochs else 0
-        return (before + self.trainer.current_epoch) * self._batches + batch_idx
+        return self.trainer.current_epoch * self._batches + batch_idx
 
-    def _steps(self) -> int:
-        return int(self.trainer.estimated_stepping_batches)
+    def _steps(self) -> tuple[int, int]:
+        """The step that is made, and how many there are; of added epochs, those of these epochs alone."""
+        before = self.steps_before
+        return self.trainer.global_step - before, int(self.trainer.estimated_stepping_batches) - before
 
     @property
     def _batches(self) -> int:

@@ -10,21 +10,18 @@ from torch import Tensor
 
 from framework.data.vision import ImageSet, Splits, load_pixels
 from framework.errors import ConfigError, Problem
-from framework.seeds import unsigned
 from framework.ssl.distortions.distorter import Distorter
 from framework.ssl.distortions.place import Choice, choose_place
 from framework.ssl.method import Method
 from framework.ssl.registry import build
 from framework.ssl.training.artifact import (
     load_encoder,
-    load_optimizer,
     save_description,
     take_backbone,
 )
 from framework.ssl.training.batches import learned_from, train_batches, val_batches
 from framework.ssl.training.callbacks.collapse import Collapse
 from framework.ssl.training.callbacks.diagnosis import Diagnosis
-from framework.ssl.training.callbacks.keep_optimizer import KeepOptimizer
 from framework.ssl.training.callbacks.linear_probe import LinearProbe
 from framework.ssl.training.callbacks.neighbours import Neighbours
 from framework.ssl.training.callbacks.phases import Phases
@@ -34,18 +31,18 @@ from framework.ssl.training.plain import distorter_of, plain_of
 from framework.training.batches import BatchOrder, Loader
 from framework.training.callbacks.checkpoints import Checkpoints
 from framework.training.callbacks.epoch_log import EpochLog, Measure
+from framework.training.callbacks.keep_optimizer import KeepOptimizer
 from framework.training.callbacks.learning_rate import LearningRate
 from framework.training.callbacks.losses import Losses
 from framework.training.callbacks.patience import Patience
 from framework.training.fitting import fit
 from framework.training.module import build_optimizer
+from framework.training.optimizer_state import OPTIMIZER, Done, count_on, load_optimizer, order_seed
 from framework.training.ranks import world
 from framework.training.trainer import CHANNELS_LAST, build_trainer, check_trainer_options, resolve_device
 
 if TYPE_CHECKING:
     from framework.tracking.run import Run
-
-AGAIN = 2**33  # beyond every seed of an order of batches: that of added epochs is another
 
 
 def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = ()) -> None:
@@ -72,7 +69,7 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
     seed_everything(config.seed % 2**32, workers=True, verbose=False)
     torch.manual_seed(config.seed)
     distorter = distorter_of(config, splits)
-    method, optimizer_state = _first(config, run)
+    method, done = _first(config, run)
     folder = run.folder / "encoder"
     folder.mkdir(parents=True, exist_ok=True)
     images = learned_from(splits, config.unlabeled_fraction, config.data.split_seed)
@@ -85,17 +82,19 @@ def pretrain(config: FreshEncoder, run: "Run", callbacks: Sequence[Callback] = (
         method.backbone.compile()
 
     module = SelfSupervised(method, config, distorter, channels_last=images_last)
-    module.resumed_optimizer = optimizer_state
+    if done is not None:
+        module.resumed, module.steps_before = done.state, done.steps
     neighbours = Neighbours(
         splits, plain_of(config, splits), config.evaluate_every, config.neighbours, config.temperature
     )
-    checkpoints = Checkpoints(folder, neighbours, config.checkpoint_every)
+    checkpoints = Checkpoints(folder, neighbours, config.checkpoint_every, config.checkpoints_kept)
     trainer = build_trainer(
-        max_epochs=config.epochs,
+        max_epochs=done.epochs + config.extra_epochs if done else config.max_epochs,
         device=device,
         callbacks=_callbacks(config, run, method, splits, neighbours, checkpoints, callbacks),
         options={"precision": config.precision, **config.trainer},
     )
+    count_on(trainer, done)
     train = _batches(config, images, distorter, choice, trainer, device)
     with run.progress.stage("fit") as stage:
         fit(trainer, module, train, val_batches(splits.val, config.batch_size, device), stage)
@@ -139,27 +138,26 @@ def _batches(
     device: torch.device,
 ) -> Loader:
     """The batches to train on; those of added epochs come in another order, and with the views of later epochs."""
-    before = config.max_epochs if config.extra_epochs else 0
     return train_batches(
         images,
         config.batch_size,
-        unsigned(config.seed + AGAIN) if config.extra_epochs else config.seed,
+        order_seed(config.seed, config.extra_epochs),
         distorter,
         choice.place,
         views_seed=config.seed,
         num_workers=config.num_workers,
         device=device,
-        epoch=lambda: before + trainer.current_epoch,
+        epoch=lambda: trainer.current_epoch,
     )
 
 
-def _first(config: FreshEncoder, run: "Run") -> tuple[Method, dict[int, dict[str, Tensor]] | None]:
-    """The method before the first step, and the state of the optimiser that goes on."""
+def _first(config: FreshEncoder, run: "Run") -> tuple[Method, Done | None]:
+    """The method before the first step, and what a training has left that goes on."""
     before = required_by(config)
     start = getattr(config, "start", None)
     if config.extra_epochs and before is not None:
         folder = run.require("encoder", before)
-        return load_encoder(folder, before, "last").train(), load_optimizer(folder)
+        return load_encoder(folder, before, "last").train(), load_optimizer(folder / f"{OPTIMIZER}.safetensors")
     method = build(config.method, config.shape, config.seed, config.backbone)
     if isinstance(start, FromOther):
         other = load_encoder(run.require("encoder", start.encoder), start.encoder, start.which)

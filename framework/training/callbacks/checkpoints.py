@@ -10,22 +10,25 @@ from pytorch_lightning import Callback, Trainer
 from framework.errors import SashikoError
 from framework.training.callbacks.losses import Judge
 from framework.training.checkpoints import save_checkpoint
+from framework.training.starts import Kept
 
 
 class Checkpoints(Callback):
     """Writes the weights of `module.model` to `folder`. Must stand after `losses` in the list of callbacks.
 
-    The best weights go to disk in the epoch that reaches them: what is held in memory moves on with training.
+    The best weights go to disk in the epoch that reaches them: what is held in memory moves on with training. With
+    `kept` best_and_last no others are written.
     """
 
-    def __init__(self, folder: Path, losses: Judge, every: int | None) -> None:
-        self.folder, self.losses, self.every = folder, losses, every
+    def __init__(self, folder: Path, losses: Judge, every: int | None, kept: Kept = "all") -> None:
+        self.folder, self.losses = folder, losses
+        self.every, self.keeps_all = every, kept == "all"
         self.best_val = math.inf
         self.best_epoch: int | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
         """The weights before the first step; of a training that goes on they are there."""
-        if trainer.ckpt_path is None:
+        if trainer.ckpt_path is None and self.keeps_all:
             self._save(pl_module, "initial")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:
@@ -34,7 +37,7 @@ class Checkpoints(Callback):
         if self.losses.val is not None and self.losses.val < self.best_val:
             self.best_val, self.best_epoch = self.losses.val, epoch
             self._save(pl_module, "best")
-        if self.every and epoch % self.every == 0:
+        if self.every and self.keeps_all and epoch % self.every == 0:
             self._save(pl_module, f"epoch_{epoch:04d}")
 
     def on_fit_end(self, trainer: Trainer, pl_module: pl.LightningModule) -> None:

@@ -48,7 +48,7 @@ def test_the_artifact_holds_safetensors_and_json_only(trained):
     folder = run.require("model", config)
     assert {path.name for path in folder.iterdir()} == {
         "model.json",
-        *(f"{name}.safetensors" for name in ("initial", "best", "last", "epoch_0002", "evaluation")),
+        *(f"{name}.safetensors" for name in ("initial", "best", "last", "epoch_0002", "evaluation", "optimizer")),
     }
     description = json.loads((folder / "model.json").read_text())
     assert description["kind"] == "mlp_autoencoder"

@@ -169,7 +169,35 @@ def test_more_epochs_go_on_from_the_last_weights_and_the_optimiser(encoder, tmp_
     kept = load_file(run.folder / "encoder" / "optimizer.safetensors")
     assert torch.equal(seen["momentum"], kept["0.momentum_buffer"])
     assert seen["step"] == 3 * 5, "the views are others than those of the epochs before"
-    assert len(finished.rows) == 1
+    assert [(row["epoch"], row["step"]) for row in finished.rows] == [(4, 20)]
+    assert [row["epoch"] for row in run.rows] == [1, 2, 3]
+
+
+def test_added_epochs_have_a_schedule_of_their_own(tmp_path):
+    config = config_of(max_epochs=1, schedule="linear", learning_rate=0.04, rate_per=64)
+    run = trained(tmp_path / "run", config)
+    more = trained(tmp_path / "more", config.model_copy(update={"extra_epochs": 4}), run.store)
+    assert [row["learning_rate"] for row in more.rows] == pytest.approx([0.04, 0.03, 0.02, 0.01])
+
+
+def test_what_a_method_schedules_begins_anew_too(tmp_path):
+    config = config_of("byol", max_epochs=2)
+    run = trained(tmp_path / "run", config)
+    steps = []
+
+    class Looks(Callback):
+        def on_train_batch_start(self, trainer, module, batch, batch_idx):
+            steps.append(module._steps())
+
+    trained(tmp_path / "more", config.model_copy(update={"extra_epochs": 1}), run.store, [Looks()])
+    assert steps == [(number, 5) for number in range(5)]
+
+
+def test_best_and_last_alone(tmp_path):
+    config = config_of(max_epochs=1, checkpoint_every=1, checkpoints_kept="best_and_last")
+    run = trained(tmp_path / "run", config)
+    there = {path.stem for path in run.store["encoder", config.config_id].glob("*.safetensors")}
+    assert there == {"best", "last", "optimizer"}
 
 
 @pytest.mark.parametrize("kind", ["adamw", "lars"])
