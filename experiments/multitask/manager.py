@@ -1,12 +1,16 @@
 """The experiment of several tasks: what a run does. Heavy imports stand inside."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from experiments.multitask.config import MultitaskConfig
 from experiments.multitask.grids import GRIDS
+from framework.config import Config
+from framework.errors import ArtifactError
 from framework.manager import Manager
 from framework.multitask.config import APART, may_be_together
+from framework.plan import Work
+from framework.training.starts import before
 
 if TYPE_CHECKING:
     from framework.report import Report
@@ -37,8 +41,23 @@ class MultitaskManager(Manager[MultitaskConfig]):
             check_batches(config)
 
     def may_be_together(self, config: MultitaskConfig) -> bool:
-        """Whether a point can be trained among others."""
-        return may_be_together(config)
+        """Whether a point can be trained among others: not one that begins with another's weights."""
+        return may_be_together(config) and before(config) is None
+
+    def requires(self, kind: str, config: Config) -> Iterable[Work]:
+        """Of a run, or of its networks: those that it goes on from or begins with, if there are any."""
+        other = before(config) if isinstance(config, MultitaskConfig) else None
+        return [] if other is None else [Work("networks", other)]
+
+    def make(self, kind: str, config: Config, run: "Run") -> None:
+        """Train networks that another run begins with: all that a run of their config does.
+
+        Raises:
+            ArtifactError: something else is asked for.
+        """
+        if kind != "networks" or not isinstance(config, MultitaskConfig):
+            raise ArtifactError(f"networks are made from a MultitaskConfig, not {kind!r} from {config!r}")
+        self.run(config, run)
 
     def run(self, config: MultitaskConfig, run: "Run") -> None:
         """Train, score and log one point."""

@@ -28,9 +28,11 @@ from framework.multitask.evaluation.scores import ALL, scores_of
 from framework.multitask.networks.config import AbcMLP
 from framework.multitask.networks.coordinates import coordinate_check
 from framework.multitask.per_task import value
+from framework.multitask.training.beginning import LEARNS, Beginning, load_done
 from framework.multitask.training.config import Optimizer
 from framework.multitask.training.networks import load_networks
 from framework.multitask.training.train import Samples, train_tasks
+from framework.training.starts import before
 
 if TYPE_CHECKING:
     from framework.tracking.run import Run
@@ -56,11 +58,24 @@ def study_together(configs: Sequence[MultitaskConfig], runs: Sequence["Run"]) ->
     def figures(runs: Sequence["Run"], samples: Sequence[Samples]) -> Sequence[Callback]:
         return [] if first.figures_every == 0 else [FitFigures(runs, samples, first.figures_every)]
 
-    found = train_tasks(configs, runs, figures)
+    found = train_tasks(configs, runs, figures, _beginning(first, runs[0]))
     return [
         _evaluated(config, run) if diverged is None else diverged
         for config, run, diverged in zip(configs, runs, found, strict=True)
     ]
+
+
+def _beginning(config: MultitaskConfig, run: "Run") -> Beginning | None:
+    """What another training has left, which a point that is worked alone begins with; None where it is fresh."""
+    other = before(config)
+    if other is None:
+        return None
+    folder = run.require(KIND, other)
+    names = [group[0] for group in config.groups]
+    networks = load_networks(other, folder)
+    weights = {name: dict(networks[name].state_dict()) for name in names}
+    learns = config.training.balancing.kind in LEARNS
+    return Beginning(weights, load_done(folder, names, learns=learns) if config.extra_epochs else None)
 
 
 def _evaluated(config: MultitaskConfig, run: "Run") -> Exception | None:

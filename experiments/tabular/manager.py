@@ -1,10 +1,15 @@
 """The experiment: what is checked, done and reported. Heavy imports stand inside the methods."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from experiments.tabular.config import TabularConfig
 from experiments.tabular.grids import GRIDS
+from framework.config import Config
+from framework.errors import ArtifactError
 from framework.manager import Manager
+from framework.plan import Work
+from framework.training.starts import before
 
 if TYPE_CHECKING:
     from framework.report import Report
@@ -26,13 +31,30 @@ class TabularManager(Manager[TabularConfig]):
 
             check_table(config.data)
 
+    def requires(self, kind: str, config: Config) -> Iterable[Work]:
+        """Of a run, or of its network: the network that it goes on from or begins with, if there is one."""
+        other = before(config) if isinstance(config, TabularConfig) else None
+        return [] if other is None else [Work("model", other)]
+
+    def make(self, kind: str, config: Config, run: "Run") -> None:
+        """Train a network that another run begins with: all that a run of its config does.
+
+        Raises:
+            ArtifactError: something else is asked for.
+        """
+        if kind != "model" or not isinstance(config, TabularConfig):
+            raise ArtifactError(f"a model is made from a TabularConfig, not {kind!r} from {config!r}")
+        self.run(config, run)
+
     def run(self, config: TabularConfig, run: "Run") -> None:
         """Fit, score and log one point."""
         from framework.data.tabular.loading import load_table
+        from framework.tabular.beginning import beginning_of
         from framework.tabular.fitting import fit_model, log_results
 
         data = load_table(config.data, config.seed)
-        predict, chosen = fit_model(config.model, data, config.seed, run, config.device)
+        begins = beginning_of(config, data, run)
+        predict, chosen = fit_model(config.model, data, config.seed, run, config.device, begins)
         log_results(config, data, predict, chosen, run)
 
     def report(self, results: "Results") -> "Report":

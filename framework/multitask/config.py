@@ -1,7 +1,7 @@
 """Several tasks that are learnt, by one network or by one each, as data. This module knows no tensor."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -52,6 +52,16 @@ class TasksConfig(Config):
         """The tasks of each network."""
         return (self.learnt,) if self.sharing == "shared" else tuple((task,) for task in self.learnt)
 
+    @property
+    def extra_epochs(self) -> int:
+        """The epochs that the training goes on for."""
+        return self.training.extra_epochs
+
+    @property
+    def without_extra(self) -> Self:
+        """The training that this one goes on from."""
+        return self.model_copy(update={"training": self.training.model_copy(update={"extra_epochs": 0})})
+
     def conflicts(self) -> Iterator[Problem]:
         """Keys of tasks that differ between sections, and what one network cannot have."""
         tasks = self.data.tasks
@@ -100,5 +110,11 @@ class TasksConfig(Config):
 
 
 def may_be_together(config: TasksConfig) -> bool:
-    """Whether a config can be trained among others: its balancing has no state, and its batches one size."""
-    return config.training.balancing.kind == "sum" and config.training.batching.kind == "proportional"
+    """Whether a config can be trained among others.
+
+    Its balancing has no state, its batches one size, and it goes on from no other training.
+    """
+    training = config.training
+    return (
+        training.balancing.kind == "sum" and training.batching.kind == "proportional" and not training.extra_epochs
+    )

@@ -1,17 +1,15 @@
 """The models of tables, as data. Each predicts classes or numbers, as the table asks for. Knows no tensor."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from framework.config import Config
-from framework.training.optimizers import Optimisation
+from framework.training.starts import Extended
 
 
-class Network(Optimisation):
+class Network(Extended):
     """What torch trains, on the cross-entropy of classes or the squared error of the standardised target."""
-
-    EPOCHS: ClassVar[str] = "max_epochs"
 
     batch_size: int = Field(32, ge=2, description="Rows per optimiser step.")
     learning_rate: float = Field(

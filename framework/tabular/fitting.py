@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from framework.config import Config
 from framework.data.tabular.loading import TableData
+from framework.tabular.beginning import Beginning
 from framework.tabular.config import MLP, Linear
 from framework.tabular.estimators import Predict, fit_estimator
 from framework.tabular.scores import class_scores, predictions, scores
@@ -14,10 +15,11 @@ if TYPE_CHECKING:
 
 
 def fit_model(
-    config: Config, data: TableData, seed: int, run: "Run", device: str
+    config: Config, data: TableData, seed: int, run: "Run", device: str, begins: Beginning | None = None
 ) -> tuple[Predict, dict[str, int]]:
     """The prediction of the model of `config`, fitted on train, and what val has chosen by name: the epoch of a
-    network (`best_epoch`), the trees of gradient boosting (`num_trees`). Of a network each epoch is logged.
+    network (`best_epoch`), the trees of gradient boosting (`num_trees`). Of a network each epoch is logged; it may
+    begin with other weights, those of `begins`.
 
     Raises:
         ConfigError: a device that is not here.
@@ -25,7 +27,7 @@ def fit_model(
     """
     if not isinstance(config, Linear | MLP):
         return fit_estimator(config, data, seed)
-    network, epoch = train_network(config, data, seed, run, device)
+    network, epoch = train_network(config, data, seed, run, device, begins)
     return network.predict, {"best_epoch": epoch}
 
 

@@ -2,6 +2,7 @@
 
     model.json                       config of the model, features, classes, digest of the table
     initial, best, last.safetensors  weights before the first step, of the least val error, after the last epoch
+    optimizer.safetensors            the state of the optimiser after the last epoch, for `extra_epochs`
 
 Shapes: N rows, F features, H hidden units, K classes.
 """
@@ -15,6 +16,7 @@ import torch
 from safetensors.torch import load_model as load_weights
 from torch import Tensor, nn
 
+from framework.config import canonical
 from framework.data.tabular.loading import TableData
 from framework.errors import ArtifactError
 from framework.tabular.config import MLP, Linear
@@ -76,7 +78,7 @@ class TableNetwork(nn.Module):
 def save_description(config: Linear | MLP, data: TableData, folder: Path) -> None:
     """Write `model.json`, which tells what the weights are of."""
     description = {
-        "config": config.model_dump(mode="json"),
+        "config": canonical(config),
         "task": data.task,
         "target": data.target,
         "features": data.features,
@@ -99,8 +101,8 @@ def load_network(folder: Path, config: Linear | MLP, which: str = "best") -> Tab
     if missing:
         raise ArtifactError(f"{folder} lacks {', '.join(missing)}: it is no artifact of a network over a table")
     told = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    if told["config"] != config.model_dump(mode="json"):
-        raise ArtifactError(f"{folder} holds the model {told['config']}, not {config.model_dump(mode='json')}")
+    if told["config"] != canonical(config):
+        raise ArtifactError(f"{folder} holds the model {told['config']}, not {canonical(config)}")
     with torch.random.fork_rng(devices=[]):
         network = TableNetwork(config, len(told["features"]), len(told["classes"]))
     load_weights(network, str(path))

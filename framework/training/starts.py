@@ -23,7 +23,7 @@ CHECKPOINT = r"^(best|last|initial|epoch_\d{4,})$"
 EXTRA = (
     "Epochs that the finished training of this config, with 0 here, is trained on, from its last weights and the "
     "state of its optimiser; epochs and steps count on. Batches come in another order, schedules begin anew for "
-    "these epochs, without warm-up, and best is the best of these epochs."
+    "these epochs, without warm-up."
 )
 Kept = Literal["all", "best_and_last"]
 
@@ -60,7 +60,9 @@ class Extended(Optimisation):
 
     EPOCHS: ClassVar[str] = "max_epochs"
 
-    extra_epochs: Annotated[int, Field(ge=0)] = added(0, description=EXTRA)
+    extra_epochs: Annotated[int, Field(ge=0)] = added(
+        0, description=f"{EXTRA} The best weights are the best of these epochs."
+    )
 
     @property
     def as_trained(self) -> Self:

@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from framework.config import Config
+from framework.config import Config, added
 from framework.errors import Problem
 from framework.multitask.per_task import PerTask, given_per_task
+from framework.training.starts import EXTRA
 
 Criterion = Literal["squared_error", "absolute_error", "huber"]
 Reduction = Literal["sum", "mean"]
@@ -109,6 +110,7 @@ class Learning(Config):
     """The steps of a training."""
 
     max_epochs: int = Field(512, ge=1, description="Passes over the train split, in epochs.")
+    extra_epochs: Annotated[int, Field(ge=0)] = added(0, description=EXTRA)
     batch_size: int = Field(
         64, ge=1, description="Samples of a batch, of all tasks of a network together, in samples."
     )
@@ -151,6 +153,13 @@ class Learning(Config):
     balancing: Balancing = Field(
         Sum(), description="How the tasks' losses or gradients are weighed against each other in a shared network."
     )
+
+    @property
+    def as_trained(self) -> "Learning":
+        """This config with the schedule of the epochs that are trained: of one that goes on, those it adds."""
+        if not self.extra_epochs:
+            return self
+        return self.model_copy(update={"max_epochs": self.extra_epochs, "extra_epochs": 0})
 
     def shared_problems(self) -> Iterator[Problem]:
         """What cannot differ between the tasks of one network."""

@@ -23,6 +23,7 @@ from framework.multitask.training.config import Learning, Optimizer, Schedule
 from framework.multitask.training.members import Members, inner_products
 from framework.multitask.training.objective import Objective, penalty
 from framework.multitask.training.optimisers import build_optimizer, set_rates
+from framework.training.optimizer_state import Done, State, go_on_with
 
 
 class Batch(NamedTuple):
@@ -55,7 +56,10 @@ class Learner(nn.Module):
         """`learnings`: of each member; `factors`: of each weight by name, what its rate is multiplied by."""
         super().__init__()
         self.names, self.members, self.objective = tuple(names), members, objective
-        self.learnings = tuple(learnings)
+        self.learnings = tuple(learning.as_trained for learning in learnings)
+        self.epochs_before = 0
+        """The epochs of a finished training that goes on: schedules begin anew after them."""
+        self._resumed: State | None = None
         self._factors = [factors[name] for name in members.names]
         balances = len(names) > 1 and learnings[0].balancing.kind != "sum"
         self.weighing = weighing_of(learnings[0].balancing, len(names)) if balances else None
@@ -68,10 +72,19 @@ class Learner(nn.Module):
         """The optimiser of all members."""
         kind: Optimizer = value(self.learnings[0].optimizer, self.names[0])
         momentum = value(self.learnings[0].momentum, self.names[0])
-        return build_optimizer(list(self.members.weights), self._factors, kind, momentum)
+        found = build_optimizer(list(self.members.weights), self._factors, kind, momentum)
+        if self._resumed is not None:
+            go_on_with(found, self._resumed)
+        return found
+
+    def go_on(self, done: Done, balancing: Mapping[str, Any]) -> None:
+        """Go on where a finished training of these members has ended; `balancing` is its `state`."""
+        self._resumed, self.epochs_before = done.state, done.epochs
+        self.load(balancing)
 
     def rates(self, epoch: int) -> Rates:
         """The rates of an epoch, counted from 0."""
+        epoch -= self.epochs_before
         rates_KT = torch.tensor([[_rate(own, name, epoch) for name in self.names] for own in self.learnings])
         step_K = rates_KT.amax(dim=1)
         return Rates(step_K, rates_KT / step_K[:, None])

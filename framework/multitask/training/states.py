@@ -21,7 +21,7 @@ def of_member(state: dict[str, Any], member: int, members: int) -> dict[str, Any
     found = {**state, CALLBACKS: {key: _callback(own, member, members) for key, own in state[CALLBACKS].items()}}
     if WEIGHTS in state:
         found[WEIGHTS] = {name: _slice(tensor, member) for name, tensor in state[WEIGHTS].items()}
-        found[OPTIMIZERS] = [_optimizer(own, member) for own in state[OPTIMIZERS]]
+        found[OPTIMIZERS] = [of_optimizer(own, member) for own in state[OPTIMIZERS]]
         found[LOOPS] = _with_loader(state, _of_loader(_loader(state), member, members))
     return found
 
@@ -59,7 +59,8 @@ def _joined(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     }
 
 
-def _optimizer(state: dict[str, Any], member: int) -> dict[str, Any]:
+def of_optimizer(state: dict[str, Any], member: int) -> dict[str, Any]:
+    """The state of the optimiser of one of several members."""
     own = {key: {name: _slice(t, member) for name, t in of.items()} for key, of in state["state"].items()}
     return {**state, "state": own}
 

@@ -83,7 +83,7 @@ def test_the_files_tell_what_they_are(tmp_path, iris):
     network, _ = train_network(QUICK, iris, 0, run := FakeRun(tmp_path), "cpu")
     folder = run.folder / "model"
     assert sorted(path.name for path in folder.iterdir()) == [
-        *("best.safetensors", "initial.safetensors", "last.safetensors", "model.json")
+        *("best.safetensors", "initial.safetensors", "last.safetensors", "model.json", "optimizer.safetensors")
     ]
     told = json.loads((folder / "model.json").read_text())
     assert told["classes"] == ["setosa", "versicolor", "virginica"]
