@@ -24,7 +24,7 @@ from framework.training.callbacks.learning_rate import LearningRate
 from framework.training.callbacks.losses import Losses
 from framework.training.callbacks.patience import Patience
 from framework.training.callbacks.reconstructions import Reconstructions
-from framework.training.callbacks.timing import Timing
+from framework.training.callbacks.timing import PeakMemory, Timing
 from framework.training.checkpoints import load_model, save_description
 from framework.training.classes import of_classes
 from framework.training.classifier import ClassifierTraining
@@ -134,7 +134,8 @@ def _callbacks(
     """The callbacks in their order, `others` among them; ranks but the first neither write nor log."""
     stopping = [Patience(losses, config.early_stopping)] if config.early_stopping else []
     if not world.is_first():
-        return [losses, LearningRate(), *stopping, *(one for one in others if not isinstance(one, Measure))]
+        rest = [one for one in others if not isinstance(one, Measure)]
+        return [losses, LearningRate(), PeakMemory(), *stopping, *rest]
     shown = config.reconstructions_every if isinstance(model, Autoencoder) else None
     pictures = [Reconstructions(run, splits, shown)] if shown else []
     measured = [losses, LearningRate(), Timing(run), checkpoints, KeepOptimizer(checkpoints.folder)]

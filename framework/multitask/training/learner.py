@@ -10,7 +10,7 @@ Shapes: K members, T tasks of the learner, B samples of a batch, I inputs, D out
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -60,6 +60,8 @@ class Learner(nn.Module):
         self.epochs_before = 0
         """The epochs of a finished training that goes on: schedules begin anew after them."""
         self._resumed: State | None = None
+        self.phase_ends: Callable[[str], None] = lambda phase: None
+        """Told the name of each phase of a step when it is over: forward, backward, update."""
         self._factors = [factors[name] for name in members.names]
         balances = len(names) > 1 and learnings[0].balancing.kind != "sum"
         self.weighing = weighing_of(learnings[0].balancing, len(names)) if balances else None
@@ -110,12 +112,14 @@ class Learner(nn.Module):
         else:
             losses_KT = self._by_losses(batch, rates)
         self._penalise()
+        self.phase_ends("backward")
         optimizer.step()
         if isinstance(self.weighing, OfLosses) and self._has_all(batch):
             self.weighing.step()
             if self.weighing.needs_losses_after:
                 with torch.no_grad():
                     self.weighing.update(self.losses(batch)[0])
+        self.phase_ends("update")
         return losses_KT.detach()
 
     def losses(self, batch: Batch) -> Tensor:
@@ -128,6 +132,7 @@ class Learner(nn.Module):
     def _by_losses(self, batch: Batch, rates: Rates) -> Tensor:
         """Equation (1), or a scalarisation."""
         losses_KT = self.losses(batch)
+        self.phase_ends("forward")
         if isinstance(self.weighing, OfLosses) and self._has_all(batch):
             torch.autograd.backward(self.weighing(losses_KT[0]))
         else:
@@ -142,7 +147,9 @@ class Learner(nn.Module):
             rows = batch.tasks[0] == place
             part = Batch(batch.x[:, rows], batch.y[:, rows], batch.tasks[:, rows])
             losses.append(self.losses(part)[:, place])
+            self.phase_ends("forward")
             gradients.append(torch.autograd.grad(losses[-1].sum(), weights))
+            self.phase_ends("backward")
         chosen_T = weighing(_gramian(gradients))
         first, *further = chosen_T.tolist()
         for weight, gradient, *others in zip(weights, *gradients, strict=True):

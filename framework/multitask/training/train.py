@@ -15,6 +15,7 @@ from torch import nn
 from framework.errors import TrainingDiverged
 from framework.multitask.callbacks.losses import TaskLosses
 from framework.multitask.callbacks.networks import NetworkFiles
+from framework.multitask.callbacks.timing import TaskTiming
 from framework.multitask.config import TasksConfig
 from framework.multitask.data.samples import WEIGHTS, TaskSamples, num_outputs, samples_of
 from framework.multitask.networks.build import build, rate_factors
@@ -87,6 +88,7 @@ def _fit(
         TaskLosses(runs, samples, first.log_every),
         *(further(runs, samples) if further else ()),
         NetworkFiles([run.folder for run in runs]),
+        TaskTiming(runs),
     ]
     done = begins.counted if begins else None
     epochs = done.epochs + first.extra_epochs if done else first.training.max_epochs

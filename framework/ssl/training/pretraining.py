@@ -35,6 +35,7 @@ from framework.training.callbacks.keep_optimizer import KeepOptimizer
 from framework.training.callbacks.learning_rate import LearningRate
 from framework.training.callbacks.losses import Losses
 from framework.training.callbacks.patience import Patience
+from framework.training.callbacks.timing import PeakMemory
 from framework.training.fitting import fit
 from framework.training.module import build_optimizer
 from framework.training.optimizer_state import OPTIMIZER, Done, count_on, load_optimizer, order_seed
@@ -210,7 +211,7 @@ def _callbacks(
     patience = [Patience(neighbours, config.early_stopping)] if config.early_stopping else []
     if not world.is_first():
         rest = [one for one in others if not isinstance(one, Measure)]
-        return [losses, LearningRate(), neighbours, *patience, collapse, *rest]
+        return [losses, LearningRate(), PeakMemory(), neighbours, *patience, collapse, *rest]
     looks: list[Callback] = []
     if config.probe:
         looks.append(LinearProbe(splits, plain, method.num_features, config.seed, every))

@@ -154,10 +154,16 @@ def test_images_on_a_standard_scale_give_errors_on_the_unit_scale(tmp_path):
 def test_timing_has_minutes_by_phase_and_memory(trained):
     run, _ = trained
     table = run.tables["timing"]
-    assert table["phase"].tolist() == ["data", "forward", "backward", "update", "validation"]
+    assert table["phase"].tolist() == ["data", "forward", "backward", "update", "validation", "total"]
     assert (table["minutes"] > 0).all()
+    phases, total = table[:-1], table.iloc[-1]
+    assert total["minutes"] == pytest.approx(phases["minutes"].sum())
+    assert phases["share"].tolist() == pytest.approx((phases["minutes"] / total["minutes"]).tolist())
+    assert total["share"] == 1
+    assert total["peak_memory_mb"] == run.summary["memory/peak_mb"]
+    assert phases["peak_memory_mb"].isna().all()
     spent = sum(row["time/epoch_s"] for row in run.rows) / 60
-    assert 0.5 * spent < table["minutes"].sum() < 1.1 * spent
+    assert 0.5 * spent < total["minutes"] < 1.1 * spent
     assert 10 < run.summary["memory/peak_mb"] < 100_000
 
 
