@@ -21,6 +21,7 @@ MENDS = {
     Kind.CONFIG: "mend what it names, then",
     Kind.REQUIREMENT: "mend what the reason names; it is made then, and these points with it",
     Kind.STOPPED: "if it is wanted after all",
+    Kind.DIVERGED: "the same numbers would come again: take a lower rate, or mend the data, then",
     Kind.EXCEPTION: "mend the cause (sashiko logs PROJECT/RUN has the traceback), then",
     Kind.UNKNOWN: "see what it printed last (sashiko logs PROJECT/RUN), mend that, then",
 }

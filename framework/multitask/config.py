@@ -82,6 +82,7 @@ class TasksConfig(Config):
                 )
                 yield Problem(f"network.{name}", told)
             yield from within("training", self.training.shared_problems())
+        yield from within("training", self.training.step_problems(self.learnt))
         for group in self.groups:
             counts = [(task, value(self.data.num_train, task)) for task in group]
             yield from within("training", self.training.batch_problems(counts))
@@ -95,6 +96,9 @@ class TasksConfig(Config):
             yield Problem("learn", f"{told}; there are: {', '.join(tasks)}")
         if not unknown and learn and list(learn) != [task for task in tasks if task in learn]:
             yield Problem("learn", f"is {list(learn)}; allowed: each task once, in the order of data.tasks")
+        elif learn and tuple(learn) == tuple(tasks):
+            told = "names every task of data.tasks; leave it out (null), which learns all of them"
+            yield Problem("learn", f"{told}: equal trainings have one config")
 
     def _balancing_problems(self) -> Iterator[Problem]:
         kind = self.training.balancing.kind

@@ -19,6 +19,7 @@ class Kind(StrEnum):
     CONFIG = "config"
     REQUIREMENT = "requirement"
     STOPPED = "stopped"
+    DIVERGED = "diverged"
     EXCEPTION = "exception"
     UNKNOWN = "unknown"
 
@@ -34,6 +35,7 @@ _PATTERNS = (
         ),
     ),
     (Kind.CONFIG, re.compile(r"^(ConfigError|DefinitionError|GridError)\b|^\S+: \d+ problems?$", re.MULTILINE)),
+    (Kind.DIVERGED, re.compile(r"^TrainingDiverged\b")),
     (Kind.TIMEOUT, re.compile(r"^(TimeoutError|TimeoutExpired)\b|time ?limit|timed out", re.I)),
     (Kind.KILLED, re.compile(r"^killed by signal")),
     (Kind.EXCEPTION, re.compile(r"^[A-Za-z_][\w.]*(:|$)")),

@@ -28,6 +28,7 @@ def attempt(run_id: str = "r", cause: Cause = Cause.FAILED, error: str = "", **m
         ("ReadTimeout: the server timed out", Kind.TIMEOUT),
         ("killed by signal 9 (SIGKILL)", Kind.KILLED),
         ("ValueError: x is 3", Kind.EXCEPTION),
+        ("TrainingDiverged: nan loss at step 3", Kind.DIVERGED),
         ("my.module.OwnError: no", Kind.EXCEPTION),
         ("KeyError", Kind.EXCEPTION),
         ("exited with code 7 without ending its run", Kind.UNKNOWN),

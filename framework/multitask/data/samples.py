@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from framework.errors import ConfigError, Problem
 from framework.multitask.data.config import OUTPUTS, FunctionData, Generator
 from framework.multitask.data.functions import evaluate
 from framework.multitask.data.points import PLACES, equidistant, middles
@@ -57,6 +58,9 @@ def samples_of(config: FunctionData, seed: int) -> dict[str, TaskSamples]:
 
     `seed` is taken where the config has none of its own. What a task draws does not depend on the other tasks:
     each has a stream that begins with the seed and its place among the tasks.
+
+    Raises:
+        ConfigError: samples are infinite or no numbers.
     """
     seed = seed if config.seed is None else config.seed
     return {task: _samples(config, task, place, seed) for place, task in enumerate(config.tasks)}
@@ -71,6 +75,9 @@ def _samples(config: FunctionData, task: str, place: int, seed: int) -> TaskSamp
     clean = _split(config.function, drawn)
     noise = torch.randn(clean.y.shape, generator=generator, dtype=torch.float64)
     noisy = clean.y + value(config.noise, task) * noise.to(clean.y.dtype)
+    if not bool(torch.isfinite(noisy).all() & torch.isfinite(clean.x).all()):
+        told = f"gives {task} samples that are infinite or no numbers; take less noise, or an interval nearer to 0"
+        raise ConfigError([Problem("data", told)])
     return TaskSamples(
         name=task,
         train=Split(clean.x, noisy),

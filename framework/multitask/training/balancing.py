@@ -23,6 +23,11 @@ from torch import Tensor
 from framework.multitask.training.config import Balancing
 from framework.multitask.training.solvers import check_solver
 
+TINY = 1e-9
+"""Below this part of the mean squared length of a gradient, rules see nothing."""
+VANISHED = 1e-12
+"""A gradient whose squared length is so small a part of the mean is none: its task is learnt."""
+
 
 class OfLosses:
     """One number of the tasks' losses (T,)."""
@@ -81,12 +86,20 @@ class OfGradients:
         self._weighting, self._scale, self._of_root = weighting, scale, of_root
 
     def __call__(self, gramian_TT: Tensor) -> Tensor:
-        """The weights w (T,)."""
-        given = _root(gramian_TT / gramian_TT.diagonal().mean()) if self._of_root else gramian_TT
+        """The weights w (T,): those of the plain sum where a gradient has no length, or none that is a number."""
+        even_T = torch.ones(len(gramian_TT))
+        lengths_T = gramian_TT.double().diagonal()
+        scale = lengths_T.mean()
+        if not bool(torch.isfinite(gramian_TT).all()) or not bool((lengths_T > VANISHED * scale).all()):
+            return even_T
+        scaled_TT = (
+            gramian_TT.double() / scale
+        )  # thresholds of the libraries are absolute, and gradients of any length
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*not DPP.*")
-            found: Tensor = self._scale * self._weighting(given)
-        return found
+            found = self._scale * self._weighting(_root(scaled_TT) if self._of_root else scaled_TT)
+        # CAGrad has no weights where some mix of the gradients vanishes, as where one task is learnt.
+        return found.to(even_T) if bool(found.any()) else even_T
 
     def state(self) -> dict[str, Any]:
         """What has to be kept to go on: of the bargain, the last solution."""
@@ -115,7 +128,7 @@ def weighing_of(config: Balancing, tasks: int) -> OfLosses | OfGradients:
 
 
 def _weighing(config: Balancing, tasks: int) -> OfLosses | OfGradients:
-    from torchjd import aggregation, scalarization
+    from torchjd import aggregation, linalg, scalarization
 
     rules: dict[str, Callable[[Any], OfLosses | OfGradients]] = {
         "uncertainty": lambda own: OfLosses(scalarization.UW(tasks), 2.0, own.rate),
@@ -123,8 +136,11 @@ def _weighing(config: Balancing, tasks: int) -> OfLosses | OfGradients:
             scalarization.FAMO(tasks, lr=own.rate, weight_decay=own.decay), float(tasks), None
         ),
         "pcgrad": lambda _: OfGradients(aggregation.PCGradWeighting(), 1.0),
-        "cagrad": lambda own: OfGradients(aggregation.CAGradWeighting(c=own.c), float(tasks)),
-        "upgrad": lambda _: OfGradients(aggregation.UPGradWeighting(), float(tasks)),
+        "cagrad": lambda own: OfGradients(aggregation.CAGradWeighting(c=own.c, norm_eps=TINY), float(tasks)),
+        "upgrad": lambda _: OfGradients(
+            aggregation.UPGradWeighting(projector=linalg.QuadprogProjector(norm_eps=TINY, reg_eps=TINY)),
+            float(tasks),
+        ),
         "nash_mtl": lambda own: OfGradients(
             aggregation.NashMTL(tasks, max_norm=0.0, update_weights_every=own.every).weighting,
             1.0,
@@ -138,4 +154,4 @@ def _root(gramian_TT: Tensor) -> Tensor:
     """M with M Mᵀ = G, for a G that is singular, too."""
     values, vectors = torch.linalg.eigh(gramian_TT.double())
     root: Tensor = vectors * values.clamp(min=0).sqrt()
-    return root.to(gramian_TT.dtype)
+    return root.to(torch.float32)

@@ -73,8 +73,8 @@ def custom(
         ConfigError: it leaves out a sample, or names a sample or task that there is not.
     """
     epoch: Epoch = [
-        {task: torch.as_tensor(batch.get(task, ()), dtype=torch.long) for task in counts}
-        for batch in _known(function(dict(counts), batch_size, generator), counts)
+        {task: _positions(batch.get(task, ())) for task in counts}
+        for batch in _known(_asked(function, counts, batch_size, generator), counts)
     ]
     problems = []
     for task, count in counts.items():
@@ -90,6 +90,28 @@ def custom(
     if problems:
         raise ConfigError(problems)
     return epoch
+
+
+def _asked(
+    function: CustomBatches, counts: Mapping[str, int], batch_size: int, generator: torch.Generator
+) -> Sequence[Mapping[str, Sequence[int] | Tensor]]:
+    try:
+        found = function(dict(counts), batch_size, generator)
+    except Exception as error:  # whatever it is, it is the function's
+        told = f"failed when it was called with (counts, batch_size, generator): {type(error).__name__}: {error}"
+        raise ConfigError([Problem(KEY, told)]) from error
+    batches = list(found) if isinstance(found, Sequence) else []
+    if not batches or not all(isinstance(batch, Mapping) for batch in batches):
+        told = f"gave a {type(found).__name__}; allowed: a list of mappings from a task to positions, one a batch"
+        raise ConfigError([Problem(KEY, told)])
+    return batches
+
+
+def _positions(given: Sequence[int] | Tensor) -> Tensor:
+    found = torch.as_tensor(given)
+    if len(found) and (found.is_floating_point() or found.dtype == torch.bool):
+        raise ConfigError([Problem(KEY, f"gave positions of the type {found.dtype}; allowed: whole numbers")])
+    return found.long()
 
 
 def _known(

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from framework.config import Config, added
 from framework.errors import Problem
-from framework.multitask.per_task import PerTask, given_per_task
+from framework.multitask.per_task import PerTask, given_per_task, value
 from framework.training.starts import EXTRA
 
 Criterion = Literal["squared_error", "absolute_error", "huber"]
@@ -160,6 +160,16 @@ class Learning(Config):
         if not self.extra_epochs:
             return self
         return self.model_copy(update={"max_epochs": self.extra_epochs, "extra_epochs": 0})
+
+    def step_problems(self, tasks: Sequence[str]) -> Iterator[Problem]:
+        """What the optimiser of a task does not read."""
+        for task in tasks:
+            kind: Optimizer = value(self.optimizer, task)
+            momentum = value(self.momentum, task)
+            if momentum and kind != "sgd":
+                told = f"is {momentum}, and {kind} does not read it; leave it 0, or set optimizer=sgd"
+                yield Problem("momentum", told)
+                return
 
     def shared_problems(self) -> Iterator[Problem]:
         """What cannot differ between the tasks of one network."""

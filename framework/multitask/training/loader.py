@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from framework.errors import ConfigError, Problem
 from framework.multitask.data.samples import ORDER, TaskSamples
-from framework.multitask.training.batching import Epoch, epoch_of
+from framework.multitask.training.batching import KEY, Epoch, epoch_of
 from framework.multitask.training.config import Learning
 from framework.multitask.training.learner import Batch
 from framework.seeds import torch_stream
@@ -41,6 +42,7 @@ class LearnerBatches:
         self._begins = dict(zip(self.counts, itertools.accumulate([0, *sizes]), strict=False))
         self.generators = [[torch_stream(seed, ORDER, place) for place in places] for seed in seeds]
         self._members_K1 = torch.arange(len(seeds))[:, None]
+        self._count = 0
 
     def __len__(self) -> int:
         if self._learning.batching.kind == "custom":
@@ -49,11 +51,23 @@ class LearnerBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         epochs = [self._epoch(generators) for generators in self.generators]
+        self._check_count(len(epochs[0]))
         sizes = [sum(map(len, batch.values())) for batch in epochs[0]]
         at = self._members_K1, torch.stack([self._in_order(epoch) for epoch in epochs])
         shuffled = self._x_KNI[at], self._y_KND[at], self._tasks_N[at[1]]
         parts = (torch.split(values, sizes, dim=1) for values in shuffled)
         yield from map(Batch, *parts)
+
+    def _check_count(self, count: int) -> None:
+        """Refuse an epoch of another number of batches than the first: what is beyond that would never be shown.
+
+        Raises:
+            ConfigError: it has another one.
+        """
+        self._count = self._count or count
+        if count != self._count:
+            told = f"gave {self._count} batches in the first epoch and {count} in a later one"
+            raise ConfigError([Problem(KEY, f"{told}; every epoch has to have as many")])
 
     def _in_order(self, epoch: Epoch) -> Tensor:
         """The positions of an epoch's samples, batch by batch, and in each task by task."""

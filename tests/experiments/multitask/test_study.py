@@ -119,7 +119,7 @@ def test_every_sweep_has_valid_points():
         counts[name] = len(points)
         ids = {point.config.config_id for point in points}
         assert len(ids) == len(points), "no point twice"
-    assert counts == {"multitask": 36, "multitask_scaling": 216, "multitask_extrapolation": 160}
+    assert counts == {"multitask": 36, "multitask_scaling": 336, "multitask_extrapolation": 160}
 
 
 def test_an_axis_of_one_architecture_repeats_no_point_of_another():
@@ -133,3 +133,41 @@ def test_an_axis_of_one_architecture_repeats_no_point_of_another():
     points = plan(MultitaskConfig, grid.definition("groups", "multitask"))
     assert [point.config.network.kind for point in points].count("abc_mlp") == 1
     assert len(points) == 4
+
+
+def as_many_as_drawn(counts, batch_size, generator):
+    """Each sample once, in another number of batches each epoch."""
+    count = int(torch.randint(2, 7, (), generator=generator))
+    return [
+        {task: torch.arange(number, total, count) for task, total in counts.items()} for number in range(count)
+    ]
+
+
+def test_epochs_of_different_length_are_refused_before_a_sample_is_left_out(tmp_path):
+    batching = {"kind": "custom", "function": f"{__name__}:as_many_as_drawn"}
+    with pytest.raises(ConfigError, match=r"batches in the first epoch and \d in a later one"):
+        run_of(tmp_path, config(training={**TRAINING, "max_epochs": 8, "batching": batching}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"learn": ["task_0", "task_1"]}, "names every task"),
+        ({"training": {**TRAINING, "momentum": 0.9}}, "adam does not read it"),
+    ],
+)
+def test_what_would_be_the_same_training_under_another_name_is_refused(changes, words: str):
+    with pytest.raises(ConfigError, match=words):
+        config(**changes)
+
+
+def test_samples_that_are_no_numbers_are_told_as_such(tmp_path):
+    with pytest.raises(ConfigError, match="data: gives task_0 samples that are infinite"):
+        run_of(tmp_path, config(data={**DATA, "noise": 1e39}))
+
+
+@pytest.mark.parametrize("kind", ["nash_mtl", "cagrad", "pcgrad", "upgrad"])
+def test_a_balanced_training_that_diverges_names_its_step(kind: str, tmp_path):
+    training = {**TRAINING, "optimizer": "sgd", "learning_rate": 1e30, "balancing": {"kind": kind}}
+    with pytest.raises(TrainingDiverged, match=r"loss of task_0 at step \d"):
+        run_of(tmp_path, config(training=training))

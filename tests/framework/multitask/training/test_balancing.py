@@ -64,6 +64,52 @@ def test_the_bargain_is_navons():
     assert longer.tolist() == pytest.approx(alpha.tolist(), rel=1e-3), "however long gradients are"
 
 
+@pytest.mark.parametrize("kind", OF_GRADIENTS)
+@pytest.mark.parametrize("scale", [1e-12, 1e-6, 1e6, 1e12])
+def test_weights_do_not_depend_on_how_long_gradients_are(kind: str, scale: float):
+    gramian = torch.tensor([[2.0, -0.5], [-0.5, 1.0]])
+    torch.manual_seed(0)
+    usual = weights(kind, gramian.tolist())
+    torch.manual_seed(0)
+    assert weights(kind, (scale * gramian).tolist()).tolist() == pytest.approx(usual.tolist(), rel=1e-3)
+
+
+def test_conflict_aversion_is_that_of_the_paper():
+    """w ∈ simplex minimises g_wᵀg_0 + √φ |g_w|; the step is g_0 + √φ g_w / |g_w| (Liu et al., algorithm 1)."""
+    jacobian = torch.tensor([[1.0, 0.2], [-0.4, 0.3]], dtype=torch.float64)
+    mean = jacobian.mean(dim=0)
+    share = torch.linspace(0, 1, 200_001, dtype=torch.float64)[:, None]
+    mixes = share * jacobian[0] + (1 - share) * jacobian[1]
+    radius = 0.4 * mean.norm()
+    best = mixes[(mixes @ mean + radius * mixes.norm(dim=1)).argmin()]
+    wanted = 2 * (mean + radius * best / best.norm())
+    found = weights("cagrad", (jacobian @ jacobian.T).float().tolist()).double() @ jacobian
+    assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("ratio", [10.0, 100.0, 1000.0])
+def test_unconflicting_gradients_rise_on_no_task_however_different_their_lengths(ratio: float):
+    cosine = -0.7
+    gramian = torch.tensor([[ratio**2, cosine * ratio], [cosine * ratio, 1.0]])
+    step = gramian.double() @ weights("upgrad", gramian.tolist()).double()
+    assert bool((step / gramian.diagonal().sqrt() > -1e-3 * float(step.abs().max()) / ratio).all()), step
+
+
+@pytest.mark.parametrize("kind", OF_GRADIENTS)
+def test_a_task_that_is_learnt_does_not_stop_the_other(kind: str):
+    for gramian in ([[1.0, 0.0], [0.0, 0.0]], [[1.0, 0.0], [0.0, 1e-20]]):
+        found = weights(kind, gramian)
+        assert bool(torch.isfinite(found).all())
+        assert float(found[0]) > 0.4
+
+
+@pytest.mark.parametrize("kind", OF_GRADIENTS)
+def test_what_is_no_number_is_weighed_as_in_the_sum(kind: str):
+    """The loss tells of it; a solver would only raise."""
+    for wrong in (float("nan"), float("inf"), 0.0):
+        assert weights(kind, [[wrong, wrong], [wrong, wrong]]).tolist() == [1.0, 1.0]
+
+
 def test_a_gramian_without_full_rank_is_taken():
     for kind in OF_GRADIENTS:
         assert bool(torch.isfinite(weights(kind, [[1.0, 1.0], [1.0, 1.0]])).all()), kind

@@ -92,3 +92,28 @@ def test_batches_that_leave_something_out_are_refused(name: str, told: str):
     config = TasksConfig.parse({"training": {"batching": batching}})
     with pytest.raises(ConfigError, match=told):
         check_batches(config)
+
+
+def fails(counts, batch_size, generator):
+    raise TypeError("takes no arguments")
+
+
+def fractions(counts, batch_size, generator):
+    return [{task: torch.arange(count) + 0.4 for task, count in counts.items()}]
+
+
+def text(counts, batch_size, generator):
+    return "batches"
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("fails", "TypeError: takes no arguments"),
+        ("fractions", "positions of the type torch.float"),
+        ("text", "gave a str; allowed: a list of mappings"),
+    ],
+)
+def test_what_a_function_gives_is_looked_at(name: str, words: str):
+    with pytest.raises(ConfigError, match=words):
+        custom(function_of(Custom(function=f"{__name__}:{name}")), COUNTS, 64, generators()[0])
