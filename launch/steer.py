@@ -1,4 +1,4 @@
-"""The commands that look after what runs: cancel, logs, delete. `cli` adds them to its own."""
+"""The commands that look after what runs and was made: cancel, logs, delete, tidy. `cli` adds them to its own."""
 
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,7 @@ DEFAULT_DIRECTORY = serve.DEFAULT_DIRECTORY
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (cancel, logs, delete):
+    for command in (cancel, logs, delete, tidy):
         app.command()(command)
 
 
@@ -112,3 +112,28 @@ def delete(
     path = sweeping.locate(tracker, sweep)
     deleting.delete(tracker, path)
     typer.echo(f"deleted {path}; its runs stay")
+
+
+def tidy(
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="[ENTITY/]PROJECT.")],
+    kind: Annotated[str, typer.Option(metavar="KIND", help="This kind of artifact alone, such as model.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and delete nothing.")] = False,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+) -> None:
+    """Delete versions of artifacts that a newer one has superseded, that no run has used and that have no name."""
+    from framework.tracking.retention import superseded
+    from launch import choice
+
+    tracker, sentence = choice.choose(directory, embedded=embedded)
+    typer.echo(sentence)
+    entity, _, name = project.rpartition("/")
+    found = list(superseded(f"{entity or tracker.check()}/{name}", kind))
+    for one in found:
+        typer.echo(f"{one.name} ({one.size / 1e6:.3f} MB)")
+        if not dry_run:
+            one.delete()
+    told = f"{len(found)} version{'s' * (len(found) != 1)} with {sum(one.size for one in found):,} bytes"
+    typer.echo(f"{'would delete' if dry_run else 'deleted'} {told}")
+    if found and not dry_run:
+        typer.echo("`sashiko serve prune` frees what nothing else needs of them, once it is a day old")
