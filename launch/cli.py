@@ -251,8 +251,8 @@ def run(
     from experiments.__main__ import prepare, work
     from launch import choice, local
 
+    os.environ.setdefault("OMP_NUM_THREADS", local.THREADS)  # before what is looked at starts any threads
     task = prepare([experiment, *context.args])
-    os.environ.setdefault("OMP_NUM_THREADS", local.THREADS)
     if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
         typer.echo(f"tracker: none (WANDB_MODE={os.environ['WANDB_MODE']})")
     else:

@@ -34,6 +34,9 @@ def preprocess(
             "--stratify/--no-stratify", help="Draw each class in equal shares. Default: where there are some."
         ),
     ] = None,
+    leave_out: Annotated[
+        list[str] | None, typer.Option("--leave-out", metavar="COLUMN", help="Not written; repeatable.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
     to: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The data folder. Default: SASHIKO_DATA, or data.")
@@ -55,6 +58,7 @@ def preprocess(
             split=split,
             separate_sets=separate_sets,
             stratify=stratify,
+            leave_out=leave_out or (),
             seed=seed,
             to=to,
             name=name,

@@ -1,5 +1,6 @@
 """What a run tells of itself in its provenance file: where it is, what it used and made, how long it took."""
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,7 +52,7 @@ class Account:
 
     def of_run(self, summary: Mapping[str, Any], exit_code: int) -> dict[str, Any]:
         """The record of the run at its end."""
-        whole = {"end": now(), "exit_code": exit_code, **self._body()}
+        whole = {"end": now(), "exit_code": exit_code, **self._body(), **_threads()}
         return {**self._head(), **whole, "outputs": self.outputs, "metrics": numbers(summary)}
 
     def _head(self) -> dict[str, Any]:
@@ -74,11 +75,17 @@ class Account:
         }
 
 
+def _threads() -> dict[str, int]:
+    """How many threads computed, where torch did; the variables of the environment are not all that decides."""
+    torch = sys.modules.get("torch")
+    return {} if torch is None else {"threads": int(torch.get_num_threads())}
+
+
 def numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """What of a summary is a number; the client's and our own bookkeeping is left out."""
     return {
         str(name): value
-        for name, value in values.items()
+        for name, value in sorted(values.items())
         if not str(name).startswith("_") and isinstance(value, int | float) and not _is_huge(value)
     }
 

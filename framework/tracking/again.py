@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from framework import inputs
 from framework.config import Config
 from framework.errors import ConfigError, Problem
 from framework.manager import Manager
@@ -59,7 +60,8 @@ def work_again(told: Mapping[str, Any], manager: Manager[Any], write_to: Path, w
 
     Raises:
         ConfigError: the code of now does not take the config.
-        ArtifactError: an input is gone, or is another one now.
+        ArtifactError: an artifact that was used is gone, or is another one now.
+        DataUnavailable: so is a data set.
         Interrupted: a signal came.
     """
     config, work, place = config_of(told, manager, where), told["work"], told.get("run", {})
@@ -74,6 +76,7 @@ def work_again(told: Mapping[str, Any], manager: Manager[Any], write_to: Path, w
         origins=told.get("origins", {}),
         pins=told.get("inputs", {}),
     )
+    inputs.pin(told.get("data", {}))
     with client_copies(), leaving.listening(), Run(config, identity, manager) as run:
         url = run.url
         if work["kind"] == RUN:

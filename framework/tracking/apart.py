@@ -37,11 +37,12 @@ def of_environments(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[D
 
 
 def of_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Difference]:
-    """What was read: data sets by digest, and artifacts by digest."""
+    """What holds once it ran: data sets and artifacts that were read, by digest, and how many threads computed."""
     used = [{name: one["digest"] for name, one in record.get("inputs", {}).items()} for record in (before, now)]
     return [
         *_values(DATA, before.get("data", {}), now.get("data", {}), short=True),
         *_values(INPUTS, *used, short=True),
+        *_values(MACHINE, *({"threads": one["threads"]} if "threads" in one else {} for one in (before, now))),
     ]
 
 

@@ -27,6 +27,7 @@ FOLDER = "logs"
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 OFF = "OFF"
 TERMINAL, FILE = "SASHIKO_LOG_LEVEL", "SASHIKO_LOG_FILE_LEVEL"
+OPTIONS = {TERMINAL: "--log-level", FILE: "the level of the file"}
 OURS = ("experiments", "framework", "launch")
 FIELDS = "fields"
 WAITING = 1_000
@@ -106,6 +107,7 @@ def plain(value: Any) -> Any:
 
 _lines = Lines()
 _terminal = logging.StreamHandler()
+_terminal.setLevel(logging.CRITICAL + 1)
 
 
 def set_up(terminal: str | None = None, file: str | None = None) -> None:
@@ -117,27 +119,28 @@ def set_up(terminal: str | None = None, file: str | None = None) -> None:
     Raises:
         ConfigError: one of them is no level.
     """
-    given = {TERMINAL: terminal, FILE: file}
-    os.environ.update({name: text for name, text in given.items() if text is not None})
-    shown, kept = (_level(name, usual) for name, usual in ((TERMINAL, OFF), (FILE, "DEBUG")))
-    _lines.setLevel(kept)
-    _terminal.setLevel(shown)
-    _terminal.stream = sys.stderr  # the one before may be closed
-    _terminal.setFormatter(logging.Formatter("%(levelname)-8s %(name)s: %(message)s"))
     root = logging.getLogger()
     for handler in (_lines, _terminal):
         if handler not in root.handlers:
             root.addHandler(handler)
+    given = {TERMINAL: terminal, FILE: file}
+    shown, kept = (_level(name, given[name], usual) for name, usual in ((TERMINAL, OFF), (FILE, "DEBUG")))
+    os.environ.update({name: text for name, text in given.items() if text is not None})
+    _lines.setLevel(kept)
+    _terminal.setLevel(shown)
+    _terminal.stream = sys.stderr  # the one before may be closed
+    _terminal.setFormatter(logging.Formatter("%(levelname)-8s %(name)s: %(message)s"))
     for name in OURS:
         logging.getLogger(name).setLevel(min(shown, kept))
 
 
-def _level(name: str, usual: str) -> int:
-    text = (os.environ.get(name) or usual).upper()
+def _level(name: str, given: str | None, usual: str) -> int:
+    text = (given or os.environ.get(name) or usual).upper()
     if text == OFF:
         return logging.CRITICAL + 1
     if text not in LEVELS:
-        raise ConfigError([Problem(name, f"is {text}; {nearest(text, [*LEVELS, OFF])}")])
+        where = OPTIONS[name] if given else name
+        raise ConfigError([Problem(where, f"is {text}; {nearest(text, [*LEVELS, OFF])}")])
     return logging.getLevelNamesMapping()[text]
 
 

@@ -3,6 +3,7 @@
 optimizer.safetensors       a tensor for each parameter and name; its metadata tell the epochs and steps done
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from framework.errors import ArtifactError
 from framework.seeds import unsigned
 
 OPTIMIZER = "optimizer"
-EPOCHS, STEPS = "epochs", "steps"
+DONE, EPOCHS, STEPS = "done", "epochs", "steps"
 AGAIN = 2**33
 """Beyond every seed of an order of batches: that of added epochs is another."""
 State = dict[int, dict[str, Tensor]]
@@ -40,7 +41,8 @@ def save_optimizer(states: Mapping[int, Mapping[str, Any]], path: Path, *, epoch
         for name, value in values.items()
         if isinstance(value, Tensor)
     }
-    save_file(tensors, path, metadata={EPOCHS: str(epochs), STEPS: str(steps)})
+    # One key: safetensors writes several in an order that is another each time.
+    save_file(tensors, path, metadata={DONE: json.dumps({EPOCHS: epochs, STEPS: steps})})
 
 
 def load_optimizer(path: Path) -> Done:
@@ -53,7 +55,7 @@ def load_optimizer(path: Path) -> Done:
         raise ArtifactError(f"{path.parent} holds no {path.name}: train it again from its config")
     found: State = {}
     with safe_open(path, framework="pt") as file:
-        told = file.metadata() or {}
+        told = json.loads((file.metadata() or {}).get(DONE, "{}"))
         for key in file.keys():  # noqa: SIM118 (it is no mapping)
             number, _, name = key.partition(".")
             found.setdefault(int(number), {})[name] = file.get_tensor(key)

@@ -10,11 +10,13 @@ from framework.data.config import DataConfig
 from framework.data.tabular.config import TableConfig
 from framework.data.tabular.sources import read_table
 from framework.data.vision import _load_splits, load_splits
+from framework.errors import DataUnavailable
 
 
 @pytest.fixture(autouse=True)
 def nothing_read(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(inputs, "_read", {})
+    monkeypatch.setattr(inputs, "_pinned", {})
 
 
 def test_equal_data_have_one_digest_and_a_changed_value_another():
@@ -49,3 +51,11 @@ def test_reading_a_table_is_noted_with_the_digest_of_what_was_read(tmp_path: Pat
     path.write_text(f"x,y,kind\n{rows}".replace("3,3,b", "3,4,b"))
     read_table(TableConfig(name=str(path), target="kind"))
     assert inputs.read()[str(path)] != first
+
+
+def test_a_data_set_that_is_pinned_has_to_be_the_same():
+    inputs.note("a", b"first")
+    inputs.pin({"a": inputs.read()["a"], "never read": "0"})
+    inputs.note("a", b"first")
+    with pytest.raises(DataUnavailable, match="data set a is another one now"):
+        inputs.note("a", b"second")

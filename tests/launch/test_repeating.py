@@ -148,10 +148,11 @@ def test_the_verdict_and_the_exit_code_follow_the_metrics(
     assert found["other_files"] == [name for name in found["other_files"] if name.endswith("slices.parquet")]  # type: ignore[attr-defined]
 
 
-def test_other_data_are_told(lab: Lab, first: str):
+def test_other_data_are_refused_when_they_are_read(lab: Lab, first: str):
     done = again(lab, first, RECIPE="new")
-    assert done.returncode == 0
-    assert re.search(r"read something else: data recipe \w{12} → \w{12}", done.stdout)
+    assert done.returncode == 3
+    assert re.search(r"data set recipe is another one now \(\w{12}\) than was read then \(\w{12}\)", done.stderr)
+    assert "verdict: not comparable" in done.stdout
 
 
 def test_a_record_and_an_artifact_mean_the_run_too(lab: Lab, first: str):

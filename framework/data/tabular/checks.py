@@ -64,7 +64,7 @@ def _of_names(table: Table, config: TableConfig) -> Iterator[Problem]:
 def _of_features(table: Table, config: TableConfig) -> Iterator[Problem]:
     if table.frame.empty:
         return
-    advice = "leave it out (leave_out)"
+    advice = "leave it out (data.leave_out, or --leave-out)"
     for name in feature_names(table, config):
         column = table.frame[name]
         if not is_number_column(column) and not _is_text(column):

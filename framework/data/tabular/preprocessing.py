@@ -7,8 +7,8 @@ give equal bytes.
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ def preprocess(
     split: float = 0.8,
     separate_sets: bool = False,
     stratify: bool | None = None,
+    leave_out: Sequence[str] = (),
     seed: int = 0,
     to: Path | None = None,
     name: str | None = None,
@@ -61,6 +62,7 @@ def preprocess(
         split: Share of the rows that goes to train, in (0, 1).
         separate_sets: Two files, train and test, instead of one with the column `split`.
         stratify: Whether classes are drawn in equal shares; None does so where the target is a class.
+        leave_out: Columns that are not written.
         seed: Of the draw.
         to: The data folder; None takes `SASHIKO_DATA`, or `data`.
         name: Of the data set; None takes that of the file, or of a table that ships, with `-split` behind.
@@ -70,7 +72,8 @@ def preprocess(
         DataUnavailable: there is no such table.
         InvalidInput: with everything that is wrong with the table or the options; or something else lies there.
     """
-    config = TableConfig.typed({"name": data, "target": target, "stratify": stratify is not False})
+    given = {"name": data, "target": target, "stratify": stratify is not False, "leave_out": tuple(leave_out)}
+    config = TableConfig.typed(given)
     own = name or (f"{data}-split" if data in SHIPPED else Path(data).stem)
     problems = [*_refused_options(config, split, own), *config.conflicts()]
     if problems:
@@ -79,6 +82,7 @@ def preprocess(
     problems = [*refused(table, config), *_refused_splits(table, config, separate_sets, stratify)]
     if problems or table.target is None:
         raise InvalidInput(problems, f"table {data}")
+    table = replace(table, frame=table.frame.drop(columns=list(config.leave_out)))
     of_target = table.frame[table.target]
     task = task_of(of_target, config)
     labels, classes = encoded(of_target) if task == "classification" else (None, ())
@@ -134,6 +138,7 @@ def _command(
     words += ["--target", shlex.quote(config.target)] if config.target else []
     words += [f"--split {split}", *(["--separate-sets"] if separate else [])]
     words += [] if stratify is None else ["--stratify" if stratify else "--no-stratify"]
+    words += [f"--leave-out {shlex.quote(column)}" for column in config.leave_out]
     words += [f"--seed {seed}", *([f"--name {name}"] if name else [])]
     return " ".join(words)
 

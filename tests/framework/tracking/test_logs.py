@@ -119,11 +119,12 @@ def test_the_terminal_shows_from_its_level_on(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_a_level_that_is_none_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPatch):
-    with pytest.raises(ConfigError, match=r"SASHIKO_LOG_LEVEL: is WARNIN; .*WARNING"):
+    with pytest.raises(ConfigError, match=r"--log-level: is WARNIN; .*WARNING"):
         logs.set_up("warnin")
     monkeypatch.setenv(logs.TERMINAL, "OFF")
+    monkeypatch.setenv(logs.FILE, "loud")
     with pytest.raises(ConfigError, match="SASHIKO_LOG_FILE_LEVEL"):
-        logs.set_up(file="loud")
+        logs.set_up()
 
 
 def test_lines_wait_for_the_folder_and_go_nowhere_without_one(tmp_path: Path):

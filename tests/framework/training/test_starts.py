@@ -277,7 +277,7 @@ def test_best_and_last_alone_are_kept_where_the_others_are_not_wanted(first, tmp
 def test_the_file_of_the_optimiser_tells_how_far_it_is(first):
     run, config = first
     with safe_open(run.folder / "model" / "optimizer.safetensors", framework="pt") as file:
-        assert file.metadata() == {"epochs": "2", "steps": "12"}
+        assert file.metadata() == {"done": '{"epochs": 2, "steps": 12}'}
     with pytest.raises(ArtifactError, match="no checkpoint 'optimizer'; there are: best, epoch_0001"):
         load_model(run.folder / "model", config, "optimizer")
 

@@ -151,3 +151,18 @@ def test_without_classes_rows_are_drawn_from_the_whole():
     rows = preprocess("iris", stratify=False, separate_sets=True).folder
     assert info_of(rows)["stratified"] is False
     assert "--no-stratify" in info_of(rows)["command"]
+
+
+def test_columns_can_be_left_out(tmp_path):
+    source = tmp_path / "own.csv"
+    days = "".join(f"{number},same,{number % 3},{'ab'[number % 2]}\n" for number in range(30))
+    source.write_text(f"id,constant,x,kind\n{days}")
+    with pytest.raises(InvalidInput, match=r"constant: .*--leave-out"):
+        preprocess(str(source), target="kind", to=tmp_path)
+    made = preprocess(str(source), target="kind", to=tmp_path, leave_out=["constant", "id"])
+    assert set(pd.read_parquet(made.folder / "data.parquet")) == {"x", "kind", "split"}
+    told = tomllib.loads((made.folder / "info.toml").read_text())
+    assert "--leave-out constant --leave-out id" in told["command"]
+    assert set(told["columns"]) == {"x", "kind"}
+    with pytest.raises(InvalidInput, match="leave_out: names nothing, which is no column"):
+        preprocess(str(source), target="kind", to=tmp_path, leave_out=["nothing"])
