@@ -16,7 +16,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from framework.errors import TrackerAway, TrackerError, TrackerRefused
-from framework.tracking.tracker import LOCAL, REFUSED, Tracker, patiently, reason
+from framework.tracking.tracker import LOCAL, REFUSED, Tracker, connection, patiently, reason
 
 VERSION = 1
 """The form that this version reads and writes."""
@@ -178,7 +178,7 @@ class Bulk:
         """
 
         def attempt() -> requests.Response:
-            return session(os.getpid(), self.tracker.url.startswith(LOCAL)).request(
+            return connection(os.getpid(), self.tracker.url.startswith(LOCAL)).request(
                 method, self.tracker.url + path, params=dict(query), data=data, auth=("api", self.tracker.key),
                 stream=stream, timeout=TIMEOUT_S, headers={"Accept-Encoding": "identity"},
             )  # fmt: skip
@@ -202,17 +202,6 @@ class _Sized:
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._chunks)
-
-
-_sessions: dict[tuple[int, bool], requests.Session] = {}
-
-
-def session(pid: int, local: bool) -> requests.Session:
-    """One connection a process: a fork must not speak on its parent's."""
-    if (pid, local) not in _sessions:
-        _sessions[pid, local] = requests.Session()
-        _sessions[pid, local].trust_env = not local
-    return _sessions[pid, local]
 
 
 def offered(tracker: Tracker) -> bool:

@@ -113,7 +113,7 @@ class Tracker:
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         def attempt() -> requests.Response:
-            return _session(os.getpid(), self.url.startswith(LOCAL)).post(
+            return connection(os.getpid(), self.url.startswith(LOCAL)).post(
                 self.url + path, data=json.dumps(body), auth=("api", self.key), timeout=TIMEOUT_S,
                 headers={"Content-Type": "application/json"},
             )  # fmt: skip
@@ -135,7 +135,7 @@ class Tracker:
 
 
 @functools.lru_cache(maxsize=1)
-def _session(pid: int, local: bool) -> requests.Session:
+def connection(pid: int, local: bool) -> requests.Session:
     """One connection a process: a fork must not speak on its parent's."""
     session = requests.Session()
     session.trust_env = not local  # a proxy is no way to this machine, and looking for one costs a millisecond
