@@ -133,7 +133,9 @@ def verify(path: Path) -> Verdict:
         archive_ = Archive(path)
     except Damaged as error:
         problems = zip(error.names, error.problems, strict=True)
-        return Verdict(str(path), False, 0, 0, [{"member": name, "problem": told} for name, told in problems], {})
+        # What is said of the index names it already.
+        damaged = [{"member": name, "problem": told.removeprefix(name).lstrip(": ")} for name, told in problems]
+        return Verdict(str(path), False, 0, 0, damaged, {})
     damaged = [{"member": name, "problem": problem} for name, problem in archive_.damaged()]
     return Verdict(
         str(path), not damaged, archive_.told["members"], archive_.told["bytes"], damaged,

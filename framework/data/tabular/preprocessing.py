@@ -148,7 +148,9 @@ def _frames(frame: pd.DataFrame, train: Positions, test: Positions, separate: bo
     parts = {"train": frame.iloc[train], "test": frame.iloc[test]}
     if separate:
         return {TRAIN: parts["train"], TEST: parts["test"]}
-    return {WHOLE: pd.concat([part.assign(**{SPLIT: name}) for name, part in parts.items()])}
+    names = pd.Series([name for name, part in parts.items() for _ in range(len(part))], name=SPLIT)
+    whole = pd.concat(parts.values())
+    return {WHOLE: pd.concat([whole, names.set_axis(whole.index)], axis=1)}
 
 
 def _write(folder: Path, frames: Mapping[str, pd.DataFrame], about: Mapping[str, Any], *, force: bool) -> bool:

@@ -166,3 +166,13 @@ def test_columns_can_be_left_out(tmp_path):
     assert set(told["columns"]) == {"x", "kind"}
     with pytest.raises(InvalidInput, match="leave_out: names nothing, which is no column"):
         preprocess(str(source), target="kind", to=tmp_path, leave_out=["nothing"])
+
+
+def test_a_wide_table_is_written_without_a_warning(tmp_path):
+    numbers = np.random.default_rng(0)
+    frame = pd.DataFrame({f"c{column}": numbers.normal(size=20) for column in range(1_000)})
+    frame["y"] = [0, 1] * 10
+    frame.to_csv(tmp_path / "wide.csv", index=False)
+    made = preprocess(str(tmp_path / "wide.csv"), target="y", to=tmp_path)
+    whole = pd.read_parquet(made.folder / "data.parquet")
+    assert whole["split"].value_counts().to_dict() == dict(made.rows)
