@@ -94,6 +94,12 @@ class _Run:
     def log(self, row: dict[str, Any]) -> None:
         """Forget it."""
 
+    def log_table(self, name: str, frame: Any) -> None:
+        """Forget it."""
+
+    def summarise(self, values: dict[str, Any]) -> None:
+        """Forget it."""
+
 
 class _Clock(pl.Callback):
     """The median seconds of a step, from the end of one to the end of the next."""
