@@ -5,7 +5,6 @@ file again only where its size or its time differ, and then copies it only where
 destination is deleted unless that is asked for.
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -19,9 +18,9 @@ import typer
 
 from framework.data.places import data_folder
 from framework.errors import ConfigError, Problem, SashikoError
+from framework.tracking.record import digest_of
 from launch.telling import JsonOption, answering
 
-CHUNK = 1 << 20
 WHOLE_SECOND = 1.0
 """Times of files differ by less on file systems that keep them less exactly."""
 PARTIAL = (".partial", ".partial.jsonl")
@@ -180,15 +179,7 @@ def _differs(path: Path, there: Path) -> bool:
         return True
     if abs(ours.st_mtime - theirs.st_mtime) < WHOLE_SECOND:
         return False
-    return _digest(path) != _digest(there)
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    return digest_of(path) != digest_of(there)
 
 
 def _copy(path: Path, there: Path) -> None:

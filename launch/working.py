@@ -217,9 +217,15 @@ def rerun(
     if again:
         from launch import comparing
 
-        others = {"SWEEP": sweep, "--failed": failed, "--points": points, "--slurm": slurm, "--workers": workers}
+        others = {
+            "SWEEP": sweep, "--failed": failed, "--points": points, "--workers": workers, "--gpus": gpus,
+            "--per-gpu": per_gpu, "--gpus-per-run": gpus_per_run, "--slurm": slurm, "--jobs": jobs, "--wait": wait,
+            "--live": live,
+        }  # fmt: skip
         one = comparing.Again(again, relative, absolute, fresh)
         raise typer.Exit(comparing.rerun(one, others, directory, embedded=embedded, answer=answer))
+    if fresh:
+        raise ConfigError([Problem("--fresh", "goes with --from: points take the packages of now")], "rerun")
     if not sweep:
         raise ConfigError(
             [Problem("SWEEP", "is missing: a sweep whose points are meant, or --from one run")], "rerun"

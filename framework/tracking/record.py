@@ -63,11 +63,14 @@ def read(path: Path) -> dict[str, Any]:
 
 def digests_of(folder: Path, leave_out: tuple[str, ...] = ()) -> dict[str, str]:
     """The SHA-256 of every file in a folder, by its path there."""
-    found = {}
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in leave_out):
-        with path.open("rb") as file:
-            found[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in leave_out)
+    return {path.relative_to(folder).as_posix(): digest_of(path) for path in files}
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _without_nulls(value: Any, key: str, nulls: list[str]) -> Any:

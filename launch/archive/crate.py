@@ -5,19 +5,19 @@ else Process Run Crate 0.5. Each run is a `CreateAction`: who, when, with which 
 and descriptions lie in the folder; the bytes of artifacts stay in the archive, which is named with its digest.
 """
 
-import hashlib
 import json
 import math
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from framework.errors import ConfigError, Problem
+from framework.tracking.record import digest_of
 from launch.archive.errors import ArchiveError
 from launch.archive.making import safe
 from launch.archive.reader import Archive
+from launch.telling import moment
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -32,7 +32,6 @@ FAILED = "FailedActionStatus"
 BIOSCHEMAS = "https://bioschemas.org/profiles"
 SUFFIX = ".crate"
 SOFTWARE, LANGUAGE = "#sashiko", "#wandb-sweep"
-CHUNK = 1 << 20
 _CONTEXT = "https://w3id.org/ro/terms/workflow-run/context"
 
 
@@ -129,7 +128,7 @@ class _Crate:
             f"The runs of {of} of the W&B server {self._head['tracker']}: configurations, rows, results. The "
             f"archive {self._archive.path.name} has the bytes of their artifacts."
         )
-        root["datePublished"] = _iso(self._head["made_at"])
+        root["datePublished"] = moment(self._head["made_at"])
         licence = self._add(
             NO_LICENCE, "CreativeWork", "No licence was stated", description="All rights reserved."
         )
@@ -141,8 +140,8 @@ class _Crate:
             self._add(uri, "CreativeWork", name, version=uri.rsplit("/", 1)[1]) for uri, name in profiles.items()
         ]
         root["isBasedOn"] = self._add(
-            f"#{_digest(self._archive.path)}", "CreativeWork", self._archive.path.name,
-            identifier=f"sha256:{_digest(self._archive.path)}",
+            f"#{digest_of(self._archive.path)}", "CreativeWork", self._archive.path.name,
+            identifier=f"sha256:{digest_of(self._archive.path)}",
             description="The archive that this was written from; `sashiko restore` puts it into a server.",
         )  # fmt: skip
 
@@ -171,7 +170,7 @@ class _Crate:
         workflow["conformsTo"] = {"@id": f"{BIOSCHEMAS}/ComputationalWorkflow/1.0-RELEASE"}
         workflow["encodingFormat"] = "application/yaml"
         workflow["url"] = f"{self._head['tracker']}/{self._head['project']}/sweeps/{sweep['id']}"
-        workflow["version"] = _iso(sweep["updated_at"])
+        workflow["version"] = moment(sweep["updated_at"])
         self._workflows[sweep["id"]] = workflow
         if len(self._sweeps) == 1:
             self._crate.mainEntity = workflow
@@ -194,8 +193,8 @@ class _Crate:
         action = self._add(
             f"#run-{run['id']}", "CreateAction", run["name"] or run["id"],
             agent=self._agent, instrument=instrument,
-            description=f"The run {run['id']}, which is {run['state']}.", startTime=_iso(run["created_at"]),
-            endTime=_iso(run["heartbeat_at"]),
+            description=f"The run {run['id']}, which is {run['state']}.", startTime=moment(run["created_at"]),
+            endTime=moment(run["heartbeat_at"]),
             actionStatus=f"http://schema.org/{STATUS.get(run['state'], FAILED)}",
         )  # fmt: skip
         if run["state"] not in STATUS:
@@ -255,15 +254,3 @@ def _type(value: Any) -> str:
     if isinstance(value, int):
         return "Integer"
     return "Float" if isinstance(value, float) else "Text"
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()

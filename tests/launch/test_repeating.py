@@ -224,10 +224,13 @@ def test_records_that_cannot_be_used_are_refused_with_words(
 
 
 def test_from_means_one_run_and_goes_with_no_points(lab: Lab, first: str):
-    done = again(lab, first, "--failed", "--slurm", "gpu")
+    words = ("--failed", "--slurm", "gpu", "--gpus", "all", "--jobs", "2", "--wait", "--live")
+    done = again(lab, first, *words)
     assert done.returncode == 2
-    assert "--failed" in done.stderr
-    assert "--slurm" in done.stderr
+    assert all(word in done.stderr for word in words if word.startswith("--"))
+    done = lab.sashiko("rerun", "SWEEP", "--failed", "--fresh")
+    assert done.returncode == 2
+    assert "--fresh: goes with --from" in done.stderr
     done = lab.sashiko("rerun")
     assert done.returncode == 2
     assert "SWEEP" in done.stderr
