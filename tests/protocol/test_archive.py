@@ -65,10 +65,10 @@ def pair(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
 @pytest.fixture(scope="module")
 def made(pair: Pair) -> tuple[Path, str, str]:
     """An archive of a project that has everything, and the ids of its sweeps."""
-    whole, half = shown(pair.lab.python(MAKE))
-    pair.lab.wandb("sweep", "--stop", f"local/p/{whole}")
-    file = pair.lab.folder / "p.tar.zst"
-    output = pair.sashiko(pair.lab, "archive", "p", str(file))
+    whole, half = shown(pair.lab.python(MAKE, "kept"))
+    pair.lab.wandb("sweep", "--stop", f"local/kept/{whole}")
+    file = pair.lab.folder / "kept.tar.zst"
+    output = pair.sashiko(pair.lab, "archive", "kept", str(file))
     assert "runs       6 with 1,205 rows\nsweeps     2\n" in output
     return file, whole, half
 
@@ -92,20 +92,20 @@ def test_everything_is_as_it_was_in_another_server(pair: Pair, made: tuple[Path,
     assert "is whole" in pair.sashiko(pair.other, "verify", str(file))
     output = pair.sashiko(pair.other, "restore", str(file))
     assert "runs       6 restored, 0 there already, 0 refused" in output
-    ours, theirs = read(pair.lab, "p"), read(pair.other, "p")
+    ours, theirs = read(pair.lab, "kept"), read(pair.other, "kept")
     assert set(ours[0]) == set(theirs[0])
     for name, run in ours[0].items():
         for what, value in run.items():
             assert theirs[0][name][what] == value, (name, what)
     assert ours[1] == theirs[1]  # ids, states, definitions of sweeps
     assert {sweep[0] for sweep in theirs[1].values()} == {whole, half}
-    ours, theirs = (shown(lab.python(WHOLE, "p")) for lab in (pair.lab, pair.other))
+    ours, theirs = (shown(lab.python(WHOLE, "kept")) for lab in (pair.lab, pair.other))
     for name, run in ours.items():
         for what, (one, other) in enumerate(zip(run, theirs[name], strict=True)):
             assert one == other, (name, what)
     again = pair.sashiko(pair.other, "restore", str(file))
     assert "sweeps     0 restored, 2 there already, 0 refused\nruns       0 restored, 6 there already" in again
-    pair.sashiko(pair.other, "archive", "local/p", "back.tar.zst")
+    pair.sashiko(pair.other, "archive", "local/kept", "back.tar.zst")
     assert members(pair.other.folder / "back.tar.zst") == members(file)
 
 
@@ -183,7 +183,7 @@ def test_a_tracker_that_sends_nothing_in_bulk_is_read_through_the_api(
 ) -> None:
     file, whole, half = made
     done = subprocess.run(
-        [sys.executable, "-c", THROUGH_THE_API, "archive", "p", "api.tar.zst"], cwd=pair.lab.folder, text=True,
+        [sys.executable, "-c", THROUGH_THE_API, "archive", "kept", "api.tar.zst"], cwd=pair.lab.folder, text=True,
         env=pair.lab.environment() | {"PYTHONPATH": str(ROOT)}, timeout=SECONDS, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
@@ -207,7 +207,7 @@ def test_a_tracker_that_sends_nothing_in_bulk_is_read_through_the_api(
     assert len(blobs[0]) == len(blobs[1])
     output = pair.sashiko(pair.other, "restore", str(pair.lab.folder / "api.tar.zst"), "--as", "api")
     assert "runs       6 restored, 0 there already, 0 refused\nartifacts  " in output
-    ours_read, theirs_read = read(pair.lab, "p"), read(pair.other, "api")
+    ours_read, theirs_read = read(pair.lab, "kept"), read(pair.other, "api")
     for name in ("fails", "silent"):
         for what, value in ours_read[0][name].items():
             assert theirs_read[0][name][what] == value, (name, what)

@@ -24,9 +24,10 @@ SECONDS = 120
 MAKE = """
 import json, pathlib, sys, numpy, wandb
 from datetime import timedelta
+project = sys.argv[1]
 pathlib.Path("own/deep").mkdir(parents=True)
 pathlib.Path("own/deep/file.txt").write_text("hello")
-with wandb.init(project="p", id="full", name="named", group="g", job_type="t", tags=["a", "b"], notes="note",
+with wandb.init(project=project, id="full", name="named", group="g", job_type="t", tags=["a", "b"], notes="note",
                 config={"lr": 0.5, "none": None, "b": {"kind": "linear", "ridge": 0.0}}) as run:
     run.define_metric("low", summary="min")
     for step in range(1200):
@@ -46,7 +47,7 @@ with wandb.init(project="p", id="full", name="named", group="g", job_type="t", t
     art.add_reference("gopher://nowhere/x.bin", name="far")
     art.ttl = timedelta(days=30)
     run.log_artifact(art, aliases=["best"], tags=["blue"])
-with wandb.init(project="p", id="fails") as run:
+with wandb.init(project=project, id="fails") as run:
     run.use_artifact("set:best")
     for text in ("one", "two", "three"):
         art = wandb.Artifact("set", "data")
@@ -55,12 +56,12 @@ with wandb.init(project="p", id="fails") as run:
         run.log_artifact(art).wait()
     run.log({"x": 1})
     run.finish(exit_code=3)
-with wandb.init(project="p", id="silent") as run:
+with wandb.init(project=project, id="silent") as run:
     run.use_artifact("set:latest")
 GRID = {"method": "grid", "metric": {"name": "v", "goal": "minimize"}, "parameters": {"x": {"values": [1, 2]}}}
-whole, half = (wandb.sweep({"name": name, **GRID}, project="p") for name in ("whole", "half"))
+whole, half = (wandb.sweep({"name": name, **GRID}, project=project) for name in ("whole", "half"))
 for sweep, x in ((whole, 1), (whole, 2), (half, 1)):
-    with wandb.init(project="p", config={"x": x}, settings=wandb.Settings(sweep_id=sweep)) as run:
+    with wandb.init(project=project, config={"x": x}, settings=wandb.Settings(sweep_id=sweep)) as run:
         run.log({"v": x})
 print("RESULT " + json.dumps([whole, half]))
 """
@@ -160,10 +161,10 @@ def read(lab: Lab, project: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def test_a_project_is_the_same_at_the_destination(pair: Pair) -> None:
-    whole, half = shown(pair.lab.python(MAKE))
-    pair.lab.wandb("sweep", "--stop", f"local/p/{whole}")
-    output = pair.push("p", "--as", "q")
-    ours, our_sweeps = read(pair.lab, "p")
+    whole, half = shown(pair.lab.python(MAKE, "pushed"))
+    pair.lab.wandb("sweep", "--stop", f"local/pushed/{whole}")
+    output = pair.push("pushed", "--as", "q")
+    ours, our_sweeps = read(pair.lab, "pushed")
     theirs, their_sweeps = read(pair.target, "q")
     assert set(theirs) == set(ours)
     for name, run in ours.items():
@@ -186,10 +187,10 @@ def test_a_project_is_the_same_at_the_destination(pair: Pair) -> None:
         agent = Agent(*[pair.end("q").tracker] * 2, SweepPath("local", "q", their_sweeps[name][0]), "h")
         assert [command["type"] for command in agent.heartbeat(None)] in ([], ["exit"])
 
-    again = pair.push("p", "--as", "q")
+    again = pair.push("pushed", "--as", "q")
     assert "runs       0 sent, 6 there already, 0 not sent\nrows       0\n" in again
     assert "sweeps     0 made, 2 there already\n" in again
-    assert "runs       1 sent, 0 there already" in pair.push("p", "--as", "q", "--again", "--only", "full")
+    assert "runs       1 sent, 0 there already" in pair.push("pushed", "--as", "q", "--again", "--only", "full")
     after = read(pair.target, "q")[0]["full"]
     for what, value in full.items():
         assert after[what] == value, what
