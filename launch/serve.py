@@ -36,6 +36,8 @@ RESERVED = frozenset(
         "artifactsv2",
         "healthz",
         "static",
+        "bulk",
+        "view",
         "authorize",
         "login",
         "logout",

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from launch.server import auth, filestream, graphql, lifecycle, login, pages, transfer
+from launch.server import assets, auth, filestream, graphql, lifecycle, login, pages, transfer
 from launch.server.answers import Answer, Answers, Slot
 from launch.server.auth import Caller
 from launch.server.bodies import whole_body
@@ -28,6 +28,7 @@ from launch.server.pace import Pace
 from launch.server.request import Request, Services
 from launch.server.resolvers import SCHEMA
 from launch.server.threads import Threads
+from launch.server.views import routes as views
 from launch.server.wire import json_object
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,8 @@ def routes() -> list[BaseRoute]:
         *bulk.routes(),
         Route("/healthz", health),
         *login.routes(),
+        *assets.routes(),
+        *views.routes(),
         *pages.routes(),
     ]
 

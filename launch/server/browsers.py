@@ -9,7 +9,8 @@ from urllib.parse import quote, urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 
-from launch.server.auth import Caller, is_local
+from launch.server.auth import THE_OWNER, Caller, caller_of, is_local
+from launch.server.errors import UNAUTHORIZED, ApiError
 from launch.server.request import Services
 from launch.server.storage.users import OWNER
 
@@ -28,6 +29,30 @@ def reader_of(http: HTTPConnection) -> Caller | None:
     if row is None or (row["id"] == OWNER and not is_local(http)):
         return None
     return Caller(row["id"], row["name"], read_only=True, is_owner=row["id"] == OWNER)
+
+
+def page_reader(http: HTTPConnection) -> Caller:
+    """Who reads a page: whom the session or the key says; the owner, where nobody else uses this server.
+
+    Raises:
+        ApiError: nobody is logged in, and there are others who may use this server.
+    """
+    reader = reader_of(http)
+    if reader is not None:
+        return reader
+    services: Services = http.app.state.services
+    if not has_key(http) and not services.options.lab and is_local(http):
+        with services.store.read() as tables:
+            if not tables.users.any_keys():
+                return THE_OWNER
+    if not has_key(http):
+        raise ApiError("log in first", UNAUTHORIZED)
+    return caller_of(http)
+
+
+def has_key(http: HTTPConnection) -> bool:
+    """Whether a program sends its key. Basic does not count: browsers send it along, whoever made them ask."""
+    return http.headers.get("authorization", "").lower().startswith("bearer ")
 
 
 def next_of(goal: str) -> str:

@@ -1,4 +1,4 @@
-"""The pages behind the addresses that the client prints: plain HTML, no scripts.
+"""The pages behind the addresses that the client prints: HTML, and scripts that this server ships itself.
 
 On a server that only its owner uses, whoever can reach 127.0.0.1 of this machine can read them without a key, as
 they can read nothing else. As soon as there are other users a browser has to log in (`login`). This module shows;
@@ -15,12 +15,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request as HttpRequest
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from launch.server import page_data
-from launch.server.auth import THE_OWNER, Caller, caller_of, is_local
-from launch.server.browsers import reader_of, to_login
+from launch.server.auth import THE_OWNER
+from launch.server.browsers import has_key, page_reader, to_login
 from launch.server.charts import short
 from launch.server.errors import UNAUTHORIZED, ApiError
 from launch.server.page_data import View
@@ -28,8 +28,9 @@ from launch.server.request import Request, Services
 
 UI = Path(__file__).parent / "ui"
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self';"
-    " frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
+    " img-src 'self'; media-src 'self'; frame-src 'self'; form-action 'self'; frame-ancestors 'none';"
+    " base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -57,13 +58,7 @@ PAGES: Mapping[str, View] = {
 
 def routes() -> list[BaseRoute]:
     """The addresses of the pages. They match any first part, so they stand after all others."""
-    shown = [Route(address, _page(view)) for address, view in PAGES.items()]
-    return [Route("/static/style.css", style), *shown]
-
-
-async def style(http: HttpRequest) -> Response:
-    """The one style sheet."""
-    return FileResponse(UI / "style.css", media_type="text/css", headers={"X-Content-Type-Options": "nosniff"})
+    return [Route(address, _page(view)) for address, view in PAGES.items()]
 
 
 def _page(view: View) -> Callable[[HttpRequest], Awaitable[Response]]:
@@ -76,37 +71,18 @@ def _page(view: View) -> Callable[[HttpRequest], Awaitable[Response]]:
 def _render(http: HttpRequest, view: View) -> Response:
     services: Services = http.app.state.services
     try:
-        caller = _reader(services, http)
+        caller = page_reader(http)
         with Request(services, "", writes=False, caller=caller) as request:
             template, values = view(request, {**http.query_params, **http.path_params})
             reader = caller.name if caller is not THE_OWNER else None
             text = TEMPLATES.get_template(template).render(reader=reader, **values)
     except ApiError as error:
-        if error.status == UNAUTHORIZED and not _has_key(http):
+        if error.status == UNAUTHORIZED and not has_key(http):
             return to_login(http)
         title = "Key needed" if error.status == UNAUTHORIZED else "Not found"
         text = TEMPLATES.get_template("error.html").render(title=title, message=error.message, reader=None)
         return HTMLResponse(text, status_code=error.status, headers=HEADERS)
     return HTMLResponse(text, headers=HEADERS)
-
-
-def _reader(services: Services, http: HttpRequest) -> Caller:
-    """Who reads a page: whom the session or the key says; the owner, where nobody else uses this server."""
-    reader = reader_of(http)
-    if reader is not None:
-        return reader
-    if not _has_key(http) and not services.options.lab and is_local(http):
-        with services.store.read() as tables:
-            if not tables.users.any_keys():
-                return THE_OWNER
-    if not _has_key(http):
-        raise ApiError("log in first", UNAUTHORIZED)
-    return caller_of(http)
-
-
-def _has_key(http: HttpRequest) -> bool:
-    """Whether a program sends its key. Basic does not count: browsers send it along, whoever made them ask."""
-    return http.headers.get("authorization", "").lower().startswith("bearer ")
 
 
 def _ago(seconds: float | None) -> str:
