@@ -9,15 +9,14 @@ import logging
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from framework.errors import ArtifactError, ConfigError, Interrupted, Problem, SashikoError, TrackerError
 from framework.tracking import logs
-from launch import archiving, comparing, new, preprocessing, seeing, serve, steer, syncing, working
-from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption, SweepArgument
+from launch import archiving, comparing, new, preprocessing, results, seeing, serve, steer, syncing, working
+from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption
 from launch.working import FileArgument, StaleOption, WorkersOption
 
 app = typer.Typer(
@@ -125,60 +124,6 @@ def env(directory: DirectoryOption = DEFAULT_DIRECTORY) -> None:
 
 
 @app.command()
-def compare(
-    sweep: SweepArgument,
-    csv: Annotated[
-        Path | None,
-        typer.Option(help="Write the whole table here, and further tables beside it, by name."),
-    ] = None,
-    latex: Annotated[
-        Path | None,
-        typer.Option(help="Write the whole table here as LaTeX (booktabs), and further tables beside it."),
-    ] = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option(help="Write the figures into this folder; what did not change is not drawn anew."),
-    ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Print the whole table, not its answer alone.")] = False,
-    directory: DirectoryOption = DEFAULT_DIRECTORY,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """Compare the runs of a sweep: the experiment's own tables and figures."""
-    from launch import choice, sweeping
-    from launch.compare import Wish, compare_sweep
-
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    place = f" --dir {directory}" if directory != DEFAULT_DIRECTORY else ""
-    again = f"sashiko compare {sweep} --full{' --embedded' if embedded else ''}{place}"
-    compare_sweep(tracker, sweeping.locate(tracker, sweep), Wish(csv, latex, figures, full, again))
-
-
-@app.command()
-def pull(
-    sweep: SweepArgument,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write into.")] = Path("results"),
-    table: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this table; repeatable. Default: all but the large ones, which are named."),
-    ] = None,
-    artifact: Annotated[
-        list[str] | None, typer.Option(help="Artifacts of this kind too, such as mapping or model; repeatable.")
-    ] = None,
-    format: Annotated[list[str] | None, typer.Option(help="parquet or csv; repeatable. Default: both.")] = None,
-    directory: DirectoryOption = DEFAULT_DIRECTORY,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """Bring a sweep to this machine: its runs and tables as parquet and CSV, its artifacts as folders."""
-    from launch import choice, sweeping
-    from launch.pull import pull_sweep
-
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    pull_sweep(tracker, sweeping.locate(tracker, sweep), to, table or [], artifact or [], format or [])
-
-
-@app.command()
 def push(
     project: Annotated[str, typer.Argument(metavar="[ENTITY/]PROJECT", help="A project of the tracker.")],
     to: Annotated[str, typer.Option("--to", metavar="URL", help="The other server; its key: SASHIKO_PUSH_KEY.")],
@@ -263,6 +208,7 @@ def run(
 
 working.add_to(app)
 seeing.add_to(app)
+results.add_to(app)
 steer.add_to(app)
 comparing.add_to(app)
 preprocessing.add_to(app)

@@ -57,7 +57,7 @@ class Tables(Mapping[str, pd.DataFrame]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            self._read[name] = self._joined(name) if name in self._apart else frame_of(self.columns(name))
+            self._read[name] = self._joined(name) if name in self._apart else columns_frame(self.columns(name))
         return self._read[name]
 
     def __contains__(self, name: object) -> bool:
@@ -73,7 +73,7 @@ class Tables(Mapping[str, pd.DataFrame]):
     def columns(self, name: str) -> pa.Table:
         """A table that does not stand apart, in columns as they are kept."""
         found = self._later[name]()
-        return pa.table({RUN: pa.array([], pa.string())}) if found is None else found
+        return empty() if found is None else found
 
     def files(self, name: str) -> list[tuple[str, Path]]:
         """The parquet file of a table that stands apart, for each run that logged it, by run id.
@@ -122,7 +122,12 @@ class Tables(Mapping[str, pd.DataFrame]):
         return artifacts.fetch(self.project_path, version)
 
 
-def frame_of(table: pa.Table) -> pd.DataFrame:
+def empty() -> pa.Table:
+    """A table of no runs."""
+    return pa.table({RUN: pa.array([], pa.string())})
+
+
+def columns_frame(table: pa.Table) -> pd.DataFrame:
     """A table of the mirror as a frame; the ids of the runs are text."""
     frame: pd.DataFrame = table.to_pandas()
     frame[RUN] = frame[RUN].astype(str)

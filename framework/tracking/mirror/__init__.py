@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from framework.errors import ArtifactError, TrackerError
 from framework.tracking.bulk import Bulk, offered
 from framework.tracking.cache import cache_folder
-from framework.tracking.mirror.rows import columns_of, named, table_of
+from framework.tracking.mirror.rows import columns_of, named, parse, table_of
 from framework.tracking.mirror.source import BulkSource, File, Rows, Source
 from framework.tracking.mirror.store import Stamp, Store, joined, opened
 from framework.tracking.tracker import Tracker
@@ -55,7 +54,7 @@ class Mirror:
 
     def runs(self) -> list[dict[str, Any]]:
         """What the tracker tells of each run."""
-        return [orjson.loads(told) for told in self.store.told(self.names)]
+        return [parse(told) for told in self.store.told(self.names)]
 
     def history(self, names: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of runs, of all by default."""

@@ -58,11 +58,10 @@ class BulkSource:
 
     def stamps(self, sweeps: Collection[str] | None) -> list[Stamp] | None:
         """See `Source`."""
-        query = _of(sweeps)
-        if self._bulk.about(**query) is None:
+        if self._bulk.about() is None:
             return None
         found = []
-        for part in self._bulk.parts("index", **query):
+        for part in self._bulk.parts("index", **_of(sweeps)):
             for line in part.body.splitlines():
                 key, name, sweep, stamp = json.loads(line)
                 found.append(Stamp(name, key, sweep, stamp))
