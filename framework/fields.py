@@ -125,6 +125,7 @@ def is_replicate_at(model: type[BaseModel], name: str) -> bool:
     return any(is_replicate_at(branch, rest) for branch in models_of(info)) if rest else is_replicate(info)
 
 
+@functools.cache
 def retyped_fields(model: type[BaseModel]) -> dict[str, Any]:
     """The fields for which `retype` can do anything, so that the others cost nothing."""
     return {

@@ -49,9 +49,9 @@ def compare_sweep(
         raise TrackerError(f"{place} is of no experiment of this project")
     with telling() as say:
         results = sweep_results(str(place), place.manager.config, successors=place.successors, say=say)
-    if results.runs.empty or not (results.runs["state"] == "finished").any():
-        raise TrackerError(f"no run of {place} has finished; work it with: sashiko agents {place}")
-    report = place.manager.report(results)
+        if results.runs.empty or not (results.runs["state"] == "finished").any():
+            raise TrackerError(f"no run of {place} has finished; work it with: sashiko agents {place}")
+        report = place.manager.report(results)
     print_report(report, full=full)
     notes = [f"runs used {name}, which was stale: {'; '.join(why)}" for name, why in results.stale.items()]
     for note in notes:

@@ -139,7 +139,7 @@ def _table(mirror: "Mirror", place: Place, tracker: Tracker, name: str) -> "pa.T
         raise ConfigError(
             [Problem(f"table {name}", f"is none of these runs; they have {', '.join(_names(mirror))}")]
         )
-    found = mirror.table(name)()
+    found = mirror.table(name)
     return empty() if found is None else found
 
 

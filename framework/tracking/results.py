@@ -14,7 +14,7 @@ from framework.config import Config
 from framework.definition import Definition, raw_config
 from framework.errors import ConfigError, Problem, TrackerError
 from framework.fields import nearest
-from framework.layers import leaves
+from framework.layers import flat_values, leaves
 from framework.tracking import sweeps
 from framework.tracking.current import current_tracker
 from framework.tracking.frames import COUNT, IDENTITY, RunsFrame, identity, page_of, runs_frame, unwrapped
@@ -151,14 +151,7 @@ def _frame(lines: Sequence[Line]) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 def factors_of(config: Config) -> dict[str, Any]:
     """The values of a config by dotted name, as the config types them."""
-    data = config.model_dump()
-    return {name: _at(data, name) for name in leaves(data, type(config))}
-
-
-def _at(data: Any, name: str) -> Any:
-    for part in name.split("."):
-        data = data[part]
-    return data
+    return flat_values(config.model_dump(), type(config))
 
 
 def _one_per_point(runs: pd.DataFrame) -> pd.DataFrame:

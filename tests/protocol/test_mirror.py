@@ -59,7 +59,7 @@ from framework.tracking import mirror as mirrors
 from framework.tracking.results import frame, history, table
 from framework.tracking.current import current_tracker
 if sys.argv[1] == "api":
-    mirrors.offered = lambda tracker: False
+    mirrors.offer = lambda tracker: None
 def plain(value):
     return None if value is None or isinstance(value, float) and math.isnan(value) else value
 rows = {}
@@ -180,6 +180,16 @@ def values(lab: Lab) -> list[tuple[str, int]]:
         table = mirror.history()
         assert table is not None
         return [(row["run_id"], row["x"]) for row in table.to_pylist()]
+
+
+def test_another_address_of_the_same_server_is_the_same_mirror(tmp_path: Path) -> None:
+    places = []
+    for _ in range(2):
+        running = Server(tmp_path / "state").start()
+        places.append(mirrors.offer(Tracker(running.info.url, running.info.key)))
+        running.end()
+    assert places[0] is not None
+    assert places[0] == places[1]
 
 
 def test_what_is_not_there_is_said(lab: Lab, sweep: str) -> None:

@@ -100,7 +100,9 @@ class ApiSource:
         step = summary.get("_step")
         return int(step) if isinstance(step, int | float) else LAST
 
-    def tables(self, names: Sequence[str] | None, sweeps: Collection[str] | None) -> Iterator[list[File]]:
+    def tables(
+        self, names: Sequence[str] | None, sweeps: Collection[str] | None, only: str | None
+    ) -> Iterator[list[File]]:
         """See `Source`."""
         wanted = list(self._nodes) if names is None else list(names)
         path = f"{self._entity}/{self._project}"
@@ -123,7 +125,7 @@ def _files(path: str, run: str, versions: Sequence[Version]) -> Iterator[File]:
             names.add(_name(file))
             yield File(run, _name(file), file.read_bytes(), bool(own))
         apart = map(str, version.metadata.get(APART) or ())
-        yield from (File(run, name, None) for name in apart if name not in names)
+        yield from (File(run, name, None, apart=True) for name in apart if name not in names)
 
 
 def _name(file: Path) -> str:
