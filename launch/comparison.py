@@ -64,7 +64,7 @@ def compare(
         runs = runs_frame(mirror.runs(), url)
     if runs.frame.empty:
         raise TrackerError(f"{place} has no runs yet")
-    found = compared(runs, wish, seeds=_seeds(place, runs.factors), first=metric_of(place))
+    found = compared(runs, wish, seeds=seeds_of(place, runs.factors), first=metric_of(place))
     if not found.runs:
         states = ", ".join(f"{count:,} {state}" for state, count in runs.frame["state"].value_counts().items())
         raise TrackerError(f"no run of {place} is left by the conditions, or is finished; its runs: {states}")
@@ -79,7 +79,7 @@ def compare(
     )  # fmt: skip
 
 
-def _seeds(place: Place, names: list[str]) -> list[str] | None:
+def seeds_of(place: Place, names: list[str]) -> list[str] | None:
     """The factors that the experiment marks as replicates; None where it is not known, and names must tell."""
     if place.manager is None:
         return None

@@ -1,4 +1,4 @@
-"""The commands that read results: compare, pull, query. `cli` adds them to its own."""
+"""The commands that read results: compare, pull, query, report. `cli` adds them to its own."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ WhereOption = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (compare, pull, query):
+    for command in (compare, pull, query, report):
         app.command()(command)
 
 
@@ -121,3 +121,24 @@ def query(
         tracker, sentence = choice.choose(directory, embedded=embedded)
         typer.echo(sentence, err=True)
         answer(querying.query(tracker, place_of(tracker, sweep, project), sql, csv, parquet))
+
+
+def report(
+    sweep: SweepOption = "",
+    project: ProjectOption = "",
+    html: Annotated[Path | None, typer.Option(help="Write it here. Default: results/NAME.html.")] = None,
+    pdf: Annotated[
+        Path | None, typer.Option(help="Print it into this file, too, by an installed browser.")
+    ] = None,
+    directory: DirectoryOption = DEFAULT_DIRECTORY,
+    embedded: EmbeddedOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """A sweep as one page that needs nothing beside it: answer, figures, tables, settings, provenance."""
+    from launch import choice, reporting
+    from launch.places import place_of
+
+    with answering(as_json=as_json) as answer:
+        tracker, sentence = choice.choose(directory, embedded=embedded)
+        typer.echo(sentence)
+        answer(reporting.report(tracker, place_of(tracker, sweep, project), html, pdf))

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from launch.printing import BROWSERS
 from tests.lab import Lab
 
 pytestmark = pytest.mark.slow
@@ -176,3 +178,27 @@ def test_sql(lab: Lab, sweep: str, tmp_path: Path) -> None:
 )
 def test_only_questions_are_answered(lab: Lab, sweep: str, question: str, message: str) -> None:
     assert message in said(lab, "query", question, "--project", "scripts", code=2)
+
+
+def test_a_report_of_any_sweep(lab: Lab, sweep: str, tmp_path: Path) -> None:
+    told = answer(lab, "report", sweep, "--html", str(tmp_path / "deep" / "r.html"))
+    assert (told["runs"], told["figures"], told["pdf"]) == (5, 0, None)
+    text = (tmp_path / "deep" / "r.html").read_text()
+    for word in ("<h1>plain</h1>", "5 finished, 1 failed", "What score depends on", "relu", "0.1, 0.5"):
+        assert word in text, word
+    said(lab, "report", "--project", "scripts")
+    assert "<h1>scripts</h1>" in (lab.folder / "results" / "scripts.html").read_text()
+
+
+def test_a_report_is_printed_by_a_browser(lab: Lab, sweep: str, tmp_path: Path) -> None:
+    if not any(shutil.which(name) for name in BROWSERS):
+        pytest.skip("no browser is installed: apt-get install chromium")
+    answer(lab, "report", sweep, "--html", str(tmp_path / "r.html"), "--pdf", str(tmp_path / "r.pdf"))
+    assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_without_a_browser_it_is_said_before_anything_is_written(lab: Lab, sweep: str, tmp_path: Path) -> None:
+    done = lab.sashiko("report", sweep, "--html", str(tmp_path / "r.html"), "--pdf", "r.pdf", PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "--pdf: is printed by a browser" in done.stderr
+    assert not list(tmp_path.iterdir())
