@@ -1,6 +1,8 @@
 """What pages load beside their HTML: the style sheet, ES modules and uPlot, all from this server."""
 
 import mimetypes
+import re
+from functools import cache
 from pathlib import Path
 
 from starlette.requests import Request as HttpRequest
@@ -15,6 +17,21 @@ NAMES = frozenset(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("
 """All there is: no other path is ever opened."""
 HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
 """A browser keeps what it has loaded, and asks (by `ETag`) whether it is still what this version ships."""
+
+IMPORTED = re.compile(r'^(?:import|export)\b[^;"]*?"\./([\w.-]+\.js)"', re.MULTILINE)
+
+
+@cache
+def modules(*names: str) -> tuple[str, ...]:
+    """These modules and all that they import: a page that names them has them loaded at once, not one by one."""
+    found: dict[str, None] = {}
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name in NAMES and name not in found:
+            found[name] = None
+            left += IMPORTED.findall((FOLDER / name).read_text())
+    return tuple(found)
 
 
 def routes() -> list[BaseRoute]:

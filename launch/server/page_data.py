@@ -7,9 +7,8 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from framework.definition import read
-from framework.errors import DefinitionError
 from launch.server.charts import Chart, chart
 from launch.server.errors import NotFound
 from launch.server.request import Request
@@ -27,7 +26,6 @@ MAX_FILES = 500
 MAX_LOG_LINES = 200
 MAX_CHARTS = 24
 MAX_POINTS = 300
-MAX_COLUMNS = 8
 
 
 def index(request: Request, parts: Mapping[str, str]) -> Shown:
@@ -73,30 +71,20 @@ def project(request: Request, parts: Mapping[str, str]) -> Shown:
 
 
 def sweep(request: Request, parts: Mapping[str, str]) -> Shown:
-    """A sweep: its state, its points, its runs with what varies and what came out."""
+    """A sweep: its state, its points, its definition. Its runs are asked for by the page's scripts."""
     tables = request.tables
     owner = _project(request, parts)
     row = tables.sweeps.by_name(owner["id"], parts["sweep"])
     if row is None:
         raise NotFound(f"no sweep {parts['sweep']} in {owner['name']}")
-    page = _page(parts)
-    found = tables.runs.listed(("runs.sweep_id = ?", (row["id"],)), "runs.id ASC", page * PAGE, PAGE + 1)
-    runs = [(run, _config(run), _summary(run)) for run in found[:PAGE]]
-    metrics = dict.fromkeys(
-        key for _, _, summary in runs for key, value in summary.items() if isinstance(value, int | float)
-    )
+    base = _address(owner)
+    address = f"{base}/sweeps/{quote(row['name'], safe='')}"
     return "sweep.html", {
         "title": row["display_name"] or row["name"],
         "project": owner,
         "sweep": row,
         "counts": tables.points.counts(row["id"]),
-        "states": tables.runs.states(row["id"]),
-        "agents": tables.agents.listed(row["id"]),
-        "axes": _axes(row["config"]),
-        "metrics": _metrics(list(metrics), row["metric"]),
-        "runs": runs,
-        "page": page,
-        "more": len(found) > PAGE,
+        "page": {"base": base, "view": f"/view{address}", "address": f"/change{address}"},
     }
 
 
@@ -175,6 +163,11 @@ def _project(request: Request, parts: Mapping[str, str]) -> sqlite3.Row:
     return row
 
 
+def _address(project: sqlite3.Row) -> str:
+    """The address of a project's page."""
+    return f"/{quote(project['entity'], safe='')}/{quote(project['name'], safe='')}"
+
+
 def _page(parts: Mapping[str, str]) -> int:
     text = parts.get("page", "0")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
@@ -199,24 +192,6 @@ def _summary(row: sqlite3.Row) -> dict[str, Any]:
     summary = json.loads(row["summary"])
     found = summary if isinstance(summary, dict) else {}
     return {key: value for key, value in sorted(found.items()) if not key.startswith("_")}
-
-
-def _axes(text: str) -> list[str]:
-    """The parameters that vary; all of them if none does."""
-    try:
-        parameters = read(text).parameters
-    except DefinitionError:  # written by a version that read more than this one does
-        return []
-    varying = [
-        name for name, spec in parameters.items() if "value" not in spec and len(spec.get("values", "··")) > 1
-    ]
-    return sorted(varying or parameters)
-
-
-def _metrics(found: list[str], first: str | None) -> list[str]:
-    """The sweep's own metric before the others, and not too many of them."""
-    ordered = sorted(found, key=lambda key: (key != first, key))
-    return ordered[:MAX_COLUMNS]
 
 
 def _charts(request: Request, key: int, names: Sequence[str]) -> list[Chart]:

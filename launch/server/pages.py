@@ -18,9 +18,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from launch.server import page_data
+from launch.server import assets, page_data
 from launch.server.auth import THE_OWNER
-from launch.server.browsers import has_key, page_reader, to_login
+from launch.server.browsers import has_key, login_address, may_change, page_reader, to_login
 from launch.server.charts import short
 from launch.server.errors import UNAUTHORIZED, ApiError
 from launch.server.page_data import View
@@ -75,7 +75,8 @@ def _render(http: HttpRequest, view: View) -> Response:
         with Request(services, "", writes=False, caller=caller) as request:
             template, values = view(request, {**http.query_params, **http.path_params})
             reader = caller.name if caller is not THE_OWNER else None
-            text = TEMPLATES.get_template(template).render(reader=reader, **values)
+            shared = {"reader": reader, "may_change": may_change(http), "login": login_address(http)}
+            text = TEMPLATES.get_template(template).render(**shared, **values)
     except ApiError as error:
         if error.status == UNAUTHORIZED and not has_key(http):
             return to_login(http)
@@ -127,4 +128,5 @@ def _run_name(row: sqlite3.Row) -> str:
 TEMPLATES = Environment(
     loader=FileSystemLoader(UI), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
+TEMPLATES.globals["modules"] = assets.modules
 TEMPLATES.filters.update(ago=_ago, stamp=_stamp, size=_size, value=_value, run_name=_run_name)

@@ -15,11 +15,15 @@ from starlette.routing import BaseRoute, Route
 from launch.server.browsers import page_reader
 from launch.server.request import Request, Services
 from launch.server.threads import Threads
-from launch.server.views import live
+from launch.server.views import live, projects, sweep
 
 View = Callable[[Request, Mapping[str, str]], Any]
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-VIEWS: Mapping[str, View] = {}
+VIEWS: Mapping[str, View] = {
+    "/{entity}/{project}/runs": sweep.runs,
+    "/{entity}/{project}/sweeps/{sweep}/runs": sweep.runs,
+    "/{entity}/{project}/sweeps/{sweep}/best": projects.best,
+}
 """What each address tells."""
 
 
