@@ -21,7 +21,7 @@ from launch.server.transfer import SHOWN_INLINE
 Shown = tuple[str, dict[str, Any]]
 View = Callable[[Request, Mapping[str, str]], Shown]
 """A template's name and its values, for a request and the parts of its address."""
-PAGE = 200
+PAGE, NEWEST = 200, 50
 MAX_FILES = 500
 MAX_LOG_LINES = 200
 MAX_CHARTS = 24
@@ -48,12 +48,10 @@ def authorize(request: Request, parts: Mapping[str, str]) -> Shown:
 
 
 def project(request: Request, parts: Mapping[str, str]) -> Shown:
-    """A project's sweeps, runs and artifacts."""
+    """A project's sweeps, newest runs and artifacts."""
     tables = request.tables
     row = _project(request, parts)
-    page = _page(parts)
     where = ("runs.project_id = ?", (row["id"],))
-    runs = tables.runs.listed(where, "runs.id DESC", page * PAGE, PAGE + 1)
     sweeps = [(sweep, tables.points.counts(sweep["id"])) for sweep in tables.sweeps.listed(row["id"], 0, PAGE)]
     collections = [
         (item, tables.memberships.latest(item["id"])) for item in tables.collections.listed(row["id"])[-PAGE:]
@@ -62,12 +60,19 @@ def project(request: Request, parts: Mapping[str, str]) -> Shown:
         "title": row["name"],
         "project": row,
         "sweeps": sweeps,
-        "runs": runs[:PAGE],
+        "runs": tables.runs.listed(where, "runs.id DESC", 0, NEWEST),
         "total": tables.runs.count(where),
         "collections": collections,
-        "page": page,
-        "more": len(runs) > PAGE,
+        "page": {"base": _address(row), "view": f"/view{_address(row)}"},
     }
+
+
+def runs(request: Request, parts: Mapping[str, str]) -> Shown:
+    """All runs of a project, which the page's scripts ask for."""
+    row = _project(request, parts)
+    base = _address(row)
+    title = f"Runs of {row['name']}"
+    return "runs.html", {"title": title, "project": row, "page": {"base": base, "view": f"/view{base}/runs"}}
 
 
 def sweep(request: Request, parts: Mapping[str, str]) -> Shown:
@@ -166,11 +171,6 @@ def _project(request: Request, parts: Mapping[str, str]) -> sqlite3.Row:
 def _address(project: sqlite3.Row) -> str:
     """The address of a project's page."""
     return f"/{quote(project['entity'], safe='')}/{quote(project['name'], safe='')}"
-
-
-def _page(parts: Mapping[str, str]) -> int:
-    text = parts.get("page", "0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
 
 
 def _runs(request: Request, keys: Sequence[int]) -> list[sqlite3.Row]:

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 from launch.server.browsers import page_reader
 from launch.server.request import Request, Services
 from launch.server.threads import Threads
-from launch.server.views import live, projects, sweep
+from launch.server.views import importance, live, projects, sweep
 
 View = Callable[[Request, Mapping[str, str]], Any]
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -23,6 +23,7 @@ VIEWS: Mapping[str, View] = {
     "/{entity}/{project}/runs": sweep.runs,
     "/{entity}/{project}/sweeps/{sweep}/runs": sweep.runs,
     "/{entity}/{project}/sweeps/{sweep}/best": projects.best,
+    "/{entity}/{project}/sweeps/{sweep}/importance": importance.shares,
 }
 """What each address tells."""
 

@@ -85,6 +85,6 @@ export function chooser(label, options, chosen, choose) {
  */
 export function select(label, options, chosen, choose) {
   const items = options.map(({ key, name, title }) => el("option", { value: key, title, selected: key === chosen }, name));
-  const node = el("select", { onchange: () => choose(node.value) }, ...items);
+  const node = el("select", { "aria-label": label, onchange: () => choose(node.value) }, ...items);
   return el("label", { class: "pick" }, `${label} `, node);
 }

@@ -57,6 +57,12 @@ export class Frame {
     return found.find((column) => column !== undefined) ?? null;
   }
 
+  /** What came out, for drawings: the metric, or the first number of the summaries. */
+  get result() {
+    const all = [...this.columns.values()];
+    return this.target ?? all.find(({ kind, numeric }) => kind === "summary" && numeric) ?? null;
+  }
+
   /**
    * Take in an event of the stream; whether the whole table has to be asked for again.
    * @param {any} event
@@ -96,10 +102,7 @@ export class Frame {
     }
   }
 
-  /**
-   * @param {string} name
-   * @returns {number}
-   */
+  /** @param {string} name */
   place(name) {
     const found = this.places.get(name);
     if (found !== undefined) return found;
@@ -108,11 +111,7 @@ export class Frame {
     return this.names.length - 1;
   }
 
-  /**
-   * @param {string} kind
-   * @param {string} path
-   * @returns {Column}
-   */
+  /** @type {(kind: string, path: string) => Column} */
   column(kind, path) {
     return this.columns.get(`${kind}.${path}`) ?? this.add(kind, path, this.names.map(() => null));
   }

@@ -15,6 +15,7 @@ import { number } from "./format.js";
  */
 export function importance(host, address) {
   let asked = 0;
+  put(host, el("p", { class: "empty" }, "Counting …"));
   return async () => {
     const mine = ++asked;
     try {
@@ -31,12 +32,22 @@ export function importance(host, address) {
  * @returns {Node[]}
  */
 function shown(told) {
-  if (told.shares.length === 0) return [el("p", { class: "empty" }, told.note)];
-  const most = Math.max(...told.shares.map((/** @type {any} */ item) => item.share), 1e-9);
-  const rows = told.shares.flatMap((/** @type {any} */ item) => {
-    const width = `${Math.max(0, (100 * item.share) / most).toFixed(2)}%`;
-    const line = el("span", { class: "bar-line" }, el("i", { style: { width, background: `var(--${item.colour ?? "c0"})` } }));
-    return [el("span", { class: "name", title: item.name }, item.name), line, el("span", { class: "number" }, `${number(Number((100 * item.share).toPrecision(3)))} %`)];
+  const notes = told.notes.length ? [el("p", { class: "empty" }, `${told.notes.join("; ")}.`)] : [];
+  if (told.shares.length === 0) return notes;
+  /** @type {any[]} */
+  const all = [...told.shares, ...told.rest];
+  const most = Math.max(...all.map(({ share }) => share), 1e-9);
+  const percent = (/** @type {number} */ share) => `${number(Number((100 * share).toPrecision(3)))} %`;
+  const width = (/** @type {number} */ share) => `${Math.max(0, Math.min(100, (100 * share) / most)).toFixed(2)}%`;
+  const rows = all.flatMap((item, index) => {
+    const colour = `var(--${index < told.shares.length ? "c0" : "c6"})`;
+    const floor = item.floor === null || item.floor === undefined ? null : el("b", { style: { left: width(item.floor) }, title: `seeds alone: ${percent(item.floor)}` });
+    const line = el("span", { class: "bar-line" }, el("i", { style: { width: width(item.share), background: colour } }), floor);
+    const sure = item.p === null || item.p === undefined ? "" : item.p < 0.001 ? "p < 0.001" : `p = ${number(Number(item.p.toPrecision(2)))}`;
+    return [el("span", { class: "name", title: item.name }, item.name), line, el("span", { class: "number" }, percent(item.share)), el("small", {}, sure)];
   });
-  return [el("p", { class: "facts" }, told.note), el("div", { class: "bars" }, ...rows)];
+  const words = `Shares of the variance of ${told.metric} over ${told.runs} finished runs at ${told.cells} points, by ${told.method}` +
+    (all.some(({ floor }) => floor) ? "; a mark shows what seeds alone would give." : ".");
+  const ped = `${told.method} of ${told.metric} over ${told.runs} finished runs: how much each factor tells the best apart.`;
+  return [el("p", { class: "facts" }, told.method === "PED-ANOVA" ? ped : words), el("div", { class: "bars" }, ...rows), ...notes];
 }

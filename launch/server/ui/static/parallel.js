@@ -34,16 +34,16 @@ export function parallel(host, model) {
     write({ axis });
     draw();
   });
-  const hint = el("span", { class: "counted" }, "Draw over an axis to narrow; press its name for log or linear.");
+  const hint = el("span", { class: "hint" }, "Draw over an axis to narrow; press its name for log or linear.");
   const clear = el("button", { type: "button", onclick: () => model.narrow("") }, "Show all");
   put(host, el("div", { class: "bar" }, pick, clear, hint), sheet);
 
   function axes() {
     const keys = readAll("axis");
     if (keys !== null) return found(model, keys);
-    const { grouping, factors, target } = model.frame;
+    const { grouping, factors, result } = model.frame;
     const first = (grouping.length ? grouping : factors).slice(0, MOST_AXES);
-    return target ? [...first, target] : first;
+    return result ? [...first, result] : first;
   }
 
   function draw() {
@@ -58,7 +58,7 @@ export function parallel(host, model) {
     const x = (/** @type {number} */ index) => SIDE + gap * index;
     const y = (/** @type {number} */ place) => HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM);
     const last = scales[scales.length - 1];
-    const colour = frame.target ? scaleOf(frame.target) : last;
+    const colour = frame.target && scales.some(({ column }) => column === frame.target) ? scaleOf(frame.target) : last;
     const shown = new Set(model.rows);
     const away = shown.size < frame.count ? frame.names.map((_, run) => run).filter((run) => !shown.has(run)) : [];
     const line = (/** @type {number} */ run) => {

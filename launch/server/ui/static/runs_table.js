@@ -103,7 +103,7 @@ export function runsTable(host, model, base) {
     const name = model.frame.names[run];
     const label = String(model.frame.columns.get("run.name")?.values[run] ?? name);
     const href = `${base}/runs/${encodeURIComponent(name)}`;
-    return el("a", { href, title: label, "data-place": `run ${name}` }, short(label, 24));
+    return el("a", { href, title: label, "data-place": `run ${name}` }, short(label, matchMedia("(max-width: 700px)").matches ? 14 : 24));
   }
 
   /** @param {number} run */

@@ -21,7 +21,8 @@ const Z = 1.959964;
  */
 export function t(df) {
   if (df <= T.length) return df < 1 ? NaN : T[df - 1];
-  return Z + (Z ** 3 + Z) / (4 * df) + (5 * Z ** 5 + 16 * Z ** 3 + 3 * Z) / (96 * df * df);
+  const second = (5 * Z ** 5 + 16 * Z ** 3 + 3 * Z) / (96 * df ** 2);
+  return Z + (Z ** 3 + Z) / (4 * df) + second + (3 * Z ** 7 + 19 * Z ** 5 + 17 * Z ** 3 - 15 * Z) / (384 * df ** 3);
 }
 
 /**

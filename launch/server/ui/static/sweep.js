@@ -17,7 +17,7 @@ const told = once(summarise);
 const act = actions(the("actions"), { address, mayChange, login });
 
 runsTable(the("table"), model, base);
-charts(the("charts"), model, { base, importance: null });
+charts(the("charts"), model, { base, importance: `${view}/importance` });
 model.part((what) => what !== "filter" && told());
 
 function summarise() {
