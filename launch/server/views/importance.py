@@ -7,7 +7,7 @@ from framework.importance import importance
 from launch.server.request import Request
 from launch.server.search.best import metric_of
 from launch.server.storage.runs import FINISHED
-from launch.server.views.columns import Columns, Scalar, parsed
+from launch.server.views.columns import Scalar, of_runs, parsed
 from launch.server.views.projects import is_seed
 from launch.server.views.sweep import scope_of
 
@@ -26,13 +26,10 @@ def shares(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
     if metric is None or scope.sweep is None:
         return {"method": None, "shares": [], "notes": ["The definition names no metric."]}
     rows = [row for row in request.tables.runs.told(scope.column, scope.key) if row["state"] == FINISHED]
-    columns = Columns(len(rows))
-    values: list[float] = []
-    for index, row in enumerate(rows):
-        columns.config(index, row["config"])
-        loss = metric.kept(parsed(row["summary"]))
-        values.append(float("nan") if loss is None else -loss if metric.maximize else loss)
-    varying = columns.apart()[0] if rows else {}
+    configs, _, _ = of_runs(rows, len(rows))
+    losses = [metric.kept(parsed(row["summary"])) for row in rows]
+    values = [float("nan") if loss is None else -loss if metric.maximize else loss for loss in losses]
+    varying = configs.apart()[0] if rows else {}
     factors = {path: levels for path, levels in varying.items() if not is_seed(path)}
     seen = dict(list(factors.items())[:MOST_FACTORS])
     found = importance(scope.sweep["method"], seen, values, maximize=metric.maximize)

@@ -8,7 +8,7 @@ from typing import Any
 from launch.server.errors import NotFound
 from launch.server.request import Request
 from launch.server.search.best import metric_of
-from launch.server.views.columns import Columns, Scalar, parsed
+from launch.server.views.columns import Scalar, of_runs, parsed
 from launch.server.views.sweep import scope_of
 
 SEED = re.compile(r"(^|[._-])(seeds?|random_state|replicate)$", re.IGNORECASE)
@@ -31,12 +31,9 @@ def best(request: Request, parts: Mapping[str, str]) -> dict[str, Any] | None:
     if metric is None:
         return None
     rows = request.tables.runs.told(scope.column, scope.key).fetchall()
-    columns = Columns(len(rows))
-    losses = []
-    for index, row in enumerate(rows):
-        columns.config(index, row["config"])
-        losses.append(metric.kept(parsed(row["summary"])))
-    varying = columns.apart()[0] if rows else {}
+    configs, _, _ = of_runs(rows, len(rows))
+    losses = [metric.kept(parsed(row["summary"])) for row in rows]
+    varying = configs.apart()[0] if rows else {}
     factors = [path for path in varying if not is_seed(path)]
     groups: dict[tuple[Scalar, ...], list[float]] = {}
     for index, loss in enumerate(losses):

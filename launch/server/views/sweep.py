@@ -1,7 +1,7 @@
 """The runs of a sweep, or of a project, as a table: all at once column by column, then what changes."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,12 +12,14 @@ from framework.errors import DefinitionError
 from launch.server.errors import NotFound
 from launch.server.request import Request
 from launch.server.search.best import metric_of
-from launch.server.views.columns import Columns, Scalar, config_of, first_of, summary_of, told
+from launch.server.views.columns import Scalar, config_of, first_of, of_runs, summary_of, told
 
 MOST_COLUMNS = 120
 """Columns of each kind, configs and summaries, that are sent."""
 BUDGET, MOST_CHANGED = 14_000, 1_000
 """Bytes of rows in one event, and how many changed runs are told one by one: of more, the table is asked for."""
+
+FACTS = ("name", "display_name", "created_at", "state", "tags", "group_name", "job_type")
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,11 @@ def runs(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
     scope = scope_of(request, parts)
     tables = request.tables
     mark = tables.runs.revision()
-    rows = tables.runs.told(scope.column, scope.key).fetchall()
-    configs, summaries = Columns(len(rows)), Columns(len(rows))
-    runtimes: list[Scalar] = []
-    for index, row in enumerate(rows):
-        configs.config(index, row["config"])
-        runtimes.append(summaries.summary(index, row["summary"]))
-    varying, same = configs.apart() if rows else ({}, {})
+    count = tables.runs.count((f"{scope.column} = ?", (scope.key,)))
+    facts: list[tuple[Any, ...]] = []
+    configs, summaries, runtimes = of_runs(_noting(tables.runs.told(scope.column, scope.key), facts), count)
+    names, labels, created, states, *marks = zip(*facts, strict=True) if facts else [()] * len(FACTS)
+    varying, same = configs.apart() if count else ({}, {})
     axes = [] if scope.sweep is None else axes_of(scope.sweep["config"])
     metric = scope.metric
     factors = first_of(varying, MOST_COLUMNS, _under(axes, varying))
@@ -80,13 +80,13 @@ def runs(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
     return {
         "mark": mark,
         "metric": metric,
-        "name": [row["name"] for row in rows],
-        "label": [row["display_name"] for row in rows],
-        "created": [round(row["created_at"], 3) for row in rows],
+        "name": names,
+        "label": labels,
+        "created": [round(moment, 3) for moment in created],
         "columns": [
-            told("state", "run", [row["state"] for row in rows]),
+            told("state", "run", states),
             told("runtime", "run", runtimes),
-            *_marks(rows),
+            *_marks(*marks),
             *(told(path, "config", varying[path]) for path in factors),
             *(told(path, "summary", summaries.values[path]) for path in results),
         ],
@@ -169,13 +169,17 @@ def _event(rows: Sequence[sqlite3.Row], seen: Seen) -> dict[str, Any]:
     return {"paths": list(paths), "runs": told_rows}
 
 
-def _marks(rows: Sequence[sqlite3.Row]) -> list[dict[str, Any]]:
+def _noting(rows: Iterable[sqlite3.Row], facts: list[tuple[Any, ...]]) -> Iterator[sqlite3.Row]:
+    """Rows as they come, with what a table shows of each beside its config and summary noted."""
+    for row in rows:
+        facts.append(tuple(row[name] for name in FACTS))
+        yield row
+
+
+def _marks(tags: Sequence[str], groups: Sequence[Scalar], kinds: Sequence[Scalar]) -> list[dict[str, Any]]:
     """Tags, groups and kinds of job, where runs have any."""
-    found = {
-        "tags": [", ".join(map(str, orjson.loads(row["tags"]))) or None for row in rows],
-        "group": [row["group_name"] for row in rows],
-        "job_type": [row["job_type"] for row in rows],
-    }
+    words = [None if text == "[]" else ", ".join(orjson.loads(text)) for text in tags]
+    found = {"tags": words, "group": groups, "job_type": kinds}
     return [told(path, "run", values) for path, values in found.items() if any(values)]
 
 

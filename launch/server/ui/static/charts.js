@@ -72,7 +72,7 @@ export function charts(host, model, page) {
   }
 
   for (const [index, { title }] of all.entries()) key(String(index + 1), title.toLowerCase(), () => choose(index));
-  const later = once(show);
+  const later = once(show, { after: true });
   model.part(later);
   resized(panel, later);
   themed(later);

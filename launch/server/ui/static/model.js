@@ -101,18 +101,20 @@ export class Model {
 }
 
 /**
- * Do something once in the next frame, however often it is asked for.
+ * Do something once in the next frame, however often it is asked for; or after that frame is shown.
  * @param {() => void} act
+ * @param {{after?: boolean}} [how]
  * @returns {() => void}
  */
-export function once(act) {
+export function once(act, { after = false } = {}) {
   let waiting = false;
+  const now = () => {
+    waiting = false;
+    act();
+  };
   return () => {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      act();
-    });
+    requestAnimationFrame(after ? () => setTimeout(now) : now);
   };
 }

@@ -84,8 +84,7 @@ def test_a_column_is_sent_by_its_levels_where_it_repeats_and_true_is_not_one() -
     assert told("x", "config", [1, True, 1, True])["values"] == [1, True, 1, True]
     assert "values" in told("x", "summary", [random.random() for _ in range(20)])
     columns = Columns(2)
-    columns.config(0, '{"a": {"value": 1}, "b": 1, "c": 1}')
-    columns.config(1, '{"a": 1, "b": {"value": true}}')
+    columns.configs(0, ['{"a": {"value": 1}, "b": 1, "c": 1}', '{"a": 1, "b": {"value": true}}'])
     assert columns.apart() == ({"b": [1, True], "c": [1, None]}, {"a": 1})
 
 
