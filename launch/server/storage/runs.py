@@ -195,9 +195,10 @@ class Runs:
         sql = f"{_TOLD} WHERE {_scope(scope)} = ? AND revision > ? ORDER BY revision LIMIT ?"
         return self._db.execute(sql, (key, since, limit)).fetchall()
 
-    def revision(self) -> int:
-        """How many changes there were to what lists of runs show, of all runs."""
-        return int(self._db.execute("SELECT last FROM run_revision").fetchone()[0])
+    def last_revision(self, scope: str, key: int) -> int:
+        """The revision of the run that changed last."""
+        row = self._db.execute(f"SELECT MAX(revision) FROM runs WHERE {_scope(scope)} = ?", (key,)).fetchone()
+        return int(row[0] or 0)
 
     def by_ids(self, keys: Sequence[int]) -> Sequence[sqlite3.Row]:
         """The runs with these ids that are still here, in this order."""

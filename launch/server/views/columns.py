@@ -5,7 +5,6 @@ JSON does not have (NaN, infinities, whole ones beyond 2⁵³) are told as texts
 """
 
 import math
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -53,6 +52,12 @@ class Columns:
                 self._column(key, places, column, DEEPEST, lists=False)
         return [_seconds(told) for told in found]
 
+    def clear(self, place: int) -> None:
+        """Forget the values of a run, or make room for one more at the end."""
+        for column in self.values.values():
+            column[place : place + 1] = [None]
+        self.count = max(self.count, place + 1)
+
     def apart(self) -> tuple[dict[str, list[Scalar]], dict[str, Scalar]]:
         """The columns that vary; the value of each that does not."""
         same = {path: column[0] for path, column in self.values.items() if not _varies(column)}
@@ -83,16 +88,6 @@ class Columns:
         else:
             for place, value in zip(places, told, strict=True):
                 stored[place] = value
-
-
-def of_runs(rows: Iterable[sqlite3.Row], count: int) -> tuple[Columns, Columns, list[float | None]]:
-    """The configs and the summaries of stored runs, in their order, and the seconds of each so far."""
-    configs, summaries = Columns(count), Columns(count)
-    seconds: list[float | None] = []
-    for some in batched(rows, AT_ONCE):
-        configs.configs(len(seconds), [row["config"] for row in some])
-        seconds += summaries.summaries(len(seconds), [row["summary"] for row in some])
-    return configs, summaries, seconds
 
 
 def config_of(text: str) -> dict[str, Scalar]:

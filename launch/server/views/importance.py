@@ -1,5 +1,6 @@
 """What a sweep's metric depends on: shares of its variance by factor, from the runs that have finished."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,8 +8,9 @@ from framework.importance import importance
 from launch.server.request import Request
 from launch.server.search.best import metric_of
 from launch.server.storage.runs import FINISHED
-from launch.server.views.columns import Scalar, of_runs, parsed
-from launch.server.views.projects import is_seed
+from launch.server.views.columns import Columns, Scalar
+from launch.server.views.kept import FACTS
+from launch.server.views.projects import is_seed, losses_of
 from launch.server.views.sweep import scope_of
 
 MOST_FACTORS, MOST_SHOWN = 24, 16
@@ -25,11 +27,14 @@ def shares(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
     metric = None if scope.sweep is None else metric_of(scope.sweep)
     if metric is None or scope.sweep is None:
         return {"method": None, "shares": [], "notes": ["The definition names no metric."]}
-    rows = [row for row in request.tables.runs.told(scope.column, scope.key) if row["state"] == FINISHED]
-    configs, _, _ = of_runs(rows, len(rows))
-    losses = [metric.kept(parsed(row["summary"])) for row in rows]
-    values = [float("nan") if loss is None else -loss if metric.maximize else loss for loss in losses]
-    varying = configs.apart()[0] if rows else {}
+    with request.services.kept.table(request.tables.runs, scope.column, scope.key) as table:
+        done = [place for place, state in enumerate(table.facts[FACTS.index("state")]) if state == FINISHED]
+        losses = losses_of(table, metric)
+        own = {path: [levels[place] for place in done] for path, levels in table.configs.values.items()}
+    sign = -1.0 if metric.maximize else 1.0
+    values = [math.nan if (loss := losses[place]) is None else sign * loss for place in done]
+    columns = Columns(len(done), own)
+    varying = columns.apart()[0] if done else {}
     factors = {path: levels for path, levels in varying.items() if not is_seed(path)}
     seen = dict(list(factors.items())[:MOST_FACTORS])
     found = importance(scope.sweep["method"], seen, values, maximize=metric.maximize)

@@ -8,7 +8,9 @@ from typing import Any
 from launch.server.errors import NotFound
 from launch.server.request import Request
 from launch.server.search.best import metric_of
-from launch.server.views.columns import Scalar, of_runs, parsed
+from launch.server.search.metric import KEPT, Metric
+from launch.server.views.columns import Scalar
+from launch.server.views.kept import Table
 from launch.server.views.sweep import scope_of
 
 SEED = re.compile(r"(^|[._-])(seeds?|random_state|replicate)$", re.IGNORECASE)
@@ -21,6 +23,19 @@ def is_seed(path: str) -> bool:
     return SEED.search(path) is not None
 
 
+def losses_of(table: Table, metric: Metric) -> list[float | None]:
+    """The last value of a metric in each run, or the best that its summary keeps, as a loss (lower is better)."""
+    values = table.summaries.values
+    last = values.get(metric.name)
+    kept = {key: values[f"{metric.name}.{key}"] for key in KEPT if f"{metric.name}.{key}" in values}
+    found = []
+    for place in range(table.count):
+        value: Any = None if last is None else last[place]
+        told = value if value is not None else {key: column[place] for key, column in kept.items()}
+        found.append(metric.kept({metric.name: told}))
+    return found
+
+
 def best(request: Request, parts: Mapping[str, str]) -> dict[str, Any] | None:
     """The best mean of a sweep's metric (its last value) over replicates, and what those have in common.
 
@@ -30,15 +45,13 @@ def best(request: Request, parts: Mapping[str, str]) -> dict[str, Any] | None:
     metric = None if scope.sweep is None else metric_of(scope.sweep)
     if metric is None:
         return None
-    rows = request.tables.runs.told(scope.column, scope.key).fetchall()
-    configs, _, _ = of_runs(rows, len(rows))
-    losses = [metric.kept(parsed(row["summary"])) for row in rows]
-    varying = configs.apart()[0] if rows else {}
-    factors = [path for path in varying if not is_seed(path)]
-    groups: dict[tuple[Scalar, ...], list[float]] = {}
-    for index, loss in enumerate(losses):
-        if loss is not None:
-            groups.setdefault(tuple(varying[path][index] for path in factors), []).append(loss)
+    with request.services.kept.table(request.tables.runs, scope.column, scope.key) as table:
+        varying = table.configs.apart()[0] if table.count else {}
+        factors = {path: levels for path, levels in varying.items() if not is_seed(path)}
+        groups: dict[tuple[Scalar, ...], list[float]] = {}
+        for index, loss in enumerate(losses_of(table, metric)):
+            if loss is not None:
+                groups.setdefault(tuple(levels[index] for levels in factors.values()), []).append(loss)
     if not groups:
         return None
     found = min(groups, key=lambda levels: mean(groups[levels]))

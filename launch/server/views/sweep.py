@@ -1,7 +1,7 @@
 """The runs of a sweep, or of a project, as a table: all at once column by column, then what changes."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,14 +12,13 @@ from framework.errors import DefinitionError
 from launch.server.errors import NotFound
 from launch.server.request import Request
 from launch.server.search.best import metric_of
-from launch.server.views.columns import Scalar, config_of, first_of, of_runs, summary_of, told
+from launch.server.views.columns import Scalar, config_of, first_of, summary_of, told
+from launch.server.views.kept import Table
 
 MOST_COLUMNS = 120
 """Columns of each kind, configs and summaries, that are sent."""
 BUDGET, MOST_CHANGED = 14_000, 1_000
 """Bytes of rows in one event, and how many changed runs are told one by one: of more, the table is asked for."""
-
-FACTS = ("name", "display_name", "created_at", "state", "tags", "group_name", "job_type")
 
 
 @dataclass(frozen=True)
@@ -66,34 +65,8 @@ def scope_of(request: Request, parts: Mapping[str, str]) -> Scope:
 def runs(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
     """Every run: names, states, and a column for each value of a config that varies and of a summary."""
     scope = scope_of(request, parts)
-    tables = request.tables
-    mark = tables.runs.revision()
-    count = tables.runs.count((f"{scope.column} = ?", (scope.key,)))
-    facts: list[tuple[Any, ...]] = []
-    configs, summaries, runtimes = of_runs(_noting(tables.runs.told(scope.column, scope.key), facts), count)
-    names, labels, created, states, *marks = zip(*facts, strict=True) if facts else [()] * len(FACTS)
-    varying, same = configs.apart() if count else ({}, {})
-    axes = [] if scope.sweep is None else axes_of(scope.sweep["config"])
-    metric = scope.metric
-    factors = first_of(varying, MOST_COLUMNS, _under(axes, varying))
-    results = first_of(summaries.values, MOST_COLUMNS, [metric["name"]] if metric else [])
-    return {
-        "mark": mark,
-        "metric": metric,
-        "name": names,
-        "label": labels,
-        "created": [round(moment, 3) for moment in created],
-        "columns": [
-            told("state", "run", states),
-            told("runtime", "run", runtimes),
-            *_marks(*marks),
-            *(told(path, "config", varying[path]) for path in factors),
-            *(told(path, "summary", summaries.values[path]) for path in results),
-        ],
-        "same": dict(list(same.items())[:MOST_COLUMNS]),
-        "left_out": len(varying) - len(factors) + len(summaries.values) - len(results),
-        "progress": progress(request, scope),
-    }
+    with request.services.kept.table(request.tables.runs, scope.column, scope.key) as table:
+        return _told(request, scope, table)
 
 
 def changes(request: Request, parts: Mapping[str, str], seen: Any) -> tuple[Any, Any]:
@@ -102,12 +75,11 @@ def changes(request: Request, parts: Mapping[str, str], seen: Any) -> tuple[Any,
     runs_table = request.tables.runs
     if seen is None:
         since = parts.get("since", "")
-        seen = Seen(
-            int(since) if since.isascii() and since.isdigit() and len(since) < 16 else runs_table.revision()
-        )
+        known = since.isascii() and since.isdigit() and len(since) < 16
+        seen = Seen(int(since) if known else runs_table.last_revision(scope.column, scope.key))
     rows = runs_table.changed(scope.column, scope.key, seen.revision, MOST_CHANGED + 1)
     if len(rows) > MOST_CHANGED:
-        return {"stale": True}, Seen(runs_table.revision())
+        return {"stale": True}, Seen(runs_table.last_revision(scope.column, scope.key))
     rest = (progress(request, scope), runs_table.count((f"{scope.column} = ?", (scope.key,))))
     if not rows and rest == seen.rest:
         return None, seen
@@ -169,11 +141,31 @@ def _event(rows: Sequence[sqlite3.Row], seen: Seen) -> dict[str, Any]:
     return {"paths": list(paths), "runs": told_rows}
 
 
-def _noting(rows: Iterable[sqlite3.Row], facts: list[tuple[Any, ...]]) -> Iterator[sqlite3.Row]:
-    """Rows as they come, with what a table shows of each beside its config and summary noted."""
-    for row in rows:
-        facts.append(tuple(row[name] for name in FACTS))
-        yield row
+def _told(request: Request, scope: Scope, table: Table) -> dict[str, Any]:
+    names, labels, created, states, *marks = table.facts
+    results = table.summaries.values
+    varying, same = table.configs.apart() if table.count else ({}, {})
+    axes = [] if scope.sweep is None else axes_of(scope.sweep["config"])
+    metric = scope.metric
+    shown = first_of(varying, MOST_COLUMNS, _under(axes, varying))
+    told_results = first_of(results, MOST_COLUMNS, [metric["name"]] if metric else [])
+    return {
+        "mark": table.revision,
+        "metric": metric,
+        "name": list(names),
+        "label": list(labels),
+        "created": [round(moment, 3) for moment in created],
+        "columns": [
+            told("state", "run", states),
+            told("runtime", "run", table.seconds),
+            *_marks(*marks),
+            *(told(path, "config", varying[path]) for path in shown),
+            *(told(path, "summary", results[path]) for path in told_results),
+        ],
+        "same": dict(list(same.items())[:MOST_COLUMNS]),
+        "left_out": len(varying) - len(shown) + len(results) - len(told_results),
+        "progress": progress(request, scope),
+    }
 
 
 def _marks(tags: Sequence[str], groups: Sequence[Scalar], kinds: Sequence[Scalar]) -> list[dict[str, Any]]:

@@ -13,6 +13,9 @@ import { scatter } from "./scatter.js";
 import { themed } from "./colours.js";
 import { read, write } from "./state.js";
 
+const MANY = 2000;
+const PAUSE_MS = 150; // so that typing is not kept waiting by a drawing of very many runs
+
 /** @typedef {{name: string, title: string, make: (host: HTMLElement) => () => void}} Chart */
 
 /**
@@ -72,7 +75,7 @@ export function charts(host, model, page) {
   }
 
   for (const [index, { title }] of all.entries()) key(String(index + 1), title.toLowerCase(), () => choose(index));
-  const later = once(show, { after: true });
+  const later = once(show, { after: () => (model.frame.count > MANY && panel.childElementCount > 0 ? PAUSE_MS : 0) });
   model.part(later);
   resized(panel, later);
   themed(later);

@@ -101,12 +101,13 @@ export class Model {
 }
 
 /**
- * Do something once in the next frame, however often it is asked for; or after that frame is shown.
+ * Do something once in the next frame, however often it is asked for; or so many
+ * milliseconds after that frame is shown.
  * @param {() => void} act
- * @param {{after?: boolean}} [how]
+ * @param {{after?: () => number}} [how]
  * @returns {() => void}
  */
-export function once(act, { after = false } = {}) {
+export function once(act, { after } = {}) {
   let waiting = false;
   const now = () => {
     waiting = false;
@@ -115,6 +116,6 @@ export function once(act, { after = false } = {}) {
   return () => {
     if (waiting) return;
     waiting = true;
-    requestAnimationFrame(after ? () => setTimeout(now) : now);
+    requestAnimationFrame(after ? () => setTimeout(now, after()) : now);
   };
 }

@@ -13,7 +13,7 @@ import { runsTable } from "./runs_table.js";
 
 const { base, view, address, mayChange, login } = given("page");
 const model = new Model({ table: `${view}/runs`, live: `${view}/live` });
-const told = once(summarise, { after: true });
+const told = once(summarise, { after: () => 0 });
 const act = actions(the("actions"), { address, mayChange, login });
 
 runsTable(the("table"), model, base);
