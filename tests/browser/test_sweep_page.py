@@ -222,6 +222,16 @@ def test_axes_are_turned_from_log_to_linear_and_the_address_keeps_it(server: Ser
     assert page.locator(".drawing svg text", has_text="log").count() == 0
 
 
+def test_the_largest_value_of_the_metric_is_an_axis(server: Server, page: Page) -> None:
+    see(page, server, SMALL)
+    page.get_by_label("metric").select_option("max")
+    assert "end=max" in page.url
+    expect(page.locator(".drawing .title").last).to_have_text("max of msemax of mse")
+    page.fill(".filter", '"max of mse">0.6')
+    large = [1 for kind in KINDS for ridge in RIDGES for seed in SEEDS if 4 * mse(kind, ridge, seed) > 0.6]
+    expect(page.locator(".counted")).to_have_text(f"{len(large)} of 36 runs")
+
+
 def test_any_column_is_drawn_over_any_other(server: Server, page: Page, shoot: Shoot) -> None:
     see(page, server, SMALL + "?chart=scatter")
     assert page.get_by_role("img").get_attribute("aria-label") == "mse over ridge of 36 runs"

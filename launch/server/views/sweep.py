@@ -84,6 +84,10 @@ def changes(request: Request, parts: Mapping[str, str], seen: Any) -> tuple[Any,
     if not rows and rest == seen.rest:
         return None, seen
     event = _event(rows, seen)
+    if scope.metric is not None and event["runs"]:
+        name = scope.metric["name"]
+        ids = [row["id"] for row in rows[: len(event["runs"])]]
+        event["extremes"] = [request.tables.lines.extremes(name, "id", run).get(run) for run in ids]
     seen.rest = rest
     more = len(event["runs"]) < len(rows)
     return {**event, "mark": seen.revision, "more": more, "progress": rest[0], "count": rest[1]}, seen
@@ -143,10 +147,11 @@ def _event(rows: Sequence[sqlite3.Row], seen: Seen) -> dict[str, Any]:
 
 def _told(request: Request, scope: Scope, table: Table) -> dict[str, Any]:
     names, labels, created, states, *marks = table.facts
+    metric = scope.metric
+    low_high = request.tables.lines.extremes(metric["name"], scope.column, scope.key) if metric else {}
     results = table.summaries.values
     varying, same = table.configs.apart() if table.count else ({}, {})
     axes = [] if scope.sweep is None else axes_of(scope.sweep["config"])
-    metric = scope.metric
     shown = first_of(varying, MOST_COLUMNS, _under(axes, varying))
     told_results = first_of(results, MOST_COLUMNS, [metric["name"]] if metric else [])
     return {
@@ -161,11 +166,21 @@ def _told(request: Request, scope: Scope, table: Table) -> dict[str, Any]:
             *_marks(*marks),
             *(told(path, "config", varying[path]) for path in shown),
             *(told(path, "summary", results[path]) for path in told_results),
+            *_extremes(table, metric["name"] if metric else "", low_high),
         ],
         "same": dict(list(same.items())[:MOST_COLUMNS]),
         "left_out": len(varying) - len(shown) + len(results) - len(told_results),
         "progress": progress(request, scope),
     }
+
+
+def _extremes(table: Table, metric: str, found: Mapping[int, tuple[float, float]]) -> list[dict[str, Any]]:
+    """The smallest and the largest value of the sweep's metric that each run has logged."""
+    if not found:
+        return []
+    both = [found.get(run, (None, None)) for run in table.places]
+    names = (f"min of {metric}", f"max of {metric}")
+    return [told(name, "history", values) for name, values in zip(names, zip(*both, strict=True), strict=True)]
 
 
 def _marks(tags: Sequence[str], groups: Sequence[Scalar], kinds: Sequence[Scalar]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@
 import { leaves } from "./format.js";
 
 /** @typedef {string | number | boolean | null} Scalar */
-/** @typedef {{key: string, path: string, kind: "run" | "config" | "summary", name: string, values: Scalar[], numeric: boolean}} Column */
+/** @typedef {{key: string, path: string, kind: "run" | "config" | "summary" | "history", name: string, values: Scalar[], numeric: boolean}} Column */
 
 /** What a parameter is called that makes a replicate (as on the server). */
 const SEED = /(^|[._-])(seeds?|random_state|replicate)$/i;
@@ -80,15 +80,17 @@ export class Frame {
       if (config !== null) this.configure(place, config);
       for (const [index, column] of keys.entries()) set(column, place, values[index] ?? null);
     }
+    for (const [index, ends] of (event.extremes ?? []).entries()) {
+      if (ends === null) continue;
+      const place = this.place(event.runs[index][0]);
+      ["min", "max"].forEach((end, which) => set(this.column("history", `${end} of ${this.metric?.name}`), place, ends[which]));
+    }
     this.mark = event.mark;
     if (this.columns.size !== before) this.shorten();
     return !event.more && event.count !== this.count;
   }
 
-  /**
-   * @param {number} place
-   * @param {Record<string, Scalar>} config
-   */
+  /** @type {(place: number, config: Record<string, Scalar>) => void} */
   configure(place, config) {
     for (const [path, value] of Object.entries(config)) {
       if (!this.columns.has(`config.${path}`)) {
@@ -116,12 +118,7 @@ export class Frame {
     return this.columns.get(`${kind}.${path}`) ?? this.add(kind, path, this.names.map(() => null));
   }
 
-  /**
-   * @param {string} kind
-   * @param {string} path
-   * @param {Scalar[]} values
-   * @returns {Column}
-   */
+  /** @type {(kind: string, path: string, values: Scalar[]) => Column} */
   add(kind, path, values) {
     const column = /** @type {Column} */ ({ key: `${kind}.${path}`, path, kind, name: path, values, numeric: true });
     column.numeric = values.every((value) => value === null || typeof value === "number" || WORDS.has(String(value)));
@@ -132,8 +129,9 @@ export class Frame {
 
   /** Give each column the shortest name that tells it apart. */
   shorten() {
-    const names = leaves([...this.columns.values()].map((column) => column.path));
-    for (const column of this.columns.values()) column.name = names.get(column.path) ?? column.path;
+    const named = [...this.columns.values()].filter(({ kind }) => kind !== "history");
+    const names = leaves(named.map(({ path }) => path));
+    for (const column of named) column.name = names.get(column.path) ?? column.path;
   }
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { conditions, drag, held, stretch } from "./brush.js";
-import { chooser } from "./choose.js";
+import { chooser, select } from "./choose.js";
 import { found } from "./chosen.js";
 import { named, scale as viridis } from "./colours.js";
 import { el, put, svg } from "./dom.js";
@@ -13,7 +13,7 @@ import { replaced } from "./filter.js";
 import { short } from "./format.js";
 import { paper } from "./paper.js";
 import { canTurn, scaleOf, turn } from "./scale.js";
-import { readAll, write } from "./state.js";
+import { read, readAll, write } from "./state.js";
 
 /** @typedef {import("./scale.js").Scale} Scale */
 
@@ -36,18 +36,36 @@ export function parallel(host, model) {
   });
   const hint = el("span", { class: "hint" }, "Draw over an axis to narrow; press its name for log or linear.");
   const clear = el("button", { type: "button", onclick: () => model.narrow("") }, "Show all");
-  put(host, el("div", { class: "bar" }, pick, clear, hint), sheet);
+  const ends = el("span");
+  put(host, el("div", { class: "bar" }, pick, ends, clear, hint), sheet);
+
+  function controls() {
+    const { columns, metric } = model.frame;
+    if (!columns.has(`history.max of ${metric?.name}`) || ends.matches(":focus-within")) return;
+    const options = ["last", "min", "max"].map((key) => ({ key, name: key, title: `${key} of ${metric?.name} in each run` }));
+    put(ends, select("metric", options, read("end", "last"), (end) => {
+      write({ end: end === "last" ? null : end });
+      draw();
+    }));
+  }
+
+  /** The metric: its last value, or the smallest or the largest that a run has logged. */
+  function result() {
+    return model.frame.columns.get(`history.${read("end")} of ${model.frame.metric?.name}`) ?? model.frame.result;
+  }
 
   function axes() {
     const keys = readAll("axis");
     if (keys !== null) return found(model, keys);
-    const { grouping, factors, result } = model.frame;
+    const { grouping, factors } = model.frame;
     const first = (grouping.length ? grouping : factors).slice(0, MOST_AXES);
-    return result ? [...first, result] : first;
+    const last = result();
+    return last ? [...first, last] : first;
   }
 
   function draw() {
     const { frame } = model;
+    controls();
     const scales = axes().map((column) => scaleOf(column));
     if (scales.length < 2 || frame.count === 0) {
       put(sheet, el("p", { class: "empty" }, "Two axes at least: nothing varies yet, or none was chosen."));
@@ -58,7 +76,7 @@ export function parallel(host, model) {
     const x = (/** @type {number} */ index) => SIDE + gap * index;
     const y = (/** @type {number} */ place) => HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM);
     const last = scales[scales.length - 1];
-    const colour = frame.target && scales.some(({ column }) => column === frame.target) ? scaleOf(frame.target) : last;
+    const colour = scales.find(({ column }) => column === result()) ?? last;
     const shown = new Set(model.rows);
     const away = shown.size < frame.count ? frame.names.map((_, run) => run).filter((run) => !shown.has(run)) : [];
     const line = (/** @type {number} */ run) => {

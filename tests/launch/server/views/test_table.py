@@ -10,6 +10,7 @@ import orjson
 import pytest
 
 from launch.server.request import Request, Services
+from launch.server.storage.lines import HISTORY
 from launch.server.views import projects, sweep
 from launch.server.views.columns import Columns, config_of, summary_of, told
 from tests.launch.server.asgi import Client
@@ -167,6 +168,21 @@ def test_an_event_is_small_whatever_has_changed(services: Services, put: Put) ->
         assert len(orjson.dumps(event)) <= 20_000
         found += [row[0] for row in event["runs"]]
     assert found == [f"r{number}" for number in range(300)]
+
+
+def test_the_ends_of_the_metric_are_told(services: Services, client: Client, put: Put, grid: int) -> None:
+    first = put("r0", {}, {}, sweep=grid)
+    put("r1", {}, {}, sweep=grid)
+    with services.store.write() as tables:
+        tables.lines.put(first, HISTORY, 0, ['{"acc": 0.5}', '{"acc": NaN}', '{"acc": 0.75, "loss": 9}'])
+    table = table_of(client, "/view/local/p/sweeps/s/runs")
+    assert columns_of(table, "history") == {"min of acc": [0.5, None], "max of acc": [0.75, None]}
+    with services.store.write() as tables:
+        tables.lines.put(first, HISTORY, 3, ['{"acc": -1}'])
+        tables.runs.set(first, summary='{"acc": -1}')
+    event, _ = changes(services, None, sweep="s", since=str(table["mark"]))
+    assert event["extremes"] == [(-1, 0.75)]
+    assert columns_of(table_of(client), "history") == {}
 
 
 def test_after_very_many_changes_the_table_is_asked_for(
