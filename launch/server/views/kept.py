@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from launch.server.errors import TOO_LARGE, ApiError
 from launch.server.storage.runs import Runs
 from launch.server.views.columns import AT_ONCE, Columns, batched
 
-KEPT, SMALLEST = 3, 500
-"""How many tables are kept, and the number of runs from which on it is worth it."""
+KEPT, SMALLEST, MOST = 3, 500, 50_000
+"""How many tables are kept; the number of runs from which on it is worth it; the most that one table may have."""
 FACTS = ("name", "display_name", "created_at", "state", "tags", "group_name", "job_type")
 
 
@@ -62,8 +63,17 @@ class Kept:
 
     @contextmanager
     def table(self, runs: Runs, column: str, key: int) -> Iterator[Table]:
-        """The runs whose `column` (`sweep_id`, `project_id`) is `key`, as the caller's transaction sees them."""
+        """The runs whose `column` (`sweep_id`, `project_id`) is `key`, as the caller's transaction sees them.
+
+        Raises:
+            ApiError: 413, they are more than a browser can hold.
+        """
         revision, count = runs.last_revision(column, key), runs.count((f"{column} = ?", (key,)))
+        if count > MOST:
+            raise ApiError(
+                f"there are {count:,} runs; a page shows at most {MOST:,}: `sashiko pull` has all of them",
+                TOO_LARGE,
+            )
         with self._lock:
             table, turn = self._tables.get((column, key), (None, threading.Lock()))
         with turn:

@@ -17,7 +17,7 @@ import { read, readAll, write } from "./state.js";
 
 /** @typedef {import("./scale.js").Scale} Scale */
 
-const [HEIGHT, TOP, BOTTOM, SIDE, LEAST] = [360, 44, 18, 60, 96];
+const [HEIGHT, TOP, BOTTOM, SIDE, WORDS, LEAST] = [360, 44, 18, 60, 112, 96];
 const SHADES = 24;
 const MOST_AXES = 8;
 
@@ -71,9 +71,10 @@ export function parallel(host, model) {
       put(sheet, el("p", { class: "empty" }, "Two axes at least: nothing varies yet, or none was chosen."));
       return;
     }
-    const made = paper(sheet, `Parallel coordinates of ${model.rows.length} runs`, HEIGHT, 2 * SIDE + LEAST * (scales.length - 1));
-    const gap = (made.width - 2 * SIDE) / (scales.length - 1);
-    const x = (/** @type {number} */ index) => SIDE + gap * index;
+    const first = scales[0].kind === "levels" ? WORDS : SIDE; // room for the names of levels
+    const made = paper(sheet, `Parallel coordinates of ${model.rows.length} runs`, HEIGHT, SIDE + first + LEAST * (scales.length - 1));
+    const gap = (made.width - SIDE - first) / (scales.length - 1);
+    const x = (/** @type {number} */ index) => first + gap * index;
     const y = (/** @type {number} */ place) => HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM);
     const last = scales[scales.length - 1];
     const colour = scales.find(({ column }) => column === result()) ?? last;

@@ -115,6 +115,20 @@ def test_projects_of_others_are_not_there_and_shared_ones_are_read(
         refused(services, things, client.post(address, json=body, headers=session(client, south.key)), 404)
 
 
+def test_what_pages_ask_for_is_told_to_readers_alone(
+    client: Client, services: Services, north: Person, things: Any
+) -> None:
+    south = session(client, person(services, client, "south").key)
+    sweep = f"/view/north/p/sweeps/{things.sweep_name}"
+    views = ["/view/north/p/runs", *(f"{sweep}/{name}" for name in ("runs", "best", "importance"))]
+    for address in [*views, "/view/north/p/live", "/view/north/p/runs/live", f"{sweep}/live"]:
+        assert client.get(address).status_code == 401
+        assert client.get(address, headers=south).status_code == 404
+    for address in views:
+        assert client.get(address, headers=session(client, north.key)).status_code == 200
+    assert client.get("/change/north/p/runs/r1", headers=south).status_code in (404, 405)
+
+
 def test_other_pages_and_other_types_are_refused(
     client: Client, services: Services, north: Person, things: Any
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from launch.server.errors import ApiError
 from launch.server.request import Request, Services
 from launch.server.views import kept, sweep
 from launch.server.views.kept import Kept, Table
@@ -127,6 +128,19 @@ def test_an_older_transaction_sees_what_it_saw(services: Services) -> None:
             assert table.summaries.values["acc"] == [1]
     with services.store.read() as newer, services.kept.table(newer.runs, "project_id", project) as table:
         assert table.summaries.values["acc"] == [2]
+
+
+def test_more_than_a_browser_can_hold_is_refused(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kept, "MOST", 2)
+    with services.store.write() as tables:
+        project = tables.projects.make("p")[0]["id"]
+        for number in range(3):
+            tables.runs.add(project, f"r{number}", display_name="x", state="running")
+    with (
+        pytest.raises(ApiError, match="there are 3 runs; a page shows at most 2: `sashiko pull`"),
+        Request(services, "", writes=False) as request,
+    ):
+        sweep.runs(request, PLACE)
 
 
 def test_few_are_kept_and_many_may_look_at_once(services: Services) -> None:
