@@ -26,6 +26,7 @@ NAMES = (
         "coordinates",
         "multitask",
         "provenance",
+        "results",
         "pages",
     ),
 )
