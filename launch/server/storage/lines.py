@@ -105,6 +105,27 @@ class Lines:
             (run_id, stream, start, limit),
         ).fetchall()
 
+    def spread(self, run_id: int, stream: str, most: int) -> list[str]:
+        """At most `most` lines, evenly spread, the first and the last among them; the others are not read."""
+        ends = "SELECT MIN(line) AS low, MAX(line) AS high FROM lines WHERE run_id = ? AND stream = ?"
+        row = self._db.execute(ends, (run_id, stream)).fetchone()
+        if row["low"] is None:
+            return []
+        step = max(1.0, (row["high"] - row["low"]) / (most - 1))
+        count = min(most, row["high"] - row["low"] + 1)
+        numbers = {min(row["low"] + round(index * step), row["high"]) for index in range(count)}
+        rows = self._db.execute(
+            "SELECT text FROM lines WHERE run_id = ? AND stream = ? AND line IN (SELECT value FROM json_each(?))"
+            " ORDER BY line",
+            (run_id, stream, json.dumps(sorted(numbers))),
+        ).fetchall()
+        return [row["text"] for row in rows]
+
+    def at(self, run_id: int, stream: str, line: int) -> str | None:
+        """One line."""
+        found = self.page(run_id, stream, line, 1)
+        return str(found[0]["text"]) if found and found[0]["line"] == line else None
+
     def tail(self, run_id: int, stream: str, limit: int) -> Sequence[sqlite3.Row]:
         """The last lines, oldest first."""
         rows = self._db.execute(
