@@ -290,12 +290,18 @@ def test_a_run_without_anything(page: Page, lab: Lab, shoot: Shoot) -> None:
 
 
 def test_a_million_rows_are_drawn_and_looked_into(page: Page, tmp_path: Path, shoot: Shoot) -> None:
+    """Of two runs, one of which comes from before there was a pyramid; with the metrics of the machine."""
     folder = tmp_path / "long"
     folder.mkdir()
     store = open_store(folder / "server.db")
     with store.write() as tables:
         project = tables.projects.make("p")[0]["id"]
         run = tables.runs.add(project, "long", display_name="long", started=1, state="finished")
+        old = tables.runs.add(project, "old", display_name="old", started=1, state="finished")
+        tables.lines.put(old, lines.HISTORY, 0, [f'{{"_step":{n},"loss":{n % 9}}}' for n in range(200_000)])
+        tables.curves.clear(old)
+        told = [f'{{"_runtime":{15 * n},"system.cpu":{n % 100},"system.memory":50}}' for n in range(3_000)]
+        tables.lines.put(run, lines.EVENTS, 0, told)
     for start in range(0, 1_000_000, 50_000):
         rows = [
             f'{{"_step":{n},"loss":{math.sin(n / 1e5):.4f},"spike":{int(n == 654_321)}}}'
@@ -315,7 +321,15 @@ def test_a_million_rows_are_drawn_and_looked_into(page: Page, tmp_path: Path, sh
         )
         assert near["keys"]["spike"]["x"] == list(range(654_300, 654_331))
         assert near["keys"]["spike"]["high"][21] == 1
+        page.locator("#system-section summary").click()
+        expect(page.locator("#system canvas")).to_have_count(2)
+        assert page.locator("#system figcaption").all_inner_texts() == ["cpu", "memory"]
+        assert complaints(page) == []
         shoot(page, "run-long")
+        page.goto(f"{server.info.url}/local/p/runs/old")
+        expect(page.locator("#building")).to_have_text(re.compile(r"Reading rows of before: \d+ %"))
+        expect(page.locator("#charts figure canvas")).to_have_count(1, timeout=30_000)
+        expect(page.locator("#building")).to_have_text("")
         page.goto("about:blank")
     finally:
         server.end()
