@@ -129,7 +129,7 @@ def block_of(steps: Sequence[int], values: Sequence[float], ends: tuple[int, int
     """The block of some values; `ends` are the lowest and the highest step, where they are known."""
     first, last = ends or (min(steps), max(steps))
     try:
-        total = math.fsum(values)
+        total = sum(values)
         if math.isfinite(total):
             low, high = float(min(values)), float(max(values))
             return Block(first, last, low, high, total / len(values), float(values[-1]), len(values), 0)

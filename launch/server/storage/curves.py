@@ -36,6 +36,12 @@ MOST = 8_192
 """Lines that one change folds beyond those it brings, and that a view reads at most of what is not folded."""
 RAW = 24
 """Rows for each point that is asked for, up to which the rows themselves are read, every value."""
+MOST_TAILS = 128
+"""Runs of which the rows that are not folded are kept in memory, so that they are not read again.
+
+They are good only if the next rows come right behind them and behind all that is stored; where a transaction was
+rolled back, they do not.
+"""
 FIRST, LAST = -(2**62), 2**62
 
 
@@ -44,6 +50,14 @@ class Medium(NamedTuple):
 
     line: int
     step: int
+
+
+class _Tail(NamedTuple):
+    """The rows of a run that are not folded: those of the lines from `end` up to `stop`."""
+
+    end: int
+    stop: int
+    rows: list[Row]
 
 
 class Curves:
@@ -84,26 +98,39 @@ class Curves:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._tails: dict[int, _Tail] = {}
 
     # --- kept as rows arrive ---------------------------------------------------------------------------------
 
     def came(
-        self, run_id: int, offset: int, steps: Sequence[int | None], rows: Sequence[Mapping[str, Any]]
+        self, run_id: int, known: int, offset: int, steps: Sequence[int | None], rows: Sequence[Mapping[str, Any]]
     ) -> None:
-        """These rows were stored from line `offset` on, behind all others."""
+        """These rows were stored from line `offset` on, behind all `known` ones."""
         end, stop = self._end(run_id)[0], offset + len(rows)
+        tail = self._tails.pop(run_id, None)
         if offset < end:  # behind all that are left, after some were cut off
             self.drop(run_id, offset)
-            end = min(end, offset)
+            end = self._end(run_id)[0]
+        fresh = list(zip(range(offset, stop), steps, rows, strict=True))
+        before: list[Row] | None = [] if end == offset else None
+        if tail is not None and tail.end == end and tail.stop == known == offset:
+            before = tail.rows
         if end < stop // BLOCK * BLOCK:
-            self._advance(run_id, stop, list(zip(range(offset, stop), steps, rows, strict=True)))
+            end = self._advance(run_id, stop, fresh, before)
+        if before is not None or end >= offset:
+            left = [*(before or ()), *fresh]
+            self._tails[run_id] = _Tail(end, stop, left[bisect_left(left, end, key=_line) :])
+            if len(self._tails) > MOST_TAILS:
+                self._tails.pop(next(iter(self._tails)))
 
     def catch_up(self, run_id: int) -> None:
         """Fold the next slice of what is not folded."""
+        self._tails.pop(run_id, None)
         self._advance(run_id, self._count(run_id), ())
 
     def drop(self, run_id: int, line: int) -> None:
         """The lines from this one on are not what they were."""
+        self._tails.pop(run_id, None)
         end, in_order, last = self._end(run_id)
         whole = line // BLOCK * BLOCK
         if whole >= end:
@@ -124,16 +151,21 @@ class Curves:
 
     def clear(self, run_id: int) -> None:
         """The run starts over."""
+        self._tails.pop(run_id, None)
         for table in ("curves", "curve_ends", "media_lines"):
             self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
 
-    def _advance(self, run_id: int, count: int, rows: Sequence[Row]) -> None:
-        """Fold up to the last whole block, if that is not too far; `rows` are the last ones of all."""
+    def _advance(self, run_id: int, count: int, rows: Sequence[Row], before: list[Row] | None = None) -> int:
+        """Fold up to the last whole block, if that is not too far; up to where it is folded then.
+
+        `rows` are the last ones of all, `before` those between what is folded and them, if they are at hand.
+        """
         end, in_order, last = self._end(run_id)
         goal = count // BLOCK * BLOCK
         if end >= goal:
-            return
-        before = self._rows(run_id, end, min(rows[0][0], goal) if rows else goal, MOST)
+            return end
+        if before is None:
+            before = self._rows(run_id, end, min(rows[0][0], goal) if rows else goal, MOST)
         if len(before) == MOST:  # not to be reached at once: so far, and the rest with what comes next
             goal = before[-1][0] // BLOCK * BLOCK
             rows = ()
@@ -151,6 +183,7 @@ class Curves:
         if end > FIRST or found:
             self._raise(run_id, end if end > FIRST else found[0][0], goal)
         self._set_end(run_id, goal, in_order, last)
+        return goal
 
     def _raise(self, run_id: int, start: int, goal: int) -> None:
         """Merge upwards what has become whole between two ends."""
@@ -214,13 +247,15 @@ class Curves:
         return [Medium(*row) for row in rows] + [Medium(line, step) for name, line, step in tail if name == key]
 
     def _few(self, run_id: int, first: int, last: int, most: int) -> list[Row] | None:
-        """The rows between two steps; None if there are more than `most`."""
-        rows = self._db.execute(
-            "SELECT line, step, text FROM lines"
-            " WHERE run_id = ? AND stream = 'history' AND step >= ? AND step <= ? ORDER BY step, line LIMIT ?",
-            (run_id, first, last, most + 1),
-        ).fetchall()
-        return None if len(rows) > most else _read(rows)
+        """The rows between two steps; None if there are more than `most`, of which none is read then."""
+        where = "FROM lines WHERE run_id = ? AND stream = 'history' AND step >= ? AND step <= ?"
+        count = self._db.execute(
+            f"SELECT COUNT(*) FROM (SELECT 1 {where} LIMIT ?)", (run_id, first, last, most + 1)
+        ).fetchone()[0]
+        if count > most:
+            return None
+        rows = self._db.execute(f"SELECT line, step, text {where} ORDER BY step, line", (run_id, first, last))
+        return _read(rows.fetchall())
 
     def _of_level(
         self, run_id: int, keys: Sequence[str], first: int, last: int, points: int

@@ -77,7 +77,7 @@ class Lines:
         )
         if is_history and offset >= known:
             self._note_keys(run_id, rows)
-            self._curves.came(run_id, offset, steps, rows)
+            self._curves.came(run_id, known, offset, steps, rows)
         elif is_history:
             self._recount_keys(run_id)
             self._curves.drop(run_id, offset)

@@ -13,7 +13,7 @@ from launch.server.views.keys import media_kind, numbers_in
 from launch.server.views.places import is_bookkeeping, plain, project_of, run_of, told_summary
 
 MOST_FILES = 500
-SHOWN_KEYS = 400
+SHOWN_KEYS = 2_000
 
 
 def run(request: Request, parts: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
@@ -29,7 +29,9 @@ def run(request: Request, parts: Mapping[str, str]) -> tuple[str, dict[str, Any]
     console = tables.console(request, parts)
     keys = [item for item in stored.lines.keys(key) if not is_bookkeeping(item["key"])]
     media = {item["key"]: kind for item in keys if (kind := media_kind(item["kind"], item["last"])) is not None}
+    numbers = [name for item in keys for name in numbers_in(item["key"], item["kind"], item["last"])]
     return "run.html", {
+        "key_count": len(numbers),
         "title": row["display_name"] or row["name"],
         "project": owner,
         "run": row,
@@ -44,13 +46,9 @@ def run(request: Request, parts: Mapping[str, str]) -> tuple[str, dict[str, Any]
         "record": compare.record(request, key),
         "given": {
             "base": f"/view/{parts['entity']}/{quote(owner['name'], safe='')}/runs/{quote(row['name'], safe='')}",
-            "alive": row["state"] in ("running", "pending"),
             "state": row["state"],
             "rows": stored.lines.count(key, lines.HISTORY),
-            "lastStep": stored.lines.last_step(key),
-            "keys": [name for item in keys for name in numbers_in(item["key"], item["kind"], item["last"])][
-                :SHOWN_KEYS
-            ],
+            "keys": numbers[:SHOWN_KEYS],
             "media": media,
             "console": stored.lines.count(key, lines.CONSOLE),
             "first": console["first"],

@@ -88,6 +88,31 @@ def test_a_spike_is_seen_however_few_points_are_asked_for(services: Services, po
         assert [(block.first, block.low) for block in near] == [(n, rows[n]["loss"]) for n in range(770, 781)]
 
 
+def test_what_was_rolled_back_is_in_no_block(services: Services) -> None:
+    """The rows that are not folded are kept in memory: those of a transaction that failed must not come back."""
+
+    def put(tables: Tables, start: int, values: list[int]) -> None:
+        texts = [json.dumps({"_step": start + n, "loss": value}) for n, value in enumerate(values)]
+        tables.lines.put(key, lines.HISTORY, start, texts)
+
+    def fail(tables: Tables) -> None:
+        put(tables, 5, [-99] * 2)
+        raise ValueError
+
+    with services.store.write() as tables:
+        key = _run(tables)
+        put(tables, 0, [1] * 5)
+    for again in range(2):
+        assert [type(error) for error in services.store.write_each([fail])] == [ValueError]
+        with services.store.write() as tables:
+            put(tables, 5 + 2 * again, [2] * 2)
+            _check(tables, key)
+    with services.store.write() as tables:
+        put(tables, 9, [3] * 9)
+        _check(tables, key)
+        assert min(block.low for block in tables.curves.read(key, ["loss"])["loss"]) == 1
+
+
 def test_media_are_found_by_key(services: Services) -> None:
     with services.store.write() as tables:
         key = _run(tables)
