@@ -16,7 +16,7 @@ from launch.server.clients import NEWEST
 from launch.server.storage import lines, open_store
 from tests.browser.conftest import PHONE, Shoot
 from tests.protocol.clients import client_of
-from tests.protocol.conftest import Lab, Server
+from tests.protocol.conftest import Lab, Server, served
 
 NASTY = "<img src=x onerror=alert(1)>\"'&lt;"
 MEDIA = """
@@ -57,6 +57,12 @@ REACH = """
 with wandb.init(id="reach") as run:
     run.log({"page": wandb.Html("<h1>Drawn by HTML</h1><script>document.body.dataset.ran = 'yes';"
         "fetch('/graphql').catch(() => { document.body.dataset.refused = 'yes' })</script>")})
+"""
+FRAMED = """
+import plotly.graph_objects as go
+with wandb.init(id="framed", name="framed") as run:
+    figure = wandb.Plotly(go.Figure(go.Scatter(x=[1, 2, 3], y=[3, 1, 2])))
+    run.log({"page": wandb.Html("<h1>Drawn by HTML</h1>"), "figure": figure})
 """
 HOSTILE = """
 nasty = sys.argv[1]
@@ -344,3 +350,24 @@ def test_what_the_views_refuse(lab: Lab, full: str, page: Page) -> None:
         assert page.request.get(f"{base}/{address}").status == status, address
     told = page.request.get(f"{base}/curves?key=loss&key=gone").json()
     assert told["keys"]["gone"] == {"x": [], "low": [], "high": [], "mean": []}
+
+
+def test_a_reader_who_is_logged_in_sees_what_is_framed(page: Page, tmp_path: Path) -> None:
+    """The cookie goes along to a frame without an origin; nobody else is shown what is in it."""
+    with served(tmp_path / "state") as (server, key):
+        url = f"http://127.0.0.1:{server.port}"
+        folder = tmp_path / "lab"
+        folder.mkdir()
+        north = Lab(folder, server, client_of(NEWEST), "shown", url, key)
+        north.python(FRAMED, WANDB_ENTITY="north")
+        address = f"{url}/north/shown/runs/framed"
+        assert page.request.get(f"{address.replace('/north/', '/view/north/')}/html/x").status == 401
+        page.goto(address)
+        page.fill("#key", key)
+        page.get_by_role("button", name="Log in").click()
+        expect(page.locator("h1")).to_contain_text("framed")
+        page.locator(".medium.html").scroll_into_view_if_needed()
+        expect(page.frame_locator(".medium.html iframe").locator("h1")).to_have_text("Drawn by HTML")
+        page.locator(".medium.plotly").scroll_into_view_if_needed()
+        expect(page.frame_locator(".medium.plotly iframe").locator(".main-svg").first).to_be_visible()
+        page.goto("about:blank")

@@ -5,6 +5,7 @@ import sqlite3
 import tomllib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from launch.server.errors import ApiError
 from launch.server.request import Request
@@ -52,7 +53,7 @@ def page(request: Request, parts: Mapping[str, str]) -> tuple[str, dict[str, Any
         "recorded": sum(bool(told) for told in records),
         "summary": _all([_plain_values(summary) for summary in summaries]),
         "given": {
-            "base": f"/view/{parts['entity']}/{owner['name']}",
+            "base": f"/view/{parts['entity']}/{quote(owner['name'], safe='')}",
             "runs": [
                 {"name": run["name"], "shown": run["display_name"] or run["name"], "href": run_address(run)}
                 for run in found

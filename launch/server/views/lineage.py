@@ -8,8 +8,10 @@ from launch.server.request import Request
 from launch.server.storage.artifacts import COMMITTED
 from launch.server.views.places import run_address, run_of, version_address, version_of
 
-MOST_NODES, MOST_STEPS, MOST_BESIDE = 60, 6, 12
-"""Nodes of a graph, steps in each direction, and neighbours of one node in one direction that are shown."""
+MOST_NODES, MOST_STEPS, MOST_BESIDE, MOST_LISTED = 60, 6, 12, 100
+"""Nodes of a graph, steps in each direction, neighbours of one node in one direction, and runs in a list."""
+MOST_ASKED = 500
+"""Runs beside a version of which it is asked whether the reader may see them."""
 Node = tuple[str, int]
 """`run` or `artifact`, and its id."""
 
@@ -74,7 +76,9 @@ def _beside(request: Request, node: Node, way: int) -> list[Node]:
         rows = artifacts.of_run(key, "used" if way < 0 else "made")
         return [("artifact", row["id"]) for row in rows if request.sees_version(row)]
     runs = artifacts.runs_of(key, "made" if way < 0 else "used")
-    return [("run", run) for run in runs if _seen_run(request, run) is not None]
+    if request.caller.is_owner:
+        return [("run", run) for run in runs]
+    return [("run", run) for run in runs[:MOST_ASKED] if _seen_run(request, run) is not None]
 
 
 def _seen_run(request: Request, key: int) -> sqlite3.Row | None:
@@ -97,5 +101,5 @@ def _shown(request: Request, node: Node) -> dict[str, Any] | None:
 
 
 def runs(request: Request, keys: Sequence[int]) -> list[sqlite3.Row]:
-    """Those of some runs that the reader may see."""
-    return [row for key in keys if (row := _seen_run(request, key)) is not None]
+    """Those of some runs that the reader may see, the first ones where they are many."""
+    return [row for key in keys[:MOST_LISTED] if (row := _seen_run(request, key)) is not None]

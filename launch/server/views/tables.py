@@ -16,6 +16,8 @@ from launch.server.views.parts import whole
 from launch.server.views.places import run_of, sendable
 
 ROWS, MOST_ROWS, MOST_COLUMNS, LINES = 25, 500, 200, 200
+LONGEST = 1_000
+"""Characters of a line of the console that are shown."""
 MOST_BYTES = 64 << 20
 KEPT = 4
 """Tables that are kept read, so that the next page of one is there at once."""
@@ -49,7 +51,8 @@ def console(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
 def told_line(text: str) -> list[str | None]:
     """A line of the console: what it says, and its level if it has one."""
     parsed = parse_line(text)
-    return [parsed["line"], parsed["level"]]
+    line = parsed["line"] or ""
+    return [line if len(line) <= LONGEST else f"{line[:LONGEST]} … ({len(line):,} characters)", parsed["level"]]
 
 
 @lru_cache(maxsize=KEPT)

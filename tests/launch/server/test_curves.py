@@ -195,6 +195,19 @@ def _check(tables: Tables, key: int) -> None:
             assert min(block.low for block in good) == min(block.low for block in whole if block.number)
             assert max(block.high for block in good) == max(block.high for block in whole if block.number)
 
+    for first, last in ((0, 5), (3, 30), (20, 2**61), (-9, -1)):
+        inner = [row for row in rows if row[1] is not None and first <= row[1] <= last]
+        wanted = [block for name, block in _twin(inner, 2**70).items() if name[1] == "loss"]
+        for points in (1, 4, 1000):
+            found = tables.curves.read(key, ["loss"], first, last, points)["loss"]
+            assert all(block.last_step >= first and block.first <= last for block in found)
+            assert [block.first for block in found] == sorted(block.first for block in found)
+            told = sum(block.number for block in found)
+            needed = sum(block.number for block in wanted)
+            assert told >= needed
+            if points == 1000:
+                assert told == needed
+
 
 def _twin(rows: Iterable[Any], size: int) -> dict[tuple[int, str], Block]:
     """As it is written in the docstring, value for value."""

@@ -99,7 +99,7 @@ export function curves(base, keys) {
       const more = told.points?.[key];
       if (entry.curve === null || entry.span !== null || (!more && !told.again)) continue;
       const { x, mean } = entry.curve;
-      if (!more || x.length > 3 * POINTS || more[0][0] < x[x.length - 1]) {
+      if (!more || x.length > 3 * POINTS || more[0][0] <= x[x.length - 1]) {
         if (entry.seen) want(key);
         else entry.curve = null;
         continue;
