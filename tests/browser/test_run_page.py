@@ -127,7 +127,7 @@ def complaints(page: Page) -> list[str]:
 def inside(page: Page) -> list[str]:
     """What lies outside the window, though nothing scrolls it into sight."""
     found: list[str] = page.evaluate(
-        """() => [...document.querySelectorAll('main *')].filter((node) => {
+        """() => [...document.querySelectorAll('body *')].filter((node) => {
             const box = node.getBoundingClientRect();
             const scrolls = node.closest('.wide, .lineage, .beside, pre, .uplot');
             return box.width && box.right > innerWidth + 1 && !scrolls;
