@@ -37,7 +37,9 @@ SPINE = (
     ),
     "search",
 )
-SERVER_MAY = ("framework.grid", "framework.definition", "framework.errors", "framework.search")
+SERVER_MAY = (
+    "framework.grid", "framework.definition", "framework.errors", "framework.search", "framework.importance",
+)  # fmt: skip
 
 
 def sources(folder: str) -> list[Path]:
@@ -72,7 +74,7 @@ def test_experiments_never_import_one_another():
                 assert words[1] == parts[0], f"{path} imports {name}"
 
 
-def test_the_server_knows_only_grids_definitions_and_errors():
+def test_the_server_knows_only_grids_definitions_errors_and_importance():
     for path in sources("launch/server"):
         for name in imports(path):
             if name.split(".")[0] in RANK and not name.startswith("launch.server"):

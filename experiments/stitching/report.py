@@ -25,7 +25,7 @@ from experiments.stitching.figures.pictures import error_maps, stitched_images
 from experiments.stitching.selection import differences, has_val, selected
 from framework.errors import SashikoError
 from framework.report.aggregate import aggregate, readable, varying
-from framework.report.digest import Later, digest_of, digest_of_files, with_loaded
+from framework.report.digest import Later, digest_of, with_loaded
 from framework.report.report import Draw, Report
 from framework.ssl.config import CONFIGS as METHODS
 
@@ -157,8 +157,8 @@ def _score_figures(
     if not (table.groupby("mapping")["ridge"].nunique() > 1).any():
         del figures[f"{score.word}_by_ridge"]
     if "results_class" in set(tables):  # to ask a mapping whether it has a table would read it
-        files = cache(lambda: digest_of_files(tables.files("results_class")))
-        by_class = Later(lambda: tables["results_class"], files)
+        known = cache(lambda: str(digest_of(tables["results_class"])))
+        by_class = Later(lambda: tables["results_class"], known)
         figures[f"{score.word}_by_class"] = partial(with_loaded, classes, by_class, score)
     return figures
 

@@ -10,7 +10,7 @@ import enum
 import hashlib
 import platform
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
@@ -39,14 +39,6 @@ class Later(Generic[T]):
 def with_loaded(draw: Callable[..., Any], data: Later[Any], *arguments: Any) -> Any:
     """`draw(data, *arguments)` for data that are loaded only now."""
     return draw(data.load(), *arguments)
-
-
-def digest_of_files(files: Iterable[tuple[str, Path]]) -> str:
-    """The digest of the bytes of files, each with a name of its own."""
-    hashed = hashlib.sha256()
-    for name, path in files:
-        hashed.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return hashed.hexdigest()
 
 
 def digest_of(*values: Any) -> str | None:

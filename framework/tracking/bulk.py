@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
+import orjson
 import requests
 from urllib3.exceptions import HTTPError
 
@@ -241,7 +242,7 @@ def _parts(file: BinaryIO | io.BufferedReader) -> Iterator[Part]:
     kind = ""
     try:
         while kind != "end":
-            head = json.loads(file.readline() or b"{}")
+            head = orjson.loads(file.readline() or b"{}")
             kind, size = head.get("part", ""), head.get("bytes", -1)
             body = file.read(size) if size > 0 else b""
             if not kind or len(body) != size:

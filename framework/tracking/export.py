@@ -61,9 +61,9 @@ def export_table(results: Results, name: str, folder: Path, formats: Sequence[Fo
         message = f"is no table of this sweep; {nearest(name, list(results.tables))}"
         raise ConfigError([Problem(f"table {name}", message)])
     folder.mkdir(parents=True, exist_ok=True)
-    files = results.tables.files(name)
-    schema = _schema([path for _, path in files])
     paths = [folder / f"{name}.{kind}" for kind in formats]
+    apart = name in results.tables.apart
+    schema, pieces = _apart(results.tables.files(name)) if apart else _whole(results.tables.columns(name))
     rows = 0
     with ExitStack() as stack:
         writers: list[Any] = [
@@ -72,12 +72,21 @@ def export_table(results: Results, name: str, folder: Path, formats: Sequence[Fo
             )
             for path in paths
         ]
-        for run_id, path in files:
-            table = _aligned(path, run_id, schema)
+        for table in pieces:
             rows += table.num_rows
             for writer in writers:
                 writer.write_table(table)
     return [Written(path, rows) for path in paths]
+
+
+def _apart(files: Sequence[tuple[str, Path]]) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    schema = _schema([path for _, path in files])
+    return schema, (_aligned(path, run_id, schema) for run_id, path in files)
+
+
+def _whole(table: pa.Table) -> tuple[pa.Schema, Iterator[pa.Table]]:
+    schema = pa.schema([field.with_type(_plain(field.type)) for field in table.schema])
+    return schema, iter([table.cast(schema)])
 
 
 def export_artifacts(results: Results, kind: str, folder: Path) -> list[Written]:

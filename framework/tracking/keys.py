@@ -18,6 +18,11 @@ def api_of(url: str) -> str:
     return CLOUD if url in CLOUD_PAGES else url
 
 
+def pages_of(url: str) -> str:
+    """The address of the pages of the server whose API is at `url`."""
+    return CLOUD_PAGES[0] if url == CLOUD else url
+
+
 def stored_key(url: str) -> str | None:
     """The key that `wandb login` stored for an address in the netrc file, or None.
 

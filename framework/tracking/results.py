@@ -9,20 +9,20 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pandas as pd
-import wandb
 
 from framework.config import Config
-from framework.definition import Definition, raw_config, read
-from framework.errors import ConfigError, TrackerError
+from framework.definition import Definition, raw_config
+from framework.errors import ConfigError
 from framework.layers import leaves
+from framework.tracking import sweeps
+from framework.tracking.current import current_tracker
+from framework.tracking.frames import COUNT, IDENTITY, identity, page_of, unwrapped
+from framework.tracking.mirror import Say, look
+from framework.tracking.mirror.rows import number
 from framework.tracking.run import INPUTS, SASHIKO
 from framework.tracking.states import BEST_FIRST, FINISHED
-from framework.tracking.tables import Tables, sources_of
-
-IDENTITY = ("run_id", "name", "state", "config_id", "created_at", "url")
-"""Columns that say which run it is; not what was configured, and not what came out."""
-COUNT = "n"
-"""The column of reports that tells how many rows were averaged."""
+from framework.tracking.sweeps import SweepPath
+from framework.tracking.tables import Tables
 
 
 @dataclass(frozen=True)
@@ -63,35 +63,34 @@ def column_of(field_name: str) -> str:
 
 
 def sweep_results(
-    path: str, config: type[Config], *, tables: bool = True, successors: Sequence[str] = ()
+    path: str, config: type[Config], *, tables: bool = True, successors: Sequence[str] = (), say: Say | None = None
 ) -> Results:
     """The results of the sweep entity/project/id, and of those (by id) that worked what it left open.
 
-    Where a point was worked twice (its first worker died), the run that finished counts.
+    Where a point was worked twice (its first worker died), the run that finished counts. `say` is told how far
+    fetching is.
 
     Raises:
         TrackerError: there is no such sweep, or the tracker does not answer.
         ArtifactError: a table's bytes do not match their digest.
     """
-    api = wandb.Api()
-    project_path, sweep_id = path.rsplit("/", 1)
-    filters = {"sweep": {"$in": [sweep_id, *successors]} if successors else sweep_id}
-    try:
-        sweep = api.sweep(path)  # type: ignore[no-untyped-call]
-        definition = read(sweep._attrs["config"], path)
-        found = list(api.runs(project_path, filters=filters, per_page=500, order="+created_at", lazy=False))
-    except (ValueError, wandb.Error) as error:
-        raise TrackerError(f"the sweep {path} cannot be read: {error}") from error
-    lines = [_line(run, config) for run in found]
-    whole, metrics = _frame(lines)
-    runs = _one_per_point(whole)
-    kept = set(runs["run_id"]) if not runs.empty else set()
-    finished = {line.identity["run_id"]: line.config for line in lines if line.config and line.is_finished}
-    wanted = {run_id: typed for run_id, typed in finished.items() if run_id in kept} if tables else {}
-    logged = Tables(project_path, sources_of(project_path, wanted, filters))
-    used = [run.config.get(SASHIKO, {}).get(INPUTS, {}) for run in found if run.id in kept]
+    tracker = current_tracker()
+    place = SweepPath(*path.split("/"))
+    definition = sweeps.find(tracker, place).definition
+    project_path, url = f"{place.entity}/{place.project}", page_of(tracker, f"{place.entity}/{place.project}")
+    of_sweeps = [place.id, *successors]
+    filters = {"sweep": {"$in": of_sweeps} if successors else place.id}
+    with look(tracker, project_path, of_sweeps, say) as mirror:
+        lines = [_line(run, config, url) for run in mirror.runs()]
+        whole, metrics = _frame(lines)
+        runs = _one_per_point(whole)
+        kept = set(runs["run_id"]) if not runs.empty else set()
+        finished = [line.identity["run_id"] for line in lines if line.config and line.is_finished]
+        having = [run_id for run_id in finished if run_id in kept]
+        logged = Tables(project_path, having, mirror if tables and having else None, filters)
+    used = [line.used for line in lines if line.identity["run_id"] in kept]
     stale = {use["version"]: use["stale"] for uses in used for use in uses.values() if use.get("stale")}
-    return Results(path, str(sweep.url), definition, config, runs, logged, metrics, stale, filters)
+    return Results(path, f"{url}/sweeps/{place.id}", definition, config, runs, logged, metrics, stale, filters)
 
 
 class Line(NamedTuple):
@@ -100,6 +99,7 @@ class Line(NamedTuple):
     identity: dict[str, Any]
     config: Config | None
     metrics: dict[str, Any]
+    used: Mapping[str, Any]
 
     @property
     def is_finished(self) -> bool:
@@ -107,21 +107,20 @@ class Line(NamedTuple):
         return bool(self.identity["state"] == FINISHED)
 
 
-def _line(run: Any, config: type[Config]) -> Line:
-    truth = run.config.get(SASHIKO) or {}
-    values = (run.id, run.name, run.state, truth.get("config_id"), run.created_at, run.url)
-    identity = dict(zip(IDENTITY, values, strict=True))
+def _line(run: Mapping[str, Any], config: type[Config], url: str) -> Line:
+    truth = unwrapped(run["config"]).get(SASHIKO) or {}
+    about = identity(run, url)
     typed = None
     try:
         typed = config.parse(truth["config"]) if "config" in truth else None
     except ConfigError:
-        identity["state"] = f"{run.state} (another config)"  # made by a version with other fields
+        about["state"] = f"{run['state']} (another config)"  # made by a version with other fields
     metrics = {
-        key: value
-        for key, value in run.summary._json_dict.items()
+        key: number(value)
+        for key, value in run["summary"].items()
         if not key.startswith("_") and isinstance(value, bool | int | float | str)
     }
-    return Line(identity, typed, metrics)
+    return Line(about, typed, metrics, truth.get(INPUTS) or {})
 
 
 def _frame(lines: Sequence[Line]) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -4,17 +4,15 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
-from framework.definition import read
-from framework.errors import DefinitionError
 from launch.server.errors import NotFound
 from launch.server.request import Request
 
 Shown = tuple[str, dict[str, Any]]
 View = Callable[[Request, Mapping[str, str]], Shown]
 """A template's name and its values, for a request and the parts of its address."""
-PAGE = 200
-MAX_COLUMNS = 8
+PAGE, NEWEST = 200, 50
 
 
 def index(request: Request, parts: Mapping[str, str]) -> Shown:
@@ -37,12 +35,10 @@ def authorize(request: Request, parts: Mapping[str, str]) -> Shown:
 
 
 def project(request: Request, parts: Mapping[str, str]) -> Shown:
-    """A project's sweeps, runs and artifacts."""
+    """A project's sweeps, newest runs and artifacts."""
     tables = request.tables
     row = _project(request, parts)
-    page = _page(parts)
     where = ("runs.project_id = ?", (row["id"],))
-    runs = tables.runs.listed(where, "runs.id DESC", page * PAGE, PAGE + 1)
     sweeps = [(sweep, tables.points.counts(sweep["id"])) for sweep in tables.sweeps.listed(row["id"], 0, PAGE)]
     collections = [
         (item, tables.memberships.latest(item["id"])) for item in tables.collections.listed(row["id"])[-PAGE:]
@@ -51,39 +47,36 @@ def project(request: Request, parts: Mapping[str, str]) -> Shown:
         "title": row["name"],
         "project": row,
         "sweeps": sweeps,
-        "runs": runs[:PAGE],
+        "runs": tables.runs.listed(where, "runs.id DESC", 0, NEWEST),
         "total": tables.runs.count(where),
         "collections": collections,
-        "page": page,
-        "more": len(runs) > PAGE,
+        "page": {"base": _address(row), "view": f"/view{_address(row)}"},
     }
 
 
+def runs(request: Request, parts: Mapping[str, str]) -> Shown:
+    """All runs of a project, which the page's scripts ask for."""
+    row = _project(request, parts)
+    base = _address(row)
+    title = f"Runs of {row['name']}"
+    return "runs.html", {"title": title, "project": row, "page": {"base": base, "view": f"/view{base}/runs"}}
+
+
 def sweep(request: Request, parts: Mapping[str, str]) -> Shown:
-    """A sweep: its state, its points, its runs with what varies and what came out."""
+    """A sweep: its state, its points, its definition. Its runs are asked for by the page's scripts."""
     tables = request.tables
     owner = _project(request, parts)
     row = tables.sweeps.by_name(owner["id"], parts["sweep"])
     if row is None:
         raise NotFound(f"no sweep {parts['sweep']} in {owner['name']}")
-    page = _page(parts)
-    found = tables.runs.listed(("runs.sweep_id = ?", (row["id"],)), "runs.id ASC", page * PAGE, PAGE + 1)
-    runs = [(run, _config(run), _summary(run)) for run in found[:PAGE]]
-    metrics = dict.fromkeys(
-        key for _, _, summary in runs for key, value in summary.items() if isinstance(value, int | float)
-    )
+    base = _address(owner)
+    address = f"{base}/sweeps/{quote(row['name'], safe='')}"
     return "sweep.html", {
         "title": row["display_name"] or row["name"],
         "project": owner,
         "sweep": row,
         "counts": tables.points.counts(row["id"]),
-        "states": tables.runs.states(row["id"]),
-        "agents": tables.agents.listed(row["id"]),
-        "axes": _axes(row["config"]),
-        "metrics": _metrics(list(metrics), row["metric"]),
-        "runs": runs,
-        "page": page,
-        "more": len(found) > PAGE,
+        "page": {"base": base, "view": f"/view{address}", "address": f"/change{address}"},
     }
 
 
@@ -104,9 +97,9 @@ def _project(request: Request, parts: Mapping[str, str]) -> sqlite3.Row:
     return row
 
 
-def _page(parts: Mapping[str, str]) -> int:
-    text = parts.get("page", "0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
+def _address(project: sqlite3.Row) -> str:
+    """The address of a project's page."""
+    return f"/{quote(project['entity'], safe='')}/{quote(project['name'], safe='')}"
 
 
 def _config(row: sqlite3.Row) -> dict[str, Any]:
@@ -123,21 +116,3 @@ def _summary(row: sqlite3.Row) -> dict[str, Any]:
     summary = json.loads(row["summary"])
     found = summary if isinstance(summary, dict) else {}
     return {key: value for key, value in sorted(found.items()) if not key.startswith("_")}
-
-
-def _axes(text: str) -> list[str]:
-    """The parameters that vary; all of them if none does."""
-    try:
-        parameters = read(text).parameters
-    except DefinitionError:  # written by a version that read more than this one does
-        return []
-    varying = [
-        name for name, spec in parameters.items() if "value" not in spec and len(spec.get("values", "··")) > 1
-    ]
-    return sorted(varying or parameters)
-
-
-def _metrics(found: list[str], first: str | None) -> list[str]:
-    """The sweep's own metric before the others, and not too many of them."""
-    ordered = sorted(found, key=lambda key: (key != first, key))
-    return ordered[:MAX_COLUMNS]

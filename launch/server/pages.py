@@ -18,9 +18,9 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from launch.server import page_data
+from launch.server import assets, page_data
 from launch.server.auth import THE_OWNER
-from launch.server.browsers import has_key, page_reader, to_login
+from launch.server.browsers import has_key, login_address, may_change, page_reader, to_login
 from launch.server.errors import UNAUTHORIZED, ApiError
 from launch.server.page_data import View
 from launch.server.request import Request, Services
@@ -45,8 +45,8 @@ PAGES: Mapping[str, View] = {
     "/{entity}/{project}": page_data.project,
     "/{entity}/{project}/workspace": page_data.project,
     "/{entity}/{project}/sweeps": page_data.project,
-    "/{entity}/{project}/runs": page_data.project,
-    "/{entity}/{project}/table": page_data.project,
+    "/{entity}/{project}/runs": page_data.runs,
+    "/{entity}/{project}/table": page_data.runs,
     "/{entity}/{project}/artifacts": page_data.project,
     "/{entity}/{project}/compare": compare.page,
     "/{entity}/{project}/sweeps/{sweep}": page_data.sweep,
@@ -78,7 +78,8 @@ def _render(http: HttpRequest, view: View) -> Response:
         with Request(services, "", writes=False, caller=caller) as request:
             template, values = view(request, Parts.of(http))
             reader = caller.name if caller is not THE_OWNER else None
-            text = TEMPLATES.get_template(template).render(reader=reader, **values)
+            shared = {"reader": reader, "may_change": may_change(http), "login": login_address(http)}
+            text = TEMPLATES.get_template(template).render(**shared, **values)
     except ApiError as error:
         if error.status == UNAUTHORIZED and not has_key(http):
             return to_login(http)
@@ -141,3 +142,4 @@ TEMPLATES = Environment(
 TEMPLATES.filters.update(
     shortened=_shortened, ago=_ago, stamp=_stamp, size=_size, value=_value, run_name=_run_name
 )
+TEMPLATES.globals["modules"] = assets.modules

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from launch.server.answers import Slot
 from launch.server.auth import Caller, caller_of
-from launch.server.bulk import intake, reading
+from launch.server.bulk import intake, mirrored, reading
 from launch.server.bulk.parts import packed
 from launch.server.bulk.reading import STREAMS, Page, Place
 from launch.server.errors import ApiError, NotFound
@@ -42,7 +42,9 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/bulk", offer),
         Route(f"{home}/project", project),
+        Route(f"{home}/index", index),
         Route(f"{home}/runs", runs),
+        Route(f"{home}/tables", tables),
         Route(f"{home}/sweeps", sweeps),
         Route(f"{home}/artifacts", versions),
         Route(f"{home}/blob", intake.blob, methods=["PUT"]),
@@ -80,6 +82,18 @@ async def runs(http: HttpRequest) -> Response:
     if unknown := set(wanted) - set(STREAMS):
         raise ApiError(f"streams is {sorted(unknown)}; allowed: {', '.join(STREAMS)}, separated by commas")
     return await _sent(http, lambda request, key, at: reading.runs(request, which(request, key), at, wanted))
+
+
+async def index(http: HttpRequest) -> Response:
+    """A line for each run, which is another one once anything of the run has changed."""
+    which = _which(http.query_params)
+    return await _sent(http, lambda request, key, at: mirrored.index(request, which(request, key), at))
+
+
+async def tables(http: HttpRequest) -> Response:
+    """The tables that runs logged, as the files in which they logged them."""
+    which = _which(http.query_params)
+    return await _sent(http, lambda request, key, at: mirrored.tables(request, which(request, key), at))
 
 
 async def sweeps(http: HttpRequest) -> Response:

@@ -3,9 +3,10 @@
 Only reads, and has no table of its own. What a row looks like outside is decided in `bulk`.
 """
 
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from launch.server.storage.lines import CONSOLE, EVENTS, FIRST, HISTORY
 
@@ -53,6 +54,35 @@ class Bulk:
             f" WHERE {which.condition} AND runs.id > :after ORDER BY runs.id LIMIT :most",
             {**which.values, "after": after, "most": most},
         ).fetchall()
+
+    def rows(self, which: Which, after: int, most: int) -> list[tuple[Any, ...]]:
+        """The next runs after a key as they are stored: key, name, the sweep's name, all else, what they made."""
+        cursor = self._db.cursor()
+        cursor.row_factory = None
+        return cursor.execute(
+            "SELECT runs.id, runs.name, sweeps.name, runs.*,"
+            " (SELECT COUNT(*) || ' ' || SUM(artifact_id) FROM lineage"
+            "  JOIN artifacts ON artifacts.id = artifact_id"
+            "  WHERE lineage.run_id = runs.id AND artifacts.state = 'COMMITTED')"
+            " FROM runs LEFT JOIN sweeps ON sweeps.id = runs.sweep_id"
+            f" WHERE {which.condition} AND runs.id > :after ORDER BY runs.id LIMIT :most",
+            {**which.values, "after": after, "most": most},
+        ).fetchall()
+
+    def logged(self, run_ids: Sequence[int], types: Sequence[str]) -> dict[int, list[sqlite3.Row]]:
+        """The committed versions of some types that runs made, by run, older ones first."""
+        found: dict[int, list[sqlite3.Row]] = {}
+        for row in self._db.execute(
+            "SELECT lineage.run_id, artifacts.*, collections.id AS collection_id, collections.type FROM lineage"
+            " JOIN artifacts ON artifacts.id = lineage.artifact_id"
+            " JOIN collections ON collections.id = artifacts.collection_id"
+            " WHERE lineage.run_id IN (SELECT value FROM json_each(?)) AND lineage.role = 'made'"
+            " AND collections.type IN (SELECT value FROM json_each(?)) AND artifacts.state = 'COMMITTED'"
+            " ORDER BY artifacts.version_index",
+            (json.dumps(run_ids), json.dumps(types)),
+        ):
+            found.setdefault(row["run_id"], []).append(row)
+        return found
 
     def count(self, which: Which) -> int:
         """How many runs those are."""

@@ -6,6 +6,7 @@ that must not read a whole history. This module does not know how the lines arri
 """
 
 import json
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,10 @@ from launch.server.wire import object_in
 
 HISTORY, EVENTS, CONSOLE = "history", "events", "console"
 SHOWN = 60
+LARGEST = 1e308
+NUMBERS = (int, float)
+NONE = (math.inf, -math.inf)
+"""The smallest and the largest of no number at all."""
 FIRST = -(2**62)
 """A line number before that of every line, inherited ones too."""
 
@@ -46,7 +51,11 @@ class Lines:
             last TEXT NOT NULL,
             PRIMARY KEY (run_id, key)
         ) WITHOUT ROWID;
-        """
+        """,
+        8: """
+        ALTER TABLE history_keys ADD COLUMN low REAL;
+        ALTER TABLE history_keys ADD COLUMN high REAL;
+        """,
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -211,14 +220,29 @@ class Lines:
         for row in rows:
             last.update(row)
         self._db.executemany(
-            "INSERT INTO history_keys (run_id, key, kind, count, last) VALUES (?, ?, ?, ?, ?)"
+            "INSERT INTO history_keys (run_id, key, kind, count, last, low, high) VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET kind = excluded.kind, count = count + excluded.count,"
-            " last = excluded.last",
+            " last = excluded.last, low = MIN(low, excluded.low), high = MAX(high, excluded.high)",
             [
-                (run_id, _text(key), _kind(last[key]), number, json.dumps(last[key], separators=(",", ":")))
+                (run_id, _text(key), _kind(last[key]), number, _dumped(last[key]), *_ends(rows, key))
                 for key, number in counts.items()
             ],
         )
+
+    def extremes(self, key: str, scope: str, of: int) -> dict[int, tuple[float, float]]:
+        """The smallest and the largest finite number that runs logged under a key, by run.
+
+        `scope`: `sweep_id` or `project_id`, which is `of`; or `id`, for one run. Left out are runs without a
+        number, and those whose rows came before this was noted.
+        """
+        if scope not in ("id", "sweep_id", "project_id"):
+            raise ValueError(f"runs do not belong together by {scope}")
+        rows = self._db.execute(
+            "SELECT run_id, low, high FROM runs JOIN history_keys ON run_id = runs.id AND key = ?"
+            f" WHERE runs.{scope} = ? AND low <= high",
+            (key, of),
+        ).fetchall()
+        return {row["run_id"]: (row["low"], row["high"]) for row in rows}
 
     def _recount_keys(self, run_id: int) -> None:
         self._db.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
@@ -246,6 +270,22 @@ def rows_of(texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     if bad is not None:
         raise ValueError(f"a line must be a JSON object, not {bad[:SHOWN]!r}")
     return [json.loads(text) for text in texts]
+
+
+def _ends(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[float, float]:
+    """The smallest and the largest finite number under a key; infinite ones, the other way round, without any."""
+    if key[:1] == "_":
+        return NONE
+    told: list[Any] = [value for row in rows if type(value := row.get(key)) in NUMBERS]
+    low, high = min(told, default=math.inf), max(told, default=-math.inf)
+    if not -LARGEST < low <= high < LARGEST:  # NaN somewhere hides the others
+        finite = [value for value in told if -LARGEST < value < LARGEST]
+        low, high = min(finite, default=math.inf), max(finite, default=-math.inf)
+    return float(low), float(high)
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _is_object(text: str) -> bool:

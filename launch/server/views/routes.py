@@ -15,12 +15,18 @@ from starlette.routing import BaseRoute, Route
 from launch.server.browsers import page_reader
 from launch.server.request import Request, Services
 from launch.server.threads import Threads
-from launch.server.views import files, live, runs
+from launch.server.views import files, importance, live, projects, runs, sweep
 from launch.server.views.parts import Parts
 
 View = Callable[[Request, Mapping[str, str]], Any]
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-VIEWS: Mapping[str, View] = {**runs.VIEWS}
+VIEWS: Mapping[str, View] = {
+    "/{entity}/{project}/runs": sweep.runs,
+    "/{entity}/{project}/sweeps/{sweep}/runs": sweep.runs,
+    "/{entity}/{project}/sweeps/{sweep}/best": projects.best,
+    "/{entity}/{project}/sweeps/{sweep}/importance": importance.shares,
+    **runs.VIEWS,
+}
 """What each address tells."""
 
 

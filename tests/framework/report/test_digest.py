@@ -12,7 +12,7 @@ import pytest
 
 from framework.config import Config
 from framework.report import digest
-from framework.report.digest import Later, digest_of, digest_of_files, with_loaded
+from framework.report.digest import Later, digest_of, with_loaded
 
 
 class Size(NamedTuple):
@@ -129,14 +129,3 @@ def test_data_that_cost_time_are_not_loaded_for_their_digest():
     (data, name), _ = figure()
     assert data.equals(frame())
     assert (name, loaded) == ("name", [1])
-
-
-def test_files_by_their_names_and_bytes(tmp_path):
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.write_bytes(b"1")
-    two.write_bytes(b"2")
-    given = digest_of_files([("a", one), ("b", two)])
-    assert given == digest_of_files([("a", one), ("b", two)])
-    assert len({given, digest_of_files([("b", one), ("a", two)]), digest_of_files([("a", one)])}) == 3
-    two.write_bytes(b"3")
-    assert digest_of_files([("a", one), ("b", two)]) != given
