@@ -1,9 +1,13 @@
-"""What pages load beside their HTML: the style sheet, ES modules and uPlot, all from this server."""
+"""What pages load beside their HTML: the style sheet, ES modules and uPlot, all from this server.
+
+Plotly's script is not ours to ship: where its Python package is installed, it is sent from there.
+"""
 
 import hashlib
 import mimetypes
 import re
 from functools import cache, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.requests import Request as HttpRequest
@@ -37,7 +41,7 @@ def modules(*names: str) -> tuple[str, ...]:
 
 def routes() -> list[BaseRoute]:
     """The addresses."""
-    return [Route("/static/{name:file}", asset)]
+    return [Route("/static/plotly.min.js", plotly_script), Route("/static/{name:file}", asset)]
 
 
 async def asset(http: HttpRequest) -> Response:
@@ -45,7 +49,27 @@ async def asset(http: HttpRequest) -> Response:
     name = http.path_params["name"]
     if name not in NAMES:
         raise NotFound(f"there is no {name[:80]!r} among what pages load")
-    path = FOLDER / name
+    return _sent(http, FOLDER / name, name)
+
+
+async def plotly_script(http: HttpRequest) -> Response:
+    """Plotly's own script."""
+    path = plotly()
+    if path is None:
+        raise NotFound("Plotly is not installed where this server runs: pip install plotly")
+    return _sent(http, path, path.name)
+
+
+def plotly() -> Path | None:
+    """Where Plotly's script is, if its Python package is installed."""
+    found = find_spec("plotly")
+    if found is None or found.origin is None:
+        return None
+    path = Path(found.origin).parent / "package_data" / "plotly.min.js"
+    return path if path.is_file() else None
+
+
+def _sent(http: HttpRequest, path: Path, name: str) -> Response:
     kind = TYPES.get(path.suffix) or mimetypes.guess_type(name)[0] or "text/plain"
     response = _kept(path, path.stat().st_mtime_ns, kind)
     if http.headers.get("if-none-match") == response.headers["etag"]:

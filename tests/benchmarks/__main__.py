@@ -19,6 +19,7 @@ NAMES = (
         "executor",
         "intake",
         "reads",
+        "run_page",
         "archive",
         "distortions",
         "ssl",
