@@ -126,7 +126,7 @@ def test_groups_have_the_mean_and_its_interval(server: Server, page: Page) -> No
     expect(page.locator(".counted")).to_have_text("12 groups of 36 runs")
     assert column(page, "n")[0] == "3"
     page.get_by_text("Group by").click()
-    page.get_by_label("ridge").uncheck()
+    page.get_by_role("checkbox", name="ridge").uncheck()
     expect(page.locator(".counted")).to_have_text("3 groups of 36 runs")
     assert "group=config.mapping.kind" in page.url
     values = [mse("mlp", ridge, seed) for ridge in RIDGES for seed in SEEDS]
@@ -234,21 +234,21 @@ def test_the_largest_value_of_the_metric_is_an_axis(server: Server, page: Page) 
 
 def test_any_column_is_drawn_over_any_other(server: Server, page: Page, shoot: Shoot) -> None:
     see(page, server, SMALL + "?chart=scatter")
-    assert page.get_by_role("img").get_attribute("aria-label") == "mse over ridge of 36 runs"
-    assert page.locator(".legend span").all_inner_texts() == sorted(KINDS)
+    assert page.locator("#charts").get_by_role("img").get_attribute("aria-label") == "mse over ridge of 36 runs"
+    assert page.locator("#charts .legend span").all_inner_texts() == sorted(KINDS)
     shoot(page, "scatter")
     page.get_by_label("y", exact=True).select_option("run.runtime")
     page.get_by_label("x", exact=True).select_option("config.mapping.kind")
-    expect(page.get_by_role("img")).to_have_attribute("aria-label", "runtime over mapping.kind of 36 runs")
+    expect(page.locator("#charts").get_by_role("img")).to_have_attribute("aria-label", "runtime over mapping.kind of 36 runs")
     assert "x=config.mapping.kind" in page.url
     page.get_by_label("colour").select_option("none")
-    expect(page.locator(".legend")).to_be_empty()
+    expect(page.locator("#charts .legend")).to_be_empty()
 
 
 def test_a_dot_tells_its_run_and_leads_to_it(server: Server, page: Page) -> None:
     see(page, server, SMALL + "?chart=scatter&means=no&filter=number-20")
-    page.locator("canvas").scroll_into_view_if_needed()
-    box = page.locator("canvas").bounding_box()
+    page.locator("#charts canvas").scroll_into_view_if_needed()
+    box = page.locator("#charts canvas").bounding_box()
     assert box is not None
     for step in range(20, int(box["height"]), 8):  # the one dot is at ridge 0.1: two thirds across
         page.mouse.move(box["x"] + 78 + (box["width"] - 96) * 2 / 3, box["y"] + step)
