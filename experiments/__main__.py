@@ -64,8 +64,8 @@ def run(arguments: list[str]) -> None:
         work(task)
 
 
-def work(task: Task) -> None:
-    """Do the run of a task, and say where it is."""
+def work(task: Task) -> tuple[str, str | None]:
+    """Do the run of a task, and say where it is; its id and its page."""
     from framework.tracking import single
 
     for key, origin in task.origins.items():
@@ -73,6 +73,7 @@ def work(task: Task) -> None:
     identity = single.identity_of(task.experiment, task.config, task.point, task.agent, task.origins)
     run_id, url = single.work(task.manager, task.config, identity)
     print(f"run {run_id} finished{f': {url}' if url else ''}")
+    return run_id, url
 
 
 def prepare(arguments: list[str]) -> Task | None:

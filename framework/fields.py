@@ -116,6 +116,16 @@ def is_replicate(info: FieldInfo) -> bool:
 
 
 @functools.cache
+def is_replicate_at(model: type[BaseModel], name: str) -> bool:
+    """Whether the field of a dotted name only tells replicates apart, in whichever branch of a union it is."""
+    first, _, rest = name.partition(".")
+    info = model.model_fields.get(first)
+    if info is None:
+        return False
+    return any(is_replicate_at(branch, rest) for branch in models_of(info)) if rest else is_replicate(info)
+
+
+@functools.cache
 def retyped_fields(model: type[BaseModel]) -> dict[str, Any]:
     """The fields for which `retype` can do anything, so that the others cost nothing."""
     return {

@@ -28,6 +28,7 @@ from framework.fields import (
     defaults_of,
     discriminator_of,
     field_at,
+    fields_with_sections,
     item_types,
     models_of,
     overlay,
@@ -158,6 +159,19 @@ def leaves(data: Mapping[str, Any], model: type[BaseModel] | None, prefix: str =
             found += leaves(value, inner, f"{prefix}{key}.")
         else:
             found.append(f"{prefix}{key}")
+    return found
+
+
+def flat_values(data: Mapping[str, Any], model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
+    """The values in `data` by dotted key, as `leaves` names them: for thousands of configs of one kind."""
+    found: dict[str, Any] = {}
+    sections = fields_with_sections(model)
+    for key, value in data.items():
+        inner = _branch(model.model_fields[key], value) if isinstance(value, Mapping) and key in sections else None
+        if inner:
+            found |= flat_values(value, inner, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
     return found
 
 

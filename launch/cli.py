@@ -9,15 +9,15 @@ import logging
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from framework.errors import ArtifactError, ConfigError, Interrupted, Problem, SashikoError, TrackerError
 from framework.tracking import logs
-from launch import archiving, comparing, new, preprocessing, seeing, serve, steer, syncing, working
-from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption, SweepArgument
+from launch import archiving, comparing, new, preprocessing, results, seeing, serve, steer, syncing, working
+from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption
+from launch.telling import JsonOption, answering
 from launch.working import FileArgument, StaleOption, WorkersOption
 
 app = typer.Typer(
@@ -90,92 +90,47 @@ def plan(
 @app.command()
 def config(
     experiment: Annotated[str, typer.Argument(help="Name of an experiment.")],
+    as_json: JsonOption = False,
 ) -> None:
     """Print every field of an experiment's config with its default and description, as TOML to start from."""
     from experiments import manager_of
     from launch.show import config_text
 
-    sys.stdout.write(config_text(manager_of(experiment).config))
+    with answering(as_json=as_json) as answer:
+        found = manager_of(experiment).config
+        answer(found.model_json_schema())
+        sys.stdout.write("" if as_json else config_text(found))
 
 
 @app.command()
-def models() -> None:
+def models(as_json: JsonOption = False) -> None:
     """List the models: key, parameters, input shape, and whether they encode and decode."""
     from framework.models import describe
     from launch.show import print_rows
 
-    print_rows([row._asdict() for row in describe()])
+    rows = [row._asdict() for row in describe()]
+    with answering(as_json=as_json) as answer:
+        print_rows(rows)
+        answer(rows)
 
 
 @app.command()
-def env(directory: DirectoryOption = DEFAULT_DIRECTORY) -> None:
+def env(directory: DirectoryOption = DEFAULT_DIRECTORY, as_json: JsonOption = False) -> None:
     """Print the exports that point a shell at the embedded server: eval "$(sashiko env)"."""
     import shlex
 
     from launch.embedded import find_server
 
-    info = find_server(directory)
-    if info is None:
-        raise TrackerError(
-            f"no embedded server runs in {directory}; start it with: sashiko serve --dir {directory}"
-        )
-    values = {"WANDB_BASE_URL": info.url, "WANDB_API_KEY": info.key, "WANDB_ERROR_REPORTING": "false"}
-    for name, value in values.items():
-        typer.echo(f"export {name}={shlex.quote(value)}")
-
-
-@app.command()
-def compare(
-    sweep: SweepArgument,
-    csv: Annotated[
-        Path | None,
-        typer.Option(help="Write the whole table here, and further tables beside it, by name."),
-    ] = None,
-    latex: Annotated[
-        Path | None,
-        typer.Option(help="Write the whole table here as LaTeX (booktabs), and further tables beside it."),
-    ] = None,
-    figures: Annotated[
-        Path | None,
-        typer.Option(help="Write the figures into this folder; what did not change is not drawn anew."),
-    ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Print the whole table, not its answer alone.")] = False,
-    directory: DirectoryOption = DEFAULT_DIRECTORY,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """Compare the runs of a sweep: the experiment's own tables and figures."""
-    from launch import choice, sweeping
-    from launch.compare import Wish, compare_sweep
-
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    place = f" --dir {directory}" if directory != DEFAULT_DIRECTORY else ""
-    again = f"sashiko compare {sweep} --full{' --embedded' if embedded else ''}{place}"
-    compare_sweep(tracker, sweeping.locate(tracker, sweep), Wish(csv, latex, figures, full, again))
-
-
-@app.command()
-def pull(
-    sweep: SweepArgument,
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder to write into.")] = Path("results"),
-    table: Annotated[
-        list[str] | None,
-        typer.Option(help="Only this table; repeatable. Default: all but the large ones, which are named."),
-    ] = None,
-    artifact: Annotated[
-        list[str] | None, typer.Option(help="Artifacts of this kind too, such as mapping or model; repeatable.")
-    ] = None,
-    format: Annotated[list[str] | None, typer.Option(help="parquet or csv; repeatable. Default: both.")] = None,
-    directory: DirectoryOption = DEFAULT_DIRECTORY,
-    embedded: EmbeddedOption = False,
-) -> None:
-    """Bring a sweep to this machine: its runs and tables as parquet and CSV, its artifacts as folders."""
-    from launch import choice, sweeping
-    from launch.pull import pull_sweep
-
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    pull_sweep(tracker, sweeping.locate(tracker, sweep), to, table or [], artifact or [], format or [])
+    with answering(as_json=as_json) as answer:
+        info = find_server(directory)
+        if info is None:
+            raise TrackerError(
+                f"no embedded server runs in {directory}; start it with: sashiko serve --dir {directory}"
+            )
+        values = {"WANDB_BASE_URL": info.url, "WANDB_API_KEY": info.key, "WANDB_ERROR_REPORTING": "false"}
+        answer(values)
+        for name, value in values.items():
+            typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 @app.command()
@@ -193,6 +148,7 @@ def push(
     workers: WorkersOption = 2,
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Send a project to another W&B server: runs, files, artifacts, sweeps; what is there is not sent again."""
     from rich.console import Console
@@ -200,12 +156,13 @@ def push(
     from launch import choice
     from launch.push import project as pushing
 
-    target = pushing.destination(to)
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    source, there = pushing.ends(tracker, target, project, name)
-    wish = pushing.Wish(only or [], sweep, again, running, workers)
-    pushing.push(source, there, wish, Console(stderr=True))
+    with answering(as_json=as_json) as answer:
+        target = pushing.destination(to)
+        tracker, sentence = choice.choose(directory, embedded=embedded)
+        typer.echo(sentence)
+        source, there = pushing.ends(tracker, target, project, name)
+        wish = pushing.Wish(only or [], sweep, again, running, workers)
+        answer(pushing.push(source, there, wish, Console(stderr=True)))
 
 
 @app.command()
@@ -215,19 +172,22 @@ def find(
     project: Annotated[str, typer.Option(help="Project to look in.")] = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Find artifacts by the values of the config that made them; names are never parsed."""
     from framework.tracking import artifacts
     from framework.tracking.tracker import DEFAULT_PROJECT
     from launch import choice
 
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence, err=True)
-    path = f"{tracker.check()}/{project or os.environ.get('WANDB_PROJECT') or DEFAULT_PROJECT}"
-    found = [artifact.qualified_name for artifact in artifacts.find(path, kind, _conditions(where or []))]
-    if not found:
-        raise ArtifactError(f"{path} has artifacts of the kind {kind}, but none with {' '.join(where or [])}")
-    typer.echo("\n".join(found))
+    with answering(as_json=as_json) as answer:
+        tracker, sentence = choice.choose(directory, embedded=embedded)
+        typer.echo(sentence, err=True)
+        path = f"{tracker.check()}/{project or os.environ.get('WANDB_PROJECT') or DEFAULT_PROJECT}"
+        found = [artifact.qualified_name for artifact in artifacts.find(path, kind, _conditions(where or []))]
+        if not found:
+            raise ArtifactError(f"{path} has artifacts of the kind {kind}, but none with {' '.join(where or [])}")
+        answer(found)
+        typer.echo("\n".join(found))
 
 
 def _conditions(words: list[str]) -> dict[str, object]:
@@ -246,23 +206,27 @@ def run(
     stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Run one config: `sashiko run stitching --config my.toml --source.seed 2`, or `--sweep FILE --index K`."""
     from experiments.__main__ import prepare, work
     from launch import choice, local
 
-    os.environ.setdefault("OMP_NUM_THREADS", local.THREADS)  # before what is looked at starts any threads
-    task = prepare([experiment, *context.args])
-    if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
-        typer.echo(f"tracker: none (WANDB_MODE={os.environ['WANDB_MODE']})")
-    else:
-        typer.echo(choice.choose(directory, embedded=embedded)[1])
-    if task is not None:
-        work(task)
+    with answering(as_json=as_json) as answer:
+        os.environ.setdefault("OMP_NUM_THREADS", local.THREADS)  # before what is looked at starts any threads
+        task = prepare([experiment, *context.args])
+        if os.environ.get("WANDB_MODE") in ("offline", "disabled"):
+            typer.echo(f"tracker: none (WANDB_MODE={os.environ['WANDB_MODE']})")
+        else:
+            typer.echo(choice.choose(directory, embedded=embedded)[1])
+        if task is not None:
+            run_id, url = work(task)
+            answer({"run": run_id, "url": url})
 
 
 working.add_to(app)
 seeing.add_to(app)
+results.add_to(app)
 steer.add_to(app)
 comparing.add_to(app)
 preprocessing.add_to(app)

@@ -1,62 +1,69 @@
 """The comparison of a sweep: the experiment's own report, on the terminal, as files, and in W&B."""
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from experiments import manager_of
 from framework.errors import TrackerError
-from framework.tracking import sweeps
 from framework.tracking.results import Results, sweep_results
-from framework.tracking.sweeps import SweepPath
 from framework.tracking.tracker import Tracker
+from launch.comparison import records_of
+from launch.fetching import telling
+from launch.places import Place
 from launch.show import print_frame
-from launch.successors import ids_of_successors
+from launch.written import Files, write
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from framework.report import Report
     from framework.report.drawing import Drawn
 
 WIDTH = 80
 
 
-class Wish(NamedTuple):
-    """What is asked for: files and folders to write, the whole table on the terminal; `again` would ask for it."""
+@dataclass(frozen=True)
+class Answered:
+    """The comparison of an experiment as a document: the table whole, and what stands beside it."""
 
-    csv: Path | None = None
-    latex: Path | None = None
-    figures: Path | None = None
-    full: bool = False
-    again: str = "sashiko compare SWEEP --full"
+    path: str
+    url: str
+    rows: list[dict[str, Any]]
+    notes: list[str]
+    files: list[str] = field(default_factory=list)
 
 
-def compare_sweep(tracker: Tracker, path: SweepPath, wish: Wish) -> None:
+def compare_sweep(
+    tracker: Tracker, place: Place, files: Files, figures: Path | None, *, full: bool, again: str
+) -> Answered:
     """Print the answer or the table of a sweep; write its tables and draw its figures where asked.
+
+    `again`: the command that asks for the whole table.
 
     Raises:
         TrackerError: there is no such sweep, or it has no finished run.
     """
-    sweep = sweeps.find(tracker, path)
-    manager = manager_of(sweep.definition.experiment)
-    rest = ids_of_successors(tracker, sweep)
-    results = sweep_results(str(path), manager.config, successors=rest)
-    if results.runs.empty or not (results.runs["state"] == "finished").any():
-        raise TrackerError(f"no run of {path} has finished; work it with: sashiko agents {path}")
-    report = manager.report(results)
-    print_report(report, full=wish.full)
-    for name, why in results.stale.items():
-        typer.echo(f"note    runs used {name}, which was stale: {'; '.join(why)}")
-    typer.echo(f"sweep   {results.url}{f' and {len(rest)} of what it left open' if rest else ''}")
-    write_tables(report, wish.csv, wish.latex)
-    if wish.figures is not None:
-        _draw(report, results, wish.figures)
-    if report.answer is not None and not wish.full:
-        typer.echo(f"whole   {len(report.readable())} rows, here: {wish.again}")
+    if place.manager is None:
+        raise TrackerError(f"{place} is of no experiment of this project")
+    with telling() as say:
+        results = sweep_results(str(place), place.manager.config, successors=place.successors, say=say)
+        if results.runs.empty or not (results.runs["state"] == "finished").any():
+            raise TrackerError(f"no run of {place} has finished; work it with: sashiko agents {place}")
+        report = place.manager.report(results)
+    print_report(report, full=full)
+    notes = [f"runs used {name}, which was stale: {'; '.join(why)}" for name, why in results.stale.items()]
+    for note in notes:
+        typer.echo(f"note    {note}")
+    rest = len(place.successors)
+    typer.echo(f"sweep   {results.url}{f' and {rest} of what it left open' if rest else ''}")
+    written = write(report.table, report.readable(), files, report.more)
+    if figures is not None:
+        _draw(report, results, figures)
+    if report.answer is not None and not full:
+        typer.echo(f"whole   {len(report.readable())} rows, here: {again}")
+    return Answered(str(place), results.url, records_of(report.table), [*report.notes, *notes], written)
 
 
 def print_report(report: "Report", *, full: bool) -> None:
@@ -71,30 +78,6 @@ def print_report(report: "Report", *, full: bool) -> None:
         typer.echo(f"note    {note}")
     if report.more:
         typer.echo(f"more    {', '.join(report.more)} (tables that --csv and --latex write beside this one)")
-
-
-def write_tables(report: "Report", csv: Path | None, latex: Path | None) -> None:
-    """Write the table into `csv`, and the readable one into `latex`; further tables beside it, by name."""
-    if csv is not None:
-        csv.parent.mkdir(parents=True, exist_ok=True)
-        for path, table in _beside(csv, report.table, report.more, ".csv"):
-            table.to_csv(path, index=False)
-            typer.echo(f"table   {path}")
-    if latex is not None:
-        from framework.report.latex import latex as as_latex
-
-        latex.parent.mkdir(parents=True, exist_ok=True)
-        for path, table in _beside(latex, report.readable(), report.more, ".tex"):
-            path.write_text(as_latex(table), encoding="utf-8")
-            typer.echo(f"table   {path}")
-
-
-def _beside(
-    file: Path, first: "pd.DataFrame", more: Mapping[str, "pd.DataFrame"], suffix: str
-) -> Iterator[tuple[Path, "pd.DataFrame"]]:
-    yield file, first
-    for name, table in more.items():
-        yield file.with_name(f"{file.stem}_{name}{suffix}"), table
 
 
 def _draw(report: "Report", results: Results, folder: Path) -> None:

@@ -40,11 +40,14 @@ def diff(
         answer(differing.diff(tracker, first, second, full=full, patch=patch))
 
 
-def lock() -> None:
+def lock(as_json: JsonOption = False) -> None:
     """Lock this environment: which file of the index each package is. Once, where an index can be reached."""
     from framework.tracking import lock as locking
 
-    typer.echo(f"locked: {locking.make()}")
+    with answering(as_json=as_json) as answer:
+        path = locking.make()
+        typer.echo(f"locked: {path}")
+        answer({"locked": str(path)})
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from framework.errors import ConfigError, InvalidInput, Problem
+from launch.telling import JsonOption, answering
 
 SHAPE = "tabular"
 CODE = ("__init__.py", "config.py", "grids.py", "manager.py")
@@ -33,11 +34,16 @@ def add_to(app: typer.Typer) -> None:
 def new(
     name: Annotated[str, typer.Argument(help="Its name: lower-case letters, digits, underscores.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="The folder that has `experiments/`.")] = Path(),
+    as_json: JsonOption = False,
 ) -> None:
     """Write an experiment that works, with its grid, sweep file and test, to start one of your own from."""
-    for path in write(name, to):
-        typer.echo(f"wrote {path}")
-    typer.echo(f"next: sashiko plan {Path('sweeps') / name}.yaml; pytest {Path('tests') / 'experiments' / name}")
+    with answering(as_json=as_json) as answer:
+        written = write(name, to)
+        for path in written:
+            typer.echo(f"wrote {path}")
+        tests = Path("tests") / "experiments" / name
+        typer.echo(f"next: sashiko plan {Path('sweeps') / name}.yaml; pytest {tests}")
+        answer({"written": [str(path) for path in written]})
 
 
 def write(name: str, to: Path) -> list[Path]:

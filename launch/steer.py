@@ -103,15 +103,18 @@ def delete(
     sweep: SweepArgument,
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete a sweep of the embedded server, with its points; its runs are asked to stop, and stay."""
     from launch import choice, deleting, sweeping
 
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    path = sweeping.locate(tracker, sweep)
-    deleting.delete(tracker, path)
-    typer.echo(f"deleted {path}; its runs stay")
+    with answering(as_json=as_json) as answer:
+        tracker, sentence = choice.choose(directory, embedded=embedded)
+        typer.echo(sentence)
+        path = sweeping.locate(tracker, sweep)
+        deleting.delete(tracker, path)
+        typer.echo(f"deleted {path}; its runs stay")
+        answer({"deleted": str(path)})
 
 
 def tidy(
@@ -120,20 +123,25 @@ def tidy(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would go, and delete nothing.")] = False,
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Delete versions of artifacts that a newer one has superseded, that no run has used and that have no name."""
     from framework.tracking.retention import superseded
     from launch import choice
 
-    tracker, sentence = choice.choose(directory, embedded=embedded)
-    typer.echo(sentence)
-    entity, _, name = project.rpartition("/")
-    found = list(superseded(f"{entity or tracker.check()}/{name}", kind))
-    for one in found:
-        typer.echo(f"{one.name} ({one.size / 1e6:.3f} MB)")
-        if not dry_run:
-            one.delete()
-    told = f"{len(found)} version{'s' * (len(found) != 1)} with {sum(one.size for one in found):,} bytes"
-    typer.echo(f"{'would delete' if dry_run else 'deleted'} {told}")
-    if found and not dry_run:
-        typer.echo("`sashiko serve prune` frees what nothing else needs of them, once it is a day old")
+    with answering(as_json=as_json) as answer:
+        tracker, sentence = choice.choose(directory, embedded=embedded)
+        typer.echo(sentence)
+        entity, _, name = project.rpartition("/")
+        found = list(superseded(f"{entity or tracker.check()}/{name}", kind))
+        for one in found:
+            typer.echo(f"{one.name} ({one.size / 1e6:.3f} MB)")
+            if not dry_run:
+                one.delete()
+        size = sum(one.size for one in found)
+        told = f"{len(found)} version{'s' * (len(found) != 1)} with {size:,} bytes"
+        typer.echo(f"{'would delete' if dry_run else 'deleted'} {told}")
+        if found and not dry_run:
+            typer.echo("`sashiko serve prune` frees what nothing else needs of them, once it is a day old")
+        versions = [{"name": one.name, "bytes": one.size} for one in found]
+        answer({"deleted": not dry_run, "versions": versions, "bytes": size})

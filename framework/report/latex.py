@@ -66,7 +66,7 @@ def latex(table: pd.DataFrame, best: Mapping[str, Better] | None = None) -> str:
     if problems:
         raise InvalidInput(problems)
     columns = {str(name): [str(value) for value in text[name]] for name in text.columns}
-    numeric = {name: _is_numeric(cells) for name, cells in columns.items()}
+    numeric = {name: is_numeric(cells) for name, cells in columns.items()}
     written = [
         _numbers(cells, best.get(name)) if numeric[name] else [escaped(cell) for cell in cells]
         for name, cells in columns.items()
@@ -92,7 +92,8 @@ def _row(cells: Sequence[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _is_numeric(cells: Sequence[str]) -> bool:
+def is_numeric(cells: Sequence[str]) -> bool:
+    """Whether cells hold numbers, with or without a standard deviation."""
     filled = [cell for cell in cells if cell not in MISSING]
     return bool(filled) and all(CELL.fullmatch(cell) for cell in filled)
 

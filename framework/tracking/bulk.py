@@ -212,19 +212,29 @@ def offered(tracker: Tracker) -> bool:
         TrackerRefused: it does not know the key.
         TrackerAway: it does not answer.
     """
+    return offer(tracker) is not None
+
+
+def offer(tracker: Tracker) -> dict[str, Any] | None:
+    """What a tracker tells of itself that sends in bulk: its `id`, which stays when its address does not.
+
+    Raises:
+        TrackerRefused: it does not know the key.
+        TrackerAway: it does not answer.
+    """
     try:
         response = Bulk(tracker, "", "").request("GET", "/bulk", {})
     except TrackerAway:
         tracker.check()  # a server that answers this address with "try again" is away only if it does so elsewhere
-        return False
+        return None
     if response.status_code in REFUSED:
         tracker.check()
-        return False
+        return None
     try:
         told = response.json() if response.ok else {}
     except ValueError:
-        return False
-    return isinstance(told, dict) and told.get("bulk") == VERSION
+        return None
+    return told if isinstance(told, dict) and told.get("bulk") == VERSION else None
 
 
 def pack(kind: str, body: bytes, **head: Any) -> bytes:

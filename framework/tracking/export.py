@@ -5,10 +5,10 @@ Tables are written run by run, so that one of many million rows needs the memory
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -21,7 +21,7 @@ from framework.fields import nearest
 from framework.tracking import artifacts
 from framework.tracking.current import current_tracker
 from framework.tracking.lineage import FIELDS, Version, of_runs
-from framework.tracking.results import Results
+from framework.tracking.tables import Tables
 
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
@@ -34,23 +34,61 @@ class Written(NamedTuple):
     size: int
 
 
-def export_runs(results: Results, folder: Path, formats: Sequence[Format] = FORMATS) -> list[Written]:
+class Exportable(Protocol):
+    """Runs of one project, and the tables that they logged. `filters` are W&B's, and take in the runs."""
+
+    @property
+    def project_path(self) -> str:
+        """entity/project."""
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """A row a run, with the column `run_id`."""
+
+    @property
+    def tables(self) -> Tables:
+        """Their tables."""
+
+    @property
+    def filters(self) -> Mapping[str, Any]:
+        """W&B's."""
+
+
+def export_runs(results: Exportable, folder: Path, formats: Sequence[Format] = FORMATS) -> list[Written]:
     """Write `runs`: a row a run with identity, state, factors and summary metrics; lists become JSON."""
+    return export_frame(results.runs, "runs", folder, formats)
+
+
+def export_frame(
+    frame: pd.DataFrame, name: str, folder: Path, formats: Sequence[Format] = FORMATS
+) -> list[Written]:
+    """Write a frame as `<name>.parquet` and `<name>.csv`; what is no scalar becomes JSON."""
     folder.mkdir(parents=True, exist_ok=True)
-    runs = results.runs.map(lambda value: value if _scalar(value) else canonical_json(value))
+    plain = parquet_of(frame)
     written = []
     for kind in formats:
-        path = folder / f"runs.{kind}"
+        path = folder / f"{name}.{kind}"
         if kind == "csv":
-            runs.to_csv(path, index=False)
+            plain.to_csv(path, index=False)
         else:
-            mixed = [name for name in runs if runs[name].map(type).nunique() > 1 and runs[name].dtype == object]
-            runs.astype(dict.fromkeys(mixed, "string")).to_parquet(path, index=False)
-        written.append(Written(path, len(runs)))
+            plain.to_parquet(path, index=False)
+        written.append(Written(path, len(frame)))
     return written
 
 
-def export_table(results: Results, name: str, folder: Path, formats: Sequence[Format] = FORMATS) -> list[Written]:
+def parquet_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame as parquet takes it: lists and sections as JSON, a column of several kinds as text."""
+    odd = [name for name in frame if frame[name].dtype == object]
+    plain = frame.copy(deep=False)
+    for name in odd:
+        plain[name] = frame[name].map(lambda value: value if _scalar(value) else canonical_json(value))
+    mixed = [name for name in odd if plain[name].dropna().map(type).nunique() > 1]
+    return plain.astype(dict.fromkeys(mixed, "string"))
+
+
+def export_table(
+    results: Exportable, name: str, folder: Path, formats: Sequence[Format] = FORMATS
+) -> list[Written]:
     """Write one table of a sweep, the rows of all runs below one another, with the column `run_id`.
 
     Raises:
@@ -89,7 +127,7 @@ def _whole(table: pa.Table) -> tuple[pa.Schema, Iterator[pa.Table]]:
     return schema, iter([table.cast(schema)])
 
 
-def export_artifacts(results: Results, kind: str, folder: Path) -> list[Written]:
+def export_artifacts(results: Exportable, kind: str, folder: Path) -> list[Written]:
     """Copy every artifact of a kind that the sweep's runs made or used into `folder/kind/name`, each once.
 
     Several versions of one name have their numbers in the names of the folders.
@@ -111,20 +149,16 @@ def export_artifacts(results: Results, kind: str, folder: Path) -> list[Written]
         target = folder / kind / (collection if names[collection] == 1 else f"{collection}-v{number}")
         if target.exists():
             shutil.rmtree(target)
-        shutil.copytree(artifacts.fetch(_project(results), by_key[collection, number]), target)
+        shutil.copytree(artifacts.fetch(results.project_path, by_key[collection, number]), target)
         written.append(Written(target, sum(path.is_file() for path in target.rglob("*"))))
     return written
 
 
-def _project(results: Results) -> str:
-    return results.path.rsplit("/", 1)[0]
-
-
-def _versions_of(results: Results) -> Iterator[Version]:
+def _versions_of(results: Exportable) -> Iterator[Version]:
     """What the runs made, and then what they used, version by version."""
     runs = set(results.runs["run_id"])
     for side in FIELDS:
-        for run_id, versions in of_runs(current_tracker(), _project(results), results.filters, side):
+        for run_id, versions in of_runs(current_tracker(), results.project_path, results.filters, side):
             yield from versions if run_id in runs else ()
 
 

@@ -12,17 +12,22 @@ import pandas as pd
 
 from framework.config import Config
 from framework.definition import Definition, raw_config
-from framework.errors import ConfigError
-from framework.layers import leaves
+from framework.errors import ConfigError, Problem, TrackerError
+from framework.fields import nearest
+from framework.layers import flat_values, leaves
 from framework.tracking import sweeps
 from framework.tracking.current import current_tracker
-from framework.tracking.frames import COUNT, IDENTITY, identity, page_of, unwrapped
+from framework.tracking.frames import COUNT, IDENTITY, RunsFrame, identity, page_of, runs_frame, unwrapped
 from framework.tracking.mirror import Say, look
 from framework.tracking.mirror.rows import number
+from framework.tracking.mirror.store import RUN
 from framework.tracking.run import INPUTS, SASHIKO
 from framework.tracking.states import BEST_FIRST, FINISHED
 from framework.tracking.sweeps import SweepPath
-from framework.tracking.tables import Tables
+from framework.tracking.tables import Tables, columns_frame, empty
+from framework.tracking.tracker import Tracker
+
+STEP = "_step"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,11 @@ class Results:
     metrics: tuple[str, ...] = ()
     stale: Mapping[str, Sequence[str]] = field(default_factory=dict)
     filters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def project_path(self) -> str:
+        """entity/project."""
+        return self.path.rsplit("/", 1)[0]
 
     @property
     def factors(self) -> list[str]:
@@ -141,14 +151,7 @@ def _frame(lines: Sequence[Line]) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 def factors_of(config: Config) -> dict[str, Any]:
     """The values of a config by dotted name, as the config types them."""
-    data = config.model_dump()
-    return {name: _at(data, name) for name in leaves(data, type(config))}
-
-
-def _at(data: Any, name: str) -> Any:
-    for part in name.split("."):
-        data = data[part]
-    return data
+    return flat_values(config.model_dump(), type(config))
 
 
 def _one_per_point(runs: pd.DataFrame) -> pd.DataFrame:
@@ -158,3 +161,82 @@ def _one_per_point(runs: pd.DataFrame) -> pd.DataFrame:
     known = runs.assign(_rank=rank, _key=runs["config_id"].fillna(runs["run_id"]))
     best = known.sort_values("_rank", kind="stable").drop_duplicates("_key").sort_index()
     return best.drop(columns=["_rank", "_key"]).reset_index(drop=True)
+
+
+# --- any sweep, any project ---------------------------------------------------------------------------------
+
+
+def frame(path: str, *, tracker: Tracker | None = None, say: Say | None = None) -> pd.DataFrame:
+    """A row a run of a sweep (entity/project/id) or of a whole project (entity/project), whoever made them.
+
+    Columns: which run it is, what was configured by dotted name, the numbers and words of its summary; see
+    `frames.runs_frame`. A second call asks only for what has changed.
+
+    Raises:
+        TrackerError: there is no such sweep or project, or the tracker does not answer.
+    """
+    return frame_of(path, tracker=tracker, say=say).frame
+
+
+def frame_of(path: str, *, tracker: Tracker | None = None, say: Say | None = None) -> RunsFrame:
+    """As `frame`, with which columns were configured and which came out."""
+    speaker = tracker or current_tracker()
+    project_path, of_sweeps = _place(path)
+    with look(speaker, project_path, of_sweeps, say) as mirror:
+        return runs_frame(mirror.runs(), page_of(speaker, project_path))
+
+
+def history(
+    path: str, keys: Sequence[str] = (), *, tracker: Tracker | None = None, say: Say | None = None
+) -> pd.DataFrame:
+    """All rows that the runs of a sweep or a project logged, run by run, with the column `run_id`.
+
+    `keys`: of these columns alone, beside `run_id` and `_step`; rows that have none of them are left out.
+
+    Raises:
+        TrackerError: there is no such sweep or project, or the tracker does not answer.
+        ConfigError: no run has logged a key.
+    """
+    project_path, of_sweeps = _place(path)
+    with look(tracker or current_tracker(), project_path, of_sweeps, say) as mirror:
+        found = mirror.history()
+    if found is None:
+        found = empty()
+    if keys:
+        known = [name for name in found.column_names if name not in (RUN, STEP)]
+        if unknown := [key for key in keys if key not in known]:
+            raise ConfigError([Problem(key, f"was logged by no run; {nearest(key, known)}") for key in unknown])
+        found = found.select([RUN, *(name for name in (STEP,) if name in found.column_names), *keys])
+    rows = columns_frame(found)
+    return rows.dropna(subset=list(keys), how="all").reset_index(drop=True) if keys else rows
+
+
+def table(path: str, name: str, *, tracker: Tracker | None = None, say: Say | None = None) -> pd.DataFrame:
+    """A table that the runs of a sweep or a project logged, joined, with the column `run_id`.
+
+    Raises:
+        TrackerError: there is no such sweep or project, or the tracker does not answer.
+        ConfigError: no run has logged such a table.
+        ArtifactError: a table's bytes do not match their digest.
+    """
+    project_path, of_sweeps = _place(path)
+    filters: dict[str, Any] = {} if of_sweeps is None else {"sweep": of_sweeps[0]}
+    with look(tracker or current_tracker(), project_path, of_sweeps, say) as mirror:
+        tables = Tables(project_path, mirror.names, mirror, filters)
+    if name not in tables:
+        raise ConfigError(
+            [Problem(f"table {name}", f"was logged by no run of {path}; {nearest(name, list(tables))}")]
+        )
+    return tables[name]
+
+
+def _place(path: str) -> tuple[str, list[str] | None]:
+    """The project of a path, and its sweep, where it has one.
+
+    Raises:
+        TrackerError: it is no path.
+    """
+    parts = path.strip("/").split("/")
+    if len(parts) not in (2, 3) or not all(parts):
+        raise TrackerError(f"`{path}` is neither a sweep (ENTITY/PROJECT/SWEEP) nor a project (ENTITY/PROJECT)")
+    return "/".join(parts[:2]), parts[2:] or None

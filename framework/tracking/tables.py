@@ -5,7 +5,7 @@ project. One that went `apart` (see `Run.log_table`) has an artifact of its own 
 somebody asks for that table, as are arrays.
 """
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
@@ -40,12 +40,10 @@ class Tables(Mapping[str, pd.DataFrame]):
     ) -> None:
         """`filters` are W&B's, and take in all of these `runs`. Without a mirror there are no tables."""
         self.project_path, self._runs, self._filters = project_path, runs, filters
-        inside = {} if mirror is None else mirror.table_names(runs)
+        self._inside = set() if mirror is None else set(mirror.table_names(runs))
         self._apart = {} if mirror is None else mirror.apart(runs)
-        self._later: dict[str, Callable[[], pa.Table | None]] = {}
-        for name in sorted(inside):
-            self._later[name] = mirror.table(name, runs) if mirror is not None else lambda: None
-        self._names = [*self._later, *sorted(self._apart.keys() - self._later.keys())]
+        self._look = None if mirror is None else mirror.again
+        self._names = [*sorted(self._inside), *sorted(self._apart.keys() - self._inside)]
         self._read: dict[str, pd.DataFrame] = {}
 
     @property
@@ -57,7 +55,7 @@ class Tables(Mapping[str, pd.DataFrame]):
         if name not in self._names:
             raise KeyError(name)
         if name not in self._read:
-            self._read[name] = self._joined(name) if name in self._apart else frame_of(self.columns(name))
+            self._read[name] = self._joined(name) if name in self._apart else columns_frame(self.columns(name))
         return self._read[name]
 
     def __contains__(self, name: object) -> bool:
@@ -72,8 +70,11 @@ class Tables(Mapping[str, pd.DataFrame]):
 
     def columns(self, name: str) -> pa.Table:
         """A table that does not stand apart, in columns as they are kept."""
-        found = self._later[name]()
-        return pa.table({RUN: pa.array([], pa.string())}) if found is None else found
+        if self._look is None:
+            return empty()
+        with self._look() as mirror:
+            found = mirror.table(name, self._runs)
+        return empty() if found is None else found
 
     def files(self, name: str) -> list[tuple[str, Path]]:
         """The parquet file of a table that stands apart, for each run that logged it, by run id.
@@ -122,7 +123,12 @@ class Tables(Mapping[str, pd.DataFrame]):
         return artifacts.fetch(self.project_path, version)
 
 
-def frame_of(table: pa.Table) -> pd.DataFrame:
+def empty() -> pa.Table:
+    """A table of no runs."""
+    return pa.table({RUN: pa.array([], pa.string())})
+
+
+def columns_frame(table: pa.Table) -> pd.DataFrame:
     """A table of the mirror as a frame; the ids of the runs are text."""
     frame: pd.DataFrame = table.to_pandas()
     frame[RUN] = frame[RUN].astype(str)

@@ -21,6 +21,11 @@ class Signer:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
+    @property
+    def name(self) -> str:
+        """A name of the server that stays when its address does not; it tells nothing of the secret."""
+        return hmac.new(self._secret, b"name", hashlib.sha256).hexdigest()[:20]
+
     def url(self, base: str, method: str, path: str, user_id: int, seconds: float = SIGNED_SECONDS) -> str:
         """`base` + `path` (unquoted, with a leading slash) with a signature that ends after `seconds`."""
         expires = int(time.time() + seconds)

@@ -27,6 +27,7 @@ NAMES = (
         "coordinates",
         "multitask",
         "provenance",
+        "results",
         "pages",
     ),
 )

@@ -115,6 +115,6 @@ def test_a_refusal_is_thrown_with_the_words_of_the_server(server: Server, browse
 def test_colours_follow_the_theme(on: Page) -> None:
     light = run(on, "colours", "[m.nth(0), m.nth(8), m.scale(0), m.scale(1, 0.5)]")
     assert light[0] == light[1]
-    assert light[2:] == ["rgb(68 1 84 / 1)", "rgb(253 231 37 / 0.5)"]
+    assert light[2:] == ["rgb(68 1 84 / 1)", "rgb(173 217 66 / 0.5)"]
     on.emulate_media(color_scheme="dark")
     assert run(on, "colours", "m.nth(0)") != light[0]

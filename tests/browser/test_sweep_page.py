@@ -239,7 +239,8 @@ def test_any_column_is_drawn_over_any_other(server: Server, page: Page, shoot: S
     shoot(page, "scatter")
     page.get_by_label("y", exact=True).select_option("run.runtime")
     page.get_by_label("x", exact=True).select_option("config.mapping.kind")
-    expect(page.locator("#charts").get_by_role("img")).to_have_attribute("aria-label", "runtime over mapping.kind of 36 runs")
+    drawing = page.locator("#charts").get_by_role("img")
+    expect(drawing).to_have_attribute("aria-label", "runtime over mapping.kind of 36 runs")
     assert "x=config.mapping.kind" in page.url
     page.get_by_label("colour").select_option("none")
     expect(page.locator("#charts .legend")).to_be_empty()

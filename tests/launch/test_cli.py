@@ -1,5 +1,6 @@
 """The command line: what it prints, what it refuses, and with which exit code."""
 
+import inspect
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import torch
 
 from framework.models.config import MLP
 from framework.models.registry import build
+from launch.cli import app
 from tests.lab import Lab, quick_sweep
 
 pytestmark = pytest.mark.slow
@@ -169,3 +171,15 @@ def test_serve_refuses_a_second_server_and_stops(lab: Lab):
     assert lab.sashiko("serve", "--port", "0").returncode != 0
     assert "stopped the server of .sashiko" in lab.sashiko("serve", "--stop").stdout
     assert "no embedded server runs" in refused(lab, 3, "serve", "--stop")
+
+
+def test_every_command_answers_programs_too() -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert "as_json" in inspect.signature(command.callback).parameters, command.callback.__name__
+
+
+@pytest.mark.parametrize("words", [["models"], ["config", "tabular"], ["plan", "sweeps/tabular.yaml"]])
+def test_an_answer_for_programs_is_one_document(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    app([*words, "--json"], standalone_mode=False)
+    assert json.loads(capfd.readouterr().out)

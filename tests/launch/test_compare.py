@@ -8,7 +8,8 @@ import pytest
 from framework.report import Report
 from framework.report.drawing import Drawn
 from framework.report.report import Answer
-from launch.compare import print_report, told, write_tables
+from launch.compare import print_report, told
+from launch.written import Files, write
 
 
 @pytest.fixture
@@ -17,8 +18,13 @@ def report() -> Report:
     return Report(table, more={"layers": pd.DataFrame({"cost": [1.5]})})
 
 
+def written(report: Report, files: Files) -> list[str]:
+    return write(report.table, report.readable(), files, report.more)
+
+
 def test_further_tables_are_written_beside_the_file_and_named(report, tmp_path, capsys):
-    write_tables(report, tmp_path / "new" / "out.csv", tmp_path / "tex" / "paper.tex")
+    files = Files(csv=tmp_path / "new" / "out.csv", latex=tmp_path / "tex" / "paper.tex")
+    written(report, files)
     assert pd.read_csv(tmp_path / "new" / "out.csv").equals(report.table)
     assert pd.read_csv(tmp_path / "new" / "out_layers.csv")["cost"].tolist() == [1.5]
     assert r"a\_b & $0.5 \pm 0.25$ & $2$ \\" in (tmp_path / "tex" / "paper.tex").read_text()
@@ -30,14 +36,14 @@ def test_further_tables_are_written_beside_the_file_and_named(report, tmp_path, 
 
 
 def test_nothing_is_written_that_was_not_asked_for(report, tmp_path, capsys):
-    write_tables(report, None, None)
+    written(report, Files())
     assert not list(tmp_path.iterdir())
     assert capsys.readouterr().out == ""
 
 
 def test_latex_is_that_of_the_brief_table(report, tmp_path):
     brief = Report(report.table, brief=lambda: pd.DataFrame({"short": ["0.50 ± 0.25"]}))
-    write_tables(brief, None, tmp_path / "paper.tex")
+    written(brief, Files(latex=tmp_path / "paper.tex"))
     assert r"$0.50 \pm 0.25$" in (tmp_path / "paper.tex").read_text()
 
 

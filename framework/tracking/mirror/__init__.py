@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -21,19 +21,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from framework.errors import ArtifactError, TrackerError
-from framework.tracking.bulk import Bulk, offered
+from framework.tracking.bulk import Bulk, offer
 from framework.tracking.cache import cache_folder
-from framework.tracking.mirror.rows import columns_of, named, table_of
+from framework.tracking.mirror.rows import columns_of, named, parse, table_of
 from framework.tracking.mirror.source import BulkSource, File, Rows, Source
 from framework.tracking.mirror.store import Stamp, Store, joined, opened
+from framework.tracking.run import SASHIKO
 from framework.tracking.tracker import Tracker
 
-HISTORY, TABLES, TABLE, APART = "history", "tables", "table:", "apart:"
-"""Kinds of rows: the history, that tables were fetched, a table by name, and that a table stands apart."""
+HISTORY, TABLES, NAMED, APART, TABLE = "history", "tables", "named:", "apart:", "table:"
+"""Kinds of rows: the history; that it is known which tables there are, which, and which apart; a table's."""
 AT_ONCE = 8 << 20
 """Bytes of rows that are read into columns at once."""
 FEW = 0.5
 """The share of runs up to which they are asked for by name."""
+KEPT = (
+    "id", "name", "state", "sweep", "group", "job_type", "tags", "notes", "created_at", "heartbeat_at",
+    "exit_code", "commit", "host", "config", "summary",
+)  # fmt: skip
+"""What is kept of what the tracker tells of a run."""
 Say = Callable[[str, int, int], None]
 """Told what is fetched, how much of it is here, and how much there is."""
 
@@ -46,7 +52,14 @@ class Mirror:
     store: Store
     sweeps: Collection[str] | None
     stamps: list[Stamp]
-    say: Say = field(default=lambda what, done, total: None)
+    say: Say
+    folder: Path
+
+    @contextmanager
+    def again(self) -> "Iterator[Mirror]":
+        """The same mirror once more: the runs are those that it had, and what they logged comes when asked for."""
+        with opened(self.folder) as store:
+            yield replace(self, store=store)
 
     @property
     def names(self) -> list[str]:
@@ -55,7 +68,7 @@ class Mirror:
 
     def runs(self) -> list[dict[str, Any]]:
         """What the tracker tells of each run."""
-        return [orjson.loads(told) for told in self.store.told(self.names)]
+        return [parse(told) for told in self.store.told(self.names)]
 
     def history(self, names: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of runs, of all by default."""
@@ -70,20 +83,28 @@ class Mirror:
 
     def table_names(self, names: Sequence[str] | None = None) -> dict[str, list[str]]:
         """The tables that runs logged, each with the runs that did."""
-        self._fetch_tables(self.names if names is None else names)
-        kinds = self.store.kinds(self.names if names is None else names)
-        return {kind.removeprefix(TABLE): runs for kind, runs in kinds.items() if kind.startswith(TABLE)}
-
-    def table(self, name: str, names: Sequence[str] | None = None) -> Callable[[], pa.Table | None]:
-        """A table that runs logged, joined, to be read when it is asked for: None where none of them did."""
-        self._fetch_tables(self.names if names is None else names)
-        return self.store.later(TABLE + name, self.names if names is None else names)
+        return self._logged(NAMED, names)
 
     def apart(self, names: Sequence[str] | None = None) -> dict[str, list[str]]:
-        """The tables that stand apart and have not been fetched, each with the runs that logged it."""
-        self._fetch_tables(self.names if names is None else names)
-        kinds = self.store.kinds(self.names if names is None else names)
-        return {kind.removeprefix(APART): runs for kind, runs in kinds.items() if kind.startswith(APART)}
+        """The tables that stand apart, and are not fetched here, each with the runs that logged it."""
+        return self._logged(APART, names)
+
+    def table(self, name: str, names: Sequence[str] | None = None) -> pa.Table | None:
+        """A table that runs logged, joined; None where none of them did."""
+        having = self.table_names(names).get(name, [])
+        lacking = self.store.without(TABLE + name, having)
+        if lacking:
+            self._fetch_tables(lacking, name)
+        return self.store.table(TABLE + name, having)
+
+    def _logged(self, kind: str, names: Sequence[str] | None) -> dict[str, list[str]]:
+        wanted = self.names if names is None else names
+        lacking = self.store.without(TABLES, wanted)
+        if lacking:
+            self._fetch_tables(lacking, None)
+            self.store.add(TABLES, None, dict.fromkeys(lacking, 0))
+        of_kind = {one: set(runs) for one, runs in self.store.kinds(wanted).items() if one.startswith(kind)}
+        return {one.removeprefix(kind): [run for run in wanted if run in runs] for one, runs in of_kind.items()}
 
     def _fetch_rows(self, lacking: Sequence[str]) -> None:
         """Fetch rows, and read those that have come while others are on their way."""
@@ -108,26 +129,24 @@ class Mirror:
         if held:
             self.store.add(HISTORY, table_of(held), {rows.run: rows.number for rows in held})
 
-    def _fetch_tables(self, wanted: Sequence[str]) -> None:
-        lacking = self.store.without(TABLES, wanted)
+    def _fetch_tables(self, lacking: Sequence[str], only: str | None) -> None:
+        """Fetch which tables runs have, or the table `only`; what comes besides is kept as well."""
         held: dict[str, list[tuple[str, pa.Table]]] = {}
-        apart: dict[str, list[str]] = {}
+        known: dict[str, list[str]] = {}
         size = 0
-        for done, files in enumerate(self.source.tables(*self.asked(lacking)) if lacking else (), 1):
+        for done, files in enumerate(self.source.tables(*self.asked(lacking), only), 1):
             for file in files:
-                if file.body is None:
-                    apart.setdefault(file.table, []).append(file.run)
-                else:
+                known.setdefault((APART if file.apart else NAMED) + file.table, []).append(file.run)
+                if file.body is not None:
                     held.setdefault(file.table, []).append((file.run, read_file(file)))
                     size += len(file.body)
             if size >= AT_ONCE:
                 self._keep_tables(held)
                 held, size = {}, 0
-            self.say("tables", done, len(lacking))
+            self.say("tables" if only is None else f"table {only}", done, len(lacking))
         self._keep_tables(held)
-        for name, runs in apart.items():
-            self.store.add(APART + name, None, dict.fromkeys(runs, 0))
-        self.store.add(TABLES, None, dict.fromkeys(lacking, 0))
+        for kind, runs in known.items():
+            self.store.add(kind, None, dict.fromkeys(runs, 0))
 
     def _keep_tables(self, held: Mapping[str, Sequence[tuple[str, pa.Table]]]) -> None:
         for name, tables in held.items():
@@ -175,30 +194,54 @@ def look(
         TrackerError: there is no such project or sweep, or the tracker does not answer.
     """
     entity, project = project_path.split("/", 1)
-    source = _source(tracker, entity, project)
-    with opened(folder_of(tracker, project_path)) as store:
-        stamps = source.stamps(sweeps)
-        if stamps is None:
-            raise TrackerError(f"there is no project {project_path} on {tracker.url}; look with: wandb projects")
-        mirror = Mirror(source, store, sweeps, stamps, say or (lambda what, done, total: None))
-        known, now = store.stamps(sweeps), {stamp.name: stamp for stamp in stamps}
+    about = offer(tracker)
+    source = _source(tracker, entity, project, in_bulk=about is not None)
+    folder = folder_of((about or {}).get("id", tracker.url), tracker.key, project_path)
+    stamps = source.stamps(sweeps)
+    if stamps is None:
+        raise TrackerError(f"there is no project {project_path} on {tracker.url}; look with: wandb projects")
+    now = {stamp.name: stamp for stamp in stamps}
+    with opened(folder) as store:
+        mirror = Mirror(source, store, sweeps, stamps, say or (lambda what, done, total: None), folder)
+        known = store.stamps(sweeps)
         store.forget(known.keys() - now.keys())
         changed = [name for name, stamp in now.items() if known.get(name) != stamp]
         if changed:
             told = source.told(*mirror.asked(changed))
-            store.put((now[name], body) for name, body in told if name in now)
+            store.put((now[name], slim(body)) for name, body in told if name in now)
         yield mirror
 
 
-def _source(tracker: Tracker, entity: str, project: str) -> Source:
-    if offered(tracker):
+def slim(told: bytes) -> bytes:
+    """What is read of a run, again and again: not its files and lineage, nor its config a second time.
+
+    A run of this framework tells its whole config typed, beside the form in which W&B has it.
+    """
+    write: Callable[[Any], bytes] = orjson.dumps
+    try:
+        run = orjson.loads(told)
+    except orjson.JSONDecodeError:  # NaN, which is to stay
+        run, write = json.loads(told), _dumps
+    kept = {key: run.get(key) for key in KEPT}
+    truth = run["config"].get(SASHIKO)
+    if isinstance(truth, dict) and "config" in (truth.get("value") or {}):
+        kept["config"] = {SASHIKO: truth}
+    return write(kept)
+
+
+def _dumps(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _source(tracker: Tracker, entity: str, project: str, *, in_bulk: bool) -> Source:
+    if in_bulk:
         return BulkSource(Bulk(tracker, entity, project))
     from framework.tracking.mirror.api_source import ApiSource
 
     return ApiSource(tracker, entity, project)
 
 
-def folder_of(tracker: Tracker, project_path: str) -> Path:
+def folder_of(server: str, key: str, project_path: str) -> Path:
     """Where the mirror of a project lies. Another key of the same server may see other things: it has its own."""
-    reader = hashlib.sha256(f"{tracker.url} {tracker.key}".encode()).hexdigest()[:16]
+    reader = hashlib.sha256(f"{server} {key}".encode()).hexdigest()[:16]
     return cache_folder() / "mirrors" / reader / quote(project_path, safe="")

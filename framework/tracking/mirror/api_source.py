@@ -16,6 +16,7 @@ import orjson
 
 from framework.tracking import artifacts, remote_runs
 from framework.tracking.lineage import Version, of_runs
+from framework.tracking.mirror.rows import parse
 from framework.tracking.mirror.source import CLIENTS, File, Rows
 from framework.tracking.mirror.store import Stamp
 from framework.tracking.run import APART, RESULTS_KIND
@@ -67,8 +68,8 @@ class ApiSource:
                 "id": name, "name": node["displayName"], "state": node["state"], "sweep": node["sweepName"],
                 "group": node["group"], "job_type": node["jobType"], "tags": node["tags"], "notes": node["notes"],
                 "created_at": _seconds(node["createdAt"]), "heartbeat_at": _seconds(node["heartbeatAt"]),
-                "commit": node["commit"], "config": orjson.loads(node["config"] or "{}"),
-                "summary": orjson.loads(node["summaryMetrics"] or "{}"),
+                "commit": node["commit"], "config": orjson.Fragment(node["config"] or "{}"),
+                "summary": orjson.Fragment(node["summaryMetrics"] or "{}"),
             })  # fmt: skip
 
     def histories(self, names: Sequence[str] | None, sweeps: Collection[str] | None) -> Iterator[Rows]:
@@ -95,11 +96,13 @@ class ApiSource:
 
     def _last_step(self, name: str) -> int:
         """The last step of a run, as its summary tells it; where it does not, none is known to be the last."""
-        summary = orjson.loads(self._nodes[name]["summaryMetrics"] or "{}")
+        summary = parse(self._nodes[name]["summaryMetrics"] or "{}")
         step = summary.get("_step")
         return int(step) if isinstance(step, int | float) else LAST
 
-    def tables(self, names: Sequence[str] | None, sweeps: Collection[str] | None) -> Iterator[list[File]]:
+    def tables(
+        self, names: Sequence[str] | None, sweeps: Collection[str] | None, only: str | None
+    ) -> Iterator[list[File]]:
         """See `Source`."""
         wanted = list(self._nodes) if names is None else list(names)
         path = f"{self._entity}/{self._project}"
@@ -122,7 +125,7 @@ def _files(path: str, run: str, versions: Sequence[Version]) -> Iterator[File]:
             names.add(_name(file))
             yield File(run, _name(file), file.read_bytes(), bool(own))
         apart = map(str, version.metadata.get(APART) or ())
-        yield from (File(run, name, None) for name in apart if name not in names)
+        yield from (File(run, name, None, apart=True) for name in apart if name not in names)
 
 
 def _name(file: Path) -> str:

@@ -39,7 +39,7 @@ def named(table: pa.Table, counts: Sequence[tuple[str, int]]) -> pa.Table:
         table = table.rename_columns([f"table.{name}" if name == RUN else name for name in table.column_names])
     codes = np.repeat(np.arange(len(counts), dtype=np.int32), [count for _, count in counts])
     names = pa.DictionaryArray.from_arrays(codes, pa.array([name for name, _ in counts], pa.string()))
-    return table.add_column(0, RUN, names)
+    return table.add_column(0, RUN, names) if table.column_names else pa.table({RUN: names})
 
 
 def _quickly(body: bytes, usual: int) -> pa.Table | None:
@@ -96,7 +96,7 @@ def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _slowly(body: bytes) -> pa.Table:
     """The same row by row, whatever the rows are."""
-    return columns_of([flat(_read(line)) for line in body.splitlines() if line])
+    return columns_of([flat(parse(line)) for line in body.splitlines() if line])
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str] = ()) -> pa.Table:
@@ -105,11 +105,12 @@ def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str] = ()) -> 
     return pa.table({name: _column([row.get(name) for row in rows]) for name in found})
 
 
-def _read(line: bytes) -> Mapping[str, Any]:
+def parse(text: bytes | str) -> dict[str, Any]:
+    """A JSON object; NaN and infinities as Python writes them, too."""
     try:
-        found: Mapping[str, Any] = orjson.loads(line)
+        found: dict[str, Any] = orjson.loads(text)
     except orjson.JSONDecodeError:
-        found = json.loads(line)
+        found = json.loads(text)
     return found
 
 

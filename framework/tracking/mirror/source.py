@@ -23,12 +23,13 @@ class Rows(NamedTuple):
 
 
 class File(NamedTuple):
-    """The file of a table that a run logged; of one that stands apart only the name is told."""
+    """The file of a table that a run logged: its bytes, where they were asked for, and whether it stands apart."""
 
     run: str
     table: str
     body: bytes | None
     is_parquet: bool = True
+    apart: bool = False
 
 
 class Source(Protocol):
@@ -46,8 +47,13 @@ class Source(Protocol):
     def histories(self, names: Sequence[str] | None, sweeps: Collection[str] | None) -> Iterator[Rows]:
         """The rows of runs, whole."""
 
-    def tables(self, names: Sequence[str] | None, sweeps: Collection[str] | None) -> Iterator[list[File]]:
-        """The tables of runs, those of one run at a time, as files whose bytes match their digests."""
+    def tables(
+        self, names: Sequence[str] | None, sweeps: Collection[str] | None, only: str | None
+    ) -> Iterator[list[File]]:
+        """The tables of runs, those of one run at a time, as files whose bytes match their digests.
+
+        The bytes are those of the table `only`, or none; where all come at once, they may be those of all.
+        """
 
 
 class BulkSource:
@@ -58,11 +64,10 @@ class BulkSource:
 
     def stamps(self, sweeps: Collection[str] | None) -> list[Stamp] | None:
         """See `Source`."""
-        query = _of(sweeps)
-        if self._bulk.about(**query) is None:
+        if self._bulk.about() is None:
             return None
         found = []
-        for part in self._bulk.parts("index", **query):
+        for part in self._bulk.parts("index", **_of(sweeps)):
             for line in part.body.splitlines():
                 key, name, sweep, stamp = json.loads(line)
                 found.append(Stamp(name, key, sweep, stamp))
@@ -81,16 +86,20 @@ class BulkSource:
                 unit[0].head["run"], sum(part.head["rows"] for part in rows), b"".join(part.body for part in rows)
             )
 
-    def tables(self, names: Sequence[str] | None, sweeps: Collection[str] | None) -> Iterator[list[File]]:
+    def tables(
+        self, names: Sequence[str] | None, sweeps: Collection[str] | None, only: str | None
+    ) -> Iterator[list[File]]:
         """See `Source`."""
-        for unit in self._units("tables", names, sweeps):
+        for unit in self._units("tables", names, sweeps, only=only or ""):
             run = unit[0].head["run"]
-            found = {file.table: file for file in (self._file(run, part) for part in unit if part.kind == "file")}
+            found = {part.head["table"]: self._file(run, part, only) for part in unit if part.kind == "file"}
             apart = [name for part in unit if part.kind == "version" for name in part.head["apart"]]
-            yield [*found.values(), *(File(run, name, None) for name in apart if name not in found)]
+            yield [*found.values(), *(File(run, name, None, apart=True) for name in apart if name not in found)]
 
-    def _file(self, run: str, part: Part) -> File:
+    def _file(self, run: str, part: Part, only: str | None) -> File:
         body = part.body
+        if part.head["table"] != only:
+            return File(run, part.head["table"], None)
         if "at" in part.head:
             body = b"".join(self._bulk.file(part.head["at"], part.head["size"]))
         if hashlib.md5(body, usedforsecurity=False).hexdigest() != part.head["md5"]:

@@ -6,7 +6,7 @@ one once anything of the run has changed, be it a line, a note or a table. This 
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import PurePath
 
 import orjson
@@ -36,8 +36,11 @@ def _stamp(row: tuple[object, ...]) -> str:
     return hashlib.blake2b(repr(row).encode(errors="replace"), digest_size=10).hexdigest()
 
 
-def tables(request: Request, which: Which, place: Place) -> Page:
-    """The next runs with the files of their tables: of each collection those of its newest version."""
+def tables(request: Request, which: Which, place: Place, only: Collection[str] | None = None) -> Page:
+    """The next runs with the files of their tables: of each collection those of its newest version.
+
+    `only`: of these tables alone with their bytes; the other ones are told all the same.
+    """
     parts: list[bytes] = []
     size = 0
     found = request.tables.bulk.rows(which, place.after, RUNS)
@@ -45,7 +48,7 @@ def tables(request: Request, which: Which, place: Place) -> Page:
     for key, name, *_ in found:
         place = Place(int(key))
         parts.append(packed("run", b"", key=key, run=name))
-        for part in _files(request, logged.get(key, [])):
+        for part in _files(request, logged.get(key, []), only):
             parts.append(part)
             size += len(part)
         if size >= PAGE:
@@ -53,7 +56,7 @@ def tables(request: Request, which: Which, place: Place) -> Page:
     return Page(parts, place if len(found) == RUNS else None)
 
 
-def _files(request: Request, versions: list[sqlite3.Row]) -> Iterator[bytes]:
+def _files(request: Request, versions: list[sqlite3.Row], only: Collection[str] | None) -> Iterator[bytes]:
     """The files of a run's tables. A run with results of its own logged the others for eyes alone."""
     newest = {version["collection_id"]: version for version in versions}.values()
     own = [version for version in newest if version["type"] == RESULTS]
@@ -65,7 +68,7 @@ def _files(request: Request, versions: list[sqlite3.Row]) -> Iterator[bytes]:
                 continue
             name = PurePath(entry["path"]).name.removesuffix(PARQUET).removesuffix(TABLE)
             told = {"table": name, "md5": entry["md5"], "size": entry["size"], "path": entry["path"]}
-            if entry["size"] > MOST_BYTES:
+            if entry["size"] > MOST_BYTES or (only is not None and name not in only):
                 at = f"/storage/artifact/{version['id']}/{entry['md5']}/{entry['path']}"
                 yield packed("file", b"", at=at, **told)
             else:

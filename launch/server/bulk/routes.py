@@ -55,7 +55,9 @@ def routes() -> list[BaseRoute]:
 async def offer(http: HttpRequest) -> Response:
     """Say that there is such a thing."""
     caller = caller_of(http)
-    return JSONResponse({"bulk": VERSION, "server": "sashiko", "entity": caller.name})
+    services: Services = http.app.state.services
+    told = {"bulk": VERSION, "server": "sashiko", "id": services.signer.name, "entity": caller.name}
+    return JSONResponse(told)
 
 
 async def project(http: HttpRequest) -> Response:
@@ -91,9 +93,9 @@ async def index(http: HttpRequest) -> Response:
 
 
 async def tables(http: HttpRequest) -> Response:
-    """The tables that runs logged, as the files in which they logged them."""
-    which = _which(http.query_params)
-    return await _sent(http, lambda request, key, at: mirrored.tables(request, which(request, key), at))
+    """The tables that runs logged, as the files in which they logged them; the bytes `only` of some."""
+    which, only = _which(http.query_params), http.query_params.getlist("only") or None
+    return await _sent(http, lambda request, key, at: mirrored.tables(request, which(request, key), at, only))
 
 
 async def sweeps(http: HttpRequest) -> Response:

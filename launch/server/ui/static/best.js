@@ -71,7 +71,7 @@ export function running(host, model, base) {
     const levels = frame.factors.slice(0, 4).map((column) => `${column.name} ${value(column.values[index])}`).join(", ");
     return el("li", {},
       el("a", { href: `${base}/runs/${encodeURIComponent(frame.names[index])}`, title: label }, short(label, 24)), " ",
-      el("span", { class: `state ${states[index]}` }, states[index]), " ",
+      el("span", { class: `state ${states[index]}` }, String(states[index])), " ",
       el("small", { title: levels }, short(levels, 60)), " ",
       typeof result === "number" && el("span", { class: "now" }, `${target?.name} ${number(result)}`), " ",
       el("small", {}, `began ${ago(Number(frame.columns.get("run.created")?.values[index]))}`));

@@ -42,7 +42,8 @@ export function nth(index) {
  * @returns {string}
  */
 export function scale(share, alpha = 1) {
-  const place = Math.max(0, Math.min(1, share)) * (STOPS.length - 1);
+  const [first, last] = dark.matches ? [0.2, 1] : [0, 0.93]; // what is as dark, or as light, as the paper is left out
+  const place = (first + (last - first) * Math.max(0, Math.min(1, share))) * (STOPS.length - 1);
   const low = Math.min(STOPS.length - 2, Math.floor(place));
   const [from, to] = [STOPS[low], STOPS[low + 1]];
   const mixed = from.map((part, index) => Math.round(part + (to[index] - part) * (place - low)));

@@ -26,6 +26,7 @@ export function huesOf(column) {
   if (column === null) return { column, levels: null, of: () => nth(0) };
   const levels = sorted([...new Set(column.values)].filter((level) => level !== null), (level) => level, false);
   if (levels.length <= MOST_LEVELS) {
+    /** @type {Map<Scalar, string>} */
     const places = new Map(levels.map((level, index) => [level, nth(index)]));
     return { column, levels, of: (run) => places.get(column.values[run]) ?? named("soft") };
   }

@@ -107,7 +107,7 @@ export function parallel(host, model) {
     for (const [index, runs] of shades.entries()) {
       if (runs.length) stroke(runs, index === SHADES ? named("soft") : viridis((index + 0.5) / SHADES, alpha));
     }
-    put(made.over, ...scales.map((scale, index) => axis(scale, x(index), y, Math.min(gap, 130))));
+    put(made.over, ...scales.map((scale, index) => axis(scale, x(index), y, Math.min(gap, 130), scale === last)));
   }
 
   /**
@@ -115,15 +115,16 @@ export function parallel(host, model) {
    * @param {number} left
    * @param {(place: number) => number} y
    * @param {number} room
+   * @param {boolean} right whether the values stand at its right
    */
-  function axis(scale, left, y, room) {
+  function axis(scale, left, y, room, right) {
     const { column, ticks } = scale;
     const press = canTurn(scale) ? () => { turn(column); draw(); } : null;
     const name = svg("text", { class: "title", x: left, y: 14, "text-anchor": "middle", onclick: press ?? (() => {}) }, svg("title", {}, column.path), short(column.name, Math.floor(room / 7)));
     const kind = svg("text", { x: left, y: 28, "text-anchor": "middle" }, scale.kind === "log" ? "log" : "");
     const marks = ticks.flatMap(({ place, text, whole }) => [
-      svg("line", { x1: left - 4, x2: left, y1: y(place), y2: y(place) }),
-      svg("text", { x: left - 7, y: y(place) + 4, "text-anchor": "end", class: "mark-text" }, svg("title", {}, whole), text),
+      svg("line", { x1: right ? left + 4 : left - 4, x2: left, y1: y(place), y2: y(place) }),
+      svg("text", { x: right ? left + 7 : left - 7, y: y(place) + 4, "text-anchor": right ? "start" : "end", class: "mark-text" }, svg("title", {}, whole), text),
     ]);
     const brush = svg("rect", { class: "brush", x: left - 6, width: 12, y: 0, height: 0, visibility: "hidden" });
     const stretched = held(scale, model.filter.conditions.filter((item) => item.column === column));

@@ -78,6 +78,7 @@ function isTurned(column) {
 function byLevel(column) {
   const seen = [...new Set(column.values)].filter((value) => value !== null && value !== undefined);
   const levels = seen.sort(order).slice(0, MOST_LEVELS);
+  /** @type {Map<Scalar, number>} */
   const places = new Map(levels.map((level, index) => [level, (index + 0.5) / levels.length]));
   const ticks = levels.map((level) => ({ place: Number(places.get(level)), text: short(words(level), 16), whole: words(level) }));
   return { column, kind: "levels", ends: [0, levels.length], levels, ticks, place: (value) => places.get(value ?? null) ?? null };

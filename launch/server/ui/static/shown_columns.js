@@ -42,7 +42,7 @@ export function usual(frame) {
  */
 export function shownValue(column, cell) {
   if (cell === null || cell === undefined) return "–";
-  if (column.key === "run.state") return el("span", { class: `state ${cell}` }, cell);
+  if (column.key === "run.state") return el("span", { class: `state ${cell}` }, String(cell));
   if (typeof cell === "number") {
     if (column.key === "run.created") return el("span", { title: stamp(cell) }, ago(cell));
     if (column.key === "run.runtime") return duration(cell);
