@@ -39,7 +39,7 @@ export function ends(values) {
 
 /** @param {Line[]} lines @param {number[]} values */
 export function spoken(lines, values) {
-  const names = lines.map((line) => line.name).slice(0, 8).join(", ");
+  const names = lines.length > 4 ? `${lines.length} curves` : lines.map((line) => line.name).join(", ");
   if (values.length === 0) return `${names}: nothing to draw`;
   const [low, high] = ends(values);
   return `${names} over steps, from ${number(low)} to ${number(high)}`;
