@@ -34,7 +34,7 @@ export function chart(node, zoomed = () => {}) {
   function draw() {
     plot?.destroy();
     const { data, series, bands } = told(lines, look.log === true);
-    const shown = data.slice(1).flat().filter((value) => typeof value === "number");
+    const shown = data.slice(1).flat().filter((/** @type {unknown} */ value) => typeof value === "number");
     stage.setAttribute("aria-label", spoken(lines, shown));
     const [low, high] = ends(shown);
     const none = shown.length === 0 ? (look.log ? "No values above 0." : "No finite values.") : "";
@@ -47,7 +47,7 @@ export function chart(node, zoomed = () => {}) {
     put(stage);
     const axis = { stroke: named("soft"), grid: { stroke: named("line"), width: 1 }, ticks: { stroke: named("line") } };
     const values = (/** @type {any} */ _, /** @type {number[]} */ at) => at.map((v) => (v === null ? "" : number(v)));
-    plot = new window.uPlot(
+    plot = new (/** @type {any} */ (window).uPlot)(
       {
         width: Math.max(stage.clientWidth, 120),
         height: look.height ?? HEIGHT,

@@ -16,7 +16,7 @@ import { number } from "./format.js";
 export function told(lines, log) {
   const kept = (/** @type {(number | null)[]} */ column) => (log ? column.map((v) => (v !== null && v > 0 ? v : null)) : column);
   const tables = lines.map(({ curve }) => [curve.x, ...[curve.high ?? curve.mean, curve.low ?? curve.mean, curve.mean].map(kept)]);
-  const data = tables.length === 1 ? tables[0] : tables.length ? window.uPlot.join(tables) : [[]];
+  const data = tables.length === 1 ? tables[0] : tables.length ? /** @type {any} */ (window).uPlot.join(tables) : [[]];
   const series = lines.flatMap((line, index) => {
     const colour = line.colour ?? nth(index);
     const edge = { stroke: pale(colour), width: line.curve.high ? 1 : 0, points: { show: false } };
