@@ -47,7 +47,8 @@ export function parse(text, frame) {
  */
 export function meeting(filter, frame) {
   const tests = filter.conditions.map(test);
-  const texts = [...frame.columns.values()].filter((column) => !column.numeric).map((column) => column.values);
+  const searched = filter.words.length ? [...frame.columns.values()].filter((column) => !column.numeric) : [];
+  const texts = searched.map((column) => column.values);
   const has = (/** @type {number} */ index) => (/** @type {string} */ word) =>
     frame.names[index].toLowerCase().includes(word) ||
     texts.some((values) => String(values[index] ?? "").toLowerCase().includes(word));

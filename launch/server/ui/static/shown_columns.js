@@ -17,6 +17,7 @@ const SAMPLE = 200;
 const LETTER = 7.9;
 const LONGEST = 26;
 const BOLD = 1.1;
+const MANY = 500;
 
 /**
  * What varies, the metric, some other numbers, and when: what matters stands first.
@@ -67,21 +68,38 @@ export function width(column, title, text, count) {
   return Math.round(LETTER * letters + 26);
 }
 
+/** @type {WeakMap<Column, {count: number, width: number}>} */
+const known = new WeakMap();
+
+/**
+ * A column as wide as its values in all runs, whatever the filter: of many runs it is
+ * counted once.
+ * @param {Column} column
+ * @returns {number}
+ */
+export function steady(column) {
+  const count = column.values.length;
+  const found = known.get(column);
+  if (found !== undefined && count < 1.1 * found.count) return found.width;
+  const made = width(column, column.name, (row) => plain(column, column.values[row] ?? null), count);
+  if (count >= MANY) known.set(column, { count, width: made });
+  return made;
+}
+
 /**
  * A column of the frame as one of the table's.
  * @param {Column} column
  * @param {Frame} frame
  * @param {(row: number) => import("./dom.js").Child} cell
- * @param {(row: number) => string} text
- * @param {number} count
+ * @param {number} wide
  * @returns {GridColumn}
  */
-export function gridColumn(column, frame, cell, text, count) {
+export function gridColumn(column, frame, cell, wide) {
   return {
     key: column.key,
     name: short(column.name, 22),
     title: column.path,
-    width: Math.round(width(column, column.name, text, count) * (column === frame.target ? BOLD : 1)),
+    width: Math.round(wide * (column === frame.target ? BOLD : 1)),
     number: column.numeric,
     mark: column === frame.target,
     cell,

@@ -5,7 +5,7 @@
 
 import { el } from "./dom.js";
 import { number } from "./format.js";
-import { gridColumn, plain, shownValue } from "./shown_columns.js";
+import { gridColumn, shownValue, steady, width } from "./shown_columns.js";
 import { grouped, sorted, summary } from "./stats.js";
 
 /** @typedef {import("./frame.js").Column} Column */
@@ -23,12 +23,8 @@ export function runRows({ frame, rows: shown, chosen, order, sortBy }, { tick, l
   const by = frame.columns.get(order.replace(/^-/, ""));
   const rows = by ? sorted(shown, (row) => by.values[row], order.startsWith("-")) : shown;
   /** @type {(column: Column) => import("./grid.js").GridColumn} */
-  const of = (column) => gridColumn(
-    column, frame,
-    (row) => shownValue(column, column.values[rows[row]]),
-    (row) => plain(column, column.values[rows[row]] ?? null),
-    rows.length,
-  );
+  const of = (column) =>
+    gridColumn(column, frame, (row) => shownValue(column, column.values[rows[row]]), steady(column));
   const names = of(/** @type {Column} */ (frame.columns.get("run.name")));
   const narrow = matchMedia("(max-width: 700px)").matches;
   const state = frame.columns.get("run.state");
@@ -69,12 +65,12 @@ export function groupRows({ frame, rows: shown, chosen, order, sortBy }, by, onl
   const rows = sorted(groups, value, order.startsWith("-"));
   const levels = by.map((column, index) => {
     const cell = (/** @type {number} */ row) => shownValue(column, rows[row].levels[index]);
-    return { ...gridColumn(column, frame, cell, (row) => plain(column, rows[row].levels[index]), rows.length), fixed: index < 1 };
+    return { ...gridColumn(column, frame, cell, steady(column)), fixed: index < 1 };
   });
   const cell = (/** @type {number} */ row) => only(rows[row]);
   const size = { key: "n", name: "n", title: "runs in the group", width: 64, number: true, cell };
   const means = results.map((column) =>
-    gridColumn(column, frame, (row) => mean(rows[row].means.get(column.key)), (row) => words(rows[row].means.get(column.key)), rows.length));
+    gridColumn(column, frame, (row) => mean(rows[row].means.get(column.key)), width(column, column.name, (row) => words(rows[row].means.get(column.key)), rows.length)));
   return { columns: [...levels, size, ...means], count: rows.length, sort: order, label: "Groups of runs", sortBy };
 }
 
