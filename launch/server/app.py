@@ -28,6 +28,7 @@ from launch.server.pace import Pace
 from launch.server.request import Request, Services
 from launch.server.resolvers import SCHEMA
 from launch.server.threads import Threads
+from launch.server.views import actions
 from launch.server.views import routes as views
 from launch.server.wire import json_object
 
@@ -109,6 +110,7 @@ def routes() -> list[BaseRoute]:
         *login.routes(),
         *assets.routes(),
         *views.routes(),
+        *actions.routes(),
         *pages.routes(),
     ]
 

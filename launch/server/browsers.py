@@ -1,9 +1,13 @@
 """A browser that is logged in: its cookie, and who it stands for.
 
-The cookie is for pages alone: it reads, and no request that changes something looks at it. Scripts cannot read it,
-and no page of another site has it sent along (`HttpOnly`, `SameSite=Strict`). How it is come by is `login`.
+The cookie is for pages alone: it reads them, and it may change what they let a person change (`views.actions`:
+the state of a sweep, its failed points, a run's notes and tags), as far as the key may that opened the session.
+Nothing else that changes something looks at it: not GraphQL, rows or files. Scripts cannot read it, and no page of
+another site has it sent along (`HttpOnly`, `SameSite=Strict`; `origin` refuses what comes from one all the same).
+How it is come by is `login`.
 """
 
+from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import HTTPConnection
@@ -20,6 +24,12 @@ SECONDS = 12 * 3600
 
 def reader_of(http: HTTPConnection) -> Caller | None:
     """Who a browser's cookie stands for, for reading; None without a session that is open."""
+    found = session_of(http)
+    return None if found is None else replace(found, read_only=True)
+
+
+def session_of(http: HTTPConnection) -> Caller | None:
+    """Who a browser's cookie stands for, with what the key may do that opened the session; None without one."""
     token = http.cookies.get(COOKIE)
     if token is None:
         return None
@@ -28,7 +38,7 @@ def reader_of(http: HTTPConnection) -> Caller | None:
         row = tables.sessions.user(token, services.keyring.owner_key)
     if row is None or (row["id"] == OWNER and not is_local(http)):
         return None
-    return Caller(row["id"], row["name"], read_only=True, is_owner=row["id"] == OWNER)
+    return Caller(row["id"], row["name"], read_only=bool(row["read_only"]), is_owner=row["id"] == OWNER)
 
 
 def page_reader(http: HTTPConnection) -> Caller:
@@ -50,6 +60,26 @@ def page_reader(http: HTTPConnection) -> Caller:
     return caller_of(http)
 
 
+def page_writer(http: HTTPConnection) -> Caller:
+    """Who changes something from a page: whom the key says, else the session. Nobody without either.
+
+    Raises:
+        ApiError: 401, there is neither, or the session has ended.
+    """
+    if "authorization" in http.headers:
+        return caller_of(http)
+    found = session_of(http)
+    if found is None:
+        raise ApiError("log in first: to change something takes a key", UNAUTHORIZED)
+    return found
+
+
+def may_change(http: HTTPConnection) -> bool:
+    """Whether a page offers changes: its reader is logged in, with a key that may do more than read."""
+    found = session_of(http)
+    return found is not None and not found.read_only
+
+
 def has_key(http: HTTPConnection) -> bool:
     """Whether a program sends its key. Basic does not count: browsers send it along, whoever made them ask."""
     return http.headers.get("authorization", "").lower().startswith("bearer ")
@@ -67,9 +97,14 @@ def next_of(goal: str) -> str:
 
 def to_login(http: HTTPConnection) -> Response:
     """The way to the form, and back to where the browser wanted to go."""
+    return RedirectResponse(login_address(http), status_code=303)
+
+
+def login_address(http: HTTPConnection) -> str:
+    """The address of the form that leads back to this page."""
     query = http.scope["query_string"].decode("latin-1")
     goal = http.scope["path"] + (f"?{query}" if query else "")
-    return RedirectResponse(f"/login?next={quote(goal, safe='')}", status_code=303)
+    return f"/login?next={quote(goal, safe='')}"
 
 
 def is_secure(http: HTTPConnection) -> bool:

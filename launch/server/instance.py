@@ -7,6 +7,7 @@ nothing: the web framework is imported when a server starts.
 
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import secrets
@@ -145,6 +146,7 @@ def serve(
     directory.chmod(0o700)
     mounts.check(directory)
     with _only_one(directory), _services(directory, address, chosen) as services, _listening(address) as listener:
+        gc.freeze()  # what is loaded by now stays: no later look for garbage goes through it
         _run(services, listener, address, directory, on_ready)
 
 

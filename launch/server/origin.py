@@ -1,8 +1,9 @@
 """Keeps web pages of others from changing anything: a browser sends requests for any page that asks it to.
 
-No client of this server is a page, apart from its own log-in form. So whatever changes something must not come
-from another site (`Sec-Fetch-Site`, `Origin`, which browsers send and pages cannot forge), and what speaks JSON
-must say so, which a page of another site cannot without asking first. Nobody here answers that question (CORS).
+No client of this server is a page, apart from its own (the log-in form, and what `views.actions` takes). So
+whatever changes something must not come from another site (`Sec-Fetch-Site`, `Origin`, which browsers send and
+pages cannot forge), and what speaks JSON must say so, which a page of another site cannot without asking first.
+Nobody here answers that question (CORS).
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN = frozenset({"same-origin", "none"})
 """What `Sec-Fetch-Site` says of this server's own pages, and of what a person typed."""
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
-SPOKEN: Mapping[str, str] = {"/graphql": JSON, "/files/": JSON, "/login": FORM, "/logout": FORM}
+SPOKEN: Mapping[str, str] = {"/graphql": JSON, "/files/": JSON, "/change/": JSON, "/login": FORM, "/logout": FORM}
 """What the bodies of these addresses are written in. All other writing needs a signed address, or a key."""
 
 

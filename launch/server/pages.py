@@ -18,13 +18,15 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from launch.server import page_data
+from launch.server import assets, page_data
 from launch.server.auth import THE_OWNER
-from launch.server.browsers import has_key, page_reader, to_login
-from launch.server.charts import short
+from launch.server.browsers import has_key, login_address, may_change, page_reader, to_login
 from launch.server.errors import UNAUTHORIZED, ApiError
 from launch.server.page_data import View
 from launch.server.request import Request, Services
+from launch.server.views import artifact_page, compare, run_page
+from launch.server.views.parts import Parts
+from launch.server.words import short
 
 UI = Path(__file__).parent / "ui"
 HEADERS = {
@@ -43,15 +45,16 @@ PAGES: Mapping[str, View] = {
     "/{entity}/{project}": page_data.project,
     "/{entity}/{project}/workspace": page_data.project,
     "/{entity}/{project}/sweeps": page_data.project,
-    "/{entity}/{project}/runs": page_data.project,
-    "/{entity}/{project}/table": page_data.project,
+    "/{entity}/{project}/runs": page_data.runs,
+    "/{entity}/{project}/table": page_data.runs,
     "/{entity}/{project}/artifacts": page_data.project,
+    "/{entity}/{project}/compare": compare.page,
     "/{entity}/{project}/sweeps/{sweep}": page_data.sweep,
-    "/{entity}/{project}/runs/{run}": page_data.run,
-    "/{entity}/{project}/runs/{run}/{rest:path}": page_data.run,
-    "/{entity}/{project}/artifacts/{type}/{name}": page_data.artifact,
-    "/{entity}/{project}/artifacts/{type}/{name}/{version}": page_data.artifact,
-    "/{entity}/{project}/artifacts/{type}/{name}/{version}/{rest:path}": page_data.artifact,
+    "/{entity}/{project}/runs/{run}": run_page.run,
+    "/{entity}/{project}/runs/{run}/{rest:path}": run_page.run,
+    "/{entity}/{project}/artifacts/{type}/{name}": artifact_page.artifact,
+    "/{entity}/{project}/artifacts/{type}/{name}/{version}": artifact_page.artifact,
+    "/{entity}/{project}/artifacts/{type}/{name}/{version}/{rest:path}": artifact_page.artifact,
 }
 """What each address shows. The client prints those without `rest`; the others are those of W&B's own pages."""
 
@@ -73,9 +76,10 @@ def _render(http: HttpRequest, view: View) -> Response:
     try:
         caller = page_reader(http)
         with Request(services, "", writes=False, caller=caller) as request:
-            template, values = view(request, {**http.query_params, **http.path_params})
+            template, values = view(request, Parts.of(http))
             reader = caller.name if caller is not THE_OWNER else None
-            text = TEMPLATES.get_template(template).render(reader=reader, **values)
+            shared = {"reader": reader, "may_change": may_change(http), "login": login_address(http)}
+            text = TEMPLATES.get_template(template).render(**shared, **values)
     except ApiError as error:
         if error.status == UNAUTHORIZED and not has_key(http):
             return to_login(http)
@@ -120,6 +124,14 @@ def _value(value: Any) -> str:
     return short(value)
 
 
+def _shortened(text: str, most: int = 24) -> str:
+    """A name cut in the middle: the ends tell names apart."""
+    if len(text) <= most:
+        return text
+    front = most // 2
+    return f"{text[:front]}…{text[front + 1 - most :]}"
+
+
 def _run_name(row: sqlite3.Row) -> str:
     return str(row["display_name"] or row["name"])
 
@@ -127,4 +139,7 @@ def _run_name(row: sqlite3.Row) -> str:
 TEMPLATES = Environment(
     loader=FileSystemLoader(UI), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-TEMPLATES.filters.update(ago=_ago, stamp=_stamp, size=_size, value=_value, run_name=_run_name)
+TEMPLATES.filters.update(
+    shortened=_shortened, ago=_ago, stamp=_stamp, size=_size, value=_value, run_name=_run_name
+)
+TEMPLATES.globals["modules"] = assets.modules

@@ -27,6 +27,7 @@ from launch.server.storage.lines import HISTORY
 from launch.server.storage.projects import WRITE
 from launch.server.storage.runs import ALIVE
 from launch.server.turns import Turns
+from launch.server.views.kept import Kept
 from launch.server.wire import checked_name
 
 DEFAULT_PROJECT = "uncategorized"
@@ -46,6 +47,7 @@ class Services:
     commits: Turns = field(default_factory=Turns)
     selections: Selections = field(default_factory=Selections)
     quotas: Quotas = field(default_factory=Quotas)
+    kept: Kept = field(default_factory=Kept)
     exports: Exports = field(default_factory=lambda: Exports(Path("exports")))
 
     @classmethod

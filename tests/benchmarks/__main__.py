@@ -19,6 +19,7 @@ NAMES = (
         "executor",
         "intake",
         "reads",
+        "run_page",
         "archive",
         "distortions",
         "ssl",
@@ -27,6 +28,7 @@ NAMES = (
         "multitask",
         "provenance",
         "results",
+        "pages",
     ),
 )
 

@@ -8,6 +8,7 @@ from launch.server.storage.arrivals import Arrivals
 from launch.server.storage.artifacts import Artifacts
 from launch.server.storage.bulk import Bulk
 from launch.server.storage.collections import Collections
+from launch.server.storage.curves import Curves
 from launch.server.storage.files import Files
 from launch.server.storage.lines import Lines
 from launch.server.storage.manifests import Manifests
@@ -35,6 +36,7 @@ SCHEMA = tuple(
         Points,
         Rungs,
         Lines,
+        Curves,
         Files,
         Collections,
         Artifacts,
@@ -62,6 +64,7 @@ class Tables:
         self.points = Points(db)
         self.rungs = Rungs(db)
         self.lines = Lines(db)
+        self.curves = Curves(db)
         self.files = Files(db)
         self.collections = Collections(db)
         self.artifacts = Artifacts(db)

@@ -63,3 +63,8 @@ class Agents:
             " FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE sweep_id = ? ORDER BY agents.id",
             (sweep_id,),
         ).fetchall()
+
+    def active(self, sweep_id: int, since: float) -> int:
+        """How many agents of a sweep have called since a moment and were not sent home."""
+        sql = "SELECT COUNT(*) FROM agents WHERE sweep_id = ? AND NOT done AND heartbeat_at >= ?"
+        return int(self._db.execute(sql, (sweep_id, since)).fetchone()[0])

@@ -1,11 +1,12 @@
 """The streams of a run, line by line: history, system events, console. A line sent twice is stored once.
 
 The client numbers its lines and repeats them after a lost reply, so (run, stream, line) is the key. What is known
-of each history key (how often, last value) is kept up to date beside it, for lists and pages that must not read a
-whole history. This module does not know how the lines arrived.
+of each history key (how often, last value; its curve: `curves`) is kept up to date beside it, for lists and pages
+that must not read a whole history. This module does not know how the lines arrived.
 """
 
 import json
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,11 +15,16 @@ from typing import Any, ClassVar
 
 import orjson
 
+from launch.server.storage.curves import Curves
 from launch.server.storage.store import Steps
 from launch.server.wire import object_in
 
 HISTORY, EVENTS, CONSOLE = "history", "events", "console"
 SHOWN = 60
+LARGEST = 1e308
+NUMBERS = (int, float)
+NONE = (math.inf, -math.inf)
+"""The smallest and the largest of no number at all."""
 FIRST = -(2**62)
 """A line number before that of every line, inherited ones too."""
 
@@ -45,11 +51,16 @@ class Lines:
             last TEXT NOT NULL,
             PRIMARY KEY (run_id, key)
         ) WITHOUT ROWID;
-        """
+        """,
+        8: """
+        ALTER TABLE history_keys ADD COLUMN low REAL;
+        ALTER TABLE history_keys ADD COLUMN high REAL;
+        """,
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._curves = Curves(db)
 
     def put(self, run_id: int, stream: str, offset: int, texts: Sequence[str]) -> int:
         """Store lines from `offset` on, over what stood there; the characters in those that were not there yet.
@@ -64,7 +75,7 @@ class Lines:
             return 0
         is_history = stream == HISTORY
         rows = rows_of(texts) if is_history else []
-        steps = [_step(row) for row in rows] if is_history else [None] * len(texts)
+        steps = _steps(rows) if is_history else [None] * len(texts)
         self._db.executemany(
             "INSERT INTO lines (run_id, stream, line, step, text) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET step = excluded.step, text = excluded.text",
@@ -75,8 +86,11 @@ class Lines:
         )
         if is_history and offset >= known:
             self._note_keys(run_id, rows)
+            self._curves.came(run_id, known, offset, steps, rows)
         elif is_history:
             self._recount_keys(run_id)
+            self._curves.drop(run_id, offset)
+            self._curves.catch_up(run_id)
         return sum(map(len, texts))
 
     def _already(self, run_id: int, stream: str, offset: int, texts: Sequence[str]) -> int:
@@ -99,6 +113,27 @@ class Lines:
             "SELECT line, text FROM lines WHERE run_id = ? AND stream = ? AND line >= ? ORDER BY line LIMIT ?",
             (run_id, stream, start, limit),
         ).fetchall()
+
+    def spread(self, run_id: int, stream: str, most: int) -> list[str]:
+        """At most `most` lines, evenly spread, the first and the last among them; the others are not read."""
+        ends = "SELECT MIN(line) AS low, MAX(line) AS high FROM lines WHERE run_id = ? AND stream = ?"
+        row = self._db.execute(ends, (run_id, stream)).fetchone()
+        if row["low"] is None:
+            return []
+        step = max(1.0, (row["high"] - row["low"]) / (most - 1))
+        count = min(most, row["high"] - row["low"] + 1)
+        numbers = {min(row["low"] + round(index * step), row["high"]) for index in range(count)}
+        rows = self._db.execute(
+            "SELECT text FROM lines WHERE run_id = ? AND stream = ? AND line IN (SELECT value FROM json_each(?))"
+            " ORDER BY line",
+            (run_id, stream, json.dumps(sorted(numbers))),
+        ).fetchall()
+        return [row["text"] for row in rows]
+
+    def at(self, run_id: int, stream: str, line: int) -> str | None:
+        """One line."""
+        found = self.page(run_id, stream, line, 1)
+        return str(found[0]["text"]) if found and found[0]["line"] == line else None
 
     def tail(self, run_id: int, stream: str, limit: int) -> Sequence[sqlite3.Row]:
         """The last lines, oldest first."""
@@ -161,16 +196,23 @@ class Lines:
             (run_id, self.count(parent, HISTORY), parent, step),
         )
         self._recount_keys(run_id)
+        self._curves.catch_up(run_id)
 
     def cut(self, run_id: int, step: float) -> None:
         """Forget the history after a step."""
-        self._db.execute("DELETE FROM lines WHERE run_id = ? AND stream = 'history' AND step > ?", (run_id, step))
+        after = "run_id = ? AND stream = 'history' AND step > ?"
+        first = self._db.execute(f"SELECT MIN(line) AS line FROM lines WHERE {after}", (run_id, step)).fetchone()
+        self._db.execute(f"DELETE FROM lines WHERE {after}", (run_id, step))
         self._recount_keys(run_id)
+        if first["line"] is not None:
+            self._curves.drop(run_id, first["line"])
+            self._curves.catch_up(run_id)
 
     def clear(self, run_id: int) -> None:
         """Forget all lines: the run starts over."""
         self._db.execute("DELETE FROM lines WHERE run_id = ?", (run_id,))
         self._db.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
+        self._curves.clear(run_id)
 
     def _note_keys(self, run_id: int, rows: Sequence[Mapping[str, Any]]) -> None:
         counts = Counter(chain.from_iterable(rows))
@@ -178,14 +220,29 @@ class Lines:
         for row in rows:
             last.update(row)
         self._db.executemany(
-            "INSERT INTO history_keys (run_id, key, kind, count, last) VALUES (?, ?, ?, ?, ?)"
+            "INSERT INTO history_keys (run_id, key, kind, count, last, low, high) VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO UPDATE SET kind = excluded.kind, count = count + excluded.count,"
-            " last = excluded.last",
+            " last = excluded.last, low = MIN(low, excluded.low), high = MAX(high, excluded.high)",
             [
-                (run_id, _text(key), _kind(last[key]), number, json.dumps(last[key], separators=(",", ":")))
+                (run_id, _text(key), _kind(last[key]), number, _dumped(last[key]), *_ends(rows, key))
                 for key, number in counts.items()
             ],
         )
+
+    def extremes(self, key: str, scope: str, of: int) -> dict[int, tuple[float, float]]:
+        """The smallest and the largest finite number that runs logged under a key, by run.
+
+        `scope`: `sweep_id` or `project_id`, which is `of`; or `id`, for one run. Left out are runs without a
+        number, and those whose rows came before this was noted.
+        """
+        if scope not in ("id", "sweep_id", "project_id"):
+            raise ValueError(f"runs do not belong together by {scope}")
+        rows = self._db.execute(
+            "SELECT run_id, low, high FROM runs JOIN history_keys ON run_id = runs.id AND key = ?"
+            f" WHERE runs.{scope} = ? AND low <= high",
+            (key, of),
+        ).fetchall()
+        return {row["run_id"]: (row["low"], row["high"]) for row in rows}
 
     def _recount_keys(self, run_id: int) -> None:
         self._db.execute("DELETE FROM history_keys WHERE run_id = ?", (run_id,))
@@ -215,6 +272,22 @@ def rows_of(texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     return [json.loads(text) for text in texts]
 
 
+def _ends(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[float, float]:
+    """The smallest and the largest finite number under a key; infinite ones, the other way round, without any."""
+    if key[:1] == "_":
+        return NONE
+    told: list[Any] = [value for row in rows if type(value := row.get(key)) in NUMBERS]
+    low, high = min(told, default=math.inf), max(told, default=-math.inf)
+    if not -LARGEST < low <= high < LARGEST:  # NaN somewhere hides the others
+        finite = [value for value in told if -LARGEST < value < LARGEST]
+        low, high = min(finite, default=math.inf), max(finite, default=-math.inf)
+    return float(low), float(high)
+
+
+def _dumped(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
 def _is_object(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
@@ -225,6 +298,15 @@ def _is_object(text: str) -> bool:
 def _text(key: str) -> str:
     """A key as the database can hold it: half a surrogate pair is no text."""
     return key if key.isascii() else key.encode(errors="replace").decode()
+
+
+def _steps(rows: Sequence[Mapping[str, Any]]) -> list[int | None]:
+    """The step of each row; most are whole numbers, which need no second look."""
+    told = [row.get("_step") for row in rows]
+    return [
+        step if type(step) is int and FIRST < step < -FIRST else _step(row)
+        for step, row in zip(told, rows, strict=True)
+    ]
 
 
 def _step(row: Mapping[str, Any]) -> int | None:

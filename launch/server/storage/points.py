@@ -247,3 +247,18 @@ class Points:
             "SELECT state, COUNT(*) AS n FROM points WHERE sweep_id = ? GROUP BY state", (sweep_id,)
         ).fetchall()
         return {PENDING: 0, CLAIMED: 0, ENDED: 0} | {row["state"]: row["n"] for row in rows}
+
+    def failed(self, sweep_id: int, limit: int) -> Sequence[int]:
+        """The runs that ended a point without finishing: failed, were killed, or were lost too often."""
+        sql = f"SELECT runs.id AS run_id {_FAILED} LIMIT ?"
+        return [row["run_id"] for row in self._db.execute(sql, (sweep_id, limit)).fetchall()]
+
+    def failed_count(self, sweep_id: int) -> int:
+        """How many points ended with such a run."""
+        return int(self._db.execute(f"SELECT COUNT(*) {_FAILED}", (sweep_id,)).fetchone()[0])
+
+
+_FAILED = (
+    "FROM runs INDEXED BY runs_failed JOIN points ON points.run_id = runs.id AND points.state = 'ended'"
+    " WHERE runs.sweep_id = ? AND runs.state IN ('failed', 'crashed', 'killed')"
+)

@@ -36,6 +36,10 @@ COLUMNS = frozenset(
         "heartbeat_at",
     }
 )
+SHOWN = frozenset(
+    ("display_name", "state", "config", "summary", "tags", "notes", "group_name", "job_type", "sweep_id")
+)
+"""The columns with which a run gets its next `revision`: what lists of runs show."""
 NEXT_ID = "(SELECT 1 + MAX(COALESCE(MAX(id), 0), (SELECT COALESCE(MAX(id), 0) FROM deleted_runs)) FROM runs)"
 """The id of the next run. Those of deleted runs are not given again: somebody may still hold them."""
 Filter = tuple[str, Sequence[object]]
@@ -82,6 +86,18 @@ class Runs:
             UNIQUE (project_id, name)
         );
         """,
+        8: """
+        CREATE TABLE run_revision (last INTEGER NOT NULL);
+        INSERT INTO run_revision VALUES (0);
+        ALTER TABLE runs ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+        CREATE INDEX runs_by_sweep_revision ON runs(sweep_id, revision);
+        CREATE INDEX runs_by_project_revision ON runs(project_id, revision);
+        CREATE INDEX runs_failed ON runs(sweep_id) WHERE state IN ('failed', 'crashed', 'killed');
+        CREATE TRIGGER runs_added AFTER INSERT ON runs BEGIN
+            UPDATE run_revision SET last = last + 1;
+            UPDATE runs SET revision = (SELECT last FROM run_revision) WHERE id = NEW.id;
+        END;
+        """,
     }
 
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -109,6 +125,9 @@ class Runs:
         values = _checked(columns)
         if values:
             assignments = ", ".join(f"{name} = ?" for name in values)
+            if not SHOWN.isdisjoint(values):
+                self._db.execute("UPDATE run_revision SET last = last + 1")
+                assignments += ", revision = (SELECT last FROM run_revision)"
             self._db.execute(f"UPDATE runs SET {assignments} WHERE id = ?", (*values.values(), key))
 
     def by_id(self, key: int) -> sqlite3.Row | None:
@@ -167,6 +186,20 @@ class Runs:
             f"{_SELECT} WHERE runs.id IN ({page}) ORDER BY {order}", (*values, limit, offset)
         ).fetchall()
 
+    def told(self, scope: str, key: int) -> sqlite3.Cursor:
+        """What a table shows of each run. `scope`: the column, `sweep_id` or `project_id`, that is `key`."""
+        return self._db.execute(f"{_TOLD} WHERE {_scope(scope)} = ? ORDER BY runs.id", (key,))
+
+    def changed(self, scope: str, key: int, since: int, limit: int) -> Sequence[sqlite3.Row]:
+        """As `told`, of the runs that changed after a revision, in the order in which they did."""
+        sql = f"{_TOLD} WHERE {_scope(scope)} = ? AND revision > ? ORDER BY revision LIMIT ?"
+        return self._db.execute(sql, (key, since, limit)).fetchall()
+
+    def last_revision(self, scope: str, key: int) -> int:
+        """The revision of the run that changed last."""
+        row = self._db.execute(f"SELECT MAX(revision) FROM runs WHERE {_scope(scope)} = ?", (key,)).fetchone()
+        return int(row[0] or 0)
+
     def by_ids(self, keys: Sequence[int]) -> Sequence[sqlite3.Row]:
         """The runs with these ids that are still here, in this order."""
         marks = ", ".join("?" * len(keys))
@@ -206,6 +239,19 @@ _SELECT = (
     " JOIN projects ON projects.id = runs.project_id JOIN users ON users.id = projects.user_id"
     " LEFT JOIN sweeps ON sweeps.id = runs.sweep_id"
 )
+
+
+_TOLD = (
+    "SELECT runs.id, name, display_name, state, config, summary, tags, group_name, job_type, created_at, revision"
+    " FROM runs"
+)
+
+
+def _scope(column: str) -> str:
+    """The column by which runs belong together; its name goes into SQL, so only known ones may pass."""
+    if column not in ("sweep_id", "project_id"):
+        raise ValueError(f"runs do not belong together by {column}")
+    return column
 
 
 def _source(condition: str) -> str:

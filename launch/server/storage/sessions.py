@@ -34,9 +34,14 @@ class Sessions:
         )
 
     def user(self, token: str, owner_key: str) -> sqlite3.Row | None:
-        """The user behind a session: `id`, `name`; None if it has ended, or its key was taken back."""
+        """The user behind a session: `id`, `name`, and whether the key that opened it may only read (`read_only`).
+
+        None if it has ended, or its key was taken back.
+        """
         row: sqlite3.Row | None = self._db.execute(
-            "SELECT users.id, users.name FROM sessions JOIN users ON users.id = sessions.user_id"
+            "SELECT users.id, users.name,"
+            " COALESCE((SELECT read_only FROM keys WHERE keys.digest = key_digest), 0) AS read_only"
+            " FROM sessions JOIN users ON users.id = sessions.user_id"
             " WHERE digest = ? AND expires_at >= ? AND (key_digest = ? OR EXISTS"
             " (SELECT 1 FROM keys WHERE keys.digest = key_digest AND keys.user_id = users.id))",
             (digest_of(token), time.time(), digest_of(owner_key)),

@@ -18,11 +18,18 @@ from launch.server.browsers import page_reader
 from launch.server.errors import ApiError
 from launch.server.request import Request, Services
 from launch.server.threads import Threads
+from launch.server.views import projects, run_live, sweep
+from launch.server.views.parts import Parts
 
 Change = Callable[[Request, Mapping[str, str], Any], tuple[Any, Any]]
 PAUSE_S, QUIET_S = 1.0, 15.0
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Accel-Buffering": "no"}
-CHANGES: Mapping[str, Change] = {}
+CHANGES: Mapping[str, Change] = {
+    "/{entity}/{project}": projects.changes,
+    "/{entity}/{project}/runs": sweep.changes,
+    "/{entity}/{project}/runs/{run}": run_live.changes,
+    "/{entity}/{project}/sweeps/{sweep}": sweep.changes,
+}
 """What each address tells of."""
 
 
@@ -45,7 +52,7 @@ async def _look(http: HttpRequest, change: Change, mark: Any) -> tuple[Any, Any]
 
     def look() -> tuple[Any, Any]:
         with Request(services, "", writes=False, caller=page_reader(http)) as request:
-            return change(request, {**http.query_params, **http.path_params}, mark)
+            return change(request, Parts.of(http), mark)
 
     return await threads.for_reads(look)
 

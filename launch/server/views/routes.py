@@ -15,18 +15,25 @@ from starlette.routing import BaseRoute, Route
 from launch.server.browsers import page_reader
 from launch.server.request import Request, Services
 from launch.server.threads import Threads
-from launch.server.views import live
+from launch.server.views import files, importance, live, projects, runs, sweep
+from launch.server.views.parts import Parts
 
 View = Callable[[Request, Mapping[str, str]], Any]
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-VIEWS: Mapping[str, View] = {}
+VIEWS: Mapping[str, View] = {
+    "/{entity}/{project}/runs": sweep.runs,
+    "/{entity}/{project}/sweeps/{sweep}/runs": sweep.runs,
+    "/{entity}/{project}/sweeps/{sweep}/best": projects.best,
+    "/{entity}/{project}/sweeps/{sweep}/importance": importance.shares,
+    **runs.VIEWS,
+}
 """What each address tells."""
 
 
 def routes() -> list[BaseRoute]:
     """The addresses."""
     shown = [Route(f"/view{address}", _json(view)) for address, view in VIEWS.items()]
-    return [*live.routes(), *shown]
+    return [*live.routes(), *files.routes(), *shown]
 
 
 def _json(view: View) -> Callable[[HttpRequest], Awaitable[Response]]:
@@ -36,7 +43,7 @@ def _json(view: View) -> Callable[[HttpRequest], Awaitable[Response]]:
 
         def look() -> bytes:
             with Request(services, "", writes=False, caller=page_reader(http)) as request:
-                found = view(request, {**http.query_params, **http.path_params})
+                found = view(request, Parts.of(http))
             return orjson.dumps(found, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
 
         return Response(await threads.for_reads(look), media_type="application/json", headers=HEADERS)

@@ -130,8 +130,8 @@ class Attacker:
         self.authorisation = dict(authorisation)
 
     def attack(self) -> Attack:
-        kinds = (self.mutation, self.query, self.stream, self.bytes, self.page, self.raw)
-        kind: Any = self.chance.choices(kinds, weights=(45, 20, 15, 10, 5, 5))[0]
+        kinds = (self.mutation, self.query, self.stream, self.bytes, self.page, self.raw, self.view)
+        kind: Any = self.chance.choices(kinds, weights=(45, 20, 15, 10, 5, 5, 5))[0]
         found: Attack = kind()
         if self.chance.random() < 0.03:
             return replace(found, headers={"authorization": quote(self.text()[:99], errors="replace")})
@@ -226,6 +226,23 @@ class Attacker:
                        safe="", errors="replace") for _ in range(self.chance.randrange(6))]  # fmt: skip
         tail = self.chance.choice(("", "?page=1", "?page=-1", "?page=999999", "?page=x", "?" + "a=1&" * 100))
         return Attack("GET", "/" + "/".join(parts) + tail)
+
+    def view(self) -> Attack:
+        """What the scripts of pages ask for, and what they change."""
+        words = ("local", "p", "r1", self.text()[:80])
+        place = "/".join(quote(self.chance.choice(words), safe="", errors="replace") for _ in range(2))
+        name = quote(self.chance.choice(words), safe="", errors="replace")
+        rest = self.chance.choice(
+            ("runs", f"sweeps/{name}/runs", f"sweeps/{name}/best", f"sweeps/{name}/importance")
+        )
+        if self.chance.random() < 0.5:
+            return Attack("GET", f"/view/{place}/{rest}?since={quote(self.text()[:40], errors='replace')}")
+        body = {"action": self.value(), "notes": self.value(), "tags": self.value()}
+        path = self.chance.choice((f"/change/{place}/runs/{name}", f"/change/{place}/sweeps/{name}"))
+        given = {key: item for key, item in body.items() if self.chance.random() < 0.5}
+        return Attack(
+            "POST", path, _json(given if self.chance.random() < 0.9 else self.value()), self.authorisation
+        )
 
     def raw(self) -> Attack:
         bodies = (b"", b"\xff\xfe", b"[" * 10_000, b"{}", b"null", b'{"query": 3}', b"\x00" * 1000)

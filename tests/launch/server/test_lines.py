@@ -1,6 +1,7 @@
 """The lines of a run: whatever is sent in whatever order, what is told of the keys is what the rows hold."""
 
 import json
+import math
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from launch.server.request import Services
 from launch.server.storage import lines
 
-ROW = st.dictionaries(st.sampled_from(["loss", "acc", "_step", "a.b"]), st.integers(0, 3) | st.none(), max_size=3)
+VALUE = st.integers(0, 3) | st.none() | st.sampled_from([math.nan, math.inf, -2.5])
+ROW = st.dictionaries(st.sampled_from(["loss", "acc", "_step", "a.b"]), VALUE, max_size=3)
 SENT = st.tuples(st.integers(0, 6), st.lists(ROW, max_size=4))
 
 
@@ -28,6 +30,12 @@ def test_keys_are_counted_as_a_slow_count_does(services: Services, batches: Any,
             twin |= dict(enumerate(rows, offset))
         stored = [(row["line"], json.loads(row["text"])) for row in tables.lines.page(key, lines.HISTORY, 0, -1)]
         told = {row["key"]: row["count"] for row in tables.lines.keys(key)}
-    assert stored == sorted(twin.items())
+        ends = {name: tables.lines.extremes(name, "id", key).get(key) for name in ("loss", "acc", "_step")}
+    assert repr(stored) == repr(sorted(twin.items(), key=lambda item: item[0]))  # NaN equals nothing
     names = {name for row in twin.values() for name in row}
     assert told == {name: sum(name in row for row in twin.values()) for name in names}
+    for name in ("loss", "acc"):
+        numbers = [float(row[name]) for row in twin.values() if row.get(name) is not None]
+        numbers = [number for number in numbers if math.isfinite(number)]
+        assert ends[name] == ((min(numbers), max(numbers)) if numbers else None)
+    assert ends["_step"] is None

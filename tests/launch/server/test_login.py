@@ -73,7 +73,7 @@ def test_a_wrong_key_is_told_on_the_form(client: Client, north: Person) -> None:
     assert client.post("/login", content=b"x=" + b"y" * 9000, headers=FORM).status_code == 413
 
 
-def test_the_cookie_reads_pages_and_nothing_else(client: Client, north: Person) -> None:
+def test_the_cookie_is_good_for_pages_alone(client: Client, north: Person) -> None:
     cookie = cookie_of(log_in(client, north.key))
     query = {"query": 'mutation { upsertModel(input: {name: "planted"}) { inserted } }'}
     assert client.post("/graphql", json=query, headers=cookie).status_code == 401

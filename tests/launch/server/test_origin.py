@@ -40,7 +40,7 @@ def filled(path: str) -> str:
 
 
 def test_these_are_the_addresses_that_write() -> None:
-    known = {"graphql", "files", "storage", "bulk", "login", "logout"}
+    known = {"graphql", "files", "storage", "bulk", "change", "login", "logout"}
     assert {path.split("/")[1] for _, path in WRITING} == known
 
 
@@ -66,7 +66,7 @@ def test_nothing_was_changed(client: Client, ask: Any) -> None:
 @pytest.mark.parametrize(
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "a/b"]
 )
-@pytest.mark.parametrize("path", ["/graphql", "/files/local/p/r/file_stream"])
+@pytest.mark.parametrize("path", ["/graphql", "/files/local/p/r/file_stream", "/change/local/p/runs/r"])
 def test_what_a_form_can_send_is_no_json(client: Client, path: str, kind: str) -> None:
     reply = client.request("POST", path, json=MUTATION, headers=AUTH | {"content-type": kind})
     assert reply.status_code == 415

@@ -1,0 +1,154 @@
+"""Curves of many runs of a sweep over each other: a line for each run, or a band for each value of a factor.
+
+A band is told at a grid of steps: of the runs that reach a step the mean of their curves, the lowest and the
+highest, and how many they are. Between its own points a curve is a straight line; beyond its ends it is not there.
+"""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from launch.server.errors import NotFound
+from launch.server.request import Request
+from launch.server.storage.blocks import Block
+from launch.server.views.curves import built, drawn, short
+from launch.server.views.parts import whole
+from launch.server.views.places import is_bookkeeping, plain, project_of, run_address
+
+MOST_RUNS, MOST_LINES, MOST_GROUPS, POINTS, MOST_POINTS = 1_000, 200, 24, 120, 400
+Floats = npt.NDArray[np.float64]
+
+
+def curves(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
+    """`{"keys", "factors", "key", "by", "lines" or "bands", "runs", "cut"}`; the first key without one."""
+    with request.aside(writes=False) as look:
+        found = _runs(look, parts)
+        old = [run["id"] for run in found if look.tables.curves.behind(run["id"]) < 1.0]
+    share = built(request, old)
+    if share < 1.0:
+        return {"building": share}
+    keys = _keys(request, [run["id"] for run in found])
+    key = parts["key"] if parts.get("key") in keys else next(iter(keys), None)
+    configs = {run["id"]: plain(json.loads(run["config"])) for run in found}
+    factors = _factors(list(configs.values()))
+    by = parts.get("by", "") if parts.get("by") in factors else ""
+    points = whole(parts, "points", POINTS, 2, MOST_POINTS)
+    told = {"keys": keys, "factors": factors, "key": key, "by": by, "runs": len(found), "cut": False}
+    if key is None:
+        return {**told, "lines": []}
+    shown = found if by else found[:MOST_LINES]
+    blocks = {run["id"]: request.tables.curves.read(run["id"], [key], points=points)[key] for run in shown}
+    if not by:
+        lines = [
+            {"name": run["display_name"] or run["name"], "href": run_address(run), **drawn(blocks[run["id"]])}
+            for run in shown
+            if blocks[run["id"]]
+        ]
+        return {**told, "lines": lines, "cut": len(found) > len(shown)}
+    groups: dict[str, list[Sequence[Block]]] = {}
+    for run in shown:
+        if blocks[run["id"]]:
+            groups.setdefault(named(at(configs[run["id"]], by)), []).append(blocks[run["id"]])
+    bands = [
+        {"name": name, "runs": len(some), **band(some, points)}
+        for name, some in sorted(groups.items(), key=_in_order)
+    ]
+    return {**told, "bands": bands[:MOST_GROUPS], "cut": len(bands) > MOST_GROUPS}
+
+
+def band(curves_: Sequence[Sequence[Block]], points: int) -> dict[str, list[Any]]:
+    """Several curves as one band at `points` steps."""
+    ends = [(block.first, block.last_step) for blocks in curves_ for block in blocks]
+    low, high = min(first for first, _ in ends), max(last for _, last in ends)
+    grid = np.unique(np.linspace(low, high, points).round()).astype(np.float64)
+    table = np.array([_on(grid, blocks) for blocks in curves_])
+    there = np.isfinite(table)
+    number = there.sum(axis=0)
+    some = number > 0
+    total = np.where(there, table, 0.0).sum(axis=0)
+    lowest = np.where(there, table, np.inf).min(axis=0)
+    highest = np.where(there, table, -np.inf).max(axis=0)
+    return {
+        "x": [int(step) for step in grid],
+        "mean": [short(a / n) if ok else None for a, n, ok in zip(total, number, some, strict=True)],
+        "low": [short(value) if ok else None for value, ok in zip(lowest, some, strict=True)],
+        "high": [short(value) if ok else None for value, ok in zip(highest, some, strict=True)],
+        "n": [int(n) for n in number],
+    }
+
+
+def _on(grid: Floats, blocks: Sequence[Block]) -> Floats:
+    """A curve at the steps of a grid; NaN where it is not, or has no finite value."""
+    good = [block for block in blocks if block.number]
+    if not good:
+        return np.full(len(grid), np.nan)
+    x = np.array([(block.first + block.last_step) / 2 for block in good])
+    y = np.array([block.mean for block in good])
+    x[0], x[-1] = good[0].first, good[-1].last_step
+    return np.asarray(np.interp(grid, x, y, left=np.nan, right=np.nan), dtype=np.float64)
+
+
+def at(config: Mapping[str, Any], path: str) -> Any:
+    """The value of a dotted path, which may be a key with dots itself."""
+    if path in config:
+        return config[path]
+    head, _, rest = path.partition(".")
+    inner = config.get(head)
+    return at(inner, rest) if rest and isinstance(inner, dict) else None
+
+
+def named(value: Any) -> str:
+    """A value as the name of its group."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
+def _in_order(item: tuple[str, Any]) -> tuple[int, float, str]:
+    """Numbers by size, before words."""
+    try:
+        return 0, float(item[0]), ""
+    except ValueError:
+        return 1, 0.0, item[0]
+
+
+def _runs(request: Request, parts: Mapping[str, str]) -> Sequence[sqlite3.Row]:
+    owner = project_of(request, parts)
+    sweep = request.tables.sweeps.by_name(owner["id"], parts["sweep"])
+    if sweep is None:
+        raise NotFound(f"no sweep {parts['sweep']} in {owner['name']}")
+    return request.tables.runs.listed(("runs.sweep_id = ?", (sweep["id"],)), "runs.id ASC", 0, MOST_RUNS)
+
+
+def _keys(request: Request, run_ids: Sequence[int]) -> list[str]:
+    """The keys of which a run has more than one number, those of the most runs first."""
+    if not run_ids:
+        return []
+    counts: dict[str, int] = {}
+    for row in request.tables.lines.keys_of(run_ids):
+        if row["kind"] == "number" and row["count"] > 1 and not is_bookkeeping(row["key"]):
+            counts[row["key"]] = counts.get(row["key"], 0) + 1
+    return sorted(counts, key=lambda key: (-counts[key], key))[:500]
+
+
+def _factors(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What differs between the runs, as dotted paths, where it has no more values than can be told apart."""
+    values: dict[str, set[str]] = {}
+    for config in configs:
+        for path, value in flat(config):
+            values.setdefault(path, set()).add(named(value))
+    return sorted(path for path, found in values.items() if 1 < len(found) <= MOST_GROUPS)
+
+
+def flat(config: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+    """The values of a config with their dotted paths."""
+    found: list[tuple[str, Any]] = []
+    for key, value in config.items():
+        path = f"{before}{key}"
+        if isinstance(value, dict) and value:
+            found += flat(value, f"{path}.")
+        else:
+            found.append((path, value))
+    return found
