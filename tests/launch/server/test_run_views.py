@@ -9,7 +9,7 @@ import pytest
 from launch.server.errors import ApiError, NotFound
 from launch.server.request import Request, Services
 from launch.server.storage import lines
-from launch.server.views import curves, media, run_live, sweep_curves, tables
+from launch.server.views import bands, curves, media, run_live, sweep_curves, tables
 from launch.server.views.parts import Parts, every, whole
 from tests.launch.server.asgi import Client
 from tests.launch.server.test_users import bearer, make_things, person
@@ -178,7 +178,7 @@ def test_bands_are_the_mean_and_the_ends_of_straight_lines() -> None:
 
     steps = list(range(0, 101, 10))
     rising, longer = of_values(steps, [float(n) for n in steps], 100), of_values([0, 200], [100.0, 300.0], 100)
-    told = sweep_curves.band([rising, longer], 5)
+    told = bands.band([rising, longer], 5)
     assert told["x"] == [0, 50, 100, 150, 200]
     assert told["n"] == [2, 2, 2, 1, 1]
     assert told["low"] == [0, 50, 100, 250, 300]
