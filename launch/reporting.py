@@ -133,11 +133,10 @@ def _of_any(runs: "RunsFrame", seeds: Sequence[str] | None, metric: str | None) 
 def _importance(place: Place, runs: "RunsFrame", seeds: Sequence[str] | None, metric: str) -> Any:
     import pandas as pd
 
-    from framework.importance import importance
-    from framework.tracking.frames import is_seed
+    from framework.importance import importance, names_a_seed
 
     done = runs.frame[runs.frame["state"] == "finished"]
-    varying = [name for name in runs.factors if (is_seed(name) if seeds is None else name in seeds) is False]
+    varying = [name for name in runs.factors if (names_a_seed(name) if seeds is None else name in seeds) is False]
     factors = {name: [_hashable(value) for value in done[name]] for name in varying}
     values = pd.to_numeric(done[metric], errors="coerce").to_numpy(dtype=float, na_value=float("nan"))
     data = {} if place.sweep is None else place.sweep.definition.data

@@ -38,6 +38,7 @@ RESERVED = frozenset(
         "static",
         "bulk",
         "view",
+        "change",
         "authorize",
         "login",
         "logout",

@@ -1,5 +1,6 @@
 """Which factors a metric depends on: exact on a grid (`shares`), by PED-ANOVA where points were drawn."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -7,6 +8,9 @@ from typing import Literal
 Method = Literal["variance shares", "PED-ANOVA"]
 Levels = Mapping[str, Sequence[object]]
 """For each factor its value in each run, None where a run has no such factor. Seeds are none of them."""
+
+SEED = re.compile(r"(^|[._-])(seeds?|random_state|replicate)$", re.IGNORECASE)
+"""What a field is called that makes a replicate, with its last word."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class Importance:
     cells: int = 0
     exact: bool = False
     notes: Sequence[str] = ()
+
+
+def names_a_seed(name: str) -> bool:
+    """Whether a field by its (dotted) name only tells replicates apart: what it changes is chance."""
+    return SEED.search(name) is not None
 
 
 def importance(search: str, factors: Levels, values: Sequence[float], *, maximize: bool = False) -> Importance:

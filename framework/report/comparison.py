@@ -15,10 +15,11 @@ import pandas as pd
 
 from framework.errors import ConfigError, Problem
 from framework.fields import nearest
+from framework.importance import names_a_seed
 from framework.report.aggregate import number
 from framework.report.conditions import Condition, chosen, read
 from framework.report.intervals import LEVEL
-from framework.tracking.frames import COUNT, RunsFrame, is_seed, level
+from framework.tracking.frames import COUNT, RunsFrame, level
 
 STATE, FINISHED = "state", "finished"
 
@@ -79,7 +80,7 @@ def compare(
     read_ = [read(text, list(runs.frame.columns)) for text in wish.where]
     frame, notes = _finished(runs.frame, [found for found in read_ if isinstance(found, Condition)])
     varying = [name for name in runs.fields if frame[name].map(level).nunique() > 1]
-    alike = [name for name in varying if is_seed(name)] if seeds is None else seeds
+    alike = [name for name in varying if names_a_seed(name)] if seeds is None else seeds
     apart = [name for name in varying if name not in alike]
     by = list(wish.by) or apart
     if over := [name for name in apart if name not in by]:

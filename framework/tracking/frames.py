@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from framework.config import canonical_json
+from framework.importance import names_a_seed
 from framework.tracking.keys import pages_of
 from framework.tracking.mirror.rows import flat, number
 from framework.tracking.run import SASHIKO
@@ -41,13 +42,7 @@ class RunsFrame(NamedTuple):
     @property
     def replicates(self) -> list[str]:
         """The factors that only tell replicates apart, by their names: seeds."""
-        return [name for name in self.factors if is_seed(name)]
-
-
-def is_seed(name: str) -> bool:
-    """Whether a field by its name only tells replicates apart."""
-    word = name.rsplit(".", 1)[-1].lower()
-    return word in ("seed", "seeds", "random_state", "random_seed", "replicate") or word.endswith("_seed")
+        return [name for name in self.factors if names_a_seed(name)]
 
 
 def runs_frame(told: Sequence[Mapping[str, Any]], url: str = "") -> RunsFrame:

@@ -5,10 +5,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from starlette.routing import Route
 from typer.testing import CliRunner
 
 from framework.errors import TrackerError
 from launch import serve
+from launch.serve import RESERVED
+from launch.server.app import routes
 from tests.lab import Lab, own_port
 
 pytestmark = pytest.mark.slow
@@ -121,3 +124,10 @@ def test_a_folder_is_served_where_it_was_unless_a_port_is_named(lab: Lab, folder
         finally:
             server.terminate()
             server.communicate(timeout=30)
+
+
+def test_no_user_is_called_like_an_address_of_the_server() -> None:
+    """A page's address begins with a user's name: what the server itself answers there would stand in its way."""
+    firsts = {route.path.split("/")[1] for route in routes() if isinstance(route, Route)}
+    own = {word for word in firsts if word and not word.startswith("{")}
+    assert {word.lower() for word in own} - RESERVED == set()

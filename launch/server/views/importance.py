@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from framework.importance import importance
+from framework.importance import importance, names_a_seed
 from launch.server.request import Request
 from launch.server.search.best import metric_of
 from launch.server.storage.runs import FINISHED
 from launch.server.views.columns import Columns, Scalar
 from launch.server.views.kept import FACTS
-from launch.server.views.projects import is_seed, losses_of
+from launch.server.views.projects import losses_of
 from launch.server.views.sweep import scope_of
 
 MOST_FACTORS, MOST_SHOWN = 24, 16
@@ -35,7 +35,7 @@ def shares(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
     values = [math.nan if (loss := losses[place]) is None else sign * loss for place in done]
     columns = Columns(len(done), own)
     varying = columns.apart()[0] if done else {}
-    factors = {path: levels for path, levels in varying.items() if not is_seed(path)}
+    factors = {path: levels for path, levels in varying.items() if not names_a_seed(path)}
     seen = dict(list(factors.items())[:MOST_FACTORS])
     found = importance(scope.sweep["method"], seen, values, maximize=metric.maximize)
     notes = list(found.notes)

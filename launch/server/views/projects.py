@@ -1,10 +1,10 @@
 """A project's sweeps: how far each is, and the best value so far of its metric, averaged over replicates."""
 
-import re
 from collections.abc import Mapping
 from statistics import mean, stdev
 from typing import Any
 
+from framework.importance import names_a_seed
 from launch.server.errors import NotFound
 from launch.server.request import Request
 from launch.server.search.best import metric_of
@@ -13,14 +13,7 @@ from launch.server.views.columns import Scalar
 from launch.server.views.kept import Table
 from launch.server.views.sweep import scope_of
 
-SEED = re.compile(r"(^|[._-])(seeds?|random_state|replicate)$", re.IGNORECASE)
-"""What a parameter is called that makes a replicate: its last words. What it changes is chance."""
 MOST_SWEEPS = 50
-
-
-def is_seed(path: str) -> bool:
-    """Whether runs that differ in this parameter alone are replicates."""
-    return SEED.search(path) is not None
 
 
 def losses_of(table: Table, metric: Metric) -> list[float | None]:
@@ -47,7 +40,7 @@ def best(request: Request, parts: Mapping[str, str]) -> dict[str, Any] | None:
         return None
     with request.services.kept.table(request.tables.runs, scope.column, scope.key) as table:
         varying = table.configs.apart()[0] if table.count else {}
-        factors = {path: levels for path, levels in varying.items() if not is_seed(path)}
+        factors = {path: levels for path, levels in varying.items() if not names_a_seed(path)}
         groups: dict[tuple[Scalar, ...], list[float]] = {}
         for index, loss in enumerate(losses_of(table, metric)):
             if loss is not None:

@@ -3,9 +3,8 @@
 from typing import Any
 
 import pandas as pd
-import pytest
 
-from framework.tracking.frames import is_seed, runs_frame
+from framework.tracking.frames import runs_frame
 from framework.tracking.run import SASHIKO
 
 
@@ -63,12 +62,3 @@ def test_no_runs_and_odd_ones() -> None:
     mixed = runs_frame([run("a", wrapped(x=1)), run("b", wrapped(x="1")), run("c", wrapped(x=True))]).frame["x"]
     assert [type(value) for value in mixed] == [int, str, bool]
     assert runs_frame([run("a", wrapped(x=2**70)), run("b")]).frame["x"][0] == 2**70
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [("seed", True), ("model.seed", True), ("data_seed", True), ("random_state", True), ("seedling", False),
-     ("lr", False)],
-)  # fmt: skip
-def test_seeds_by_name(name: str, expected: bool) -> None:
-    assert is_seed(name) is expected

@@ -206,15 +206,6 @@ def test_the_best_value_is_averaged_over_seeds(client: Client, put: Put, grid: i
     assert (found["n"], found["of"], found["factors"], found["metric"]) == (2, 2, {"ridge": 1}, "acc")
 
 
-@pytest.mark.parametrize(
-    ("path", "seed"),
-    [("seed", True), ("source.seed", True), ("sampling_seed", True), ("random_state", True), ("Seed", True),
-     ("seedling", False), ("ridge", False), ("seed.kind", False), ("linseed", False)],
-)  # fmt: skip
-def test_what_is_called_a_seed(path: str, seed: bool) -> None:
-    assert projects.is_seed(path) is seed
-
-
 def test_a_projects_sweeps_are_told_as_they_move(services: Services, grid: int, put: Put) -> None:
     def look(seen: Any) -> tuple[Any, Any]:
         with Request(services, "", writes=False) as request:
