@@ -1,6 +1,5 @@
 """What each page shows: looked up in one transaction, in the shape that its template wants. Knows no HTML."""
 
-import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -100,19 +99,3 @@ def _project(request: Request, parts: Mapping[str, str]) -> sqlite3.Row:
 def _address(project: sqlite3.Row) -> str:
     """The address of a project's page."""
     return f"/{quote(project['entity'], safe='')}/{quote(project['name'], safe='')}"
-
-
-def _config(row: sqlite3.Row) -> dict[str, Any]:
-    """The user's part of a run's config, without the client's wrapping."""
-    config = json.loads(row["config"])
-    return {
-        key: item["value"] if isinstance(item, dict) and "value" in item else item
-        for key, item in sorted(config.items())
-        if key not in ("_wandb", "wandb_version")
-    }
-
-
-def _summary(row: sqlite3.Row) -> dict[str, Any]:
-    summary = json.loads(row["summary"])
-    found = summary if isinstance(summary, dict) else {}
-    return {key: value for key, value in sorted(found.items()) if not key.startswith("_")}

@@ -21,7 +21,7 @@ LONGEST, MOST_PATHS, MOST_LEVELS, DEEPEST = 200, 3_000, 256, 16
 EXACT, AT_ONCE = 2**53, 25
 """The largest whole number that is exact in JSON; runs that are read at once: their objects are gone before the
 collector of garbage looks at them."""
-VERSION = "wandb_version"
+VERSION, RECORD = "wandb_version", "sashiko"
 
 
 @dataclass
@@ -42,7 +42,9 @@ class Columns:
         for places, key, column in _shared(range(first, first + len(texts)), found):
             if key[:1] != "_" and key != VERSION:
                 own = [item["value"] if type(item) is dict and "value" in item else item for item in column]
-                self._column(key, places, own, DEEPEST, lists=True)
+                kept = [number for number, item in enumerate(own) if key != RECORD or not is_record(key, item)]
+                where = places if len(kept) == len(own) else [places[number] for number in kept]
+                self._column(key, where, [own[number] for number in kept], DEEPEST, lists=True)
 
     def summaries(self, first: int, texts: Sequence[str]) -> list[float | None]:
         """What summaries tell, without what tools wrote (`_…`) and media; returns each run's seconds so far."""
@@ -88,6 +90,11 @@ class Columns:
         else:
             for place, value in zip(places, told, strict=True):
                 stored[place] = value
+
+
+def is_record(key: str, value: object) -> bool:
+    """Whether an entry of a config is what runs of this project keep of themselves: all else, typed."""
+    return key == RECORD and isinstance(value, dict) and {"config", "config_id"} <= value.keys()
 
 
 def config_of(text: str) -> dict[str, Scalar]:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from launch.server.errors import NotFound
 from launch.server.request import Request
 from launch.server.storage.blocks import as_float
+from launch.server.views.columns import is_record
 
 
 def project_of(request: Request, parts: Mapping[str, str]) -> sqlite3.Row:
@@ -64,11 +65,12 @@ def version_address(row: sqlite3.Row) -> str:
 
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """The user's part of a run's config, without the client's wrapping."""
-    return {
+    values = {
         key: item["value"] if isinstance(item, dict) and "value" in item else item
         for key, item in sorted(config.items())
         if key not in ("_wandb", "wandb_version")
     }
+    return {key: value for key, value in values.items() if not is_record(key, value)}
 
 
 def told_summary(summary: Any) -> dict[str, Any]:
