@@ -165,8 +165,7 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
         _reports.append(report)
         os.setpgid(0, 0)  # Ctrl-C in the terminal is for the workers, who pass it on
         die_with(parent)
-        for stopping in STOPPING:
-            signal.signal(stopping, leaving.interrupt)
+        leaving.listen()
         os.register_at_fork(after_in_child=_deafen)
         _redirect(log)
         logs.say_about(run=log.stem)
@@ -182,10 +181,14 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
         if isinstance(caught.__cause__, Interrupted):
             number = caught.__cause__.number
     except BaseException as caught:
-        traceback.print_exc()
-        logger.error("failed", exc_info=True)
-        error = f"{type(caught).__name__}: {caught}" if str(caught) else type(caught).__name__
-        code = 1
+        number = leaving.raised()
+        if number is not None:  # by way of a library that made an error of its own of it
+            error, code = str(Interrupted(number)), 128 + number
+        else:
+            traceback.print_exc()
+            logger.error("failed", exc_info=True)
+            error = f"{type(caught).__name__}: {caught}" if str(caught) else type(caught).__name__
+            code = 1
     finally:
         for stopping in STOPPING:
             signal.signal(stopping, signal.SIG_IGN)  # it is at its end already

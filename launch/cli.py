@@ -9,12 +9,13 @@ import logging
 import os
 import signal
 import sys
+from types import FrameType
 from typing import Annotated
 
 import typer
 
 from framework.errors import ArtifactError, ConfigError, Interrupted, Problem, SashikoError, TrackerError
-from framework.tracking import logs
+from framework.tracking import leaving, logs
 from launch import archiving, comparing, new, preprocessing, results, seeing, serve, steer, syncing, working
 from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption
 from launch.telling import JsonOption, answering
@@ -237,6 +238,14 @@ syncing.add_to(app)
 
 def main() -> None:
     """Entry point: print what is addressed to the user, and exit with the code that it carries."""
+    interrupts: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     try:
         app()
     except SashikoError as error:
@@ -249,6 +258,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     except Exception:
+        asked = leaving.raised() or (interrupts[0] if interrupts else 0)
+        if asked:  # by way of a library that made an error of its own of it
+            sys.exit(128 + asked)
         logger.critical("ends with an error of Sashiko's own", exc_info=True)
         raise
     finally:

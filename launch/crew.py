@@ -114,7 +114,8 @@ def _interruptible() -> Iterator[list[int]]:
     """A signal ends what this process does before it has workers; a second one changes nothing. The signals.
 
     Raises:
-        Interrupted: in whatever is done meanwhile. What comes within a destructor is lost: look at the signals.
+        Interrupted: in whatever is done meanwhile, also where a library makes an error of its own of it. What
+            comes within a destructor is lost: look at the signals.
     """
     stopped: list[int] = []
 
@@ -126,7 +127,12 @@ def _interruptible() -> Iterator[list[int]]:
 
     for number in STOPPING:
         signal.signal(number, end)
-    yield stopped
+    try:
+        yield stopped
+    except Exception as error:
+        if not stopped:
+            raise
+        raise Interrupted(stopped[0]) from error
 
 
 def words_for(sweep: str, slots: Sequence[Slot], idle_s: float | None = None) -> list[str]:

@@ -69,6 +69,7 @@ class _Wish:
 
     holds: bool = False
     number: int | None = None
+    raised: int | None = None
 
 
 _wish = _Wish()
@@ -76,7 +77,25 @@ _wish = _Wish()
 
 def _raise_stop(number: int) -> NoReturn:
     signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+    _wish.raised = number
     raise Stop(number)
+
+
+@contextlib.contextmanager
+def told_as_stop() -> Iterator[None]:
+    """What a library makes of a wish to stop that was raised within it is that wish.
+
+    Raises:
+        Stop: instead of an error that came after one.
+    """
+    try:
+        yield
+    except Stop:
+        raise
+    except Exception as error:
+        if _wish.raised is None:
+            raise
+        raise Stop(_wish.raised) from error
 
 
 def settle(last_s: float = LAST_S) -> None:

@@ -34,7 +34,7 @@ from launch.events import emit
 from launch.gpu_watch import GpuWatch
 from launch.job import Job
 from launch.piece import Piece, are_alike, named_in, run_alone, run_together, work_alone
-from launch.stopping import Stop, postponed, settle
+from launch.stopping import Stop, postponed, settle, told_as_stop
 from launch.team import Team
 
 HEARTBEAT_S = 5.0
@@ -90,13 +90,14 @@ class Worker:
         logs.say_about(worker=f"{socket.gethostname()}:{os.getpid()}")
         client_service.warm_up()
         try:
-            self._make_required()
-            gc.collect()
-            gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
-            if self._job.direct:
-                self._work_directly()
-            else:
-                self._work_points()
+            with told_as_stop():
+                self._make_required()
+                gc.collect()
+                gc.freeze()  # what is imported stays shared with the children instead of being copied page by page
+                if self._job.direct:
+                    self._work_directly()
+                else:
+                    self._work_points()
         except Stop as asked:
             settle()
             if not self._holds:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from framework.errors import Interrupted
 
@@ -21,6 +22,7 @@ class _Waiting:
 
     depth = 0
     number: int | None = None
+    raised: int | None = None
 
 
 def put_off(number: int) -> bool:
@@ -41,7 +43,22 @@ def interrupt(number: int, _frame: FrameType | None) -> None:
         return
     for other in HEARD:
         signal.signal(other, signal.SIG_IGN)  # once is enough: the second would interrupt the clean-up
+    _Waiting.raised = number
     raise Interrupted(number)
+
+
+def raised() -> int | None:
+    """The signal for which this process was to leave at once.
+
+    Some libraries make an error of their own of what is raised within them: who meets one asks here what it was.
+    """
+    return _Waiting.raised
+
+
+def listen() -> dict[int, Any]:
+    """From now on this process hears the signals; what heard them before, by number."""
+    _Waiting.raised = None
+    return {number: signal.signal(number, interrupt) for number in HEARD}
 
 
 @contextmanager
@@ -54,7 +71,7 @@ def listening() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, interrupt) for number in HEARD}
+    before = listen()
     try:
         yield
     finally:

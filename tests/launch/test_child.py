@@ -237,3 +237,24 @@ def test_what_a_child_that_was_killed_had_used_is_told(tmp_path: Path):
     assert 0.2 <= outcome.used["cpu_seconds"] < 5
     assert outcome.used["seconds"] >= 0.15
     assert 5 < outcome.used["peak_memory_mb"] < 2_000
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR2, signal.SIGTERM])
+def test_a_signal_that_a_library_makes_an_error_of_is_that_signal(tmp_path: Path, number: signal.Signals):
+    """pydantic does so, where one comes while it builds a schema."""
+
+    def work() -> None:
+        try:
+            (tmp_path / "ready").touch()
+            time.sleep(60)
+        except BaseException as error:
+            raise ValueError("a schema could not be built") from error
+
+    child = Child(work, tmp_path / "log")
+    wait_for((tmp_path / "ready").exists)
+    child.kill(number)
+    outcome = child.wait(20)
+    assert outcome is not None
+    assert outcome.error == str(Interrupted(number))
+    assert outcome.exit_code == 128 + number
+    assert "Traceback" not in (tmp_path / "log").read_text()

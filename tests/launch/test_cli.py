@@ -3,6 +3,9 @@
 import inspect
 import json
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,3 +186,28 @@ def test_every_command_answers_programs_too() -> None:
 def test_an_answer_for_programs_is_one_document(words: list[str], capfd: pytest.CaptureFixture[str]) -> None:
     app([*words, "--json"], standalone_mode=False)
     assert json.loads(capfd.readouterr().out)
+
+
+DRESSED = """
+import os, signal, time
+from launch import cli
+
+@cli.app.command()
+def dressed(word: str = "") -> None:
+    try:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+    except BaseException as error:
+        raise ValueError("a schema could not be built") from error
+
+import sys
+sys.argv = ["sashiko", "dressed"]
+cli.main()
+"""
+
+
+def test_ctrl_c_that_a_library_makes_an_error_of_is_ctrl_c(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DRESSED], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (128 + signal.SIGINT, "")

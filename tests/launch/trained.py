@@ -45,6 +45,8 @@ class Trained(Manager[TrainedConfig]):
             file.write(f"{run.id}\\n")
         run.log({"after": 2.0})
 """
+ANSWERS_S = 100
+"""Seconds after which a client that reads some runs hangs."""
 MODEL = "{kind: vae, hidden: [8], latent_dim: 2}"
 TOLD = """
 import json, sys, wandb
@@ -88,13 +90,17 @@ def trained_sweep(lab: Lab, name: str, seeds: str, epochs: int = 6, seconds: flo
 
 
 def asked(lab: Lab, code: str, *words: str) -> Any:
-    """What the client says, as JSON."""
+    """What the client says, as JSON. One that does not come to an end tells where it stands."""
     told = lab.sashiko("env").stdout.splitlines()
     exports = dict(line.removeprefix("export ").split("=", 1) for line in told if "=" in line)
+    watched = f"import faulthandler\nfaulthandler.dump_traceback_later({ANSWERS_S}, exit=True)\n{code}"
     done = subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=lab.folder, env=lab.environment | exports, text=True,
-        capture_output=True, check=True,
+        [sys.executable, "-c", watched, *words], cwd=lab.folder, env=lab.environment | exports, text=True,
+        capture_output=True, check=False,
     )  # fmt: skip
+    log = lab.folder / ".sashiko" / "server.log"
+    server = log.read_text()[-3_000:] if log.is_file() else "no log"
+    assert done.returncode == 0, f"{exports}\n{done.stderr}\n--- server\n{server}"
     return json.loads(done.stdout.splitlines()[-1])
 
 
