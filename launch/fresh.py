@@ -118,7 +118,9 @@ def _make(venv: Path, version: str) -> None:
         )
     given = sys.executable if version == here else version
     command = [uv, "venv", "--quiet", "--python", given] if uv else [sys.executable, "-m", "venv"]
-    done = subprocess.run([*command, str(venv)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, str(venv)], capture_output=True, text=True, check=False, env=lock.surroundings()
+    )
     if done.returncode:
         raise CodeError(f"no environment could be made for Python {version}: {_last(done.stdout + done.stderr)}")
 
@@ -129,7 +131,10 @@ def _install(folder: Path) -> None:
     words += ["--require-hashes"] if "--hash" in wanted.read_text(encoding="utf-8") else []
     tool = [uv, "pip"] if uv else [str(python), "-m", "pip", "--disable-pip-version-check"]
     more = ["--python", str(python)] if uv else []
-    done = subprocess.run([*tool, *words, *more], capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(
+        [*tool, *words, *more], capture_output=True, text=True, errors="replace", check=False,
+        env=lock.surroundings(),
+    )  # fmt: skip
     if done.returncode:
         said = done.stdout + done.stderr
         raise CodeError(f"{blamed(said, wanted.read_text(encoding='utf-8'))}:\n{_last(said)}")

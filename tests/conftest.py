@@ -7,6 +7,7 @@ gaps at the end; between two that wait for a cluster come two that compute: ther
 
 import itertools
 import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +19,8 @@ BETWEEN = 2
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so in the background of a shell; children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)

@@ -119,7 +119,9 @@ def _ask(wanted: Path, lock: Path) -> None:
     said: list[str] = []
     for command in _tools(wanted, lock):
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=ASKING_S, check=False)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=ASKING_S, check=False, env=surroundings()
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             said.append(f"{Path(command[0]).name}: {error}")
             continue
@@ -143,6 +145,14 @@ def find_uv() -> str | None:
     """The command uv: beside this interpreter, or on the path."""
     beside = Path(sys.executable).with_name("uv")
     return str(beside) if beside.is_file() else shutil.which("uv")
+
+
+def surroundings() -> dict[str, str]:
+    """The environment of an installer: uv trusts what this machine trusts, as pip does, unless told otherwise.
+
+    A proxy that reads along has a certificate of the institute's own.
+    """
+    return {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1", **os.environ}
 
 
 def _folders() -> Sequence[Path]:

@@ -109,3 +109,14 @@ def test_the_digest_of_a_package_is_of_its_own_files_alone(tmp_path: Path):
 
 def test_names_are_normalised():
     assert lock.normalised("Typing_Extensions.x") == "typing-extensions-x"
+
+
+def test_an_installer_trusts_what_this_machine_trusts_unless_it_is_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("UV_SYSTEM_CERTS", raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", "file:///index")
+    assert lock.surroundings()["UV_SYSTEM_CERTS"] == "1"
+    assert lock.surroundings()["PIP_INDEX_URL"] == "file:///index"
+    monkeypatch.setenv("UV_SYSTEM_CERTS", "0")
+    assert lock.surroundings()["UV_SYSTEM_CERTS"] == "0"
