@@ -16,11 +16,6 @@ def html(table: pd.DataFrame, title: str = "") -> str:
     return str(_laid_out(table, title).as_raw_html(make_page=True))
 
 
-def fragment(table: pd.DataFrame, title: str = "") -> str:
-    """The same as a part of a page."""
-    return str(_laid_out(table, title).as_raw_html())
-
-
 def _laid_out(table: pd.DataFrame, title: str) -> "GT":
     from great_tables import GT
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from framework.config import canonical_json
-from framework.importance import names_a_seed
 from framework.tracking.keys import pages_of
 from framework.tracking.mirror.rows import flat, number
 from framework.tracking.run import SASHIKO
@@ -38,11 +37,6 @@ class RunsFrame(NamedTuple):
     def factors(self) -> list[str]:
         """The fields whose values differ between the runs."""
         return [name for name in self.fields if self.frame[name].map(repr).nunique() > 1]
-
-    @property
-    def replicates(self) -> list[str]:
-        """The factors that only tell replicates apart, by their names: seeds."""
-        return [name for name in self.factors if names_a_seed(name)]
 
 
 def runs_frame(told: Sequence[Mapping[str, Any]], url: str = "") -> RunsFrame:

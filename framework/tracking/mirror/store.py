@@ -11,7 +11,7 @@ that is here can be fetched again, so a mirror that cannot be read is begun anew
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-FORM = 1
+FORM = 2
 """The form that this version reads and writes; a mirror of another one is begun anew."""
 RUN = "run_id"
 MOST_PARTS = 24
@@ -35,6 +35,7 @@ CREATE TABLE pieces (
     kind TEXT NOT NULL, run TEXT NOT NULL, part INTEGER, rows INTEGER NOT NULL, PRIMARY KEY (kind, run)
 ) WITHOUT ROWID;
 CREATE INDEX pieces_by_part ON pieces(part);
+CREATE INDEX pieces_by_run ON pieces(run);
 """
 
 
@@ -121,21 +122,16 @@ class Store:
 
     def table(self, kind: str, names: Sequence[str]) -> pa.Table | None:
         """The rows of these runs, in the order of `names`; None where there are none."""
-        return self.later(kind, names)()
-
-    def later(self, kind: str, names: Sequence[str]) -> Callable[[], pa.Table | None]:
-        """As `table`, to be read when it is asked for, also once this store is closed or has changed."""
         wanted, of_part = set(names), dict[int, list[str]]()
         everything = dict(self._db.execute("SELECT id, rows FROM parts WHERE kind = ?", (kind,)).fetchall())
         for run, part, rows in self._db.execute("SELECT run, part, rows FROM pieces WHERE kind = ?", (kind,)):
             if part is not None and run in wanted:
                 of_part.setdefault(part, []).append(run)
                 everything[part] -= rows
-        parts = [
-            (pa.memory_map(str(self._path(part))), runs if everything[part] else None)
-            for part, runs in sorted(of_part.items())
-        ]  # open, they outlive that their files are removed
-        return lambda: in_order(joined([_read(file, runs) for file, runs in parts]), names)
+        found = [
+            _read(self._path(part), runs if everything[part] else None) for part, runs in sorted(of_part.items())
+        ]
+        return in_order(joined(found), names)
 
     def tidy(self, kind: str) -> None:
         """Write the parts of a kind into one, where they are many or half of their rows are of no use."""
@@ -158,10 +154,9 @@ class Store:
                 path.unlink(missing_ok=True)
 
 
-def _read(file: pa.NativeFile, runs: Sequence[str] | None) -> pa.Table:
+def _read(path: Path, runs: Sequence[str] | None) -> pa.Table:
     """The rows of these runs in a part; all where none are named."""
-    file.seek(0)
-    table = pq.read_table(file, read_dictionary=[RUN])
+    table = pq.read_table(path, read_dictionary=[RUN])
     if runs is None:
         return table
     return table.filter(pc.is_in(table[RUN], pa.array(runs, table[RUN].type.value_type)))
@@ -215,6 +210,7 @@ def _as_text(table: pa.Table, names: set[str]) -> pa.Table:
 def _opened(folder: Path) -> sqlite3.Connection:
     """The index, for this process alone until it is closed; a damaged one, or of another form, begins anew."""
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)  # what a key may see is not for everybody on this machine
     for anew in (False, True):
         db = sqlite3.connect(folder / "index.db", timeout=BUSY_S, isolation_level=None, check_same_thread=False)
         try:
@@ -232,7 +228,7 @@ def _opened(folder: Path) -> sqlite3.Connection:
             if anew or "locked" in str(error):
                 raise
             shutil.rmtree(folder)
-            folder.mkdir(parents=True)
+            folder.mkdir(mode=0o700, parents=True)
         else:
             return db
     raise AssertionError("the second turn returns or raises")

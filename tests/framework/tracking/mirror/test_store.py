@@ -1,6 +1,8 @@
 """The mirror's files: what was kept, what changed, what was interrupted, what is damaged."""
 
 import multiprocessing
+import os
+import signal
 from pathlib import Path
 
 import pyarrow as pa
@@ -75,19 +77,6 @@ def test_many_parts_become_one(tmp_path: Path) -> None:
     assert of(tmp_path, *names) == [(name, 0) for name in names]
 
 
-def test_what_is_to_be_read_later_outlives_its_files(tmp_path: Path) -> None:
-    keep(tmp_path, ("a", 2))
-    with opened(tmp_path) as store:
-        later = store.later("history", ["a"])
-    with opened(tmp_path) as store:
-        store.forget(["a"])
-        store.tidy("history")
-    assert not list(tmp_path.glob("*.parquet")) or of(tmp_path, "a") == []
-    found = later()
-    assert found is not None
-    assert found.num_rows == 2
-
-
 @pytest.mark.parametrize("harm", ["index", "part", "form"])
 def test_a_damaged_mirror_begins_anew(tmp_path: Path, harm: str) -> None:
     keep(tmp_path, ("a", 2))
@@ -117,3 +106,31 @@ def test_several_at_once_wait_for_one_another(tmp_path: Path) -> None:
         child.join(60)
     assert [child.exitcode for child in children] == [0] * 4
     assert of(tmp_path, *names) == [(name, index) for name in names for index in range(3)]
+
+
+def _killed(folder: Path) -> None:
+    with opened(folder) as store:
+        store.forget(["a"])
+        store.add("history", rows(("b", 5)), {"b": 5})
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_one_that_is_killed_leaves_the_mirror_as_it_was(tmp_path: Path) -> None:
+    keep(tmp_path, ("a", 2))
+    child = multiprocessing.get_context("spawn").Process(target=_killed, args=(tmp_path,))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    assert of(tmp_path, "a", "b") == [("a", 0), ("a", 1)]
+    keep(tmp_path, ("c", 1))
+    assert of(tmp_path, "a", "b", "c") == [("a", 0), ("a", 1), ("c", 0)]
+    assert len(list(tmp_path.glob("*.parquet"))) == 2
+
+
+def test_what_a_key_may_see_is_not_for_everybody(tmp_path: Path) -> None:
+    folder = tmp_path / "mirrors" / "reader" / "project"
+    keep(folder, ("a", 1))
+    assert folder.stat().st_mode & 0o077 == 0
+    (folder / "index.db").write_bytes(b"no database " * 1000)
+    keep(folder, ("a", 1))
+    assert folder.stat().st_mode & 0o077 == 0
