@@ -10,6 +10,7 @@ For example:
         choice("momentum", [0, 0.9], when={"optimizer": "sgd"}),
         replicates("seed", 3),                          # 0, 1, 2: averaged over in reports
         exclude=[same("source", "target"), {"mapping.kind": "mlp", "dataset": "digits"}],
+        metric=minimize("stitched/mse_val"),            # what pages compare the points by
     )
 
 Keys are dotted paths into the config, values are what the config types them as. Axes that do not depend on
@@ -95,6 +96,24 @@ def same(first: str, second: str) -> Same:
     return Same(first, second)
 
 
+@dataclass(frozen=True)
+class Metric:
+    """What points are compared by: a key of the run's summary, and which end of it is best."""
+
+    name: str
+    goal: str
+
+
+def minimize(name: str) -> Metric:
+    """Lower is better. Choose a number of the val split: the test split selects nothing."""
+    return Metric(name, "minimize")
+
+
+def maximize(name: str) -> Metric:
+    """Higher is better; as `minimize` otherwise."""
+    return Metric(name, "maximize")
+
+
 class Grid:
     """Axes over a config type. Construction finds every contradiction; listing waits until it is asked for."""
 
@@ -104,14 +123,15 @@ class Grid:
         *axes: Axis,
         base: Mapping[str, Any] | None = None,
         exclude: Sequence[Mapping[str, Any] | Same] = (),
+        metric: Metric | None = None,
     ) -> None:
-        """Put axes together; `base` holds constants by dotted key.
+        """Put axes together; `base` holds constants by dotted key, `metric` is what pages show as the best.
 
         Raises:
             GridError: with every problem: unknown or repeated keys, empty axes, values without a JSON form.
         """
         constants = tuple(choice(key, [value]) for key, value in (base or {}).items())
-        self.config = config
+        self.config, self.metric = config, metric
         self.axes = tuple(_written_out(config, axis) for axis in constants + axes)
         self.exclude = tuple(item if isinstance(item, Same) else _by_branch(config, item) for item in exclude)
         problems = list(self._problems())
@@ -130,7 +150,10 @@ class Grid:
     def definition(self, name: str, experiment: str, **keys: Any) -> Definition:
         """The W&B sweep definition of the grid, to be run by `python -m experiments EXPERIMENT`."""
         command = ["${env}", "python", "-m", "experiments", experiment]
-        head = {"name": name, **keys, "method": "grid", "command": command}
+        head = {"name": name, **keys, "method": "grid"}
+        if self.metric is not None:
+            head["metric"] = {"name": self.metric.name, "goal": self.metric.goal}
+        head["command"] = command
         return Definition({**head, "parameters": self.parameters()}, name)
 
     # --- checks ------------------------------------------------------------------------------------

@@ -32,7 +32,9 @@ from launch.words import counted, points_open
 
 RULES = ("method", "run_cap", "early_terminate")
 """What else must be equal in two sweeps: how many points are handed out, and when they are stopped."""
-SAID = ("name", "parameters", "metric")
+SAID = ("name", "parameters")
+DRAWN_BY = ("parameters", "metric")
+"""What sweeps that draw their points are told apart by; of a grid the metric is only what pages show first."""
 SUFFIXES = (".yaml", ".yml", ".json")
 OPEN_AGAIN = "work what is open in a sweep of its own: sashiko sweep FILE --open"
 SAME_AGAIN = "the same command again goes on"
@@ -90,7 +92,7 @@ def _as_written(
             other = sweep.definition
             if other.experiment != definition.experiment or successors.first_of(sweep) is not None:
                 continue
-            if _same(other, definition, (*RULES, *SAID)):
+            if _same(other, definition, (*RULES, *SAID, *(() if definition.is_grid else DRAWN_BY))):
                 return sweep.path
             if by_name and definition.data.get("name") and _same(other, definition, ("name",)):
                 named = named or sweep.path
@@ -137,7 +139,7 @@ def _compared(
         if other.experiment != definition.experiment or not _same(other, definition, RULES):
             return None
         if not definition.is_grid:
-            same = _same(other, definition, ("parameters", "metric"))
+            same = _same(other, definition, DRAWN_BY)
             chain = Chain([sweep], _ledger(tracker, sweep, other, []))
             return Match(sweep, chain, difference((), ())) if same else None
         if rest:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from experiments.fusion.config import FusionConfig
-from framework.grid import Axis, Grid, zipped
+from framework.grid import Axis, Grid, maximize, zipped
 
 Model = Mapping[str, Any]
 
@@ -117,6 +117,7 @@ GRIDS = {
         FusionConfig,
         pairs([(MLP, 3)]),
         base={"data": "mnist_or_digits", "fine_tune": REFINE, "distil": REFINE},
+        metric=maximize("ot/val_accuracy"),
     ),
     # Three groups of four, matched to the first or all to one another: minutes on a laptop.
     "fusion_many": Grid(
@@ -127,23 +128,27 @@ GRIDS = {
             "recipes": finished("average", "ot", "weight_matching", "cycle_consistent"),
             "curve_places": 0,
         },
+        metric=maximize("cycle_consistent+repair/val_accuracy"),
     ),
     # Pairs of each architecture, and everything that the study measures of them.
     "fusion_metrics": Grid(
         FusionConfig,
         pairs(fashion_models(), "metrics.seed"),
         base={"recipes": [{"name": "average", "method": {"kind": "average"}}, {"name": "ot"}], "metrics": COSTS},
+        metric=maximize("ot/val_accuracy"),
     ),
     # Two pairs of each architecture, one shot: minutes on a GPU.
     "fusion_cifar10": Grid(
         FusionConfig,
         pairs([(model, 2) for model in cifar_models("cifar10")]),
         base={"recipes": finished("average", "ot", "weight_matching", "activation_matching")},
+        metric=maximize("ot/val_accuracy"),
     ),
     # The study itself, whose parents are those and more: hours on a GPU.
     "fusion_cifar": Grid(
         FusionConfig,
         pairs([(model, 5) for model in cifar_models("cifar10", "cifar100")], "metrics.seed"),
         base={"metrics": {}, "fine_tune": REFINE},
+        metric=maximize("ot/val_accuracy"),
     ),
 }

@@ -1,7 +1,7 @@
 """The grids of the merging experiment; `python -m experiments --write-sweeps` writes them to sweeps/."""
 
 from experiments.merging.config import MergingConfig
-from framework.grid import Grid, choice, replicates
+from framework.grid import Grid, choice, maximize, replicates
 
 QUICK = {"batch_size": 128, "learning_rate": 0.02}
 
@@ -17,5 +17,6 @@ GRIDS = {
             "fine_tune": QUICK,
             "num_models": 4,
         },
+        metric=maximize("task_arithmetic/val_accuracy"),
     ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.multitask.config import MultitaskConfig
-from framework.grid import Axis, Grid, choice, replicates, zipped
+from framework.grid import Axis, Grid, choice, minimize, replicates, zipped
 
 GELU = {"activation": "gelu"}
 SMALL: Mapping[str, Any] = {"figures_every": 0, "log_every": 32}
@@ -66,6 +66,7 @@ GRIDS = {
         choice("sharing", ["shared", "per_task"]),
         replicates("seed", 3),
         base=SMALL,
+        metric=minimize("val/loss_task_0"),
     ),
     # Does the best learning rate stay where it is when the network grows?
     "multitask_scaling": Grid(
@@ -79,6 +80,7 @@ GRIDS = {
             "prediction_points": 0,
             "coordinates": True,
         },
+        metric=minimize("val/loss_task_0"),
     ),
     # The question: does task_1 help task_0 where it has seen nothing, and does balancing matter?
     "multitask_extrapolation": Grid(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.ssl.config import SSLConfig
-from framework.grid import Axis, Grid, choice, replicates, zipped
+from framework.grid import Axis, Grid, choice, maximize, replicates, zipped
 
 Method = Mapping[str, Any]
 
@@ -100,6 +100,7 @@ GRIDS = {
         choice("encoder.method", [small(kind) for kind in SMALL]),
         replicates("encoder.seed", 3),
         base=QUICK,
+        metric=maximize("val/linear_accuracy"),
     ),
     # Does it help to distort an image more often, and how are more than two views compared?
     "ssl_views": Grid(
@@ -107,6 +108,7 @@ GRIDS = {
         views(("simsiam", "barlow_twins"), (4, 8)),
         replicates("encoder.seed", 3),
         base={**QUICK, "encoder.max_epochs": EPOCHS},
+        metric=maximize("val/linear_accuracy"),
     ),
     # How much is lost with fewer images, and with fewer of them distorted?
     "ssl_fraction": Grid(
@@ -116,6 +118,7 @@ GRIDS = {
         choice("encoder.distortions.fraction", [0.5, 1.0]),
         replicates("encoder.seed", 3),
         base={**QUICK, "encoder.batch_size": 64},
+        metric=maximize("val/linear_accuracy"),
     ),
     # The batch size, with the step size in proportion to it.
     "ssl_batch": Grid(
@@ -124,6 +127,7 @@ GRIDS = {
         choice("encoder.batch_size", [16, 64, 256, 512]),
         replicates("encoder.seed", 3),
         base={**QUICK, "encoder.max_epochs": EPOCHS},
+        metric=maximize("val/linear_accuracy"),
     ),
     # Where the weights begin. torchvision's have to lie on the machine.
     "ssl_pretrained": Grid(
@@ -136,6 +140,7 @@ GRIDS = {
             "encoder.max_epochs": 5,
             "encoder.diagnostics_every": 5,
         },
+        metric=maximize("val/linear_accuracy"),
     ),
     # Which diagnostic without labels tells how good a linear probe will be? 120 encoders, from poor to good.
     "ssl_diagnostics": Grid(
@@ -152,6 +157,7 @@ GRIDS = {
             "baselines": False,
             "weights": "last",
         },
+        metric=maximize("val/linear_accuracy"),
     ),
     # What keeps a network without negatives from collapsing.
     "ssl_stopgrad": Grid(
@@ -159,6 +165,7 @@ GRIDS = {
         stopped(),
         replicates("encoder.seed", 3),
         base={**QUICK, "encoder.evaluate_every": 1, "weights": "last"},
+        metric=maximize("val/linear_accuracy"),
     ),
     # A GPU: a ResNet18 on CIFAR-10, with the recipe that is customary there.
     "ssl_cifar": Grid(
@@ -178,5 +185,6 @@ GRIDS = {
             "encoder.compile": True,
             "neighbours": 200,
         },
+        metric=maximize("val/linear_accuracy"),
     ),
 }

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments.stitching.config import StitchingConfig
-from framework.grid import Axis, Grid, choice, zipped
+from framework.grid import Axis, Grid, choice, maximize, minimize, zipped
 from framework.mappings.config import AS_MANY
 
 Model = Mapping[str, Any]
@@ -148,6 +148,7 @@ GRIDS = {
         pairs(related(digits_models())),
         mappings((0, 0.01, 0.1, 1)),
         base={"num_samples": (10, 50, 200, 500), "draws": 3},
+        metric=minimize("stitched/mse_val"),
     ),
     # What those scores are worth: the affine mapping beside a stitching layer, shuffled anchors, an untrained
     # encoder, and the classes alone.
@@ -156,6 +157,7 @@ GRIDS = {
         pairs(related(digits_models())),
         controls((0.01, 0.1, 1)),
         base={"num_samples": (10, 50, 500), "draws": 3},
+        metric=minimize("stitched/mse_val"),
     ),
     # The study on real images: 18 models, 48 ordered pairs, 6,192 mappings. The table with a row for each mapped
     # image would have 62 million rows; it is left out, and so is SSIM.
@@ -164,6 +166,7 @@ GRIDS = {
         drawn_pairs(fashion_pairs()),
         mappings((0, 0.001, 0.1, 1)),
         base={"num_samples": (10, 50, 500), "per_image": False, "ssim_images": 0},
+        metric=minimize("stitched/mse_val"),
     ),
     # Heads that classify: accuracy of the target's head on the source's latents.
     "stitching_classifiers": Grid(
@@ -174,6 +177,7 @@ GRIDS = {
             {"source.model": "resnet18", "target.model": "vit", "mapping": AS_MANY},  # 512 → 64
             {"source.model": "vit", "target.model": "resnet18", "mapping": AS_MANY},
         ],
+        metric=maximize("stitched/accuracy_val"),
     ),
     # Minutes on two cores: does a linear map carry one self-supervised encoder's features to another's probe?
     "stitching_ssl": Grid(
@@ -181,5 +185,6 @@ GRIDS = {
         probe_pairs(ssl_encoders()),
         linear_and_controls(),
         base={"num_samples": (10, 50, 200, 1000), "per_image": False},
+        metric=maximize("stitched/accuracy_val"),
     ),
 }

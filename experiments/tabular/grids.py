@@ -2,7 +2,7 @@
 
 from experiments.tabular.config import TabularConfig
 from framework.data.tabular.config import SHIPPED
-from framework.grid import Grid, choice, replicates
+from framework.grid import Grid, choice, maximize, replicates
 from framework.tabular.config import MODELS
 
 GRIDS = {
@@ -12,5 +12,6 @@ GRIDS = {
         choice("data.name", SHIPPED),
         choice("model.kind", MODELS),
         replicates("seed", 5),
+        metric=maximize("val/score"),
     ),
 }

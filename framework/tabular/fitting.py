@@ -7,7 +7,7 @@ from framework.data.tabular.loading import TableData
 from framework.tabular.beginning import Beginning
 from framework.tabular.config import MLP, Linear
 from framework.tabular.estimators import Predict, fit_estimator
-from framework.tabular.scores import class_scores, predictions, scores
+from framework.tabular.scores import PRIMARY, class_scores, predictions, scores
 from framework.tabular.training import FOLDER, train_network
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ def fit_model(
 def log_results(whole: Config, data: TableData, predict: Predict, chosen: dict[str, int], run: "Run") -> None:
     """Log the scores of each split, the tables, and of a network the artifact `model` of the config `whole`.
 
-    The summary has `<split>/<metric>` (`scores.METRICS`), what val has chosen, the task, the rows of each split
-    (`rows/<split>`), the number of features, and the digest of the table (`data_sha256`). Tables: `predictions` of
-    the test split, and of classes `classes`. Models of scikit-learn leave no artifact: they can only be pickled.
+    The summary has `<split>/<metric>` (`scores.METRICS`), `val/score` (the task's first metric, `scores.PRIMARY`,
+    of which 1 is the best), what val has chosen, the task, the rows of each split (`rows/<split>`), the number of
+    features, and the digest of the table (`data_sha256`). Tables: `predictions` of the test split, and of classes
+    `classes`. Models of scikit-learn leave no artifact: they can only be pickled.
     """
     predicted = {split: predict(part.x) for split, part in data.parts.items()}
     found = {
@@ -44,6 +45,8 @@ def log_results(whole: Config, data: TableData, predict: Predict, chosen: dict[s
         for split, part in data.parts.items()
         for name, value in scores(predicted[split], part, data).items()
     }
+    if (first := f"val/{PRIMARY[data.task]}") in found:
+        found["val/score"] = found[first]
     rows = {f"rows/{split}": len(part) for split, part in data.parts.items()}
     about = {"task": data.task, "num_features": len(data.features), "data_sha256": data.digest}
     run.summarise({**found, **chosen, **rows, **about})

@@ -29,17 +29,17 @@ def wrapped(config: dict[str, Any]) -> str:
     return json.dumps({key: {"value": value} for key, value in config.items()})
 
 
-def small(tables: Tables) -> None:
-    """A grid of 36 points: two failed, two run, the others finished."""
-    project = tables.projects.make("demo")[0]["id"]
+def small(tables: Tables, *, name: str = "demo", metric: str | None = "mse") -> None:
+    """A grid of 36 points: two failed, two run, the others finished. Its definition may name no metric."""
+    project = tables.projects.make(name)[0]["id"]
     key = tables.sweeps.add(
         project,
         "small",
-        DEFINITION,
+        DEFINITION if metric else DEFINITION.replace("metric: {name: mse, goal: minimize}\n", ""),
         method="grid",
         size=36,
-        metric="mse",
-        goal="minimize",
+        metric=metric,
+        goal="minimize" if metric else None,
         display_name="small one",
     )
     tables.points.add(key, ["{}"] * 36)
@@ -99,6 +99,7 @@ def fill(directory: Path, *, count: int = 10_000) -> None:
     store = open_store(directory / "server.db")
     with store.write() as tables:
         small(tables)
+        small(tables, name="plain", metric=None)
         hostile(tables)
         many(tables, count)
         empty = tables.projects.make("empty")[0]["id"]

@@ -14,6 +14,7 @@ from tests.browser.test_modules import run
 from tests.protocol.conftest import Server
 
 SMALL, BIG = "/local/demo/sweeps/small", "/local/large/sweeps/big"
+PLAIN = "/local/plain/sweeps/small"
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,40 @@ def test_the_best_is_the_best_mean_over_seeds(server: Server, page: Page, shoot:
     shoot(page, "sweep")
     page.emulate_media(color_scheme="dark")
     shoot(page, "sweep-dark")
+
+
+def test_another_metric_is_chosen_and_stands_in_the_address(server: Server, page: Page) -> None:
+    see(page, server, SMALL)
+    assert page.locator("#metric select").first.input_value() == "mse"
+    page.get_by_label("best is").select_option("max")
+    expect(page.locator("#best")).to_contain_text("Largest mean of 12 groups")
+    assert page.url.endswith("?metric=mse&goal=max")
+    values = [mse("mlp", 0.1, seed) for seed in SEEDS]  # of the last ones two still run, and 1.0 comes to more
+    worst = [mse("mlp", 1.0, seed) for seed in SEEDS]
+    assert statistics.mean(worst) > statistics.mean(values)
+    first = page.locator("#best tbody tr").first.locator("td").all_inner_texts()
+    assert first[:3] == ["mlp", "1", "3"]
+    page.get_by_label("metric", exact=True).select_option("acc")
+    expect(page.locator("#best")).to_contain_text("acc")
+    page.get_by_role("tab", name="Importance").click()
+    expect(page.locator("#drawing")).to_contain_text("acc")
+    page.go_back()
+    page.go_back()
+    expect(page.locator("#best thead")).to_contain_text("mse")
+    page.get_by_role("button", name="as defined").click()
+    expect(page.locator("#best")).to_contain_text("Smallest mean of 12 groups")
+    assert "metric=" not in page.url
+
+
+def test_a_sweep_without_a_metric_asks_for_one(server: Server, page: Page) -> None:
+    see(page, server, PLAIN)
+    expect(page.locator("#best")).to_contain_text("choose one above")
+    page.get_by_label("metric", exact=True).select_option("mse")
+    expect(page.locator("#best")).to_contain_text("Smallest mean of 12 groups")
+    page.get_by_role("tab", name="Importance").click()
+    expect(page.locator("#drawing")).to_contain_text("Shares of the variance of mse")
+    page.reload()
+    expect(page.locator("#best")).to_contain_text("Smallest mean of 12 groups")
 
 
 def test_at_1280_px_what_matters_lies_in_the_window(server: Server, page: Page) -> None:
@@ -224,7 +259,7 @@ def test_axes_are_turned_from_log_to_linear_and_the_address_keeps_it(server: Ser
 
 def test_the_largest_value_of_the_metric_is_an_axis(server: Server, page: Page) -> None:
     see(page, server, SMALL)
-    page.get_by_label("metric").select_option("max")
+    page.get_by_label("colour by its").select_option("max")
     assert "end=max" in page.url
     expect(page.locator(".drawing .title").last).to_have_text("max of msemax of mse")
     page.fill(".filter", '"max of mse">0.6')

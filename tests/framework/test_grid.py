@@ -12,7 +12,7 @@ from pydantic import Field
 from framework.config import Config, canonical_json, replicate
 from framework.definition import raw_config, read
 from framework.errors import ConfigError, GridError
-from framework.grid import Axis, Grid, choice, replicates, same, zipped
+from framework.grid import Axis, Grid, choice, maximize, minimize, replicates, same, zipped
 from framework.plan import typed_points
 
 
@@ -279,3 +279,13 @@ def test_a_value_that_is_no_section_with_keys_inside_it_is_refused(axes: list[Ax
     with pytest.raises(GridError) as caught:
         Grid(Study, *axes)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("metric", "goal"), [(minimize("a/b"), "minimize"), (maximize("a/b"), "maximize")])
+def test_a_metric_stands_in_the_definition_and_changes_no_point(metric, goal):
+    axes = (choice("momentum", [0.1, 0.9]), replicates("seed", 2))
+    named, plain = Grid(Study, *axes, metric=metric), Grid(Study, *axes)
+    definition = read(named.definition("name", "stitching").text())
+    assert definition.data["metric"] == {"name": "a/b", "goal": goal}
+    assert "metric" not in plain.definition("name", "stitching").data
+    assert named.parameters() == plain.parameters()

@@ -6,7 +6,6 @@ from typing import Any
 
 from framework.importance import importance, names_a_seed
 from launch.server.request import Request
-from launch.server.search.best import metric_of
 from launch.server.storage.runs import FINISHED
 from launch.server.views.columns import Columns, Scalar
 from launch.server.views.kept import FACTS
@@ -24,9 +23,9 @@ def shares(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
     its F-test.
     """
     scope = scope_of(request, parts)
-    metric = None if scope.sweep is None else metric_of(scope.sweep)
+    metric = scope.measured
     if metric is None or scope.sweep is None:
-        return {"method": None, "shares": [], "notes": ["The definition names no metric."]}
+        return {"method": None, "shares": [], "notes": ["The definition names no metric; choose one above"]}
     with request.services.kept.table(request.tables.runs, scope.column, scope.key) as table:
         done = [place for place, state in enumerate(table.facts[FACTS.index("state")]) if state == FINISHED]
         losses = losses_of(table, metric)

@@ -7,7 +7,6 @@ from typing import Any
 from framework.importance import names_a_seed
 from launch.server.errors import NotFound
 from launch.server.request import Request
-from launch.server.search.best import metric_of
 from launch.server.search.metric import KEPT, Metric
 from launch.server.views.columns import Scalar
 from launch.server.views.kept import Table
@@ -35,7 +34,7 @@ def best(request: Request, parts: Mapping[str, str]) -> dict[str, Any] | None:
     None for a sweep without a metric, or without a number of it.
     """
     scope = scope_of(request, parts)
-    metric = None if scope.sweep is None else metric_of(scope.sweep)
+    metric = scope.measured
     if metric is None:
         return None
     with request.services.kept.table(request.tables.runs, scope.column, scope.key) as table:

@@ -12,6 +12,7 @@ from framework.errors import DefinitionError
 from launch.server.errors import NotFound
 from launch.server.request import Request
 from launch.server.search.best import metric_of
+from launch.server.search.metric import Metric
 from launch.server.views.columns import Scalar, config_of, first_of, summary_of, told
 from launch.server.views.kept import Table
 
@@ -28,11 +29,17 @@ class Scope:
     column: str
     key: int
     sweep: sqlite3.Row | None = None
+    asked: Metric | None = None
+
+    @property
+    def measured(self) -> Metric | None:
+        """What runs are compared by: the metric that the reader asks for, or that of the sweep's definition."""
+        return self.asked or (None if self.sweep is None else metric_of(self.sweep))
 
     @property
     def metric(self) -> dict[str, str] | None:
-        """The metric of the sweep's definition, and its goal."""
-        found = None if self.sweep is None else metric_of(self.sweep)
+        """The name and the goal of what is `measured`."""
+        found = self.measured
         return None if found is None else {"name": found.name, "goal": "max" if found.maximize else "min"}
 
 
@@ -46,7 +53,7 @@ class Seen:
 
 
 def scope_of(request: Request, parts: Mapping[str, str]) -> Scope:
-    """The runs behind an address.
+    """The runs behind an address; `?metric=acc&goal=max` asks for another metric than the sweep's own.
 
     Raises:
         NotFound: there is no such project or sweep that the reader may see.
@@ -54,12 +61,13 @@ def scope_of(request: Request, parts: Mapping[str, str]) -> Scope:
     project = request.project(parts["entity"], parts["project"])
     if project is None:
         raise NotFound(f"no project {parts['entity']}/{parts['project']}")
+    asked = Metric(parts["metric"], parts.get("goal") == "max") if parts.get("metric") else None
     if "sweep" not in parts:
-        return Scope("project_id", project["id"])
+        return Scope("project_id", project["id"], asked=asked)
     row = request.tables.sweeps.by_name(project["id"], parts["sweep"])
     if row is None:
         raise NotFound(f"no sweep {parts['sweep']} in {project['name']}")
-    return Scope("sweep_id", row["id"], row)
+    return Scope("sweep_id", row["id"], row, asked)
 
 
 def runs(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:

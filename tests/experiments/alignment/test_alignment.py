@@ -11,6 +11,7 @@ from framework.errors import ArtifactError, ConfigError, SashikoError
 from framework.mappings import load_mapping
 from framework.report.digest import digest_of
 from framework.training.checkpoints import load_model
+from tests.experiments.compared import compared_by
 from tests.experiments.stitching.conftest import model
 from tests.framework.fakes import FakeRun
 
@@ -42,6 +43,7 @@ def test_every_second_epoch_and_the_last_are_fitted_and_stand_in_the_epochs_row(
     assert {"train/mse", "val/mse", "mapping/latent_distance", "mapping/cka", "mapping/singular_max"} <= set(
         rows[1]
     )
+    assert compared_by("alignment") in run.summary
     assert run.summary["mapping/error_last"] == table["error"].iloc[1]
 
 

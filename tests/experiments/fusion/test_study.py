@@ -11,6 +11,7 @@ from framework.errors import ArtifactError, InvalidInput
 from framework.fusion import align, fuse
 from framework.models.registry import build
 from framework.training.checkpoints import load_model
+from tests.experiments.compared import compared_by
 from tests.experiments.fusion.conftest import fusion, parent
 
 
@@ -22,6 +23,11 @@ def of(run, family, split="test"):
 
 def parents_of(bench, config):
     return [load_model(bench.store["model", one.config_id], one) for one in config.trained]
+
+
+def test_pages_compare_runs_by_what_they_log(whole_run):
+    run, _ = whole_run
+    assert compared_by("fusion") in run.summary
 
 
 def test_every_network_is_a_row_a_split(whole_run):

@@ -9,6 +9,7 @@ from framework.data.vision import load_splits
 from framework.fusion import fuse, merge
 from framework.metrics.generalisation import score
 from framework.training.checkpoints import load_model
+from tests.experiments.compared import compared_by
 from tests.experiments.merging.conftest import merging
 
 
@@ -34,6 +35,7 @@ def test_every_network_is_a_row_a_split(run_of_tasks):
     assert set(table["stage"]) == {"base", "parent", "merged", "fused", "ensemble"}
     assert list(table) == ["family", "stage", "recipe", "split", "accuracy", "cross_entropy", "seconds"]
     assert table[["accuracy", "cross_entropy", "seconds"]].notna().all().all()
+    assert compared_by("merging") in run.summary
     assert run.summary["soup/test_accuracy"] == of(run, "soup")["accuracy"]
 
 

@@ -8,6 +8,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from framework.data.vision import load_splits
 from framework.ssl.training.artifact import load_encoder
+from tests.experiments.compared import compared_by
 from tests.experiments.ssl.conftest import point
 
 
@@ -60,6 +61,7 @@ def test_transfer_to_images_of_another_shape(finished):
     run, _ = finished
     assert value(run, **TOP, evaluation="linear", dataset="folder") > 0.6
     own = value(run, **TOP, evaluation="linear", dataset="digits")
+    assert compared_by("ssl") in run.summary
     assert run.summary["test/linear_accuracy"] == own
 
 

@@ -13,6 +13,7 @@ from framework.errors import ConfigError
 from framework.ssl.evaluation.features import Features, features_of
 from framework.ssl.evaluation.probe import fit_probe
 from framework.ssl.training.artifact import load_encoder
+from tests.experiments.compared import compared_by
 from tests.experiments.stitching.conftest import model
 from tests.framework.ssl.training.conftest import HEADS, TINY
 
@@ -48,6 +49,7 @@ def test_the_scores_are_those_of_the_stitched_pair_on_test(bench, run):
     assert results["source"][0] == "digits_simclr_16_0"
     assert results["target_seed"].tolist() == [1, 1]
     assert results["accuracy_stitched"].iloc[1] > 0.3, "ten classes"
+    assert compared_by("stitching_ssl") in run.summary
     assert run.summary["stitched/accuracy"] <= 1
 
 

@@ -24,6 +24,7 @@ from framework.mappings.config import AUTO
 from framework.mappings.linear import LinearMapping
 from framework.training.config import TrainingConfig
 from tests.experiments.bench import Bench
+from tests.experiments.compared import compared_by
 from tests.experiments.stitching.conftest import model, stitching
 
 FACTORS = [
@@ -189,6 +190,7 @@ def test_the_summary_and_the_picture(stitched_run):
     assert run.summary["stitched/ridge"] == chosen["ridge"]
     assert run.summary["stitched/num_samples"] == chosen["num_samples"]
     assert run.summary["stitched/mse_mean"] == pytest.approx(results["mse_stitched"].mean())
+    assert compared_by("stitching") in run.summary
     assert run.summary["cells"] == 4
     ((picture, caption),) = run.images["stitched"]
     assert picture.shape == (4 * 9 - 1, 10 * 9 - 1)

@@ -9,6 +9,7 @@ from experiments.tabular.manager import TabularManager
 from framework.errors import InvalidInput, SashikoError
 from framework.plan import plan
 from framework.tabular.config import MODELS
+from tests.experiments.compared import compared_by
 from tests.framework.fakes import FakeRun
 
 
@@ -42,6 +43,7 @@ def test_every_score_is_that_of_the_predictions(tmp_path):
     rows = run.tables["predictions"]
     assert run.summary["test/accuracy"] == pytest.approx((rows["truth"] == rows["prediction"]).mean())
     assert len(rows) == run.summary["rows/test"] == 30
+    assert compared_by("tabular") in run.summary
     assert {"train/accuracy", "val/accuracy", "test/macro_f1", "data_sha256"} <= set(run.summary)
     assert len(run.tables["classes"]) == 3 * 3
 

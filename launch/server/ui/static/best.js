@@ -25,7 +25,7 @@ export function best(host, model) {
   const { frame } = model;
   const target = frame.target;
   if (target === null) {
-    const why = frame.metric === null ? "The definition names no metric." : `No run has told ${frame.metric.name} yet.`;
+    const why = frame.metric === null ? "The definition names no metric; choose one above." : `No run has told ${frame.metric.name} yet.`;
     put(host, el("p", { class: "empty" }, why));
     return;
   }

@@ -6,6 +6,7 @@
 import { ask } from "./ask.js";
 import { el, put } from "./dom.js";
 import { number } from "./format.js";
+import { asked as metric } from "./metric.js";
 
 /**
  * The bars in an element; returns what asks for them again.
@@ -19,7 +20,7 @@ export function importance(host, address) {
   return async () => {
     const mine = ++asked;
     try {
-      const told = await ask(address);
+      const told = await ask(address + (metric() && `?${metric()}`));
       if (mine === asked) put(host, ...shown(told));
     } catch (error) {
       put(host, el("p", { class: "problem" }, error instanceof Error ? error.message : String(error)));
@@ -32,7 +33,8 @@ export function importance(host, address) {
  * @returns {Node[]}
  */
 function shown(told) {
-  const notes = told.notes.length ? [el("p", { class: "empty" }, `${told.notes.join("; ")}.`)] : [];
+  const of = told.metric ? `${told.metric}: ` : "";
+  const notes = told.notes.length ? [el("p", { class: "empty" }, `${of}${told.notes.join("; ")}.`)] : [];
   if (told.shares.length === 0) return notes;
   /** @type {any[]} */
   const all = [...told.shares, ...told.rest];

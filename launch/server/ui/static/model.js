@@ -8,6 +8,7 @@ import { ask } from "./ask.js";
 import { meeting, parse } from "./filter.js";
 import { Frame } from "./frame.js";
 import { listen } from "./live.js";
+import { asked } from "./metric.js";
 import { changed, read, write } from "./state.js";
 
 /** @typedef {"table" | "live" | "filter" | "state"} What */
@@ -28,7 +29,13 @@ export class Model {
     /** @type {number[]} */
     this.rows = [];
     this.loading = false;
+    this.asked = asked();
+    /** @type {(() => void) | null} */
+    this.end = null;
+    /** @type {((standing: import("./live.js").Standing) => void) | null} */
+    this.standing = null;
     changed(() => {
+      if (asked() !== this.asked) void this.load().catch(() => {});
       this.sift();
       this.tell("state");
     });
@@ -43,8 +50,10 @@ export class Model {
   async load() {
     if (this.loading) return;
     this.loading = true;
+    const others = this.asked !== asked();
     try {
-      const told = await ask(this.addresses.table);
+      this.asked = asked();
+      const told = await ask(this.addresses.table + (this.asked && `?${this.asked}`));
       this.frame = new Frame(told);
       this.progress = told.progress;
       this.sift();
@@ -52,6 +61,8 @@ export class Model {
     } finally {
       this.loading = false;
     }
+    if (others && this.standing) this.follow(this.standing); // the stream tells of the metric, too
+    if (this.asked !== asked()) await this.load();
   }
 
   /**
@@ -59,7 +70,9 @@ export class Model {
    * @param {(standing: import("./live.js").Standing) => void} standing
    */
   follow(standing) {
-    listen(() => `${this.addresses.live}?since=${this.frame.mark}`, (event) => this.take(event), standing);
+    this.end?.();
+    this.standing = standing;
+    this.end = listen(() => `${this.addresses.live}?since=${this.frame.mark}${this.asked && `&${this.asked}`}`, (event) => this.take(event), standing);
   }
 
   /** @param {any} event */

@@ -43,7 +43,7 @@ export function parallel(host, model) {
     const { columns, metric } = model.frame;
     if (!columns.has(`history.max of ${metric?.name}`) || ends.matches(":focus-within")) return;
     const options = ["last", "min", "max"].map((key) => ({ key, name: key, title: `${key} of ${metric?.name} in each run` }));
-    put(ends, select("metric", options, read("end", "last"), (end) => {
+    put(ends, select("colour by its", options, read("end", "last"), (end) => {
       write({ end: end === "last" ? null : end });
       draw();
     }));

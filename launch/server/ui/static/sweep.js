@@ -8,6 +8,7 @@ import { best, running } from "./best.js";
 import { charts } from "./charts.js";
 import { el, given, put, the } from "./dom.js";
 import { shown } from "./live.js";
+import { metricChoice } from "./metric.js";
 import { Model, once } from "./model.js";
 import { runsTable } from "./runs_table.js";
 
@@ -21,6 +22,7 @@ charts(the("charts"), model, { base, importance: `${view}/importance` });
 model.part((what) => what !== "filter" && told());
 
 function summarise() {
+  metricChoice(the("metric"), model);
   best(the("best"), model);
   running(the("running"), model, base);
   put(the("left-out"), model.frame.leftOut > 0 && `${model.frame.leftOut} columns of configs and summaries are not shown.`);
