@@ -5,13 +5,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from framework.errors import SashikoError
 from framework.report.aggregate import aggregate
-from framework.report.panels import one_legend, panel_grid, score_axis
+from framework.report.ends import End, label_ends
+from framework.report.panels import panel_grid, score_axis
 from framework.report.report import Report
-from framework.report.style import COLOURS, MARKERS, styled
+from framework.report.style import COLOURS, COLUMN_WIDTH, PAGE_WIDTH, styled
 
 if TYPE_CHECKING:
     from framework.tracking.results import Results
@@ -58,21 +60,39 @@ def brief(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def error_by_epoch(table: pd.DataFrame) -> Figure:
-    """A line a pair of architectures, with a band of one standard deviation over the seeds."""
+    """A panel a reference, a line an architecture (and mapping) that is trained towards it, named at its end.
+
+    Bands are one standard deviation over the seeds.
+    """
+    panels = list(table.groupby("reference", sort=True))
+    several = table["mapping"].nunique() > 1
+    width = COLUMN_WIDTH if len(panels) == 1 else PAGE_WIDTH
     with styled():
-        figure, (axes,) = panel_grid(1, 1, row_height=2.2, extra_height=0.7)
-        looks = zip(itertools.cycle(COLOURS), itertools.cycle(MARKERS), strict=False)
-        for (key, line), (colour, marker) in zip(table.groupby(list(KEYS[:-1])), looks, strict=False):
-            model, reference, mapping = map(str, key) if isinstance(key, tuple) else (str(key), "", "")
-            label = f"{model} → {reference}" + (f", {mapping}" if table["mapping"].nunique() > 1 else "")
-            mean, std = line["error_mean"], line["error_std"].fillna(0)
-            axes.plot(
-                line["epoch"], mean, color=colour, marker=marker, markevery=0.2, markeredgewidth=0,
-                label=label.replace("_autoencoder", ""),
-            )  # fmt: skip
-            axes.fill_between(line["epoch"], mean - std, mean + std, color=colour, alpha=0.15, linewidth=0)
-        score_axis(axes, float(table["error_mean"].min()), float(table["error_mean"].max()))
-        axes.set_xlabel("epochs that the model has been trained for")
-        axes.set_ylabel("error of the mapped latents")
-        one_legend(figure, [axes], columns=2)
+        figure, axes = panel_grid(len(panels), min(2, len(panels)), width=width, row_height=1.9, extra_height=0.3)
+        named = [_draw(panel, rows, several=several) for panel, (_, rows) in zip(axes, panels, strict=True)]
+        score_axis(axes[0], float(table["error_mean"].min()), float(table["error_mean"].max()))
+        figure.supxlabel("epochs that the model has been trained for", fontsize=8)
+        figure.supylabel("error of the mapped latents", fontsize=8)
+        for panel, (reference, _), ends in zip(axes, panels, named, strict=True):
+            panel.set_title(f"into the latents of {_short(reference)}")
+            label_ends(panel, ends)
     return figure
+
+
+def _draw(panel: Axes, rows: pd.DataFrame, *, several: bool) -> list[End]:
+    """The lines of a panel, and where they end; `several` mappings are named, too."""
+    ends = []
+    groups = rows.groupby(["model", "mapping"])
+    for (key, line), colour in zip(groups, itertools.cycle(COLOURS), strict=False):
+        model, mapping = map(str, key) if isinstance(key, tuple) else (str(key), "")
+        mean, std = line["error_mean"], line["error_std"].fillna(0)
+        panel.plot(line["epoch"], mean, color=colour)
+        low = (mean - std).clip(lower=0.5 * mean)  # a band to zero would swallow a logarithmic axis
+        panel.fill_between(line["epoch"], low, mean + std, color=colour, alpha=0.15, linewidth=0)
+        label = _short(model) + (f", {mapping}" if several else "")
+        ends.append(End(label, float(line["epoch"].iloc[-1]), float(mean.iloc[-1]), colour))
+    return ends
+
+
+def _short(kind: object) -> str:
+    return str(kind).replace("_autoencoder", "")

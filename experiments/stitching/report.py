@@ -15,13 +15,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from experiments.stitching.answer import answer
-from experiments.stitching.figures.boxes import boxes, shown_rows
-from experiments.stitching.figures.classes import classes
+from experiments.stitching.figures.kinds import classes, kinds
 from experiments.stitching.figures.latents import embeddings, latents
-from experiments.stitching.figures.lines import lines
+from experiments.stitching.figures.lines import by_anchors, by_ridge
 from experiments.stitching.figures.looks import KINDS, ROLES, SCORES, Score, in_order
-from experiments.stitching.figures.overview import ablation
 from experiments.stitching.figures.pictures import error_maps, stitched_images
+from experiments.stitching.figures.ranking import ranking
 from experiments.stitching.selection import differences, has_val, selected
 from framework.errors import SashikoError
 from framework.report.aggregate import aggregate, readable, varying
@@ -145,14 +144,11 @@ def _setting(results: pd.DataFrame) -> list[str]:
 def _score_figures(
     score: Score, table: pd.DataFrame, results: pd.DataFrame, setting: list[str], tables: Tables
 ) -> dict[str, Draw]:
-    # A λ that a single mapping was fitted with, relative to its latents for instance, compares nothing.
-    shared = table.groupby("ridge")["mapping"].transform("nunique") > 1
-    alike = table[shared] if shared.any() else table
     figures: dict[str, Draw] = {
-        f"{score.word}_by_num_samples": partial(lines, alike, score, setting, x="num_samples", panel="ridge"),
-        f"{score.word}_by_ridge": partial(lines, table, score, setting, x="ridge", panel="num_samples"),
-        f"{score.word}_by_mapping": partial(boxes, results, score, setting),
-        f"{score.word}_ablation": partial(ablation, results, score),
+        f"{score.word}_by_mapping": partial(ranking, results, score, setting),
+        f"{score.word}_by_num_samples": partial(by_anchors, results, score, setting),
+        f"{score.word}_by_ridge": partial(by_ridge, table, score),
+        f"{score.word}_by_kind": partial(kinds, results, score),
     }
     if not (table.groupby("mapping")["ridge"].nunique() > 1).any():
         del figures[f"{score.word}_by_ridge"]
@@ -168,7 +164,7 @@ def _gallery_figures(results: pd.DataFrame, tables: Tables) -> dict[str, Draw]:
     pairs = results.sort_values([*(name for name in KINDS if name in results), "source", "target"])
     first = pairs[(pairs["source"] == pairs["source"].iloc[0]) & (pairs["target"] == pairs["target"].iloc[0])]
     first = first[first["sampling"] == first["sampling"].iloc[0]]
-    runs = dict(zip(shown_rows(first)["run_id"], shown_rows(first)["mapping"], strict=True))
+    runs = dict(zip(first["run_id"], first["mapping"], strict=True))
 
     def galleries() -> Galleries:
         return {runs[run_id]: arrays for run_id, arrays in tables.arrays("gallery", runs)}

@@ -30,6 +30,22 @@ def with_chosen_ridge(results: pd.DataFrame, score: Score) -> pd.DataFrame:
     return known.loc[groups.idxmax() if score.higher_is_better else groups.idxmin()]
 
 
+def shown(results: pd.DataFrame, score: Score) -> pd.DataFrame:
+    """The rows that figures show: those of the λ that val chose, or where nothing was scored on val, of the least
+    positive λ of each mapping. Neither is chosen by the score that is shown.
+    """
+    results = results[results[f"{score.key}_stitched"].notna()]
+    if has_val(results, score):
+        return with_chosen_ridge(results, score)
+    least = results["ridge"].where(results["ridge"] > 0).groupby(results["mapping"]).transform("min")
+    return results[results["ridge"] == least.fillna(0.0)]
+
+
+def scored(chosen: pd.DataFrame, by: Sequence[str], name: str) -> pd.DataFrame:
+    """Means of the column `name` by the columns `by`, with intervals over models and draws (`estimates`)."""
+    return estimates(chosen, by, name, models=_models(chosen), kinds=KINDS, draw=_drawn(chosen))
+
+
 def selected(results: pd.DataFrame, setting: Sequence[str], score: Score) -> pd.DataFrame:
     """A row for each setting, mapping and number of anchors, with λ chosen on val.
 
@@ -41,7 +57,7 @@ def selected(results: pd.DataFrame, setting: Sequence[str], score: Score) -> pd.
     chosen = with_chosen_ridge(results, score)
     by = [*setting, *PLACE]
     name = f"{score.key}_stitched"
-    table = estimates(chosen, by, name, models=_models(chosen), kinds=KINDS, draw=_drawn(chosen))
+    table = scored(chosen, by, name)
     table = table.rename(columns={part: f"{name}_{part}" for part in ("mean", "low", "high")} | {"rows": "n"})
     groups = chosen.groupby(by, dropna=False, sort=True, observed=True)
     more = {
@@ -77,9 +93,7 @@ def differences(results: pd.DataFrame, setting: Sequence[str], score: Score) -> 
         pairs = group[group["mapping"] != best].merge(of_best, on=keys).assign(best=best)
         found.append(pairs.assign(difference=pairs[name] - pairs["of_best"]))
     rows = pd.concat(found, ignore_index=True) if found else chosen.assign(best="", difference=0.0).iloc[:0]
-    return estimates(
-        rows, [*by, "mapping", "best"], "difference", models=_models(rows), kinds=KINDS, draw=_drawn(rows)
-    )
+    return scored(rows, [*by, "mapping", "best"], "difference")
 
 
 def _models(results: pd.DataFrame) -> list[str]:

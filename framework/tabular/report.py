@@ -4,10 +4,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from framework.errors import SashikoError
+from framework.report.forest import ROW, Row, forest
 from framework.report.panels import panel_grid
 from framework.report.report import Answer, Report
 from framework.report.style import COLOURS, PAGE_WIDTH, REFERENCE, styled
@@ -17,7 +17,6 @@ from framework.tabular.summary import DATA, DUMMY, MODEL, by_setting, errors_lef
 if TYPE_CHECKING:
     from framework.tracking.results import Results
 
-ROW = 0.17  # inches
 MOST_TABLES = 5
 
 
@@ -87,31 +86,30 @@ def _answer(table: pd.DataFrame) -> Answer:
 
 
 def error_left_by_model(left: pd.DataFrame, keys: list[str]) -> Figure:
-    """A panel a table, a row a model: the share of the dummy's error that is left, 0 at best; dots are seeds."""
+    """A panel a table, a row a model: the share of the dummy's error that is left, with its interval; 0 at best.
+
+    Faint ticks are seeds. Each panel has an axis of its own, which ends where its models do; the dummy is at 1.
+    """
+    left = left[left[MODEL] != DUMMY]
     panels = list(left.groupby([key for key in keys if key != MODEL], sort=False, dropna=False))
     models = list(dict.fromkeys(left[MODEL]))
-    across, height = min(len(panels), 3), ROW * len(models) + 0.5
+    across, height = min(len(panels), 3), ROW * len(models) + 0.4
     with styled():
         figure, axes = panel_grid(
-            len(panels), across, width=PAGE_WIDTH, row_height=height, extra_height=0.05, share=False
+            len(panels), across, width=PAGE_WIDTH, row_height=height, extra_height=0.25, share=False
         )
         for number, (panel, (key, group)) in enumerate(zip(axes, panels, strict=True)):
             panel.set_title(", ".join(map(str, key)))
-            panel.axvline(1, color=REFERENCE, linestyle="--", linewidth=0.7, zorder=1)
-            for place, model in enumerate(models):
-                _row(panel, place, group.loc[group[MODEL] == model, "left"].to_list())
-            panel.set_yticks(range(len(models)), models if number % across == 0 else [""] * len(models))
-            panel.set_ylim(len(models) - 0.5, -0.5)
+            forest(panel, [_row(model, group.loc[group[MODEL] == model, "left"].to_list()) for model in models])
+            panel.tick_params(axis="y", labelleft=number % across == 0)
             panel.set_xlim(left=min(0.0, float(group["left"].min())))
-            panel.set_xlabel("error left, of the dummy's")
+            if panel.get_xlim()[1] > 1:
+                panel.axvline(1, color=REFERENCE, linestyle="--", linewidth=0.7, zorder=1)
+        figure.supxlabel("share of the dummy's error that is left", fontsize=8)
     return figure
 
 
-def _row(panel: Axes, place: int, values: list[float]) -> None:
-    """The seeds, their mean and its interval."""
-    if not values:
-        return
-    mean, low, high = interval(values)
-    panel.plot(values, [place] * len(values), "o", color=REFERENCE, markersize=2.2, alpha=0.4)
-    panel.plot([low, high], [place, place], color=COLOURS[0], linewidth=1.4)
-    panel.plot(mean, place, "D", color=COLOURS[0], markersize=3.6)
+def _row(model: str, values: list[float]) -> Row:
+    """The mean over seeds, and its interval."""
+    mean, low, high = interval(values) if values else (float("nan"),) * 3
+    return Row(model.replace("_", " "), mean, max(low, 0.0), high, COLOURS[0], spread=values)

@@ -1,7 +1,7 @@
-"""The stitched score over the number of anchors or over the ridge: a line a mapping, a panel a setting."""
+"""The stitched score over the number of anchors, and over the ridge: small multiples, few lines in each."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,109 +10,144 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.stitching.figures.looks import KINDS, ROLES, Score, in_order, kinship, look
+from experiments.stitching.figures.looks import FAMILIES, KINDS, ROLES, Score, in_order, kinship, look
+from experiments.stitching.selection import PLACE, scored, shown
 from framework.report.panels import one_legend, panel_grid, score_axis
-from framework.report.style import REFERENCE, styled
+from framework.report.style import PAGE_WIDTH, REFERENCE, sequence, styled
 
-LABELS = {"num_samples": "anchors (images)", "ridge": "ridge λ"}
-ACROSS = 2
-MOST = 4  # panels, unless there are more settings
-BANDS = 3  # more lines than these would hide one another's bands
+OTHERS = "#D9D9D9"
+ACROSS = 4
+MOST_TICKS = 6  # with names; of more every second one has its name
+FEW = 4  # numbers of anchors that the ridge is drawn for
 
 
-def lines(table: pd.DataFrame, score: Score, setting: Sequence[str], *, x: str, panel: str) -> Figure:
-    """Means over pairs, with a band of one standard deviation where lines are few.
+def by_anchors(results: pd.DataFrame, score: Score, setting: Sequence[str]) -> Figure:
+    """A column a family of mappings, a row a setting; λ chosen on val, bands are 95 % intervals over models.
 
-    Args:
-        table: Aggregated rows: `setting`, mapping, num_samples, ridge, and mean and std of the stitched score.
-        score: Which score.
-        setting: Columns that tell settings apart; each combination gets its panels.
-        x: The axis: num_samples or ridge. Mappings without a ridge are left out of the latter.
-        panel: The other of the two: at most four of its values are shown, and one where there are more settings.
+    Behind each family's lines stand those of the others, grey.
     """
-    table = table[table[f"{score.key}_stitched_mean"].notna()]
-    if x == "ridge":
-        table = table[table.groupby("mapping")["ridge"].transform("nunique") > 1]
-    settings = len(table.groupby(list(setting), dropna=False)) if setting else 1
-    shown = table[table[panel].isin(_spread(sorted(table[panel].unique()), max(1, MOST // settings)))]
-    if panel == "ridge":  # mappings without a ridge belong in every panel
-        shown = pd.concat([shown, *_without_ridge(table, shown)])
-    panels = list(shown.groupby([*setting, panel], sort=True, dropna=False))
-    titles = [_title(dict(zip([*setting, panel], key, strict=True)), panel) for key, _ in panels]
-    below = 0.12 * max(title.count("\n") for title in titles)
+    name = f"{score.key}_stitched"
+    chosen = shown(results, score)
+    table = scored(chosen, [*setting, *PLACE], name)
+    families = [family for family in FAMILIES if any(look(m).family == family for m in set(table["mapping"]))]
+    groups = list(table.groupby(list(setting), sort=True, dropna=False)) if setting else [((), table)]
+    width = PAGE_WIDTH * max(len(families), 2) / ACROSS
     with styled():
-        figure, axes = panel_grid(len(panels), ACROSS, row_height=1.45 + below, extra_height=1.0)
-        for one, title, (_, rows) in zip(axes, titles, panels, strict=True):
-            one.set_title(title)
-            _draw(one, rows, x, score)
-        ends = shown[[f"{score.key}_{end}" for end in ("stitched_mean", *ROLES) if f"{score.key}_{end}" in shown]]
-        score_axis(axes[0], float(ends.min().min()), float(ends.max().max()))
-        figure.supxlabel(LABELS[x], fontsize=8)
+        figure, axes = panel_grid(
+            len(groups) * len(families), len(families), width=width, row_height=1.5, extra_height=1.1
+        )
+        for place, panel in enumerate(axes):
+            (key, rows), family = groups[place // len(families)], families[place % len(families)]
+            _family(panel, rows, family)
+            parents(panel, _of(chosen, setting, key), score, told=place == 0)
+            if place < len(families):
+                place_of: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+                panel.legend(title=family, alignment="left", **place_of)
+            if place % len(families) == 0 and setting:
+                panel.set_ylabel(_row_title(dict(zip(setting, key, strict=True))))
+        own = [f"{score.key}_{role}" for role in ROLES if f"{score.key}_{role}" in chosen]
+        ends = [table["mean"], *(chosen[column] for column in own)]
+        score_axis(axes[0], min(float(values.min()) for values in ends), max(float(v.max()) for v in ends))
+        figure.supxlabel("anchors (images)", fontsize=8)
         figure.supylabel(score.label, fontsize=8)
-        one_legend(figure, axes, columns=3)
     return figure
 
 
+def by_ridge(table: pd.DataFrame, score: Score) -> Figure:
+    """A panel a mapping that has several λ, a line a number of anchors: means over all pairs of models and draws.
+
+    Args:
+        table: Aggregated rows with mapping, num_samples, ridge, n and the mean of the stitched score.
+        score: Which score.
+    """
+    name = f"{score.key}_stitched_mean"
+    table = table[table[name].notna()]
+    table = table[table.groupby("mapping")["ridge"].transform("nunique") > 1]
+    counts = _spread(sorted(table["num_samples"].unique()), FEW)
+    table = table[table["num_samples"].isin(counts)]
+    table = table.assign(_sum=table[name] * table["n"])
+    sums = table.groupby(["mapping", "num_samples", "ridge"], as_index=False)[["_sum", "n"]].sum()
+    sums["mean"] = sums["_sum"] / sums["n"]
+    mappings = in_order(sums["mapping"])
+    with styled():
+        width = PAGE_WIDTH * max(min(len(mappings), ACROSS), 2) / ACROSS
+        figure, axes = panel_grid(len(mappings), ACROSS, width=width, row_height=1.35, extra_height=0.7)
+        steps = np.unique(sums["ridge"])
+        for panel, mapping in zip(axes, mappings, strict=True):
+            for count, colour in zip(counts, sequence(len(counts)), strict=True):
+                line = sums[(sums["mapping"] == mapping) & (sums["num_samples"] == count)].sort_values("ridge")
+                places = np.searchsorted(steps, line["ridge"])
+                panel.plot(places, line["mean"], "-o", color=colour, label=f"{count:g} anchors", markersize=2.5)
+            _ticks(panel, steps)
+            panel.set_title(look(mapping).name)
+        score_axis(axes[0], float(sums["mean"].min()), float(sums["mean"].max()))
+        figure.supxlabel("ridge λ", fontsize=8)
+        figure.supylabel(score.label, fontsize=8)
+        one_legend(figure, axes)
+    return figure
+
+
+def parents(axes: Axes, rows: pd.DataFrame, score: Score, *, vertical: bool = False, told: bool = True) -> None:
+    """Reference lines: what the parents alone reach, one line where both reach the same; `told` in the legend."""
+    means = {role: rows[f"{score.key}_{role}"].mean() for role in ROLES if f"{score.key}_{role}" in rows}
+    means = {f"{role} alone": mean for role, mean in means.items() if np.isfinite(mean)}
+    if len(means) == 2 and math.isclose(*means.values(), rel_tol=1e-3):
+        means = {"parents alone": means["target alone"]}
+    draw = axes.axvline if vertical else axes.axhline
+    for label, mean in means.items():
+        dashes = ":" if label.startswith("source") else "--"
+        draw(mean, color=REFERENCE, linestyle=dashes, linewidth=0.9, label=label if told else None)
+
+
+def _family(axes: Axes, rows: pd.DataFrame, family: str) -> None:
+    """The lines of a family over the number of anchors, and those of the others behind them."""
+    steps = np.unique(rows["num_samples"])
+    by_mapping = {str(m): line.sort_values("num_samples") for m, line in rows.groupby("mapping")}
+    for mapping in in_order(by_mapping):
+        line, style = by_mapping[mapping], look(mapping)
+        places = np.searchsorted(steps, line["num_samples"])
+        if style.family != family:
+            axes.plot(places, line["mean"], color=OTHERS, linewidth=0.7, zorder=1)
+            continue
+        axes.plot(places, line["mean"], "-", color=style.colour, marker=style.marker, label=style.name, zorder=3)
+        known = line["low"].notna().to_numpy()
+        if known.any():
+            low = np.maximum(line["low"], 0.5 * line["mean"])  # a band to zero would swallow a logarithmic axis
+            band: dict[str, Any] = {"color": style.colour, "alpha": 0.15, "linewidth": 0, "zorder": 2}
+            axes.fill_between(places[known], low[known], line["high"][known], **band)
+    _ticks(axes, steps)
+
+
+def _of(rows: pd.DataFrame, setting: Sequence[str], key: Sequence[Any]) -> pd.DataFrame:
+    for column, value in zip(setting, key, strict=True):
+        rows = rows[rows[column] == value]
+    return rows
+
+
 def _spread(values: list[Any], most: int) -> list[Any]:
-    """At most so many of the sorted values: both ends and what lies evenly between them, or the middle one."""
-    if most == 1:
-        return [values[len(values) // 2]]
-    picks = np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int)
+    """At most so many of the sorted values: both ends and what lies evenly between them."""
+    picks = np.unique(np.linspace(0, len(values) - 1, min(most, len(values))).round().astype(int))
     return [values[pick] for pick in picks]
 
 
-def _without_ridge(table: pd.DataFrame, shown: pd.DataFrame) -> list[pd.DataFrame]:
-    bare = table[table.groupby("mapping")["ridge"].transform("nunique") == 1]
-    return [bare[bare["ridge"] != ridge].assign(ridge=ridge) for ridge in shown["ridge"].unique()]
-
-
-def _title(key: Mapping[str, Any], panel: str) -> str:
-    value = f"λ = {key[panel]:g}" if panel == "ridge" else f"{key[panel]} anchors"
-    plain = ("sampling", "dataset", "split", "source_layer", "target_layer")
-    words = [value, *(str(key[name]) for name in plain if name in key)]
-    sizes = [f"{role} dim {key[name]}" for role in ROLES if (name := f"latent_dim_{role}") in key]
+def _row_title(key: dict[str, Any]) -> str:
     kinds = [kinship(name, key[name]) for name in KINDS if name in key]
-    return "\n".join(", ".join(line) for line in (words, kinds, sizes) if line)
+    sizes = [f"{role} dim {key[name]}" for role in ROLES if (name := f"latent_dim_{role}") in key]
+    plain = [str(value) for name, value in key.items() if name not in KINDS and not name.startswith("latent_dim_")]
+    return "\n".join([*kinds, *sizes, *plain])
 
 
-def _draw(axes: Axes, rows: pd.DataFrame, x: str, score: Score) -> None:
-    positions = _positions(axes, rows[x].to_numpy(dtype=float))
-    by_mapping = {str(mapping): line for mapping, line in rows.assign(_x=positions).groupby("mapping")}
-    for mapping in in_order(by_mapping):
-        line, style = by_mapping[mapping].sort_values("_x"), look(mapping)
-        mean, std = line[f"{score.key}_stitched_mean"], line[f"{score.key}_stitched_std"]
-        axes.plot(
-            line["_x"],
-            mean,
-            style.line,
-            color=style.colour,
-            marker=style.marker,
-            label=style.name,
-            markeredgewidth=0,
-        )
-        if len(by_mapping) <= BANDS and std.notna().any():
-            # On a logarithmic axis a band that reaches zero would swallow the panel.
-            low = np.maximum(mean - std, 0.5 * mean)
-            axes.fill_between(line["_x"], low, mean + std, color=style.colour, alpha=0.15, linewidth=0)
-    parents(axes, rows, score)
-
-
-def parents(axes: Axes, rows: pd.DataFrame, score: Score, *, vertical: bool = False) -> None:
-    """Reference lines: what the parents alone reach, one line where both reach the same."""
-    means = {role: rows[f"{score.key}_{role}"].mean() for role in ROLES if f"{score.key}_{role}" in rows}
-    means = {role: mean for role, mean in means.items() if np.isfinite(mean)}
-    draw = axes.axvline if vertical else axes.axhline
-    if len(means) == 2 and math.isclose(*means.values(), rel_tol=1e-3):
-        draw(next(iter(means.values())), color=REFERENCE, linestyle="--", linewidth=0.9, label="parents alone")
-        return
-    for role, mean in means.items():
-        dashes = "--" if role == "target" else ":"
-        draw(mean, color=REFERENCE, linestyle=dashes, linewidth=0.9, label=f"{role} alone")
-
-
-def _positions(axes: Axes, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _ticks(axes: Axes, values: npt.NDArray[np.float64]) -> None:
     """Equal steps with the values as ticks: both axes span decades, and λ has a zero."""
-    steps = np.unique(values)
-    shown = [f"{step:g}" for step in steps]
-    axes.set_xticks(range(len(steps)), shown, rotation=45 if max(map(len, shown)) > 4 else 0)
-    return np.searchsorted(steps, values).astype(float)
+    crowded = len(values) > MOST_TICKS
+    skipped = [crowded and bool(value) and (len(values) - 1 - place) % 2 for place, value in enumerate(values)]
+    names = ["" if skip else _short(value) for skip, value in zip(skipped, values, strict=True)]
+    axes.set_xticks(range(len(values)), names)
+
+
+def _short(value: float) -> str:
+    """A value as it fits under a tick: 1e-4 is 10⁻⁴."""
+    power = math.log10(value) if value > 0 else 0.0
+    if value > 0 and power < -2 and power == round(power):
+        return f"$10^{{{round(power)}}}$"
+    return f"{value:g}"

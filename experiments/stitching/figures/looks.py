@@ -5,31 +5,6 @@ from typing import NamedTuple
 
 from framework.report.style import COLOURS, MARKERS
 
-# In the order in which they read: no mapping, rigid, linear, beyond linear.
-ORDER = (
-    "identity",
-    "relative",
-    "relative_centred",
-    "permutation",
-    "orthogonal",
-    "orthogonal_isotropic",
-    "orthogonal_standardised",
-    "linear",
-    "linear_relative",
-    "affine",
-    "affine_relative",
-    "decouple",
-    "decouple_affine",
-    "kernel",
-    "residual",
-    "mlp",
-    "affine_shuffled",
-    "affine_untrained",
-    "class_means",
-    "task_loss",
-    "affine_relative_shuffled",
-    "affine_relative_untrained",
-)
 NAMES = {
     "identity": "zero-shot",
     "relative_centred": "relative, centred",
@@ -47,19 +22,32 @@ NAMES = {
     "task_loss": "stitching layer (task loss)",
     "mlp": "MLP",
 }
-LINES = ("-", "--", ":", "-.")
+FAMILIES = {
+    "fixed or counted": ("identity", "relative", "relative_centred", "permutation"),
+    "rotations": ("orthogonal", "orthogonal_isotropic", "orthogonal_standardised"),
+    "linear": ("linear", "linear_relative", "affine", "affine_relative", "decouple", "decouple_affine"),
+    "beyond linear": ("kernel", "residual", "mlp"),
+    "controls": (
+        *("affine_shuffled", "affine_untrained", "class_means", "task_loss"),
+        *("affine_relative_shuffled", "affine_relative_untrained"),
+    ),
+}
+"""Mappings of one kind, in the order in which they read. What is unknown stands with the controls."""
+OTHER = "controls"
+ORDER = tuple(mapping for members in FAMILIES.values() for mapping in members)
 ROLES = ("source", "target")
 KINDS = {"architectures": "architecture", "methods": "method"}
 """Columns that say whether source and target are of the same kind, and what a kind is called."""
 
 
 class Look(NamedTuple):
-    """How a mapping is drawn."""
+    """How a mapping is drawn: among its family by `colour` and `marker`, among all by the family's colour."""
 
     name: str
+    family: str
     colour: str
     marker: str
-    line: str
+    family_colour: str
 
 
 class Score(NamedTuple):
@@ -78,11 +66,18 @@ SCORES = (
 
 
 def look(mapping: str) -> Look:
-    """The look of a mapping, the same in every figure: families of lines, each with all colours."""
-    place = ORDER.index(mapping) if mapping in ORDER else len(ORDER)
-    line = LINES[place // len(COLOURS) % len(LINES)]
-    colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-    return Look(NAMES.get(mapping, mapping), colour, marker, line)
+    """The look of a mapping, the same in every figure; within a family no colour is used twice."""
+    family = next((name for name, members in FAMILIES.items() if mapping in members), OTHER)
+    members = FAMILIES[family]
+    place = members.index(mapping) if mapping in members else len(members)
+    number = list(FAMILIES).index(family)
+    return Look(
+        NAMES.get(mapping, mapping),
+        family,
+        COLOURS[place % len(COLOURS)],
+        MARKERS[place % len(MARKERS)],
+        COLOURS[number],
+    )
 
 
 def kinship(column: str, value: object) -> str:

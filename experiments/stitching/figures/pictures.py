@@ -3,6 +3,7 @@
 Shapes: S images, C channels, H x W pixels.
 """
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,8 +14,9 @@ from matplotlib.figure import Figure
 from experiments.stitching.figures.looks import in_order, look
 from framework.report.figures import image_grid
 from framework.report.panels import panel_grid
-from framework.report.style import COLUMN_WIDTH, styled
+from framework.report.style import PAGE_WIDTH, styled
 
+TITLE = 18  # characters in a line
 Galleries = Mapping[str, Mapping[str, npt.NDArray[Any]]]
 
 
@@ -30,7 +32,7 @@ def stitched_images(galleries: Galleries) -> Figure:
     grid = image_grid([images.astype(np.float32) / 255 for images in rows.values()])
     height = first["images"].shape[2] + 1
     with styled():
-        figure, (axes,) = panel_grid(1, 1, row_height=0.235 * len(rows), extra_height=0.1)
+        figure, (axes,) = panel_grid(1, 1, row_height=0.212 * len(rows), extra_height=0.06)
         axes.imshow(grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")
         axes.set_anchor(
             "W"
@@ -53,13 +55,13 @@ def error_maps(galleries: Galleries) -> Figure:
     # A mapping that blows up would leave nothing to see of the others.
     brightest = float(np.median([values.max() for values in maps.values()])) * 1.5
     with styled():
-        figure, axes = panel_grid(len(maps), 4, width=COLUMN_WIDTH, row_height=0.98, extra_height=0.25)
+        figure, axes = panel_grid(len(maps), 6, width=PAGE_WIDTH, row_height=1.35, extra_height=0.25)
         for panel, (title, values) in zip(axes, maps.items(), strict=True):
             drawn = panel.imshow(values, cmap="magma", vmin=0, vmax=brightest, interpolation="nearest")
-            panel.set_title(f"{title}\n{values.mean():.3g}", fontsize=6.5)
+            panel.set_title(f"{textwrap.fill(title, TITLE)}\n{values.mean():.3g}", fontsize=7)
             panel.set_xticks([])
             panel.set_yticks([])
             panel.grid(visible=False)
-        bar = figure.colorbar(drawn, ax=axes, shrink=0.6, aspect=30, extend="max")
+        bar = figure.colorbar(drawn, ax=axes, shrink=0.8, aspect=30, extend="max")
         bar.set_label("mean squared error", fontsize=7)
     return figure

@@ -119,9 +119,13 @@ def test_the_report_has_a_line_a_pair_of_architectures():
     assert len(made.table) == 6
     assert made.table.query("model == 'pcktae' and epoch == 1")["error_mean"].tolist() == [2.0]
     assert made.readable()["epoch"].tolist() == ["1", "3", "1", "3"]
-    lines = made.figures["error_by_epoch"]().axes[0].lines
+    (panel,) = made.figures["error_by_epoch"]().axes
+    lines = panel.lines
     assert digest_of(made.figures["error_by_epoch"]) is not None
-    assert [line.get_label() for line in lines] == ["pcktae → vae", "vae → vae"]
+    assert panel.get_title() == "into the latents of vae"
+    assert [(text.get_text(), text.get_color()) for text in panel.texts] == [
+        (name, line.get_color()) for name, line in zip(("pcktae", "vae"), lines, strict=True)
+    ]
     with pytest.raises(SashikoError, match="no finished alignment run"):
         report(Results({}, runs))
 

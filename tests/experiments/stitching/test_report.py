@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 
 from experiments.stitching.config import StitchingConfig
-from experiments.stitching.figures.boxes import shown_rows
-from experiments.stitching.figures.looks import ORDER, ROLES, SCORES, in_order, look
+from experiments.stitching.figures.latents import shown_of
+from experiments.stitching.figures.looks import FAMILIES, ORDER, ROLES, SCORES, in_order, look
 from experiments.stitching.manager import StitchingManager
 from experiments.stitching.report import report
-from experiments.stitching.selection import with_chosen_ridge
+from experiments.stitching.selection import selected, shown
 from framework.errors import SashikoError
 from framework.mappings import METHODS
 from framework.mappings.config import Affine, Linear
@@ -134,31 +134,59 @@ def test_settings_that_vary_are_columns_and_panels():
     assert {"architectures", "sampling", "latent_dim_target"} <= set(drawn.table)
     assert "latent_dim_source" not in drawn.table
     figure = drawn.figures["error_by_num_samples"]()
-    titles = [axes.get_title() for axes in figure.axes if axes.get_visible()]
-    assert len(titles) == len(set(titles)) == 8
-    assert "λ = 0.1, equally\nsame architecture\ntarget dim 10" in titles
+    rows = [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()]
+    assert len(rows) == len(set(rows)) == 8
+    assert "same architecture\ntarget dim 10\nequally" in rows
 
 
 @pytest.mark.parametrize(("blow_up", "scale"), [(1.0, "log"), (0.0, "linear")])
 def test_lines_are_the_tables_means_and_the_parents_are_a_reference(blow_up, scale):
-    drawn = report(made(blow_up=blow_up, pairs=(PAIRS[1], PAIRS[3])))
+    drawn = report(
+        made(blow_up=blow_up, pairs=(PAIRS[1], PAIRS[3]), mappings=("affine", "orthogonal", "identity"))
+    )
+    if blow_up:
+        drawn.figures["error_by_num_samples"].args[0].loc[
+            lambda rows: rows["num_samples"] == 10, "mse_stitched"
+        ] += 1
     figure = drawn.figures["error_by_num_samples"]()
-    assert figure.get_size_inches()[0] == pytest.approx(3.4)
     assert figure.axes[0].get_yscale() == scale
-    panel = next(axes for axes in figure.axes if axes.get_title() == "λ = 0.1")
-    found = {line.get_label(): list(line.get_ydata()) for line in panel.lines}
-    assert list(found) == ["zero-shot", "linear", "affine", "source alone", "target alone"]
+    assert [panel.get_legend().get_title().get_text() for panel in figure.axes] == [
+        "fixed or counted", "rotations", "linear",
+    ]  # fmt: skip
+    named = [
+        {line.get_label(): line for line in panel.lines if line.get_label()[0] != "_"} for panel in figure.axes
+    ]
+    assert [list(lines) for lines in named] == [
+        ["zero-shot", "source alone", "target alone"], ["orthogonal"], ["affine"],
+    ]  # fmt: skip
     rows = drawn.table[(drawn.table["ridge"] == 0.1) & (drawn.table["mapping"] == "affine")]
-    assert found["affine"] == pytest.approx(list(rows["mse_stitched_mean"]))
-    assert found["target alone"][0] == pytest.approx(rows["mse_target"].iloc[0])
-    bare = drawn.table[drawn.table["mapping"] == "identity"]
-    assert found["zero-shot"] == pytest.approx(list(bare["mse_stitched_mean"]))
+    expected = rows["mse_stitched_mean"].to_numpy() + blow_up * (rows["num_samples"] == 10).to_numpy()
+    assert list(named[2]["affine"].get_ydata()) == pytest.approx(list(expected))
+    assert named[0]["target alone"].get_ydata()[0] == pytest.approx(rows["mse_target"].iloc[0])
 
 
-def test_by_ridge_leaves_out_what_has_none():
-    figure = report(made(pairs=PAIRS[:2])).figures["error_by_ridge"]()
-    assert {line.get_label() for line in figure.axes[0].lines} >= {"linear", "affine"}
-    assert "zero-shot" not in {line.get_label() for line in figure.axes[0].lines}
+def test_a_colour_is_used_once_in_a_panel():
+    tables = made(mappings=tuple(m for m in ORDER if "untrained" not in m), pairs=PAIRS[:2])
+    for panel in report(tables).figures["error_by_num_samples"]().axes:
+        own = [
+            line.get_color()
+            for line in panel.lines
+            if line.get_label()[0] != "_" and "alone" not in line.get_label()
+        ]
+        assert len(own) == len(set(own)) <= 6
+
+
+def test_by_ridge_has_a_panel_a_mapping_that_has_several():
+    drawn = report(made(pairs=PAIRS[:3]))
+    figure = drawn.figures["error_by_ridge"]()
+    assert [axes.get_title() for axes in figure.axes if axes.get_visible()] == ["linear", "affine"]
+    lines = {line.get_label(): line for line in figure.axes[1].lines}
+    assert list(lines) == ["10 anchors", "50 anchors", "200 anchors"]
+    rows = drawn.table[(drawn.table["mapping"] == "affine") & (drawn.table["num_samples"] == 50)]
+    means = rows.groupby("ridge")[["mse_stitched_mean", "n"]].apply(
+        lambda group: np.average(group["mse_stitched_mean"], weights=group["n"])
+    )
+    assert list(lines["50 anchors"].get_ydata()) == pytest.approx(list(means))
     assert "error_by_ridge" not in report(made(mappings=RIGID)).figures
 
 
@@ -169,39 +197,46 @@ def test_a_mapping_with_ridges_of_its_own_hides_no_other():
     own = rows[(rows["mapping"] == "affine") & (rows["ridge"] == 0.1)]
     relative = [own.assign(mapping="affine_relative", ridge=ridge, run_id="more") for ridge in (1e-6, 0.1)]
     tables["results"] = pd.concat([rows, *relative], ignore_index=True)
-    shown = shown_rows(tables["results"]).groupby("mapping")["ridge"].unique().map(list).to_dict()
-    assert shown == {"affine": [0.1], "affine_relative": [1e-6], "identity": [0.0], "linear": [0.1]}
-    drawn = report(tables).figures["error_by_num_samples"]()
-    assert len(drawn.axes) == len(report(made()).figures["error_by_num_samples"]().axes)
+    found = shown(tables["results"], SCORES[0]).groupby("mapping")["ridge"].unique().map(list).to_dict()
+    assert found == {"affine": [0.1], "affine_relative": [1e-6], "identity": [0.0], "linear": [0.1]}
+    assert report(tables).figures["error_by_num_samples"]()
 
 
-def test_boxes_are_of_the_ridge_that_val_chose():
+def test_the_ranking_has_the_best_on_top_with_the_interval_of_what_val_chose():
     tables = with_val(made(pairs=SEEDED))
-    drawn = report(tables).figures["error_by_mapping"]()
-    (panel,) = drawn.axes
-    boxes = [patch.get_path().get_extents() for patch in panel.patches]
-    most = tables["results"][tables["results"]["num_samples"] == 200]
-    chosen = with_chosen_ridge(most, SCORES[0]).groupby("mapping")["mse_stitched"]
-    quartiles = [tuple(chosen.quantile(q)[name] for q in (0.25, 0.75)) for name in in_order(chosen.groups)]
-    assert [(box.x0, box.x1) for box in boxes] == [pytest.approx(ends, rel=0.02) for ends in quartiles]
+    (panel,) = report(tables).figures["error_by_mapping"]().axes
+    table = selected(tables["results"], [], SCORES[0])
+    most = table[table["num_samples"] == 200].sort_values("mse_stitched_mean")
+    assert [text.get_text() for text in panel.get_yticklabels()] == [look(m).name for m in most["mapping"]]
+    intervals = [list(line.get_xdata()) for line in panel.lines if line.get_linewidth() == 1.8]
+    assert intervals == [
+        pytest.approx(list(ends)) for ends in zip(most["mse_stitched_low"], most["mse_stitched_high"], strict=True)
+    ]
+    hollow = [line.get_xdata()[0] for line in panel.lines if line.get_color() == "white" and len(line.get_xdata())]
+    fewest = table[table["num_samples"] == 10].set_index("mapping")["mse_stitched_mean"]
+    assert hollow == pytest.approx([fewest[m] for m in most["mapping"]])
 
 
 def test_over_all_ordered_pairs_the_parents_are_one_line():
-    figure = report(made(pairs=PAIRS[0:1] + PAIRS[2:3])).figures["error_by_ridge"]()
+    figure = report(made(pairs=PAIRS[0:1] + PAIRS[2:3])).figures["error_by_num_samples"]()
     assert "parents alone" in [line.get_label() for line in figure.axes[0].lines]
 
 
-def test_boxes_are_at_the_most_anchors_and_the_least_positive_ridge():
+def test_the_ranking_is_at_the_most_anchors_and_without_val_at_the_least_positive_ridge():
     tables = made()
     figure = report(tables).figures["error_by_mapping"]()
     (another, same) = figure.axes
-    assert [axes.get_title() for axes in (another, same)] == ["another architecture", "same architecture"]
-    assert [text.get_text() for text in another.get_yticklabels()] == ["zero-shot", "linear", "affine"]
+    assert [axes.get_title() for axes in (another, same)] == [
+        "another architecture, 200 anchors", "same architecture, 200 anchors",
+    ]  # fmt: skip
+    assert {text.get_text() for text in another.get_yticklabels()} == {"zero-shot", "linear", "affine"}
     frame = tables["results"].query("mapping == 'linear' and num_samples == 200 and ridge == 0.1")
     frame = frame[frame["source_kind"] != frame["target_kind"]]
-    lines = [line for line in another.lines if line.get_linewidth() == 1 and not line.get_marker()]
-    medians = [line.get_xdata()[0] for line in lines]
-    assert np.median(frame["mse_stitched"]) == pytest.approx(medians[1])
+    place = [text.get_text() for text in another.get_yticklabels()].index("linear")
+    dots = [
+        line.get_xdata()[0] for line in another.lines if line.get_markersize() == 4.5 and line.get_marker() == "o"
+    ]
+    assert dots[place] == pytest.approx(frame["mse_stitched"].mean())
 
 
 def test_of_self_supervised_encoders_methods_differ():
@@ -210,21 +245,32 @@ def test_of_self_supervised_encoders_methods_differ():
     assert "architectures" not in drawn.table
     assert drawn.table.groupby("methods")["n"].unique().map(list).to_dict() == {"another": [8], "same": [4]}
     titles = [axes.get_title() for axes in drawn.figures["error_by_mapping"]().axes]
-    assert titles == ["another method", "same method"]
-    titles = [axes.get_title() for axes in drawn.figures["error_by_num_samples"]().axes]
-    assert "λ = 0.1\nsame method" in titles
+    assert titles == ["another method, 200 anchors", "same method, 200 anchors"]
+    rows = [axes.get_ylabel() for axes in drawn.figures["error_by_num_samples"]().axes]
+    assert "same method" in rows
     mixed = report(made(pairs=((encoders[0], ("mlp", 0)), (("mlp", 0), ("mlp", 1))))).table
     assert set(mixed["architectures"]) == {"same", "another"}
 
 
-def test_by_class_and_ablation_have_the_parents_beside_them():
-    drawn = report(made())
-    lines = {line.get_label(): line.get_ydata() for line in drawn.figures["error_by_class"]().axes[0].lines}
-    assert {"affine", "source alone", "target alone"} <= set(lines)
-    assert lines["target alone"][2] == pytest.approx(3 * lines["target alone"][0])
-    axes = drawn.figures["error_ablation"]().axes[0]
-    assert [text.get_text() for text in axes.get_xticklabels()][-1] == "target alone"
-    assert {line.get_label() for line in axes.lines} == {"pcktae → pcktae", "pcktae → vae", "vae → pcktae"}
+def test_tables_by_class_and_kind_print_means_and_the_target_alone():
+    tables = made()
+    drawn = report(tables)
+    axes = drawn.figures["error_by_class"]().axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [
+        "zero-shot",
+        "linear",
+        "affine",
+        "target alone",
+    ]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["0", "1", "2"]
+    rows = tables["results_class"].query("mapping == 'affine' and num_samples == 200 and ridge == 0.1")
+    cell = rows[rows["class"] == 1]["mse_stitched"].mean()
+    printed = [text.get_text() for text in axes.texts]
+    assert printed[2 * 3 + 1] == f"{cell:.2g}"
+    axes = drawn.figures["error_by_kind"]().axes[0]
+    columns = [text.get_text() for text in axes.get_xticklabels()]
+    assert columns == ["pcktae\n→ pcktae", "pcktae\n→ vae", "vae\n→ pcktae"]
+    assert len(axes.texts) == 4 * 3
 
 
 @pytest.mark.parametrize("name", ["latents_pca", "latents_tsne", "stitched_images", "error_maps"])
@@ -250,6 +296,11 @@ def test_classifiers_are_judged_by_accuracy_and_have_no_pictures():
     assert "accuracy_stitched_mean" in drawn.table
 
 
+def test_latents_are_of_one_mapping_a_family_before_a_second_one():
+    assert shown_of(ORDER) == ["identity", "relative", "orthogonal", "affine", "kernel", "task_loss"]
+    assert shown_of(["affine", "linear", "unknown"]) == ["linear", "affine", "unknown"]
+
+
 def test_every_mapping_has_a_look_of_its_own():
     variants = {"orthogonal_isotropic", "orthogonal_standardised", "relative_centred"}
     relative = {config(ridges="auto").label for config in (Linear, Affine)}
@@ -259,7 +310,8 @@ def test_every_mapping_has_a_look_of_its_own():
         for ridges in ((0.0,), "auto")
     }
     assert {*METHODS, *variants, *relative, *controls} == set(ORDER)
-    assert len({(look(m).colour, look(m).line) for m in ORDER}) == len(ORDER)
+    assert len({(look(m).family, look(m).colour) for m in ORDER}) == len(ORDER)
+    assert len({look(members[0]).family_colour for members in FAMILIES.values()}) == len(FAMILIES)
     assert in_order(["zigzag", "mlp", "linear"]) == ["linear", "mlp", "zigzag"]
 
 
@@ -286,7 +338,7 @@ def test_every_figure_is_drawn_anew_only_for_other_data():
 
     assert changed(results_class=lambda rows: rows.assign(mse_stitched=0.5)) == {"error_by_class"}
     assert changed(results=lambda rows: rows.assign(mse_stitched=rows["mse_stitched"] * 2)) == {
-        "error_by_num_samples", "error_by_ridge", "error_by_mapping", "error_ablation",
+        "error_by_num_samples", "error_by_ridge", "error_by_mapping", "error_by_kind",
     }  # fmt: skip
     tables = made()
     first = next(iter(report(tables).figures["latents_pca"].args[1].load()))
