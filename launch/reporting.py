@@ -11,7 +11,7 @@ import typer
 
 from framework.errors import TrackerError
 from framework.tracking.tracker import Tracker
-from launch import printing
+from launch import printing, workspaces
 from launch.comparison import metric_of, seeds_of
 from launch.fetching import telling
 from launch.places import Place
@@ -34,20 +34,26 @@ class Reported:
     pdf: str | None
     figures: int
     runs: int
+    saved: workspaces.Saved | None
 
 
-def report(tracker: Tracker, place: Place, html: Path | None, pdf: Path | None) -> Reported:
-    """Write the report of a sweep, by default among the results, under its name.
+def report(
+    tracker: Tracker, place: Place, html: Path | None, pdf: Path | None, *, workspace: bool = False
+) -> Reported:
+    """Write the report of a sweep, by default among the results, under its name; save its charts with W&B, too.
 
     Raises:
-        TrackerError: no run of it has finished.
-        ConfigError: a PDF is asked for, and there is no browser that prints it, or it fails.
+        TrackerError: no run of it has finished, or the tracker does not save a `workspace`.
+        ConfigError: a PDF is asked for, and there is no browser that prints it, or it fails; a workspace is asked
+            for, and the tracker is Sashiko's own server.
     """
     from framework.report.document import page
     from framework.tracking.frames import page_of, runs_frame
     from framework.tracking.mirror import look
 
     browser = None if pdf is None else printing.browser()
+    if workspace:
+        workspaces.check(tracker)
     with telling() as say, look(tracker, place.project_path, place.sweeps, say) as mirror:
         told = mirror.runs()
     runs = runs_frame(told, page_of(tracker, place.project_path))
@@ -64,7 +70,12 @@ def report(tracker: Tracker, place: Place, html: Path | None, pdf: Path | None) 
     if pdf is not None and browser is not None:
         printing.to_pdf(browser, html, pdf)
         typer.echo(f"report  {pdf} ({pdf.stat().st_size:,} bytes)")
-    return Reported(str(place), str(html), None if pdf is None else str(pdf), len(document.pictures), done)
+    saved = None
+    if workspace:
+        saved = workspaces.save(tracker, place, runs, document.metric or None, document.title)
+        typer.echo(f"workspace {saved.workspace}\nreport    {saved.report}")
+    of_pdf = None if pdf is None else str(pdf)
+    return Reported(str(place), str(html), of_pdf, len(document.pictures), done, saved)
 
 
 def _document(

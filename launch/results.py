@@ -130,6 +130,13 @@ def report(
     pdf: Annotated[
         Path | None, typer.Option(help="Print it into this file, too, by an installed browser.")
     ] = None,
+    workspace: Annotated[
+        bool,
+        typer.Option(
+            "--workspace",
+            help="At wandb.ai: save its charts as a workspace and a report there, too (sashiko[workspaces]).",
+        ),
+    ] = False,
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,
     as_json: JsonOption = False,
@@ -141,4 +148,4 @@ def report(
     with answering(as_json=as_json) as answer:
         tracker, sentence = choice.choose(directory, embedded=embedded)
         typer.echo(sentence)
-        answer(reporting.report(tracker, place_of(tracker, sweep, project), html, pdf))
+        answer(reporting.report(tracker, place_of(tracker, sweep, project), html, pdf, workspace=workspace))
