@@ -34,24 +34,27 @@ export function best(host, model) {
   const groups = all.map((group) => ({ ...group, mean: summary(target, group.runs) })).filter((group) => group.mean.n > 0);
   const maximize = frame.metric?.goal === "max";
   const rows = sorted(groups, (group) => group.mean.mean, maximize).slice(0, SHOWN);
-  const shown = by.slice(0, MOST_FACTORS);
-  const head = [...shown.map((column) => el("th", { scope: "col", title: column.path }, short(column.name, 18))),
-    el("th", { scope: "col", class: "number" }, "n"), el("th", { scope: "col", class: "number", title: target.path }, short(target.name, 22))];
+  const places = by.map((_, place) => place);
+  const varies = places.filter((place) => new Set(rows.map((group) => group.levels[place])).size > 1);
+  const alike = rows.length > 1 ? places.filter((place) => !varies.includes(place)) : [];
+  const shown = (rows.length > 1 ? varies : places).slice(0, MOST_FACTORS);
+  const level = (/** @type {(typeof rows)[0]} */ group, /** @type {number} */ place) =>
+    typeof group.levels[place] === "number" ? number(Number(group.levels[place])) : value(group.levels[place]);
+  const head = [el("th", { scope: "col", class: "number", title: target.path }, short(target.name, 22)), el("th", { scope: "col", class: "number" }, "n"),
+    ...shown.map((place) => el("th", { scope: "col", title: by[place].path }, short(by[place].name, 18)))];
   const lines = rows.map((group) => {
-    const levels = shown.map((column, index) => {
-      const text = typeof group.levels[index] === "number" ? number(Number(group.levels[index])) : value(group.levels[index]);
-      return el("td", { title: text }, short(text, 18));
-    });
+    const levels = shown.map((place) => el("td", { title: level(group, place) }, short(level(group, place), 18)));
     const text = by.map((column, index) => condition(column, "=", [group.levels[index]])).join(" ");
     const narrow = () => model.narrow(text);
     const size = el("button", { type: "button", class: "plain", title: "show these runs", onclick: narrow }, group.mean.n);
-    return el("tr", {}, ...levels, el("td", { class: "number" }, size), el("td", { class: "number" }, mean(group.mean)));
+    return el("tr", {}, el("td", { class: "number" }, mean(group.mean)), el("td", { class: "number" }, size), ...levels);
   });
   const table = el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...lines));
-  const left = by.length - shown.length;
+  const left = by.length - shown.length - alike.length;
+  const same = alike.filter((place) => (rows[0].levels[place] ?? null) !== null).map((place) => `${by[place].name} ${level(rows[0], place)}`).join(", ");
   const note = `${maximize ? "Largest" : "Smallest"} mean of ${groups.length} group${groups.length === 1 ? "" : "s"}`;
   put(host, el("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "Best so far" }, table),
-    el("p", { class: "empty" }, note + (left > 0 ? `; ${left} more factors are not shown` : "") + "."));
+    el("p", { class: "empty" }, note + (same ? `; of all of these ${same}` : "") + (left > 0 ? `; ${left} more factors are not shown` : "") + "."));
 }
 
 /**

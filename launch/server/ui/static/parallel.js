@@ -17,7 +17,8 @@ import { read, readAll, write } from "./state.js";
 
 /** @typedef {import("./scale.js").Scale} Scale */
 
-const [HEIGHT, TOP, BOTTOM, SIDE, WORDS, LEAST] = [360, 44, 18, 60, 112, 96];
+const [HEIGHT, TOP, BOTTOM, SIDE, WORDS, LEAST] = [376, 44, 40, 60, 112, 96];
+const MISSING = -0.075; // below an axis: where a run without a value passes
 const SHADES = 24;
 const MOST_AXES = 8;
 
@@ -81,12 +82,10 @@ export function parallel(host, model) {
     const shown = new Set(model.rows);
     const away = shown.size < frame.count ? frame.names.map((_, run) => run).filter((run) => !shown.has(run)) : [];
     const line = (/** @type {number} */ run) => {
-      let on = false;
       for (const [index, scale] of scales.entries()) {
-        const place = scale.place(scale.column.values[run]);
-        if (place !== null && on) made.pen.lineTo(x(index), y(place));
-        else if (place !== null) made.pen.moveTo(x(index), y(place));
-        on = place !== null;
+        const place = scale.place(scale.column.values[run]) ?? MISSING;
+        if (index) made.pen.lineTo(x(index), y(place));
+        else made.pen.moveTo(x(index), y(place));
       }
     };
     const stroke = (/** @type {number[]} */ runs, /** @type {string} */ style) => {
@@ -118,7 +117,9 @@ export function parallel(host, model) {
    * @param {boolean} right whether the values stand at its right
    */
   function axis(scale, left, y, room, right) {
-    const { column, ticks } = scale;
+    const { column } = scale;
+    const missing = model.rows.some((run) => scale.place(column.values[run]) === null);
+    const ticks = missing ? [...scale.ticks, { place: MISSING, text: "–", whole: "no value" }] : scale.ticks;
     const press = canTurn(scale) ? () => { turn(column); draw(); } : null;
     const name = svg("text", { class: "title", x: left, y: 14, "text-anchor": "middle", onclick: press ?? (() => {}) }, svg("title", {}, column.path), short(column.name, Math.floor(room / 7)));
     const kind = svg("text", { x: left, y: 28, "text-anchor": "middle" }, scale.kind === "log" ? "log" : "");

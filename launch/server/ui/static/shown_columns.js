@@ -10,7 +10,6 @@ import { ago, duration, number, short, stamp, value } from "./format.js";
 /** @typedef {import("./frame.js").Column} Column */
 /** @typedef {import("./grid.js").GridColumn} GridColumn */
 
-const FIRST = 6; // of the factors, before the metric: so many fit into a window beside it
 const MOST_FACTORS = 12;
 const MOST_RESULTS = 8;
 const SAMPLE = 200;
@@ -20,7 +19,7 @@ const BOLD = 1.1;
 const MANY = 500;
 
 /**
- * What varies, the metric, some other numbers, and when: what matters stands first.
+ * The metric, what varies, some other numbers, and when: what matters stands first, whatever the window's width.
  * @param {Frame} frame
  * @returns {Column[]}
  */
@@ -30,8 +29,7 @@ export function usual(frame) {
     (column) => column.kind === "summary" && column.numeric && column !== target,
   );
   const rest = ["run.group", "run.tags", "run.runtime", "run.created"].map((key) => frame.columns.get(key));
-  const [first, more] = [frame.factors.slice(0, FIRST), frame.factors.slice(FIRST, MOST_FACTORS)];
-  const all = [...first, target, ...more, ...results.slice(0, MOST_RESULTS), ...rest];
+  const all = [target, ...frame.factors.slice(0, MOST_FACTORS), ...results.slice(0, MOST_RESULTS), ...rest];
   return all.filter((column) => column !== null && column !== undefined);
 }
 

@@ -7,7 +7,7 @@ import { ask } from "./ask.js";
 import { el, put } from "./dom.js";
 import { number, value } from "./format.js";
 
-const ROWS = 25;
+const ROWS = 8; // several tables fit into a window
 
 /**
  * @param {string} base where the run is asked
