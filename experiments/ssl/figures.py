@@ -10,14 +10,17 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from pandas.api.types import is_numeric_dtype
 
 from experiments.ssl.summary import BASELINES, KNN, LINEAR, METHOD, MODEL, labels
+from framework.report.ends import End, label_points
+from framework.report.forest import ROW as FOREST_ROW
+from framework.report.forest import Row, forest
+from framework.report.intervals import estimate
 from framework.report.panels import one_legend, panel_grid
 from framework.report.style import COLOURS, MARKERS, PAGE_WIDTH, REFERENCE, styled
 
-ROW = 0.17  # inches
 LEAST = 3  # values of a factor that make a line
 TITLES = {LINEAR: "linear probe", KNN: "nearest neighbours"}
-SHOWN = ("spread", "std_batch", "rankme", "alpha_req", "lidar", "Cor_batch_ik_10")
-MOST_MATRICES = 12
+MOST_MATRICES = 10
+MOST_SCATTERS = 4
 MOST_TICKS = 8  # values of a factor that are written at the axis
 MOST_BANDS = 8  # lines of which each has its band
 FAR = 20  # times the median, from which on values are drawn on a logarithmic axis
@@ -36,23 +39,25 @@ def factor_of(runs: pd.DataFrame, columns: Sequence[str]) -> str | None:
 
 
 def accuracy_by_setting(runs: pd.DataFrame, columns: Sequence[str]) -> Figure:
-    """A row a setting: the test accuracy of a linear probe and of neighbours; a dot a run, and the mean."""
+    """A row a setting, the best linear probe on top: mean test accuracy with its 95 % interval; ticks are runs."""
     named = labels(runs, columns)
-    rows = list(dict.fromkeys(named))
+    encoders = (runs[MODEL] == "encoder").groupby(named).all()
+    order = runs[LINEAR].astype(float).groupby(named).mean().sort_values(ascending=False).index
     with styled():
-        figure, axes = panel_grid(2, 2, width=PAGE_WIDTH, row_height=ROW * len(rows) + 0.6, extra_height=0.05)
+        figure, axes = panel_grid(
+            2, 2, width=PAGE_WIDTH, row_height=FOREST_ROW * len(order) + 0.5, extra_height=0.25
+        )
         for panel, score in zip(axes, (LINEAR, KNN), strict=True):
             panel.set_title(TITLES[score])
-            for place, label in enumerate(rows):
-                chosen = runs[named == label]
-                values = 100 * chosen[score].to_numpy(dtype=float)
-                colour = COLOURS[0] if (chosen[MODEL] == "encoder").all() else REFERENCE
-                panel.plot(values, [place] * len(values), "o", color=colour, markersize=2.4, alpha=0.5)
-                panel.plot(values.mean(), place, "D", color=colour, markersize=4)
+            rows = []
+            for label in order:
+                values = 100 * runs.loc[named == label, score].to_numpy(dtype=float)
+                found = estimate(list(values), [(number,) for number in range(len(values))])
+                colour = COLOURS[0] if encoders[label] else REFERENCE
+                rows.append(Row(str(label), found.mean, found.low, found.high, colour, spread=list(values)))
             _baseline(panel, runs, score, along="x")
-            panel.set_yticks(range(len(rows)), rows)
-            panel.set_ylim(len(rows) - 0.5, -0.5)
-            panel.set_xlabel("test accuracy (%)")
+            forest(panel, rows)
+        figure.supxlabel("test accuracy (%)", fontsize=8)
     return figure
 
 
@@ -89,59 +94,79 @@ def accuracy_by_factor(runs: pd.DataFrame, columns: Sequence[str], factor: str) 
 
 
 def confusion_matrices(confusion: pd.DataFrame, columns: Sequence[str]) -> Figure:
-    """A matrix a setting: of each class's test images the share that the linear probe calls each class."""
-    groups = [group for _, group in confusion.groupby(list(columns), sort=False, dropna=False)][:MOST_MATRICES]
-    titles = [labels(group.head(1), columns).iloc[0].replace(", ", ",\n") for group in groups]
-    height = 1.75 + 0.14 * max(1 + title.count("\n") for title in titles)
+    """What is taken for what: a matrix a setting, the fewest mistakes first.
+
+    Of each class's test images the share that the linear probe calls another class; the diagonal, which would
+    outshine all else, is left out.
+    """
+    groups = [group for _, group in confusion.groupby(list(columns), sort=False, dropna=False)]
+    matrices = [group.pivot_table(index="true", columns="predicted", values="share_mean") for group in groups]
+    wrong = [matrix.to_numpy(dtype=float, copy=True) for matrix in matrices]
+    for matrix in wrong:
+        np.fill_diagonal(matrix, np.nan)
+    order = sorted(range(len(groups)), key=lambda number: float(np.nansum(wrong[number])))[:MOST_MATRICES]
+    titles = [labels(groups[number].head(1), columns).iloc[0].replace(", ", ",\n") for number in order]
+    most = max(float(np.nanmax(wrong[number])) for number in order)
+    height = 1.2 + 0.14 * max(1 + title.count("\n") for title in titles)
     with styled():
-        figure, axes = panel_grid(len(groups), 4, width=PAGE_WIDTH, row_height=height, extra_height=0.1)
-        for panel, group, title in zip(axes, groups, titles, strict=True):
-            matrix = group.pivot_table(index="true", columns="predicted", values="share_mean")
-            image = panel.imshow(matrix.to_numpy(), vmin=0, vmax=1, cmap="Blues")
-            panel.set_title(title, fontsize=7)
+        figure, axes = panel_grid(len(order), 5, width=PAGE_WIDTH, row_height=height, extra_height=0.3)
+        for panel, number, title in zip(axes, order, titles, strict=True):
+            image = panel.imshow(100 * wrong[number], vmin=0, vmax=100 * most, cmap="Blues")
+            panel.set_title(title)
             panel.grid(False)
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
             panel.yaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.supxlabel("predicted class", fontsize=8)
+        figure.supxlabel("taken for class", fontsize=8)
         figure.supylabel("class", fontsize=8)
-        figure.colorbar(image, ax=axes, shrink=0.6, label="share of the class")
+        figure.colorbar(image, ax=axes, shrink=0.8, label="% of the class")
     return figure
 
 
-def diagnostics_and_accuracy(
-    runs: pd.DataFrame, diagnoses: pd.DataFrame, taus: pd.DataFrame, measures: Sequence[str] = SHOWN
-) -> Figure:
-    """A panel a diagnostic and place: each encoder's number against its linear probe, and τ above."""
-    encoders = runs[runs[MODEL] == "encoder"].set_index("run_id")
-    methods = list(dict.fromkeys(encoders[METHOD]))
-    places = list(dict.fromkeys(diagnoses["place"]))
-    told = taus.set_index(["place", "measure"])
+def diagnostics_by_tau(taus: pd.DataFrame) -> Figure:
+    """Which diagnostic tells the linear probe's accuracy: Kendall's τ over the encoders, with its interval."""
+    known = taus[taus["tau"].notna()]
+    known = known.iloc[np.argsort(-known["tau"].abs().to_numpy(dtype=float))]
+    colours = {place: COLOURS[number] for number, place in enumerate(dict.fromkeys(taus["place"]))}
     with styled():
-        figure, axes = panel_grid(
-            len(measures) * len(places), len(measures) // 2, width=PAGE_WIDTH, row_height=1.6, share=False
-        )
-        cells = [(place, measure) for place in places for measure in measures]
-        for panel, (place, measure) in zip(axes, cells, strict=True):
-            chosen = diagnoses[(diagnoses["place"] == place) & (diagnoses["measure"] == measure)]
-            x = chosen.set_index("run_id")["value"].reindex(encoders.index).to_numpy(dtype=float)
-            for number, method in enumerate(methods):
-                own = (encoders[METHOD] == method).to_numpy()
-                colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number // len(COLOURS) % len(MARKERS)]
-                y = 100 * encoders[LINEAR].to_numpy(dtype=float)[own]
-                panel.plot(x[own], y, marker, color=colour, markersize=2.6, alpha=0.7, label=method)
-            _told(panel, told, place, measure)
-            known = x[np.isfinite(x)]
-            if len(known) and known.min() > 0 and known.max() > FAR * np.median(known):
-                panel.set_xscale("log")
-        one_legend(figure, axes, columns=6)
+        figure, (axes,) = panel_grid(1, 1, row_height=FOREST_ROW * len(known) + 0.4, extra_height=0.3)
+        axes.axvline(0, color=REFERENCE, linewidth=0.7, zorder=1)
+        rows = known.to_dict("records")
+        forest(axes, [Row(r["measure"], r["tau"], r["low"], r["high"], colours[r["place"]]) for r in rows])
+        for place, colour in colours.items():
+            axes.plot([], [], "o", color=colour, label=place)
+        axes.set_xlim(-1, 1)
+        axes.set_xlabel("Kendall's τ with the linear probe, 95 % interval")
+        one_legend(figure, [axes])
     return figure
 
 
-def _told(panel: Axes, taus: pd.DataFrame, place: str, measure: str) -> None:
-    tau, low, high = (float(taus[name].to_dict()[(place, measure)]) for name in ("tau", "low", "high"))
-    panel.set_title(f"τ = {tau:.2f} [{low:.2f}, {high:.2f}]")
-    panel.set_xlabel(f"{measure}, {place}")
-    panel.set_ylabel("linear (%)")
+def diagnostics_and_accuracy(runs: pd.DataFrame, diagnoses: pd.DataFrame, taus: pd.DataFrame) -> Figure:
+    """The diagnostics with the largest |τ|, a panel each: an encoder's number against its linear probe.
+
+    A method's name stands at the middle of its encoders; where several lie together, at the first from below.
+    """
+    encoders = runs[runs[MODEL] == "encoder"].set_index("run_id")
+    y = 100 * encoders[LINEAR].to_numpy(dtype=float)
+    known = taus[taus["tau"].notna()]
+    best = known.iloc[np.argsort(-known["tau"].abs().to_numpy(dtype=float))][:MOST_SCATTERS].to_dict("records")
+    with styled():
+        figure, axes = panel_grid(len(best), 2, width=PAGE_WIDTH, row_height=2.0, extra_height=0.3, share=False)
+        names = []
+        for panel, told in zip(axes, best, strict=True):
+            chosen = diagnoses[(diagnoses["place"] == told["place"]) & (diagnoses["measure"] == told["measure"])]
+            x = chosen.set_index("run_id")["value"].reindex(encoders.index).to_numpy(dtype=float)
+            panel.plot(x, y, "o", color=COLOURS[0], markersize=2.6, alpha=0.6, markeredgewidth=0)
+            known_x = x[np.isfinite(x)]
+            if len(known_x) and known_x.min() > 0 and known_x.max() > FAR * np.median(known_x):
+                panel.set_xscale("log")
+            means = pd.DataFrame({"x": x, "y": y}).groupby(encoders[METHOD].to_numpy()).mean().sort_values("y")
+            names.append([End(str(m), row["x"], row["y"], "black") for m, row in means.iterrows()])
+            panel.set_title(f"τ = {told['tau']:.2f} [{told['low']:.2f}, {told['high']:.2f}]")
+            panel.set_xlabel(f"{told['measure']}, {told['place']}")
+        figure.supylabel("linear probe, test accuracy (%)", fontsize=8)
+        for panel, points in zip(axes, names, strict=True):
+            label_points(panel, points)
+    return figure
 
 
 def _line(

@@ -17,6 +17,8 @@ from framework.report.report import Draw, Report
 if TYPE_CHECKING:
     from framework.tracking.results import Results
 
+SHOWN = ("spread", "std_batch", "rankme", "alpha_req", "lidar", "Cor_batch_ik_10")
+"""Of the diagnostics those that figures show: one of each idea."""
 FEW = 8  # encoders, of which a rank correlation says nothing
 
 
@@ -53,7 +55,9 @@ def report(results: "Results") -> Report:
         diagnoses = results.tables["diagnoses"]
         diagnoses = diagnoses.assign(value=pd.to_numeric(diagnoses["value"]))
         more["diagnostics"] = summary.correlated(runs, diagnoses)
-        drawn["diagnostics"] = partial(figures.diagnostics_and_accuracy, runs, diagnoses, more["diagnostics"])
+        shown = more["diagnostics"][more["diagnostics"]["measure"].isin(SHOWN)]
+        drawn["diagnostics"] = partial(figures.diagnostics_by_tau, shown)
+        drawn["diagnostics_and_accuracy"] = partial(figures.diagnostics_and_accuracy, runs, diagnoses, shown)
     notes = [
         "accuracy on the test split in per cent, mean ± standard deviation over n runs that differ in their seed; "
         "all is fitted on train and chosen on val.",

@@ -1,4 +1,4 @@
-"""Names at the ends of lines, in place of a legend: the eye need not go back and forth."""
+"""Names at lines and points, in place of a legend: the eye need not go back and forth."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.transforms import Bbox
 
 APART = 9.0  # points: the least distance between the middles of two names
 BESIDE = 4.0  # points between a line's end and its name
@@ -40,6 +41,30 @@ def label_ends(axes: Axes, ends: Sequence[End], *, apart: float = APART) -> None
             end.label, (end.x, end.y), xytext=where, textcoords="offset points", color=end.colour, va="center",
             size=7, annotation_clip=False,
         )  # fmt: skip
+
+
+def label_points(axes: Axes, points: Sequence[End]) -> None:
+    """Write each point's name above it; a name that would lie upon one before it is left out.
+
+    Call it when all else is in the figure, with those first that must be named.
+    """
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        return
+    figure.draw_without_rendering()
+    taken: list[Bbox] = []
+    for point in points:
+        if not (np.isfinite(point.x) and np.isfinite(point.y)):
+            continue
+        text = axes.annotate(
+            point.label, (point.x, point.y), xytext=(0, 2), textcoords="offset points", color=point.colour,
+            ha="center", va="bottom", size=6,
+        )  # fmt: skip
+        box = text.get_window_extent()
+        if any(box.overlaps(other) for other in taken):
+            text.remove()
+        else:
+            taken.append(box)
 
 
 def spread(places: npt.NDArray[np.float64], apart: float) -> npt.NDArray[np.float64]:

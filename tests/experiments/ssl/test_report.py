@@ -123,6 +123,24 @@ def test_every_figure_is_drawn():
             draw().canvas.draw()
 
 
+def test_the_best_probe_is_on_top():
+    panel = report(made()).figures["accuracy"]().axes[0]
+    names = [text.get_text() for text in panel.get_yticklabels()]
+    dots = [line for line in panel.lines if line.get_markersize() == 4.5 and line.get_marker() == "o"]
+    means = [float(line.get_xdata()[0]) for line in dots]
+    assert len(names) == len(means)
+    assert means == sorted(means, reverse=True)
+    assert len(set(means)) > 1
+    assert "random weights" in names
+
+
+def test_a_confusion_matrix_shows_mistakes_alone():
+    figure = report(made()).figures["confusion"]()
+    shown = np.ma.filled(figure.axes[0].images[0].get_array().astype(float), np.nan)
+    assert np.isnan(shown.diagonal()).all()
+    assert shown[0, 1] > 0
+
+
 def test_confusion_is_that_of_encoders():
     row = row_of(report(made()).more["confusion"], method="byol", true=0, predicted=0)
     assert row["share_mean"] == pytest.approx(0.81)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from framework.report.ends import End, label_ends, spread
+from framework.report.ends import End, label_ends, label_points, spread
 from framework.report.style import new_figure
 
 
@@ -37,3 +37,11 @@ def test_names_stand_at_the_ends_and_do_not_overlap(scale):
     assert boxes[0].y1 <= boxes[1].y0 + 1
     assert all(box.x1 <= figure.bbox.x1 for box in boxes)
     label_ends(axes, [])
+
+
+def test_names_of_points_do_not_lie_upon_one_another():
+    axes = new_figure().add_subplot()
+    axes.plot([0, 1], [0, 1])
+    near = [End("first", 0.5, 0.5, "black"), End("hidden", 0.505, 0.5, "black"), End("far", 0.9, 0.9, "black")]
+    label_points(axes, [*near, End("gone", float("nan"), 0.5, "black")])
+    assert [text.get_text() for text in axes.texts] == ["first", "far"]
