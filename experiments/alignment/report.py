@@ -4,6 +4,7 @@ import itertools
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -37,7 +38,11 @@ def report(results: "Results") -> Report:
     runs = runs.assign(mapping=_labels(runs))[["run_id", *kinds.values()]]
     rows = results.tables["reference_mapping"].merge(runs, on="run_id")
     table = aggregate(rows, KEYS, METRICS)
-    return Report(table, {"error_by_epoch": partial(error_by_epoch, table)}, brief=partial(brief, table))
+    figures = {
+        "error_by_epoch": partial(by_epoch, table, "error", "error of the mapped latents"),
+        "cka_by_epoch": partial(by_epoch, table, "cka", "CKA with the reference's latents (debiased)"),
+    }
+    return Report(table, figures, brief=partial(brief, table))
 
 
 def _labels(runs: pd.DataFrame) -> "pd.Series[str]":
@@ -59,7 +64,7 @@ def brief(table: pd.DataFrame) -> pd.DataFrame:
     return table[ends.astype(bool)]
 
 
-def error_by_epoch(table: pd.DataFrame) -> Figure:
+def by_epoch(table: pd.DataFrame, metric: str, label: str) -> Figure:
     """A panel a reference, a line an architecture (and mapping) that is trained towards it, named at its end.
 
     Bands are one standard deviation over the seeds.
@@ -69,25 +74,28 @@ def error_by_epoch(table: pd.DataFrame) -> Figure:
     width = COLUMN_WIDTH if len(panels) == 1 else PAGE_WIDTH
     with styled():
         figure, axes = panel_grid(len(panels), min(2, len(panels)), width=width, row_height=1.9, extra_height=0.3)
-        named = [_draw(panel, rows, several=several) for panel, (_, rows) in zip(axes, panels, strict=True)]
-        score_axis(axes[0], float(table["error_mean"].min()), float(table["error_mean"].max()))
+        named = [
+            _draw(panel, rows, metric, several=several) for panel, (_, rows) in zip(axes, panels, strict=True)
+        ]
+        means = table[f"{metric}_mean"]
+        score_axis(axes[0], float(means.min()), float(means.max()))
         figure.supxlabel("epochs that the model has been trained for", fontsize=8)
-        figure.supylabel("error of the mapped latents", fontsize=8)
+        figure.supylabel(label, fontsize=8)
         for panel, (reference, _), ends in zip(axes, panels, named, strict=True):
             panel.set_title(f"into the latents of {_short(reference)}")
             label_ends(panel, ends)
     return figure
 
 
-def _draw(panel: Axes, rows: pd.DataFrame, *, several: bool) -> list[End]:
+def _draw(panel: Axes, rows: pd.DataFrame, metric: str, *, several: bool) -> list[End]:
     """The lines of a panel, and where they end; `several` mappings are named, too."""
     ends = []
     groups = rows.groupby(["model", "mapping"])
     for (key, line), colour in zip(groups, itertools.cycle(COLOURS), strict=False):
         model, mapping = map(str, key) if isinstance(key, tuple) else (str(key), "")
-        mean, std = line["error_mean"], line["error_std"].fillna(0)
+        mean, std = line[f"{metric}_mean"], line[f"{metric}_std"].fillna(0)
         panel.plot(line["epoch"], mean, color=colour)
-        low = (mean - std).clip(lower=0.5 * mean)  # a band to zero would swallow a logarithmic axis
+        low = np.maximum(mean - std, mean - 0.5 * mean.abs())  # a band to zero would swallow a logarithmic axis
         panel.fill_between(line["epoch"], low, mean + std, color=colour, alpha=0.15, linewidth=0)
         label = _short(model) + (f", {mapping}" if several else "")
         ends.append(End(label, float(line["epoch"].iloc[-1]), float(mean.iloc[-1]), colour))

@@ -7,19 +7,22 @@ their number n. Differences are taken within each run, then averaged.
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from experiments.merging.summary import averaged, brief, by_family, families_of, per_run, settings_of, shown
 from framework.errors import SashikoError
+from framework.report.forest import ROW, Row, forest
+from framework.report.heatmap import CELL, heatmap, ranked
+from framework.report.intervals import estimate
 from framework.report.panels import panel_grid
 from framework.report.report import Report
-from framework.report.style import COLOURS, PAGE_WIDTH, REFERENCE, styled
+from framework.report.style import COLOURS, COLUMN_WIDTH, PAGE_WIDTH, REFERENCE, new_figure, styled
 
 if TYPE_CHECKING:
     from framework.tracking.results import Results
 
-ROW = 0.15  # inches
 # Further tables: by name the keys within a setting, and the numbers to average.
 AVERAGED = {
     "tasks": (("family", "stage", "recipe", "split", "task"), ("accuracy", "cross_entropy")),
@@ -50,7 +53,10 @@ def report(results: "Results") -> Report:
             rows = settings.merge(logged.assign(recipe=logged["recipe"].fillna("")), on="run_id")
             rows = rows.assign(**{value: pd.to_numeric(rows[value]) for value in values})
             more[name] = averaged(_with_family(rows), [*names, *keys], values)
-    figures = {"difference_by_family": partial(difference_by_family, runs, tuple(names))}
+    figures = {
+        "difference_by_family": partial(difference_by_family, runs, tuple(names)),
+        "accuracy_by_family": partial(accuracy_by_family, runs, tuple(names)),
+    }
     notes = [
         "test accuracy in per cent, mean ± standard deviation over the runs of a scenario; pp: percentage points "
         "over the mean of a run's fine-tuned models. best_parent is the best on val, where all is chosen.",
@@ -64,25 +70,55 @@ def _with_family(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def difference_by_family(runs: pd.DataFrame, names: tuple[str, ...]) -> Figure:
-    """A panel a setting: each family's test accuracy over that of the mean parent; a dot a run, and their mean."""
+    """A panel a setting, the best family on top: its test accuracy over that of the mean parent, within each run.
+
+    Dots are means with 95 % intervals over the runs, ticks are runs; what was merged is blue, what it is held
+    against grey.
+    """
     rows = runs[~runs["family"].eq("parents")]
     families = shown(families_of(rows))
     telling = [name for name in names if rows[name].nunique(dropna=False) > 1] or [names[-1]]
     groups = list(rows.groupby(telling, sort=False, dropna=False))
     with styled():
-        height = ROW * len(families) + 0.62
+        height = ROW * len(families) + 0.45
         figure, axes = panel_grid(
-            len(groups), min(2, len(groups)), width=PAGE_WIDTH, row_height=height, share=False, extra_height=0.05
+            len(groups), min(2, len(groups)), width=PAGE_WIDTH, row_height=height, share=False, extra_height=0.25
         )
         for panel, (key, group) in zip(axes, groups, strict=True):
             panel.set_title(", ".join(map(str, key)))
             panel.axvline(0, color=REFERENCE, linestyle="--", linewidth=0.7, zorder=1)
-            for place, family in enumerate(families):
-                values = group.loc[group["family"] == family, "pp_over_parents"].to_numpy(dtype=float)
-                colour = COLOURS[0] if family in set(group["recipe"]) else REFERENCE
-                panel.plot(values, [place] * len(values), "o", color=colour, markersize=2.4, alpha=0.5)
-                panel.plot(values.mean(), place, "D", color=colour, markersize=4)
-            panel.set_yticks(range(len(families)), families)
-            panel.set_ylim(len(families) - 0.5, -0.5)
-            panel.set_xlabel("test accuracy over the mean parent (pp)")
+            found = [_row(family, group) for family in families]
+            forest(panel, sorted((row for row in found if np.isfinite(row.mean)), key=lambda row: -row.mean))
+        figure.supxlabel("test accuracy over the mean parent (percentage points)", fontsize=8)
+    return figure
+
+
+def _row(family: str, group: pd.DataFrame) -> Row:
+    values = group.loc[group["family"] == family, "pp_over_parents"].dropna().to_list()
+    colour = COLOURS[0] if family in set(group["recipe"]) else REFERENCE
+    if not values:
+        return Row(family, *(float("nan"),) * 3, colour)
+    found = estimate(values, [(number,) for number in range(len(values))])
+    return Row(family.replace("_", " "), found.mean, found.low, found.high, colour, spread=values)
+
+
+def accuracy_by_family(runs: pd.DataFrame, names: tuple[str, ...]) -> Figure:
+    """Test accuracy in per cent by family and setting, as numbers: within a setting the brighter the better."""
+    telling = [name for name in names if runs[name].nunique(dropna=False) > 1] or [names[-1]]
+    column = runs[telling].astype(str).agg("\n".join, axis=1)
+    wide = (100 * runs["accuracy_test"]).groupby([runs["family"], column], sort=False).mean().unstack()
+    wide = wide.reindex(index=[f for f in shown(families_of(runs)) if f in wide.index])
+    wide = wide.reindex(columns=list(dict.fromkeys(column)))
+    values = wide.to_numpy(dtype=float)
+    shades = [
+        ranked(line, best=float(np.nanmax(line)), worst=float(np.nanmin(line)), log=False) for line in values.T
+    ]
+    with styled():
+        height = CELL * len(wide) + 0.6 + 0.12 * max(str(name).count("\n") for name in wide.columns)
+        figure = new_figure(max(COLUMN_WIDTH, 1.3 + 0.8 * values.shape[1]), height)
+        axes = figure.add_subplot()
+        rows = [str(family).replace("_", " ") for family in wide.index]
+        columns = [str(name).replace("_", " ") for name in wide.columns]
+        heatmap(axes, values, np.array(shades).T, rows=rows, columns=columns, text=lambda value: f"{value:.1f}")
+        axes.set_title("test accuracy (%)")
     return figure

@@ -3,14 +3,16 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from framework.errors import SashikoError
 from framework.report.forest import ROW, Row, forest
+from framework.report.heatmap import CELL, heatmap, ranked
 from framework.report.panels import panel_grid
-from framework.report.report import Answer, Report
-from framework.report.style import COLOURS, PAGE_WIDTH, REFERENCE, styled
+from framework.report.report import Answer, Draw, Report
+from framework.report.style import COLOURS, COLUMN_WIDTH, PAGE_WIDTH, REFERENCE, new_figure, styled
 from framework.tabular.scores import PRIMARY
 from framework.tabular.summary import DATA, DUMMY, MODEL, by_setting, errors_left, interval, runs_of
 
@@ -35,7 +37,9 @@ def report(results: "Results") -> Report:
     runs, keys = runs_of(results)
     table = by_setting(runs, keys)
     left = errors_left(runs, keys)
-    figures = {} if left.empty else {"error_left": partial(error_left_by_model, left, keys)}
+    figures: dict[str, Draw] = {} if left.empty else {"error_left": partial(error_left_by_model, left, keys)}
+    if set(keys) >= {DATA, MODEL}:
+        figures["scores"] = partial(scores_by_model, table)
     is_small = keys == [DATA, MODEL] and table[DATA].nunique() <= MOST_TABLES
     answer = partial(_answer, table) if is_small else None
     notes = [
@@ -83,6 +87,23 @@ def _answer(table: pd.DataFrame) -> Answer:
         named = ", ".join(f"{row[MODEL]} on {row[DATA]}" for row in doubtful.to_dict("records"))
         caption.append(f"Not surely better than the dummy: {named or 'none'}."[: Answer.COLUMNS])
     return Answer(wide.fillna("-").rename_axis(None, axis=1).reset_index(), caption)
+
+
+def scores_by_model(table: pd.DataFrame) -> Figure:
+    """Each task's first metric on test, by model and table, as numbers: within a table the brighter the better."""
+    wide = primary(table).pivot_table(index=MODEL, columns=DATA, values="mean", sort=False)
+    values = wide.to_numpy(dtype=float)
+    ends = [(float(np.nanmin(column)), float(np.nanmax(column))) for column in values.T]
+    shades = [ranked(c, best=high, worst=low, log=False) for c, (low, high) in zip(values.T, ends, strict=True)]
+    with styled():
+        height = CELL * len(wide) + 0.75
+        figure = new_figure(max(COLUMN_WIDTH, 1.3 + 0.62 * values.shape[1]), height)
+        axes = figure.add_subplot()
+        models, names = ([str(word).replace("_", " ") for word in words] for words in (wide.index, wide.columns))
+        heatmap(axes, values, np.array(shades).T, rows=models, columns=names, text=lambda value: f"{value:.3f}")
+        axes.tick_params(axis="x", rotation=20)
+        axes.set_title("accuracy on test; of numbers R²")
+    return figure
 
 
 def error_left_by_model(left: pd.DataFrame, keys: list[str]) -> Figure:

@@ -126,6 +126,8 @@ def test_the_report_has_a_line_a_pair_of_architectures():
     assert [(text.get_text(), text.get_color()) for text in panel.texts] == [
         (name, line.get_color()) for name, line in zip(("pcktae", "vae"), lines, strict=True)
     ]
+    (panel,) = made.figures["cka_by_epoch"]().axes
+    assert list(panel.lines[0].get_ydata()) == [0.5] * 3
     with pytest.raises(SashikoError, match="no finished alignment run"):
         report(Results({}, runs))
 

@@ -120,9 +120,13 @@ def test_the_figure_is_drawn_of_the_runs_and_their_mean(scenarios, tmp_path):
     assert drawn.save(tmp_path, formats=("png",))
     panel = drawn.figures["difference_by_family"]().axes[0]
     assert panel.get_title() == "seeds"
-    assert [text.get_text() for text in panel.get_yticklabels()][-1] == "ensemble"
+    names = [text.get_text() for text in panel.get_yticklabels()]
     dots = [line.get_xdata() for line in panel.lines if len(line.get_xdata()) == 3]
-    assert dots[2] == pytest.approx([4.0, 4.0, 4.0]), "the soup, over the mean parent"
+    assert dots[names.index("soup")] == pytest.approx([4.0, 4.0, 4.0]), "over the mean parent"
+    means = [float(values.mean()) for values in dots]
+    assert means == sorted(means, reverse=True), "the best is on top"
+    table = drawn.figures["accuracy_by_family"]().axes[0]
+    assert [text.get_text() for text in table.get_xticklabels()] == [name.replace("_", " ") for name in scenarios]
     assert digest_of(drawn.figures["difference_by_family"]) is not None
 
 

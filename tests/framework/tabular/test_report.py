@@ -74,7 +74,7 @@ def test_what_is_left_of_the_error_is_taken_seed_by_seed(tmp_path):
     expected = (1 - np.array(ACCURACY["mlp"])) / (1 - np.array(ACCURACY["dummy"]))
     assert own.tolist() == pytest.approx(expected)
     assert {path.name for path in found.save(tmp_path)} == {
-        *("table.csv", "error_left.csv", "error_left.png", "error_left.pdf")
+        *("table.csv", "error_left.csv", "error_left.png", "error_left.pdf", "scores.png", "scores.pdf")
     }
 
 
@@ -83,8 +83,16 @@ def test_runs_without_a_dummy_have_no_gain_and_no_figure():
     results.runs = results.runs[results.runs["model.kind"] != "dummy"].reset_index(drop=True)
     found = report(results)
     assert found.table["gain"].isna().all()
-    assert found.figures == {}
+    assert set(found.figures) == {"scores"}
     assert found.readable()["gain"].tolist() == ["-"] * 3
+
+
+def test_the_scores_are_printed_a_model_a_row_a_table_a_column():
+    axes = report(made()).figures["scores"]().axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["dummy", "linear", "mlp"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["iris", "diabetes"]
+    assert axes.texts[0].get_text() == f"{np.mean(ACCURACY['dummy']):.3f}"
+    assert len(axes.texts) == 5, "no number of linear on diabetes"
 
 
 def test_a_single_seed_has_no_interval():
