@@ -14,6 +14,7 @@ import { read, write } from "./state.js";
 /** @typedef {{name: string, shown: string, href: string}} Run */
 
 const FIRST_KEYS = 12;
+const AT_ONCE = 60; // keys in one question: as many as the server answers
 
 const told = given("given");
 /** @type {Run[]} */
@@ -34,9 +35,13 @@ function add(key) {
 async function load(keys, span) {
   const more = span === null ? [] : [["from", String(span[0])], ["to", String(span[1])]];
   const words = new URLSearchParams([...query, ...keys.map((key) => ["key", key]), ...more]);
-  let curves = await ask(`${told.base}/compare/curves?${words}`);
-  while (curves.building !== undefined) curves = await ask(`${told.base}/compare/curves?${words}`);
-  for (const key of keys) show(key, curves.keys[key], span);
+  try {
+    let curves = await ask(`${told.base}/compare/curves?${words}`);
+    while (curves.building !== undefined) curves = await ask(`${told.base}/compare/curves?${words}`);
+    for (const key of keys) show(key, curves.keys[key], span);
+  } catch (error) {
+    put(the("more"), el("span", { class: "problem" }, `The curves could not be loaded: ${error instanceof Error ? error.message : error}`));
+  }
 }
 
 /** @param {string} key @param {any[]} curves @param {[number, number] | null} span */
@@ -70,7 +75,7 @@ async function pictures(key) {
 function keys(all) {
   const some = (all ? told.keys : told.keys.slice(0, FIRST_KEYS)).filter((/** @type {string} */ key) => !charts.has(key));
   some.forEach(add);
-  if (some.length) load(some.slice(0, 60), null);
+  for (let first = 0; first < some.length; first += AT_ONCE) void load(some.slice(first, first + AT_ONCE), null);
   const rest = told.keys.length - charts.size;
   put(the("more"), rest > 0 && el("button", { onclick: () => keys(true) }, `${rest} more keys`));
 }

@@ -11,6 +11,7 @@ import { key as onKey } from "./keys.js";
 import { read, write } from "./state.js";
 
 const POINTS = 400;
+const AT_ONCE = 60; // keys in one question: as many as the server answers
 
 /** @typedef {import("./chart.js").Curve} Curve */
 /** @typedef {{figure: HTMLElement, drawn: any, curve: Curve | null, span: [number, number] | null, seen: boolean}} Entry */
@@ -56,8 +57,9 @@ export function curves(base, keys) {
   }
 
   async function fetchWanted() {
-    const some = [...wanted].slice(0, 60);
-    wanted.clear();
+    const some = [...wanted].slice(0, AT_ONCE);
+    for (const key of some) wanted.delete(key);
+    if (wanted.size) queueMicrotask(fetchWanted);
     const query = new URLSearchParams([["points", String(POINTS)], ...some.map((key) => ["key", key])]);
     const told = await asked(`${base}/curves?${query}`);
     for (const key of some) shown(key, told.keys[key]);
@@ -66,16 +68,20 @@ export function curves(base, keys) {
   /** @param {string} address @returns {Promise<any>} */
   async function asked(address) {
     for (;;) {
-      const told = await ask(address);
-      the("building").textContent = told.building === undefined ? "" : `Reading rows of before: ${Math.round(100 * told.building)} %`;
+      const told = await ask(address).catch((/** @type {Error} */ error) => {
+        the("building").textContent = `The curves could not be loaded: ${error.message}`;
+        return { keys: {} };
+      });
       if (told.building === undefined) return told;
+      the("building").textContent = `Reading rows of before: ${Math.round(100 * told.building)} %`;
     }
   }
 
-  /** @param {string} key @param {Curve} curve */
+  /** @param {string} key @param {Curve | undefined} curve */
   function shown(key, curve) {
     const entry = entries.get(key);
-    if (!entry) return;
+    if (!entry || !curve) return;
+    the("building").textContent = "";
     entry.curve = curve;
     entry.drawn.show([{ name: key, curve, colour: undefined }], { log: log.checked, span: entry.span });
   }

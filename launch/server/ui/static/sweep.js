@@ -20,6 +20,7 @@ const act = actions(the("actions"), { address, mayChange, login });
 runsTable(the("table"), model, base);
 charts(the("charts"), model, { base, importance: `${view}/importance` });
 model.part((what) => what !== "filter" && told());
+model.part((what) => what === "live" && dispatchEvent(new Event("runs"))); // the curves are a module of their own
 
 function summarise() {
   metricChoice(the("metric"), model);

@@ -22,7 +22,9 @@ const body = el("div", {});
 const legend = el("ul", { class: "legend" });
 const words = el("p", { class: "facts" });
 const drawn = chart(body);
+const PAUSE_MS = 5000;
 let asked = 0;
+let waiting = false;
 
 /** @param {Record<string, string | null>} change */
 function choose(change) {
@@ -34,12 +36,16 @@ function choose(change) {
 export async function load() {
   const number = ++asked;
   const query = new URLSearchParams({ key: read("curve"), by: read("curves_by") });
-  let told = await ask(`${base}/curves?${query}`);
-  while (told.building !== undefined) {
-    words.textContent = `Reading rows of before: ${Math.round(100 * told.building)} %`;
-    told = await ask(`${base}/curves?${query}`);
+  try {
+    let told = await ask(`${base}/curves?${query}`);
+    while (told.building !== undefined) {
+      words.textContent = `Reading rows of before: ${Math.round(100 * told.building)} %`;
+      told = await ask(`${base}/curves?${query}`);
+    }
+    if (number === asked) show(told);
+  } catch (error) {
+    words.textContent = `The curves could not be loaded: ${error instanceof Error ? error.message : error}`;
   }
-  if (number === asked) show(told);
 }
 
 /** @param {Told} told */
@@ -69,6 +75,7 @@ function item(name, index, more) {
 
 /** @param {HTMLSelectElement} node @param {string[]} names @param {string} chosen */
 function options(node, names, chosen) {
+  if (document.activeElement === node) return; // somebody is choosing
   put(node, ...names.map((name) => el("option", { value: name, selected: name === chosen }, name || "nothing: a line a run")));
 }
 
@@ -88,5 +95,16 @@ put(
   body,
   legend,
 );
+/** Once more, when runs have told something: at most every few seconds, and only while it is looked at. */
+function again() {
+  if (waiting || document.visibilityState !== "visible") return;
+  waiting = true;
+  setTimeout(() => {
+    waiting = false;
+    void load();
+  }, PAUSE_MS);
+}
+
 changed(load);
-load();
+addEventListener("runs", again);
+void load();
