@@ -1,7 +1,8 @@
 """The design of a grid: which levels of which factors each cell has, and which factor is nested in which.
 
-A cell is a combination of levels that has runs. Factors that say the same are one; one that exists only at some
-levels of another (its parent), or that is finer than another, is nested in it.
+A cell is a combination of levels that has runs. Factors that say the same are one; one that only some runs have, and
+that another decides, is left out; one that exists only at some levels of another (its parent), or that is finer than
+another, is nested in it.
 """
 
 import itertools
@@ -136,8 +137,8 @@ def _are_one(code: np.ndarray, other: np.ndarray) -> bool:
 
 
 def _is_told(index: int, codes: Sequence[np.ndarray], absent: Sequence[np.ndarray]) -> bool:
-    """Whether a factor has one level, where it is there at all, and another factor says where."""
-    if codes[index].max() > 1 or not absent[index].any():
+    """Whether a factor that only some runs have follows from another one: a field of branches from their kind."""
+    if not absent[index].any():
         return False
     others = (other for place, other in enumerate(codes) if place != index)
     return any(np.unique(np.stack([other, codes[index]]), axis=1).shape[1] == other.max() + 1 for other in others)

@@ -125,6 +125,15 @@ def test_a_branch_of_one_level_is_no_factor_of_its_own() -> None:
     assert list(by_name(shares_of(points, [1.0, 2.0, 4.0]))) == ["kind"]
 
 
+def test_a_field_of_branches_that_follows_from_their_kind_is_no_factor_of_its_own() -> None:
+    kinds = ["a", "b", "c", "d"] * 3
+    output = [{"a": 512, "b": 512, "c": 64}.get(kind) for kind in kinds]
+    values = [float(ord(kind)) for kind in kinds]
+    found = importance("grid", {"output": output, "kind": kinds}, values)
+    assert [effect.factors for effect in found.effects] == [("kind",)]
+    assert found.effects[0].share == pytest.approx(1.0)
+
+
 def test_a_grid_with_holes_is_not_called_exact() -> None:
     points = grid({"a": [0, 1, 2], "b": [0, 1, 2]}, seeds=2)
     hole = [point for point in points if point != {"a": 2, "b": 2}]

@@ -8,6 +8,8 @@ import { el, put } from "./dom.js";
 import { number } from "./format.js";
 import { asked as metric } from "./metric.js";
 
+const LEAST = 1e-6; // a share below it is that of rounding
+
 /**
  * The bars in an element; returns what asks for them again.
  * @param {HTMLElement} host
@@ -39,7 +41,8 @@ function shown(told) {
   /** @type {any[]} */
   const all = [...told.shares, ...told.rest];
   const most = Math.max(...all.map(({ share }) => share), 1e-9);
-  const percent = (/** @type {number} */ share) => `${number(Number((100 * share).toPrecision(3)))} %`;
+  const rounded = (/** @type {number} */ share) => (Math.abs(share) < LEAST ? 0 : Number((100 * share).toPrecision(3)));
+  const percent = (/** @type {number} */ share) => `${number(rounded(share))} %`;
   const width = (/** @type {number} */ share) => `${Math.max(0, Math.min(100, (100 * share) / most)).toFixed(2)}%`;
   const rows = all.flatMap((item, index) => {
     const colour = `var(--${index < told.shares.length ? "c0" : "c6"})`;
