@@ -1,8 +1,8 @@
 """The design of a grid: which levels of which factors each cell has, and which factor is nested in which.
 
-A cell is a combination of levels that has runs. Factors that say the same are one; one that only some runs have, and
-that another decides, is left out; one that exists only at some levels of another (its parent), or that is finer than
-another, is nested in it.
+A cell is a combination of levels that has runs. Factors that say the same are one; one that only some runs have,
+and that another decides, is left out; one that exists only at some levels of another (its parent), or that is
+finer than another, is nested in it.
 """
 
 import itertools

@@ -30,8 +30,10 @@ def interpolation(panels: Sequence[tuple[str, pd.DataFrame]], looks: Looks, metr
 def over_layers(panels: Sequence[tuple[str, pd.DataFrame]], looks: Looks, metric: str, label: str) -> Figure:
     """What the plans cost, or how much of their mass lies on the diagonal, from the image on.
 
-    Costs come as multiples of their recipe's mean, because those of two recipes are seldom in one unit.
+    Costs come as multiples of their recipe's mean, because those of two recipes are seldom in one unit. Recipes of
+    one plan, which differ in what they do after it, are one line.
     """
+    panels = [(title, _by_plan(rows, metric)) for title, rows in panels]
     named = all(rows["order"].nunique() <= NAMED for _, rows in panels)
     figure, axes = _lines(panels, looks, "order", metric, label, below=0.35 if named else 0.0)
     for panel, (_, rows) in zip(axes, panels, strict=True):
@@ -67,6 +69,17 @@ def _lines(
     return figure, axes
 
 
+def _by_plan(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows without recipes whose values are another one's, which has their names in the column `also`."""
+    first: dict[tuple[float, ...], str] = {}
+    also: dict[str, list[str]] = {}
+    for recipe, line in rows.groupby("recipe", sort=False):
+        values = tuple(line.sort_values("order")[f"{metric}_mean"].round(9))
+        also.setdefault(first.setdefault(values, str(recipe)), []).append(str(recipe))
+    kept = rows[rows["recipe"].isin(also)]
+    return kept.assign(also=kept["recipe"].map(lambda recipe: ", ".join(also[recipe][1:])))
+
+
 def _label(figure: Figure, axes: Sequence[Axes], along: Literal["x", "y"], text: str) -> None:
     """Below or beside the only panel, or all of them."""
     if len(axes) == 1:
@@ -83,9 +96,10 @@ def _draw(axes: Axes, rows: pd.DataFrame, looks: Looks, x: str, metric: str) -> 
     for recipe in recipes:
         line, look = rows[rows["recipe"] == recipe].sort_values(x), looks.of_recipe(recipe)
         mean, std = line[f"{metric}_mean"], line[f"{metric}_std"].fillna(0)
+        others = line["also"].iloc[0] if "also" in line else ""
         axes.plot(
             line[x], mean, look.line, color=look.colour, marker=look.marker, markevery=0.25, markeredgewidth=0,
-            label=look.name,
+            label=", ".join(filter(None, (look.name, others))),
         )  # fmt: skip
         # On a logarithmic axis a band that reaches zero would swallow the panel.
         low = mean - std if metric in SHARES else (mean - std).clip(lower=0.5 * mean)

@@ -325,6 +325,21 @@ def test_figures_are_drawn_of_one_run_and_of_perfect_accuracy(tmp_path):
     assert report(results).save(tmp_path, formats=("png",))
 
 
+def test_recipes_of_one_plan_are_one_line():
+    results = made()
+    layers = results.tables["layers"]
+    other = layers["recipe"] == "average"
+    layers = layers.assign(cost=layers["cost"] * np.where(other, 1.0 + layers["order"], 1.0))
+    same = layers[layers["recipe"] == "ot"].assign(recipe="ot+repair")
+    results.tables["layers"] = pd.concat([layers[layers["recipe"] != "ot+repair"], same], ignore_index=True)
+    models = results.tables["models"]
+    of_ot = models[models["family"] == "ot"].assign(family="ot+repair", recipe="ot+repair")
+    results.tables["models"] = pd.concat([models[models["family"] != "ot+repair"], of_ot], ignore_index=True)
+    labels = [line.get_label() for line in report(results).figures["plan_cost"]().axes[0].lines]
+    assert "ot, ot+repair" in labels
+    assert len(labels) == len(set(labels)) == 2
+
+
 def test_points_are_the_runs_and_their_mean():
     figure = report(made()).figures["accuracy_by_family"]()
     (panel,) = figure.axes
