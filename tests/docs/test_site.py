@@ -1,0 +1,104 @@
+"""The site is built, strict, and stands by itself: each link and figure is there, no page asks another host."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+
+from tests.docs.pages import NAV, ROOT
+
+BUILD_S = 240
+NO_FILES = ("http://", "https://", "//", "mailto:", "data:")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        importlib.util.find_spec("zensical") is None or importlib.util.find_spec("mkdocstrings") is None,
+        reason="zensical and mkdocstrings are not installed: pip install 'sashiko[docs]'",
+    ),
+]
+
+
+class Page(HTMLParser):
+    """What a page links to (`links`), loads (`loads`), and can be jumped to (`places`)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.places: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name == "id" and value:
+                self.places.add(value)
+            elif name in ("href", "src", "data", "action", "poster") and value:
+                (self.links if tag == "a" else self.loads).append(value)
+
+
+@cache
+def read(path: Path) -> Page:
+    page = Page()
+    page.feed(path.read_text(encoding="utf-8"))
+    return page
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site of a copy of what it is made of."""
+    folder = tmp_path_factory.mktemp("site")
+    for name in ("docs", "framework", "experiments"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in (*ROOT.glob("*.md"), ROOT / "zensical.toml"):
+        shutil.copy(path, folder)
+    done = subprocess.run(
+        [sys.executable, "docs/build.py"], cwd=folder, capture_output=True, text=True, timeout=BUILD_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "griffe:" not in done.stdout + done.stderr, "a docstring names what its function does not have"
+    return folder / "build" / "site"
+
+
+def test_every_page_is_built(site: Path):
+    for page in NAV:
+        path = Path(page)
+        place = path.parent if path.name in ("README.md", "index.md") else path.with_suffix("")
+        assert (site / place / "index.html").is_file(), page
+
+
+def test_every_link_and_figure_is_there(site: Path):
+    """Zensical looks at links between pages; here are figures, scripts, styles and places within pages, too."""
+    for path in site.rglob("*.html"):
+        page = read(path)
+        for link in [*page.links, *page.loads]:
+            name, place = urldefrag(link)
+            if link.startswith(NO_FILES):
+                continue
+            start = site if name.startswith("/") else path.parent
+            target = (start / unquote(name).lstrip("/")).resolve() if name else path.resolve()
+            target = target / "index.html" if target.is_dir() else target
+            assert target.is_file(), f"{path.relative_to(site)}: {link}"
+            if place and target.suffix == ".html" and not place.startswith("__"):
+                assert unquote(place) in read(target).places, f"{path.relative_to(site)}: {link}"
+
+
+def test_no_page_loads_anything_from_elsewhere(site: Path):
+    for path in site.rglob("*.html"):
+        foreign = [link for link in read(path).loads if link.startswith(("http:", "https:", "//"))]
+        assert not foreign, f"{path.relative_to(site)}: {foreign}"
+    for path in site.rglob("*.css"):
+        text = path.read_text(encoding="utf-8")
+        assert "@import" not in text, path.name
+        assert "url(http" not in text.replace('"', "").replace("'", ""), path.name
+
+
+def test_the_library_is_told_with_its_docstrings(site: Path):
+    page = read(site / "docs" / "api" / "mappings" / "index.html")
+    assert {"framework.mappings.load_mapping", "framework.mappings.affine.Affine"} <= page.places
+    assert "framework.config.Config" in read(site / "docs" / "api" / "spine" / "index.html").places
