@@ -33,7 +33,7 @@ def main() -> int:
     """Stage the pages and build the site, strict: a link to nothing ends it with an error."""
     stage()
     shutil.rmtree(ROOT / "build" / "site", ignore_errors=True)
-    command = [sys.executable, "-m", "zensical", "build", "--strict"]
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]  # its cache knows no docstrings
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

@@ -1,19 +1,24 @@
 """The site is built, strict, and stands by itself: each link and figure is there, no page asks another host."""
 
+import functools
 import importlib.util
 import shutil
 import subprocess
 import sys
-from functools import cache
+import threading
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from playwright.sync_api import sync_playwright
 
+from tests.browser.conftest import CHROMIUM
 from tests.docs.pages import NAV, ROOT
 
 BUILD_S = 240
+LOOKED_AT = ("", "docs/quick-start/", "docs/commands/", "docs/api/mappings/", "experiments/multitask/")
 NO_FILES = ("http://", "https://", "//", "mailto:", "data:")
 
 pytestmark = [
@@ -23,6 +28,13 @@ pytestmark = [
         reason="zensical and mkdocstrings are not installed: pip install 'sashiko[docs]'",
     ),
 ]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder, and does not tell whom."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
 
 
 class Page(HTMLParser):
@@ -42,7 +54,7 @@ class Page(HTMLParser):
                 (self.links if tag == "a" else self.loads).append(value)
 
 
-@cache
+@functools.cache
 def read(path: Path) -> Page:
     page = Page()
     page.feed(path.read_text(encoding="utf-8"))
@@ -102,3 +114,24 @@ def test_the_library_is_told_with_its_docstrings(site: Path):
     page = read(site / "docs" / "api" / "mappings" / "index.html")
     assert {"framework.mappings.load_mapping", "framework.mappings.affine.Affine"} <= page.places
     assert "framework.config.Config" in read(site / "docs" / "api" / "spine" / "index.html").places
+
+
+def test_a_browser_asks_nobody_else(site: Path):
+    """The theme's scripts could load more where a page has what they look for; this is what a browser asks."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed: apt-get install chromium")
+    handler = functools.partial(Quiet, directory=str(site))
+    asked: list[str] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server, sync_playwright() as playwright:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("request", lambda request: asked.append(request.url))
+        for place in LOOKED_AT:
+            page.goto(f"http://127.0.0.1:{server.server_port}/{place}", wait_until="load")
+            page.wait_for_function("document.querySelector('h1') !== null")
+        browser.close()
+        server.shutdown()
+    own = (f"http://127.0.0.1:{server.server_port}/", "data:", "blob:")
+    assert len(asked) > len(LOOKED_AT)
+    assert not [url for url in asked if not url.startswith(own)]
