@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from tests.browser.conftest import CHROMIUM
 from tests.docs.pages import NAV, ROOT
 
 BUILD_S = 240
-LOOKED_AT = ("", "docs/quick-start/", "docs/commands/", "docs/api/mappings/", "experiments/multitask/")
+LOOKED_AT = ("", "docs/quick-start.html", "docs/commands.html", "docs/api/mappings.html", "experiments/multitask/")
 NO_FILES = ("http://", "https://", "//", "mailto:", "data:")
 
 pytestmark = [
@@ -80,8 +81,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_page_is_built(site: Path):
     for page in NAV:
         path = Path(page)
-        place = path.parent if path.name in ("README.md", "index.md") else path.with_suffix("")
-        assert (site / place / "index.html").is_file(), page
+        place = path.with_name("index.html") if path.name == "README.md" else path.with_suffix(".html")
+        assert (site / place).is_file(), page
 
 
 def test_every_link_and_figure_is_there(site: Path):
@@ -111,9 +112,9 @@ def test_no_page_loads_anything_from_elsewhere(site: Path):
 
 
 def test_the_library_is_told_with_its_docstrings(site: Path):
-    page = read(site / "docs" / "api" / "mappings" / "index.html")
+    page = read(site / "docs" / "api" / "mappings.html")
     assert {"framework.mappings.load_mapping", "framework.mappings.affine.Affine"} <= page.places
-    assert "framework.config.Config" in read(site / "docs" / "api" / "spine" / "index.html").places
+    assert "framework.config.Config" in read(site / "docs" / "api" / "spine.html").places
 
 
 def test_a_browser_asks_nobody_else(site: Path):
@@ -130,6 +131,9 @@ def test_a_browser_asks_nobody_else(site: Path):
         for place in LOOKED_AT:
             page.goto(f"http://127.0.0.1:{server.server_port}/{place}", wait_until="load")
             page.wait_for_function("document.querySelector('h1') !== null")
+        page.get_by_role("button", name="Search").first.click()
+        page.locator("input:focus").fill("quota")
+        page.get_by_text(re.compile(r"^\d+ results?$")).wait_for()
         browser.close()
         server.shutdown()
     own = (f"http://127.0.0.1:{server.server_port}/", "data:", "blob:")
