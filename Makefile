@@ -9,7 +9,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/python launch/installing.py
 # Runs then know which files their packages were; without an index at hand that is left for later.
 LOCK    := $(BIN)/python -m framework.tracking.lock || true
 
-.PHONY: install demo test check bench sweeps clean
+.PHONY: install demo test check docs bench sweeps clean
 
 install: $(VENV)/.installed
 
@@ -24,6 +24,10 @@ check: $(VENV)/.tested-with
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/build.py
+
+docs: $(VENV)/.documented-with
+	$(BIN)/python docs/build.py
 
 bench: $(VENV)/.benchmarked-with
 	$(BIN)/python -m tests.benchmarks
@@ -55,10 +59,15 @@ $(VENV)/.tested-with: $(VENV)/.installed
 	@$(BIN)/python -m tests.protocol.clients
 	@touch $@
 
+$(VENV)/.documented-with: $(VENV)/.installed
+	@echo "installing what the documentation site needs into $(VENV)"
+	@$(INSTALL) --editable '.[docs]'
+	@touch $@
+
 $(VENV)/.benchmarked-with: $(VENV)/.tested-with
 	@echo "installing what the benchmarks compare with into $(VENV)"
 	@$(INSTALL) --editable '.[dev,bench]'
 	@touch $@
 
 clean:
-	rm -rf $(VENV) results build .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) results build .cache .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -9,8 +9,9 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -54,6 +55,12 @@ def plan(
     count: Annotated[bool, typer.Option("--count", help="Only the number of runs.")] = False,
 ) -> None:
     """Print the exact runs of a sweep file and start nothing; an invalid file gets every error and exit code 2."""
+    out = sys.stdout  # a list of points, a line each, with every digit; `answering` has what is wrong instead
+    with answering(as_json=as_json):
+        _plan(file, out, as_json=as_json, count=count)
+
+
+def _plan(file: Path, out: TextIO, *, as_json: bool, count: bool) -> None:
     from experiments import manager_of
     from framework.definition import read_file
     from framework.plan import plan as plan_of
@@ -85,7 +92,7 @@ def plan(
         lines = [f"{point.index:>{width}}  {point.config_id}  {point.name}" for point in points]
         batch = points[0].batch if points else "-"
         lines.append(f"{counted(len(points), 'run')} of {definition.experiment}, batch {batch}")
-    sys.stdout.write("\n".join(lines) + "\n")
+    out.write("\n".join(lines) + "\n")
 
 
 @app.command()

@@ -42,8 +42,10 @@ class Weights:
     """Products of rows, with the other axes of the model's parameters carried along the plans so far.
 
     Args:
-        model, reference: The weights.
-        bases, target: The bases of each.
+        model: The weights that are matched.
+        reference: Those that they are matched to.
+        bases: The bases of the model.
+        target: The bases of the reference.
         normalise_rows: Whether the rows of each layer, weights and bias together, have unit length.
 
     Attributes:

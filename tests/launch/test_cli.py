@@ -39,6 +39,15 @@ def test_plan_lists_every_run_and_starts_nothing(lab: Lab):
     assert not (lab.folder / ".sashiko").exists()
 
 
+def test_plan_tells_programs_what_is_wrong_with_a_file(lab: Lab):
+    file = quick_sweep(lab, "wrong", "{x: {values: [a]}, z: {values: [1]}}")
+    done = lab.sashiko("plan", str(file), "--json")
+    assert done.returncode == 2
+    error = json.loads(done.stdout)["error"]
+    assert error["exit_code"] == 2
+    assert {problem["key"] for problem in error["problems"]} == {"x", "z"}
+
+
 def test_every_error_of_a_sweep_file_comes_at_once(lab: Lab):
     file = quick_sweep(lab, "bad", "{x: {values: [1, two]}, labl: {value: a}, y: {values: [fast, 1.0]}}")
     for command in (["plan", str(file)], ["sweep", str(file)]):
