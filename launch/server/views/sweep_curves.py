@@ -11,7 +11,9 @@ from launch.server.storage.blocks import Block
 from launch.server.views.curves import built, drawn
 from launch.server.views.parts import whole
 from launch.server.views.places import is_bookkeeping, plain, project_of, run_address
+from launch.server.views.sweep import scope_of
 
+COUNTERS = ("epoch", "step", "global_step", "trainer/global_step")
 MOST_RUNS, MOST_LINES, MOST_GROUPS, POINTS, MOST_POINTS = 1_000, 200, 24, 120, 400
 
 
@@ -24,7 +26,7 @@ def curves(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
     if share < 1.0:
         return {"building": share}
     keys = _keys(request, [run["id"] for run in found])
-    key = parts["key"] if parts.get("key") in keys else next(iter(keys), None)
+    key = parts["key"] if parts.get("key") in keys else _first(keys, scope_of(request, parts).metric)
     configs = {run["id"]: plain(json.loads(run["config"])) for run in found}
     factors = _factors(list(configs.values()))
     by = parts.get("by", "") if parts.get("by") in factors else ""
@@ -52,6 +54,13 @@ def curves(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
         for name, some in sorted(groups.items(), key=_in_order)
     ]
     return {**told, "bands": bands[:MOST_GROUPS], "cut": len(bands) > MOST_GROUPS}
+
+
+def _first(keys: Sequence[str], metric: Mapping[str, str] | None) -> str | None:
+    """The key that is drawn unless somebody chooses: the sweep's metric, else one that does not merely count."""
+    if metric is not None and metric["name"] in keys:
+        return metric["name"]
+    return next((key for key in keys if key not in COUNTERS), next(iter(keys), None))
 
 
 def at(config: Mapping[str, Any], path: str) -> Any:
