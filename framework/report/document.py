@@ -18,8 +18,8 @@ from framework.importance import Importance
 from framework.report.aggregate import number, readable
 from framework.report.latex import is_numeric
 
-MOST_ROWS = 200
-"""Rows of a table that a page shows; of more it says how many there are."""
+MOST_ROWS, FURTHER_ROWS = 200, 40
+"""Rows of the table, and of each further one, that a page shows; of more it says how many there are."""
 HERE = Path(__file__).parent
 
 
@@ -85,14 +85,17 @@ def page(document: Document) -> str:
     return template.render(
         document=document,
         answer=None if document.answer is None else grid(document.answer),
-        tables={name.replace("_", " "): grid(table) for name, table in document.tables.items()},
+        tables={
+            name.replace("_", " "): grid(table, FURTHER_ROWS if place else MOST_ROWS)
+            for place, (name, table) in enumerate(document.tables.items())
+        },
         effects=_effects(document.importance),
     )
 
 
-def grid(table: pd.DataFrame) -> Grid:
+def grid(table: pd.DataFrame, most: int = MOST_ROWS) -> Grid:
     """A table; `x_mean` and `x_std` become one column, as in `readable`."""
-    text = readable(table.head(MOST_ROWS))
+    text = readable(table.head(most))
     columns = {str(name): [str(value) for value in text[name]] for name in text.columns}
     rows = [list(row) for row in zip(*columns.values(), strict=True)]
     return Grid(list(columns), [is_numeric(cells) for cells in columns.values()], rows, len(table))

@@ -29,7 +29,8 @@ def document(tmp_path: Path) -> Document:
         title=NASTY, subtitle="e/p/s", facts=[("runs", "3 finished")], caption=["lower is better"],
         answer=pd.DataFrame({"best": ["a"], "x_mean": [0.5], "x_std": [0.25]}), notes=[NASTY],
         pictures=[Picture("error_by_ridge", tmp_path / "a.png")], metric="loss", importance=shares,
-        tables={"table": pd.DataFrame({"i": range(MOST_ROWS + 50)}), "by_class": pd.DataFrame({NASTY: [NASTY]})},
+        tables={"table": pd.DataFrame({"i": range(MOST_ROWS + 50)}), "by_class": pd.DataFrame({NASTY: [NASTY]}),
+                "long": pd.DataFrame({"i": range(50)})},
         swept=[("lr", "0.1, 0.2")], fixed=[("depth", "3")], provenance=[("code", "abc")],
         at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
     )  # fmt: skip
@@ -38,7 +39,8 @@ def document(tmp_path: Path) -> Document:
 def test_everything_is_there(document: Document, tmp_path: Path) -> None:
     text = page(document)
     for word in ("0.5 ± 0.25", "lower is better", "3 finished", "error by ridge", "by class", "0.1, 0.2", "abc",
-                 f"The first {MOST_ROWS} of {MOST_ROWS + 50} rows", "2026-01-02 03:04", "What loss depends on",
+                 f"The first {MOST_ROWS} of {MOST_ROWS + 50} rows",
+                 "The first 40 of 50 rows", "2026-01-02 03:04", "What loss depends on",
                  "70.0%", "1e-09", "over 1,200 runs of 400 points", "A word."):  # fmt: skip
         assert word in text, word
     picture = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
