@@ -62,7 +62,8 @@ def carried_rows(
             yield from _read(name, reader, latents[split], splits, split)
     for fitted in fit_all(source.latents, target.latents, configs, drawn_S, seed, FEATURES):
         for split, error in fitted.errors.items():
-            yield {"method": fitted.label, "split": split, "metric": UNEXPLAINED.name, "value": error}
+            about = {"method": fitted.label, "split": split, "ridge": fitted.ridge}
+            yield {**about, "metric": UNEXPLAINED.name, "value": error}
             yield from _read(fitted.label, target.model, fitted.map(source.latents[split]), splits, split)
 
 

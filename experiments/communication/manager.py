@@ -16,6 +16,8 @@ from framework.training.config import TrainingConfig
 from framework.training.requirements import required_models
 
 if TYPE_CHECKING:
+    from framework.report import Report
+    from framework.tracking.results import Results
     from framework.tracking.run import Run
 
 
@@ -89,3 +91,9 @@ class CommunicationManager(Manager[CommunicationConfig]):
         from experiments.communication.study import communication_study
 
         communication_study(config, run)
+
+    def report(self, results: "Results") -> "Report":
+        """Whether mapping error goes with fusion, within and across settings; and what probes read."""
+        from experiments.communication.report import report
+
+        return report(results)

@@ -8,6 +8,7 @@ One table, `communication`, with a row for each number:
     unit               the layer that is mapped, `features`, or `network`
     method             the map, the alignment, or the network
     split, metric, value
+    ridge              the λ of a map that was chosen on val, as its config has it
     dim, num_samples   units of the layer that is mapped into, and images that the map was fitted on
 """
 
@@ -84,7 +85,7 @@ def _classifiers(config: CommunicationConfig, subject: Classifiers, run: "Run") 
             where = f"layer {layer}, {direction}"
             for fitted in fit_all(source, target, config.mappings, drawn_S, config.samples_seed, where):
                 about = {"direction": direction, "unit": layer, "method": fitted.label, "metric": UNEXPLAINED.name}
-                size = {"dim": fitted.map.target_dim, "num_samples": len(drawn_S)}
+                size = {"ridge": fitted.ridge, "dim": fitted.map.target_dim, "num_samples": len(drawn_S)}
                 rows += [{**about, "split": s, "value": error, **size} for s, error in fitted.errors.items()]
     inputs_S = samples(len(splits.train), subject.num_inputs, config.samples_seed)
     found = fused_rows(subject, first, second, splits, inputs_S, device)
