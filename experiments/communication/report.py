@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from experiments.communication import figures
+from experiments.communication import drawing
 from experiments.communication.answer import OUTCOMES, POOLED, WITHIN, answers, left_out, wide
-from experiments.communication.figures import p_text, rho_text
+from experiments.communication.drawing import p_text, rho_text
 from experiments.communication.summary import by_pair, labelled, maps_of, means, short
 from framework.errors import SashikoError
 from framework.report.report import Answer, Draw, Report
@@ -35,9 +35,9 @@ def report(results: "Results") -> Report:
     maps = maps_of(pairs)
     if not found.empty:
         for outcome in OUTCOMES:
-            drawn[f"{outcome}_by_error"] = partial(figures.against_error, over_pairs, found, maps[0], outcome)
+            drawn[f"{outcome}_by_error"] = partial(drawing.against_error, over_pairs, found, maps[0], outcome)
     if (averages["subject"] == "encoders").any():
-        drawn["carried"] = partial(figures.carried, averages, maps)
+        drawn["carried"] = partial(drawing.carried, averages, maps)
     notes = [*left_out(pairs), *_tests(found)]
     more = {"means": averages, "pairs": pairs}
     if found.empty:
@@ -65,20 +65,17 @@ def _answer(found: pd.DataFrame, averages: pd.DataFrame, maps: list[str]) -> Ans
     for (unit, alignment), of in shown.groupby(["unit", "alignment"], sort=False):
         row = {"layer": str(unit), "fused by": short(str(alignment))}
         for outcome in SHOWN:
-            by_scope = of[of["outcome"] == outcome].set_index("scope")
-            name = outcome.split("_")[0]
+            by_scope, name = of[of["outcome"] == outcome].set_index("scope"), outcome.split("_")[0]
             row[f"{name}: within"] = _cell(by_scope, WITHIN, "p")
-            row["pooled (groups)" if name == "accuracy" else "pooled (groups) "] = _cell(
-                by_scope, POOLED, "by_groups"
-            )
+            row[f"{name}: pooled"] = _cell(by_scope, POOLED, "by_groups")
         rows.append(row)
     whole = found.loc[found["scope"] == WITHIN].iloc[0]
     caption = [
         f"Spearman's ρ over {whole['pairs']} pairs of {whole['models']} classifiers in {whole['groups']} groups, "
-        "on test: variance left by the",
-        f"{short(maps[0])} map at a layer, against accuracy and barrier (nats) of the fused pair. p: two-sided, "
-        "over labels.",
-        "pooled (groups): over all pairs, and what the groups alone give, whatever pairs do within them.",
+        "on test: what the",
+        f"{short(maps[0])} map leaves unexplained at a layer, against accuracy and barrier (nats) of the fused.",
+        "within: ranks within groups; p is two-sided, over labellings of the classifiers of a group.",
+        "pooled: ranks over all pairs; in brackets what the groups alone give, whatever pairs do in them.",
         *_carried(averages, maps),
     ]
     return Answer(pd.DataFrame(rows), caption)
@@ -93,14 +90,14 @@ def _cell(by_scope: pd.DataFrame, scope: str, beside: str) -> str:
 
 
 def _carried(averages: pd.DataFrame, maps: list[str]) -> list[str]:
-    """A line a group of encoders."""
+    """A line a group of encoders: mean accuracy on test."""
     rows = averages[averages["subject"] == "encoders"]
     rows = rows[(rows["metric"] == "accuracy") & (rows["split"] == "test")]
     lines = []
     for label, of in rows.groupby("label", sort=False):
         mean = of.set_index("method")["mean"]
         lines.append(
-            f"{label}: a probe reads its own encoder's features at {100 * mean['target']:.1f} %, another's mapped "
-            f"({short(maps[0])}) {100 * mean[maps[0]]:.1f} %, unmapped {100 * mean['unmapped']:.1f} %"
+            f"probes of {label}: own features {100 * mean['target']:.1f} %, another's by the {short(maps[0])} map "
+            f"{100 * mean[maps[0]]:.1f} %, unmapped {100 * mean['unmapped']:.1f} %"
         )
     return lines
