@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from experiments.communication.config import Classifiers
 from framework.data.vision import Splits
@@ -26,7 +26,8 @@ def fused_rows(
     """Rows of the parents, of each fused network, and of the barriers before and after the alignment.
 
     `method` is the alignment's kind, or the parent; `metric` is accuracy and cross_entropy, in nats, of the
-    network, and `barrier_cross_entropy` and `barrier_error` of the line to the second from the first.
+    network, and `barrier_cross_entropy` and `barrier_error` of the line from the first to the second. Batch
+    normalisation is run anew for a fused network; on the line its statistics are averaged as weights are.
 
     `drawn_S` are positions (S,) in train of the images that alignments see.
 
@@ -50,7 +51,7 @@ def fused_rows(
 
 
 def _barriers(
-    method: str, first: Any, aligned: Any, count: int, splits: Splits, device: torch.device
+    method: str, first: nn.Module, aligned: nn.Module, count: int, splits: Splits, device: torch.device
 ) -> Iterator[dict[str, Any]]:
     places = [step / (count - 1) for step in range(count)]
     values: dict[tuple[str, str], list[float]] = {}

@@ -70,11 +70,12 @@ def _answer(found: pd.DataFrame, averages: pd.DataFrame, maps: list[str]) -> Ans
             row[f"{name}: pooled"] = _cell(by_scope, POOLED, "by_groups")
         rows.append(row)
     whole = found.loc[found["scope"] == WITHIN].iloc[0]
+    critical = float(shown.loc[(shown["scope"] == WITHIN) & shown["outcome"].isin(SHOWN), "critical"].max())
     caption = [
         f"Spearman's ρ over {whole['pairs']} pairs of {whole['models']} classifiers in {whole['groups']} groups, "
         "on test: what the",
         f"{short(maps[0])} map leaves unexplained at a layer, against accuracy and barrier (nats) of the fused.",
-        "within: ranks within groups; p is two-sided, over labellings of the classifiers of a group.",
+        f"within: ranks within groups; p over labellings of a group's classifiers, 0.05 at |ρ| = {critical:.2f}.",
         "pooled: ranks over all pairs; in brackets what the groups alone give, whatever pairs do in them.",
         *_carried(averages, maps),
     ]

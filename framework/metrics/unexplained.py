@@ -25,7 +25,7 @@ UNEXPLAINED = Metric(
 
 
 def variance_unexplained(predicted: Tensor, y: Tensor) -> float:
-    """Equation (1) of (N, E) beside (N, E), in double precision; NaN where no column of `y` varies.
+    """Equation (1) of (N, E) beside (N, E), in double precision on the CPU; NaN where no column of `y` varies.
 
     Raises:
         InvalidInput: the two differ in shape, or are no rows of numbers.
@@ -33,6 +33,6 @@ def variance_unexplained(predicted: Tensor, y: Tensor) -> float:
     if predicted.shape != y.shape or y.ndim != 2 or 0 in y.shape:
         message = f"has the shape {tuple(predicted.shape)} beside {tuple(y.shape)}; allowed: (N, E) and (N, E)"
         raise InvalidInput([Problem("predicted", message)], "variance_unexplained")
-    y_NE = y.double()
+    predicted_NE, y_NE = (values.detach().cpu().double() for values in (predicted, y))
     about_mean = float((y_NE - y_NE.mean(dim=0)).square().sum())
-    return float((predicted.double() - y_NE).square().sum()) / about_mean if about_mean else math.nan
+    return float((predicted_NE - y_NE).square().sum()) / about_mean if about_mean else math.nan
