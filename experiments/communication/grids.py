@@ -49,7 +49,7 @@ def mlp(width: int, common: Setting, epochs: int, shared: int | None = None) -> 
 
 SGD = {"kind": "sgd", "momentum": 0.9}
 DIGITS: Setting = {"data": {"normalise": "standard"}, "optimizer": SGD, "learning_rate": 0.05}
-FASHION: Setting = {**DIGITS, "data": {"name": "fashion_mnist", "normalise": "standard"}, "learning_rate": 0.02}
+FASHION: Setting = {**DIGITS, "data": {"name": "fashion_mnist", "normalise": "standard"}, "batch_size": 256}
 ENCODER: Setting = {
     "backbone": {"kind": "cifar_resnet", "width": 0.125},
     "warmup_epochs": 1,
@@ -96,10 +96,10 @@ GRIDS = {
         subjects(
             classifiers(
                 [
-                    *(mlp(width, FASHION, 10) for width in (32, 128)),
-                    *(mlp(128, FASHION, 10, shared) for shared in (0, 1)),
+                    *(mlp(width, FASHION, 8) for width in (32, 128)),
+                    *(mlp(128, FASHION, 8, shared) for shared in (0, 1)),
                 ],
-                7,
+                6,
             ),
             encoders([dense({"kind": "simclr"})], 4),
         ),
