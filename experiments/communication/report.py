@@ -79,6 +79,10 @@ def _answer(found: pd.DataFrame, averages: pd.DataFrame, maps: list[str]) -> Ans
         "pooled: ranks over all pairs; in brackets what the groups alone give, whatever pairs do in them.",
         *_carried(averages, maps),
     ]
+    room = Answer.LINES - len(caption) - 1  # below the header
+    if len(rows) > room:
+        caption = [f"the first of {len(rows)} layers and alignments; all of them: --full", *caption]
+        rows = rows[: max(room - 1, 1)]
     return Answer(pd.DataFrame(rows), caption)
 
 

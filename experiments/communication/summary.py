@@ -7,6 +7,7 @@ of a pair is the first is a matter of naming.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from framework.metrics.unexplained import UNEXPLAINED
@@ -52,11 +53,20 @@ def _label(row: Mapping[Any, str], names: Sequence[str]) -> str:
 
 
 def by_pair(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a pair and number: `value` is the mean over both directions, and over both classifiers of a pair."""
+    """A row a pair and number: `value` is the mean over both directions, and over both classifiers of a pair.
+
+    A pair that was run in both orders is one. A mean of numbers that are not all finite is NaN.
+    """
+    turned = table["first"] > table["second"]
+    first, second = (table[name].where(~turned, table[other]) for name, other in (PAIR[1:], PAIR[:0:-1]))
+    table = table.assign(first=first, second=second)
     parents = table["method"].isin(("first", "second")) & (table["subject"] == "classifiers")
     rows = table.assign(method=table["method"].where(~parents, PARENTS))
     keys = [*PAIR, "label", *SETTING, *PLACE]
-    return rows.groupby(keys, sort=False, observed=True)["value"].mean().reset_index()
+    rows = rows.assign(value=rows["value"].replace([np.inf, -np.inf], np.nan))
+    found = rows.groupby(keys, sort=False, observed=True)["value"].agg(["mean", "count", "size"]).reset_index()
+    found["value"] = found["mean"].where(found["count"] == found["size"])
+    return found[[*keys, "value"]]
 
 
 def means(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -144,6 +144,17 @@ def test_the_answer_fits_the_terminal():
     assert len(answer.table) == 4
 
 
+def test_an_answer_with_many_rows_is_cut_and_says_so():
+    results = made()
+    rows = results.tables["communication"]
+    of_first = rows[rows["unit"] == "encoder.2"]
+    layers = [of_first.assign(unit=f"layer.{number}") for number in range(8)]
+    results.tables["communication"] = pd.concat([*layers, rows[rows["unit"] == "network"]], ignore_index=True)
+    answer = report(results).answer()
+    assert len(answer.table) + 1 + len(answer.caption) == answer.LINES
+    assert answer.caption[0] == "the first of 16 layers and alignments; all of them: --full"
+
+
 def test_a_sweep_that_is_not_finished_is_told_of_what_there_is():
     results = made(without=[("32#0", "32#1")])
     told = report(results)
@@ -170,11 +181,32 @@ def test_means_are_by_group_with_parents_beside_them():
     assert (shuffled["mean"], shuffled["std"]) == (1, 0)
 
 
-def test_a_number_that_is_missing_leaves_its_group_out():
+def test_a_pair_in_both_orders_is_one_pair():
+    results = made()
+    rows = results.tables["communication"]
+    of = rows[rows["run_id"] == "32#0+32#1"]
+    again = of.assign(run_id="again", first=of["second"], second=of["first"], value=of["value"] + 0.2)
+    results.tables["communication"] = pd.concat([rows, again], ignore_index=True)
+    told = report(results)
+    assert one(told.table, scope="within", **ABOUT)["pairs"] == 22
+    where = {
+        "unit": "network",
+        "method": "ot",
+        "metric": "accuracy",
+        "split": "test",
+        "first": "32#0",
+        "second": "32#1",
+    }
+    before, after = (one(made_report.more["pairs"], **where)["value"] for made_report in (report(made()), told))
+    assert after == pytest.approx(before + 0.1)
+
+
+@pytest.mark.parametrize("nothing", [math.nan, math.inf])
+def test_a_number_that_is_missing_leaves_its_group_out(nothing):
     results = made()
     rows = results.tables["communication"]
     barriers = (rows["group"] == "16") & (rows["metric"] == "barrier_error") & (rows["method"] == "ot")
-    rows.loc[rows[barriers].index, "value"] = math.nan
+    rows.loc[rows[barriers].index, "value"] = nothing
     table = report(results).table
     assert one(table, scope="within", **ABOUT)["groups"] == 2
     assert one(table, scope="within", **{**ABOUT, "outcome": "accuracy"})["groups"] == 3
