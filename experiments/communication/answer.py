@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from experiments.communication.names import CLASSIFIERS, NETWORK, SPLIT
 from experiments.communication.summary import ERROR, PAIR, PARENTS, maps_of
 from framework.metrics.correlation import FEWEST as FEWEST_GROUPS
 from framework.metrics.correlation import correlation
@@ -23,8 +24,6 @@ from framework.metrics.mantel import FEWEST, Mantel, complete, holm, mantel
 
 OUTCOMES = ("accuracy", "barrier_cross_entropy", "barrier_error")
 WITHIN, POOLED, BETWEEN = "within", "pooled", "between"
-NETWORK = "network"
-SPLIT = "test"
 COLUMNS = (
     *("scope", "unit", "map", "alignment", "outcome", "rho", "p", "p_holm", "by_groups", "critical"),
     *("pairs", "models", "groups", "labellings", "exact"),
@@ -47,7 +46,7 @@ class Wide(NamedTuple):
 
 def wide(pairs: pd.DataFrame) -> Wide:
     """The pairs of classifiers whose groups can be tested: of three networks or more, with every pair of them."""
-    rows = pairs[(pairs["subject"] == "classifiers") & (pairs["split"] == SPLIT)]
+    rows = pairs[(pairs["subject"] == CLASSIFIERS) & (pairs["split"] == SPLIT)]
     rows = rows[rows["method"] != PARENTS]
     kept = {model for _, of in rows.groupby("group") for model in _testable(of)}
     rows = rows[rows["first"].isin(kept) & rows["second"].isin(kept)]
@@ -83,7 +82,7 @@ def answers(table: Wide) -> pd.DataFrame:
 
 def left_out(pairs: pd.DataFrame) -> list[str]:
     """A sentence where networks are not tested, since pairs of theirs are missing."""
-    rows = pairs[pairs["subject"] == "classifiers"]
+    rows = pairs[pairs["subject"] == CLASSIFIERS]
     notes = []
     for label, of in rows.groupby("label", sort=False):
         models = {*of["first"], *of["second"]}

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from experiments.communication.config import UNMAPPED
-from experiments.communication.maps import SCORED, fit_all
+from experiments.communication.maps import fit_all
+from experiments.communication.names import FEATURES, SCORED, SOURCE, TARGET, UNMAPPED
 from framework.data.vision import Splits
 from framework.mappings.config import MappingConfig
 from framework.metrics.classification import accuracy, cross_entropy_per_image
@@ -20,10 +20,6 @@ from framework.ssl.probed.artifact import load_probed
 from framework.ssl.probed.config import ProbeConfig
 from framework.ssl.probed.model import ProbedEncoder
 from framework.training.evaluation import load_evaluation
-
-FEATURES = "features"
-SOURCE, TARGET = "source", "target"
-"""What tables call the accuracy of a probe on the features that it was fitted to."""
 
 
 class Side(NamedTuple):

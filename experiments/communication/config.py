@@ -19,8 +19,6 @@ from framework.training.config import TrainingConfig
 from framework.training.optimizers import SGD
 
 SEED_ALONE = "a pair differs in its seed alone, so that what is compared is chance"
-UNMAPPED = "unmapped"
-"""What tables call features that are read as they are."""
 
 
 def _classifier(seed: int) -> TrainingConfig:

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from experiments.communication.answer import POOLED, SPLIT, WITHIN, Wide
-from experiments.communication.summary import SHUFFLED, short
+from experiments.communication.answer import POOLED, WITHIN, Wide
+from experiments.communication.names import ENCODERS, SHUFFLED, SPLIT, TARGET, UNMAPPED
+from experiments.communication.summary import short
 from framework.report.panels import panel_grid
 from framework.report.style import COLOURS, MARKERS, PAGE_WIDTH, REFERENCE, styled
 
@@ -71,10 +72,10 @@ def against_error(table: Wide, answers: pd.DataFrame, of_map: str, outcome: str)
 
 def carried(means: pd.DataFrame, maps: Sequence[str]) -> Figure:
     """A panel a group of encoders: the accuracy of a probe on features of its own encoder and of another's."""
-    rows = means[(means["subject"] == "encoders") & (means["metric"] == "accuracy") & (means["split"] == SPLIT)]
-    names = {"target": "its own encoder's", **{name: f"another's, {short(name)} map" for name in maps}}
+    rows = means[(means["subject"] == ENCODERS) & (means["metric"] == "accuracy") & (means["split"] == SPLIT)]
+    names = {TARGET: "its own encoder's", **{name: f"another's, {short(name)} map" for name in maps}}
     names |= {f"{name}{SHUFFLED}": f"another's, {short(name)} map of shuffled rows" for name in maps[:1]}
-    names |= {"unmapped": "another's, unmapped"}
+    names |= {UNMAPPED: "another's, unmapped"}
     labels = list(rows["label"].drop_duplicates())
     with styled():
         figure, axes = panel_grid(

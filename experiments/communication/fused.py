@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.communication.config import Classifiers
+from experiments.communication.names import SCORED
 from framework.data.vision import Splits
 from framework.fusion.alignment import all_plans
 from framework.fusion.fusing import merged
@@ -16,7 +17,6 @@ from framework.fusion.task import Task
 from framework.metrics.generalisation import Score, score
 from framework.models.base import Model
 
-SCORED = ("val", "test")
 HALVES = [0.5, 0.5]
 
 

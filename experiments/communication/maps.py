@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from experiments.communication.names import SCORED, SHUFFLED
 from framework.errors import InvalidInput
 from framework.mappings.base import Mapping as Map
 from framework.mappings.config import MappingConfig
@@ -19,8 +20,6 @@ from framework.mappings.methods import fit_path
 from framework.metrics.unexplained import variance_unexplained
 from framework.seeds import torch_stream
 
-SHUFFLED = "_shuffled"
-SCORED = ("val", "test")
 CHOOSES = "val"
 DRAWN, ORDER = 0, 1  # streams of the seed
 

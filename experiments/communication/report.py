@@ -8,6 +8,7 @@ import pandas as pd
 from experiments.communication import drawing
 from experiments.communication.answer import OUTCOMES, POOLED, WITHIN, answers, left_out, wide
 from experiments.communication.drawing import p_text, rho_text
+from experiments.communication.names import ENCODERS, SPLIT, TABLE, TARGET, UNMAPPED
 from experiments.communication.summary import by_pair, labelled, maps_of, means, short
 from framework.errors import SashikoError
 from framework.report.report import Answer, Draw, Report
@@ -15,7 +16,6 @@ from framework.report.report import Answer, Draw, Report
 if TYPE_CHECKING:
     from framework.tracking.results import Results
 
-TABLE = "communication"
 SHOWN = ("accuracy", "barrier_cross_entropy")
 """The outcomes of the answer on the terminal; the tables have the others, too."""
 
@@ -36,7 +36,7 @@ def report(results: "Results") -> Report:
     if not found.empty:
         for outcome in OUTCOMES:
             drawn[f"{outcome}_by_error"] = partial(drawing.against_error, over_pairs, found, maps[0], outcome)
-    if (averages["subject"] == "encoders").any():
+    if (averages["subject"] == ENCODERS).any():
         drawn["carried"] = partial(drawing.carried, averages, maps)
     notes = [*left_out(pairs), *_tests(found)]
     more = {"means": averages, "pairs": pairs}
@@ -96,13 +96,13 @@ def _cell(by_scope: pd.DataFrame, scope: str, beside: str) -> str:
 
 def _carried(averages: pd.DataFrame, maps: list[str]) -> list[str]:
     """A line a group of encoders: mean accuracy on test."""
-    rows = averages[averages["subject"] == "encoders"]
-    rows = rows[(rows["metric"] == "accuracy") & (rows["split"] == "test")]
+    rows = averages[averages["subject"] == ENCODERS]
+    rows = rows[(rows["metric"] == "accuracy") & (rows["split"] == SPLIT)]
     lines = []
     for label, of in rows.groupby("label", sort=False):
         mean = of.set_index("method")["mean"]
         lines.append(
-            f"probes of {label}: own features {100 * mean['target']:.1f} %, another's by the {short(maps[0])} map "
-            f"{100 * mean[maps[0]]:.1f} %, unmapped {100 * mean['unmapped']:.1f} %"
+            f"probes of {label}: own features {100 * mean[TARGET]:.1f} %, another's by the {short(maps[0])} map "
+            f"{100 * mean[maps[0]]:.1f} %, unmapped {100 * mean[UNMAPPED]:.1f} %"
         )
     return lines

@@ -28,6 +28,7 @@ from experiments.communication.config import (
 from experiments.communication.fused import fused_rows
 from experiments.communication.layers import hidden_layers, latents_of
 from experiments.communication.maps import fit_all, samples
+from experiments.communication.names import FEATURES, NETWORK, TABLE
 from framework.data.vision import load_splits
 from framework.errors import InvalidInput, Problem
 from framework.metrics.unexplained import UNEXPLAINED
@@ -37,8 +38,6 @@ from framework.training.trainer import resolve_device
 if TYPE_CHECKING:
     from framework.tracking.run import Run
 
-TABLE = "communication"
-NETWORK = "network"
 THERE, BACK = "there", "back"
 Rows = list[dict[str, Any]]
 
@@ -93,7 +92,7 @@ def _classifiers(config: CommunicationConfig, subject: Classifiers, run: "Run") 
 
 
 def _encoders(config: CommunicationConfig, subject: Encoders, run: "Run") -> Rows:
-    from experiments.communication.carried import FEATURES, carried_rows, load_side  # lightly, for encoders alone
+    from experiments.communication.carried import carried_rows, load_side  # lightly, for encoders alone
 
     sides = [
         load_side(run.require("probe", side), run.require("encoder", side.encoder), side)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from experiments.communication.names import CLASSIFIERS, SHUFFLED
 from framework.metrics.unexplained import UNEXPLAINED
 from framework.report.aggregate import varying
 from framework.report.intervals import estimates
@@ -19,7 +20,6 @@ PAIR = ("group", "first", "second")
 PLACE = ("subject", "unit", "method", "metric", "split")
 PARENTS = "parents"
 """What tables call the mean of both classifiers."""
-SHUFFLED = "_shuffled"
 ERROR = UNEXPLAINED.name
 STARTS = {"none": "", "0": "same start", "1": "1 epoch shared", "best": "best weights shared"}
 
@@ -60,7 +60,7 @@ def by_pair(table: pd.DataFrame) -> pd.DataFrame:
     turned = table["first"] > table["second"]
     first, second = (table[name].where(~turned, table[other]) for name, other in (PAIR[1:], PAIR[:0:-1]))
     table = table.assign(first=first, second=second)
-    parents = table["method"].isin(("first", "second")) & (table["subject"] == "classifiers")
+    parents = table["method"].isin(("first", "second")) & (table["subject"] == CLASSIFIERS)
     rows = table.assign(method=table["method"].where(~parents, PARENTS))
     keys = [*PAIR, "label", *SETTING, *PLACE]
     rows = rows.assign(value=rows["value"].replace([np.inf, -np.inf], np.nan))
