@@ -16,6 +16,7 @@ EXPERIMENTS = {
     "ssl": "experiments.ssl.manager:SSLManager",
     "multitask": "experiments.multitask.manager:MultitaskManager",
     "tabular": "experiments.tabular.manager:TabularManager",
+    "communication": "experiments.communication.manager:CommunicationManager",
 }
 
 

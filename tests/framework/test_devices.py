@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from framework import mappings, metrics
 from framework.fusion import MERGING, METHODS, fuse, merge, reset_statistics, zipit
+from framework.metrics.unexplained import variance_unexplained
 from framework.multitask.networks.config import AbcMLP
 from framework.multitask.networks.coordinates import coordinate_check
 from framework.tabular.config import MLP
@@ -164,6 +165,10 @@ def test_mappings(name: str) -> None:
 def test_similarities(name: str) -> None:
     similarity = getattr(metrics, name)
     assert similarity(Z.to(DEVICE), Y.to(DEVICE)).value == similarity(Z, Y).value
+
+
+def test_the_variance_that_is_left() -> None:
+    assert variance_unexplained(Z.to(DEVICE), Y.to(DEVICE)) == variance_unexplained(Z, Y)
 
 
 @pytest.mark.parametrize("curvature", [metrics.hessian_trace, metrics.top_eigenvalue])

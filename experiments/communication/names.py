@@ -1,0 +1,15 @@
+"""What the table of a run calls things: what writes it and what reads it agree here."""
+
+TABLE = "communication"
+NETWORK, FEATURES = "network", "features"
+"""Units beside the layers: a whole classifier, and an encoder's features."""
+SHUFFLED = "_shuffled"
+"""How the name of a map ends that was fitted to shuffled rows."""
+UNMAPPED = "unmapped"
+"""The method of features that are read as they are."""
+SOURCE, TARGET = "source", "target"
+"""The methods of a probe that reads the features that it was fitted to."""
+CLASSIFIERS, ENCODERS = "classifiers", "encoders"
+SCORED = ("val", "test")
+SPLIT = "test"
+"""The split that is reported."""
