@@ -83,7 +83,7 @@ def compare(
     alike = [name for name in varying if names_a_seed(name)] if seeds is None else seeds
     apart = [name for name in varying if name not in alike]
     by = list(wish.by) or apart
-    if over := [name for name in apart if name not in by]:
+    if over := _adding(frame, by, [name for name in apart if name not in by]):
         notes.append(f"averaged over {', '.join(over)}, too: intervals take those runs for replicates")
     metrics = list(wish.metrics) or _numeric(frame, runs.metrics, first)
     table = table_of(frame, by, metrics)
@@ -92,16 +92,33 @@ def compare(
     return Comparison(table, by, metrics, len(frame), notes)
 
 
-def table_of(frame: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
-    """A row for each combination of the factors `by` that occurs, in the order of its first run."""
+def _adding(frame: pd.DataFrame, by: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Those of `names` that tell runs of the same `by` apart; not what follows from that, or from another one."""
+    kept: list[str] = []
+    groups = len(np.unique(_codes(frame, by)))
+    for name in names:
+        finer = len(np.unique(_codes(frame, [*by, *kept, name])))
+        if finer > groups:
+            kept.append(name)
+            groups = finer
+    return kept
+
+
+def _codes(frame: pd.DataFrame, by: Sequence[str]) -> np.ndarray:
+    """For each run the number of its combination of the factors `by`, in the order of their first runs."""
     rows = zip(*(frame[name] for name in by), strict=True) if by else [()] * len(frame)
     numbers: dict[tuple[str, ...], int] = {}
-    codes = np.array([numbers.setdefault(tuple(map(level, row)), len(numbers)) for row in rows], dtype=np.intp)
+    return np.array([numbers.setdefault(tuple(map(level, row)), len(numbers)) for row in rows], dtype=np.intp)
+
+
+def table_of(frame: pd.DataFrame, by: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """A row for each combination of the factors `by` that occurs, in the order of its first run."""
+    codes = _codes(frame, by)
     first = np.unique(codes, return_index=True)[1]
     columns: dict[str, Any] = {name: frame[name].iloc[first].tolist() for name in by}
     for metric in metrics:
         values = pd.to_numeric(frame[metric], errors="coerce").to_numpy(dtype=float, na_value=math.nan)
-        columns |= {f"{metric}_{name}": column for name, column in estimates(values, codes, len(numbers)).items()}
+        columns |= {f"{metric}_{name}": column for name, column in estimates(values, codes, len(first)).items()}
     return pd.DataFrame(columns)
 
 

@@ -61,6 +61,13 @@ def test_by_metric_where_and_sort() -> None:
     assert found.notes == ["averaged over lr, too: intervals take those runs for replicates"]
 
 
+def test_what_follows_from_a_factor_is_not_averaged_over() -> None:
+    name = ["a" if rate == LR[0] else "b" for rate in LR]
+    frame = runs(lr=LR, name=name, width=[8, 16, 8, 16, 8, 16], double=[16, 32] * 3, m_loss=LOSS)
+    found = compare(frame, Wish(by=("lr",), metrics=("m_loss",)))
+    assert found.notes == ["averaged over width, too: intervals take those runs for replicates"]
+
+
 def test_the_metric_of_the_sweep_comes_first_and_texts_are_none() -> None:
     found = compare(runs(lr=LR, m_a=LOSS, m_text=["x"] * 6, m_b=LOSS), Wish(), first="m_b")
     assert list(found.metrics) == ["m_b", "m_a"]
