@@ -93,7 +93,8 @@ def start(directory: Path) -> "ServerInfo":
     for port in dict.fromkeys((embedded_server.last_port(directory) or PORT, PORT, 0)):
         with log.open("ab") as output:
             server = subprocess.Popen(
-                [sys.executable, "-m", "launch.cli", "serve", "--dir", str(directory), "--port", str(port)],
+                # -P: what lies in this folder is no module of the server's, whatever it is called
+                [sys.executable, "-P", "-m", "launch.cli", "serve", "--dir", str(directory), "--port", str(port)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         end = time.monotonic() + START_S

@@ -129,13 +129,18 @@ def records_of(table: "pd.DataFrame") -> list[dict[str, Any]]:
 
 
 def _json(value: Any) -> Any:
+    import numpy as np
     import pandas as pd
 
-    if isinstance(value, list | dict):
-        return value
+    if isinstance(value, dict):
+        return {str(name): _json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_json(item) for item in value]
     if value is None or pd.isna(value):
         return None
     if isinstance(value, bool | int | str):
         return value
     found = value.item() if hasattr(value, "item") else value
+    if isinstance(found, bool | int):
+        return found
     return Exact(found) if isinstance(found, float) and abs(found) != float("inf") else str(found)

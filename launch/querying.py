@@ -21,12 +21,14 @@ from launch.written import Files, write
 
 if TYPE_CHECKING:
     import duckdb
+    import pandas as pd
     import pyarrow as pa
 
     from framework.tracking.mirror import Mirror
 
 LIST = "-"
-RUNS, HISTORY = "runs", "history"
+RUNS, HISTORY, OF_RUNS = "runs", "history", "table."
+MADE = "created_at"
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ def _ask(mirror: "Mirror", place: Place, tracker: Tracker, sql: str) -> "pa.Tabl
 
     db = duckdb.connect(config={"enable_external_access": "false", "autoinstall_known_extensions": "false"})
     try:
-        named = _named(db, sql)
-        for name in named:
-            db.register(name, _table(mirror, place, tracker, name))
+        known = {shown.casefold(): shown for shown in _names(mirror)}
+        for name in _named(db, sql):
+            db.register(name, _table(mirror, place, tracker, known.get(name.casefold(), name)))
         db.execute("SET lock_configuration = true")
         found: pa.Table = db.sql(sql).to_arrow_table()
     except duckdb.Error as error:
@@ -128,10 +130,11 @@ def _table(mirror: "Mirror", place: Place, tracker: Tracker, name: str) -> "pa.T
 
     if name == RUNS:
         frame = runs_frame(mirror.runs(), page_of(tracker, place.project_path)).frame
-        return pa.Table.from_pandas(parquet_of(frame), preserve_index=False)
+        return pa.Table.from_pandas(_typed(parquet_of(frame)), preserve_index=False)
     if name == HISTORY:
         found = mirror.history()
         return empty() if found is None else found
+    name = _logged(name)
     if name not in mirror.table_names():
         if name in mirror.apart():
             told = f"stands apart, and is fetched by: sashiko pull --table {name}"
@@ -144,7 +147,23 @@ def _table(mirror: "Mirror", place: Place, tracker: Tracker, name: str) -> "pa.T
 
 
 def _names(mirror: "Mirror") -> list[str]:
-    return [RUNS, HISTORY, *mirror.table_names()]
+    """What can be asked: a logged table that is called like one of the two others is `table.runs` here."""
+    logged = mirror.table_names()
+    return [RUNS, HISTORY, *(f"{OF_RUNS}{name}" if name in (RUNS, HISTORY) else name for name in logged)]
+
+
+def _logged(name: str) -> str:
+    bare = name.removeprefix(OF_RUNS)
+    return bare if bare in (RUNS, HISTORY) else name
+
+
+def _typed(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """When runs were made as moments (UTC), which can be compared; a column without a value as text."""
+    import pandas as pd
+
+    made = pd.to_datetime(runs[MADE], utc=True).dt.tz_localize(None)
+    empty = [name for name in runs if runs[name].isna().all()]
+    return runs.assign(**{MADE: made}).astype({name: "string" for name in empty if name != MADE})
 
 
 def _listed(mirror: "Mirror", place: Place, tracker: Tracker) -> Answered:

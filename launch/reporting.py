@@ -87,7 +87,7 @@ def _document(
     metric = metric_of(place)
     swept, fixed = settings_of(runs)
     own = place.manager is not None
-    parts = _of_experiment(place, folder) if own else _of_any(runs, seeds, metric)
+    parts = _of_experiment(place, folder) if own else _of_any(place, runs, seeds, metric, folder)
     metric = metric if metric in runs.metrics else next(iter(parts.pop("metrics", ())), None)
     parts.pop("metrics", None)
     return Document(
@@ -133,12 +133,28 @@ def _of_experiment(place: Place, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _of_any(runs: "RunsFrame", seeds: Sequence[str] | None, metric: str | None) -> dict[str, Any]:
-    """The table by what varies, of runs that are of no experiment."""
+def _of_any(
+    place: Place, runs: "RunsFrame", seeds: Sequence[str] | None, metric: str | None, folder: Path
+) -> dict[str, Any]:
+    """The table by what varies, and figures of it, of runs that are of no experiment."""
     from framework.report.comparison import Wish, compare
+    from framework.report.document import Picture
+    from framework.report.drawing import draw_into
+    from framework.report.plain import figures_of
 
     found = compare(runs, Wish(), seeds=seeds, first=metric)
-    return {"notes": found.notes, "tables": {"table": found.readable()}, "metrics": found.metrics}
+    pictures = []
+    if found.metrics:
+        done = runs.frame[runs.frame["state"] == "finished"]
+        drawn = figures_of(done, list(found.by), found.metrics[0], maximize=_maximizes(place))
+        pictures = [Picture(one.name, one.path) for one in draw_into(folder, drawn, dpi=DPI)]
+    table = {"table": found.readable()}
+    return {"notes": found.notes, "tables": table, "metrics": found.metrics, "pictures": pictures}
+
+
+def _maximizes(place: Place) -> bool:
+    data = {} if place.sweep is None else place.sweep.definition.data
+    return (data.get("metric") or {}).get("goal") == "maximize"
 
 
 def _importance(place: Place, runs: "RunsFrame", seeds: Sequence[str] | None, metric: str) -> Any:
@@ -151,8 +167,7 @@ def _importance(place: Place, runs: "RunsFrame", seeds: Sequence[str] | None, me
     factors = {name: [_hashable(value) for value in done[name]] for name in varying}
     values = pd.to_numeric(done[metric], errors="coerce").to_numpy(dtype=float, na_value=float("nan"))
     data = {} if place.sweep is None else place.sweep.definition.data
-    maximize = (data.get("metric") or {}).get("goal") == "maximize"
-    found = importance(str(data.get("method", "grid")), factors, values.tolist(), maximize=maximize)
+    found = importance(str(data.get("method", "grid")), factors, values.tolist(), maximize=_maximizes(place))
     return found if found.effects else None
 
 

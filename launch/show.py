@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SIGNIFICANT = 4
 DIGITS = tuple("-0123456789")
 UNBOUNDED = 400
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], console: Console | None = None, *, fold: bool = True) -> None:
@@ -40,7 +41,7 @@ def table_of(rows: Sequence[Mapping[str, Any]], *, words: bool = False) -> Table
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
         numeric = not words and all(cell(row[name])[:1] in DIGITS for row in rows)
-        table.add_column(str(name), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(visible(str(name))), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell(value)) for value in row.values()))  # no markup: names may hold brackets
     return table
@@ -56,7 +57,12 @@ def cell(value: Any) -> str:
     """One value as people read it."""
     if isinstance(value, float):
         return f"{value:.{SIGNIFICANT}g}"
-    return "" if value is None else str(value)
+    return "" if value is None else visible(str(value))
+
+
+def visible(text: str) -> str:
+    """A text without what a terminal obeys: escapes, and marks that turn the order of letters, are spelt out."""
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def config_text(config: type[BaseModel]) -> str:

@@ -40,7 +40,7 @@ def report(results: "Results") -> Report:
     table = aggregate(rows, KEYS, METRICS)
     figures = {
         "error_by_epoch": partial(by_epoch, table, "error", "error of the mapped latents"),
-        "cka_by_epoch": partial(by_epoch, table, "cka", "CKA with the reference's latents (debiased)"),
+        "cka_by_epoch": partial(by_epoch, table, "cka", "CKA with the reference (debiased)"),
     }
     return Report(table, figures, brief=partial(brief, table))
 

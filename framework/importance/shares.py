@@ -42,8 +42,9 @@ def variance_shares(factors: Levels, values: Sequence[float]) -> Importance:
     count = int(known.size)
     if count == 0 or not design.names:
         return Importance(METHOD, runs=count, notes=(*notes, "no factor varies"))
-    between = float(((design.means - design.means.mean()) ** 2).mean())
-    total = between + within
+    with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest there are no squares
+        between = float(((design.means - design.means.mean()) ** 2).mean())
+        total = between + within
     if total <= NOISE * float((metric[known] ** 2).mean()):
         return Importance(
             METHOD, runs=count, cells=design.means.size, notes=(*notes, "it is the same in all runs")

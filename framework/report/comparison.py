@@ -17,7 +17,7 @@ from framework.errors import ConfigError, Problem
 from framework.fields import nearest
 from framework.importance import names_a_seed
 from framework.report.aggregate import number
-from framework.report.conditions import Condition, chosen, read
+from framework.report.conditions import Condition, chosen, mistakes, read
 from framework.report.intervals import LEVEL
 from framework.tracking.frames import COUNT, RunsFrame, level
 
@@ -78,7 +78,10 @@ def compare(
     if problems:
         raise ConfigError(problems, "compare")
     read_ = [read(text, list(runs.frame.columns)) for text in wish.where]
-    frame, notes = _finished(runs.frame, [found for found in read_ if isinstance(found, Condition)])
+    conditions = [found for found in read_ if isinstance(found, Condition)]
+    if wrong := list(mistakes(runs.frame, conditions)):
+        raise ConfigError(wrong, "compare")
+    frame, notes = _finished(runs.frame, conditions)
     varying = [name for name in runs.fields if frame[name].map(level).nunique() > 1]
     alike = [name for name in varying if names_a_seed(name)] if seeds is None else seeds
     apart = [name for name in varying if name not in alike]

@@ -20,6 +20,9 @@ from framework.report.latex import is_numeric
 
 MOST_ROWS, FURTHER_ROWS = 200, 40
 """Rows of the table, and of each further one, that a page shows; of more it says how many there are."""
+FEW_EFFECTS = 3
+BROAD = 1.6
+"""Width over height from which on a picture has a row of its own."""
 HERE = Path(__file__).parent
 
 
@@ -34,6 +37,13 @@ class Picture:
     def caption(self) -> str:
         """Its name as words."""
         return self.name.replace("_", " ")
+
+    @property
+    def is_broad(self) -> bool:
+        """Whether it would be too small beside another one."""
+        head = self.path.read_bytes()[16:24]  # of a PNG: width and height, four bytes each
+        width, height = (int.from_bytes(part) for part in (head[:4], head[4:]))
+        return height > 0 and width > BROAD * height
 
     @property
     def address(self) -> str:
@@ -106,6 +116,7 @@ def _effects(importance: Importance | None) -> list[dict[str, Any]]:
     if importance is None:
         return []
     shown = [effect for effect in importance.effects if effect.share > max(effect.floor or 0.0, 0.005)]
+    shown = shown or list(importance.effects[:FEW_EFFECTS])  # none stands out of the noise: it is to be seen
     found = [
         {"name": " × ".join(effect.factors), "share": effect.share, "floor": effect.floor, "p": effect.p}
         for effect in shown

@@ -3,9 +3,10 @@
 Tables are written run by run, so that one of many million rows needs the memory of one run.
 """
 
+import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -86,6 +87,23 @@ def parquet_of(frame: pd.DataFrame) -> pd.DataFrame:
     return plain.astype(dict.fromkeys(mixed, "string"))
 
 
+def stems_of(names: Iterable[str]) -> dict[str, str]:
+    """What the files of tables are called: no folders, nothing hidden, each another, none like the files of runs.
+
+    `train/conf` is `train_conf`, a table `runs` is `table.runs`.
+    """
+    found: dict[str, str] = {}
+    taken = {"runs", "history"}
+    for name in names:
+        plain = re.sub(r"[^\w.+=@ -]", "_", name).lstrip(".") or "_"
+        stem = f"table.{plain}" if plain.lower() in ("runs", "history") else plain
+        while stem.lower() in taken:
+            stem += "_"
+        taken.add(stem.lower())
+        found[name] = stem
+    return found
+
+
 def export_table(
     results: Exportable, name: str, folder: Path, formats: Sequence[Format] = FORMATS
 ) -> list[Written]:
@@ -99,7 +117,8 @@ def export_table(
         message = f"is no table of this sweep; {nearest(name, list(results.tables))}"
         raise ConfigError([Problem(f"table {name}", message)])
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{kind}" for kind in formats]
+    stem = stems_of(results.tables)[name]
+    paths = [folder / f"{stem}.{kind}" for kind in formats]
     apart = name in results.tables.apart
     schema, pieces = _apart(results.tables.files(name)) if apart else _whole(results.tables.columns(name))
     rows = 0

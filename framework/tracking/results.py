@@ -4,11 +4,13 @@
 tables that the runs logged, joined, each row with the id of its run. Nothing is read from a worker's disk.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from framework.config import Config
 from framework.definition import Definition, raw_config
@@ -207,8 +209,9 @@ def history(
         if unknown := [key for key in keys if key not in known]:
             raise ConfigError([Problem(key, f"was logged by no run; {nearest(key, known)}") for key in unknown])
         found = found.select([RUN, *(name for name in (STEP,) if name in found.column_names), *keys])
-    rows = columns_frame(found)
-    return rows.dropna(subset=list(keys), how="all").reset_index(drop=True) if keys else rows
+        there = functools.reduce(pc.or_, (pc.is_valid(found[key]) for key in keys))  # NaN was logged, and stays
+        found = found.filter(there)
+    return columns_frame(found)
 
 
 def table(path: str, name: str, *, tracker: Tracker | None = None, say: Say | None = None) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -182,7 +184,7 @@ def test_only_questions_are_answered(lab: Lab, sweep: str, question: str, messag
 
 def test_a_report_of_any_sweep(lab: Lab, sweep: str, tmp_path: Path) -> None:
     told = answer(lab, "report", sweep, "--html", str(tmp_path / "deep" / "r.html"))
-    assert (told["runs"], told["figures"], told["pdf"]) == (5, 0, None)
+    assert (told["runs"], told["figures"], told["pdf"]) == (5, 1, None)
     text = (tmp_path / "deep" / "r.html").read_text()
     for word in ("<h1>plain</h1>", "5 finished, 1 failed", "What score depends on", "relu", "0.1, 0.5"):
         assert word in text, word
@@ -202,3 +204,80 @@ def test_without_a_browser_it_is_said_before_anything_is_written(lab: Lab, sweep
     assert done.returncode == 2
     assert "--pdf: is printed by a browser" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+ODD = """
+import wandb
+settings = wandb.Settings(x_disable_stats=True, x_disable_meta=True, console="off")
+with wandb.init(project="odd", settings=settings, config={"lr": 0.1}) as run:
+    for step in range(4):
+        run.log({"loss": float("nan") if step == 2 else step, **({"rare": step} if step == 3 else {})})
+    table = lambda *rows: wandb.Table(columns=["a"], data=[[row] for row in rows])
+    run.log({"train/conf": table(1, 2), "val/conf": table(3), "runs": table(9), "odd name": table(4)})
+"""
+ANSWER = "import sys; from framework.tracking import results; print(eval(sys.argv[1], vars(results)))"
+
+
+@pytest.fixture(scope="module")
+def odd(lab: Lab) -> str:
+    """A project whose tables are called alike, or like what there is anyway; a row with NaN."""
+    told = lab.sashiko("env").stdout.splitlines()
+    exports = dict(line.removeprefix("export ").split("=", 1) for line in told)
+    (lab.folder / "odd.py").write_text(ODD)
+    done = lab.call("odd", **exports)
+    assert done.returncode == 0, done.stderr
+    return "local/odd"
+
+
+def rows(lab: Lab, project: str, sql: str) -> list[dict[str, Any]]:
+    return list(answer(lab, "query", sql, "--project", project)["rows"])
+
+
+def test_tables_are_told_apart_by_their_whole_key(lab: Lab, odd: str, tmp_path: Path) -> None:
+    assert [row["a"] for row in rows(lab, odd, 'SELECT a FROM "train/conf" ORDER BY a')] == [1, 2]
+    assert rows(lab, odd, 'SELECT a FROM "val/conf"') == [{"a": 3}]
+    assert rows(lab, odd, 'SELECT a FROM "table.runs"') == [{"a": 9}]
+    assert rows(lab, odd, "SELECT count(*) AS n FROM RUNS WHERE created_at > '2026-01-01'") == [{"n": 1}]
+    told = answer(lab, "pull", "--project", odd, "--to", str(tmp_path / "to"), "--format", "csv")
+    assert told["path"] == odd
+    files = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.csv"))
+    assert files == [f"to/{name}.csv" for name in ("odd name", "runs", "table.runs", "train_conf", "val_conf")]
+    assert "lr" in pd.read_csv(tmp_path / "to" / "runs.csv")
+    assert pd.read_csv(tmp_path / "to" / "train_conf.csv")["a"].tolist() == [1, 2]
+
+
+def test_a_list_is_an_answer(lab: Lab, odd: str) -> None:
+    assert rows(lab, odd, "SELECT [1, 2] AS pair, list(lr) AS rates FROM runs") == [
+        {"pair": [1, 2], "rates": [0.1]}
+    ]
+    assert "[1 2]" in said(lab, "query", "SELECT [1, 2] AS pair", "--project", odd).replace(",", "")
+
+
+def test_rows_that_logged_nan_are_rows(lab: Lab, odd: str) -> None:
+    told = lab.sashiko("env").stdout.splitlines()
+    exports = dict(line.removeprefix("export ").split("=", 1) for line in told)
+    words = [sys.executable, "-c", ANSWER]
+    for asked, expected in (("['loss']", "4"), ("['rare']", "1"), ("['loss', 'rare']", "4"), ("()", "5")):
+        text = f"len(history({odd!r}, {asked}))"
+        done = subprocess.run(
+            [*words, text], env={**lab.environment, **exports}, cwd=lab.folder, capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == expected, asked
+
+
+def test_a_damaged_mirror_is_fetched_anew(lab: Lab, odd: str) -> None:
+    asked = "SELECT count(*) AS n FROM history"
+    before = rows(lab, odd, asked)
+    parts = [path for path in lab.folder.rglob("*.parquet") if "mirrors" in path.parts]
+    assert parts
+    for path in parts:
+        path.write_bytes(path.read_bytes()[:40])
+    assert rows(lab, odd, asked) == before
+    assert rows(lab, odd, 'SELECT a FROM "val/conf"') == [{"a": 3}]
+
+
+def test_without_a_place_for_the_mirror_it_goes_on(lab: Lab, odd: str) -> None:
+    done = lab.sashiko("query", "SELECT count(*) AS n FROM history", "--project", odd, SASHIKO_CACHE="/proc/nope")
+    assert done.returncode == 0, done.stderr
+    assert "is not kept" in done.stderr

@@ -5,9 +5,13 @@ and for those alone. Rows and tables come when somebody asks for them. The mirro
 again; runs that are deleted or changed are so in the next look.
 """
 
+import atexit
 import hashlib
 import io
 import json
+import shutil
+import sys
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,7 +29,7 @@ from framework.tracking.bulk import Bulk, offer
 from framework.tracking.cache import cache_folder
 from framework.tracking.mirror.rows import columns_of, named, parse, table_of
 from framework.tracking.mirror.source import BulkSource, File, Rows, Source
-from framework.tracking.mirror.store import Stamp, Store, joined, opened
+from framework.tracking.mirror.store import Damaged, Stamp, Store, joined, opened
 from framework.tracking.run import SASHIKO
 from framework.tracking.tracker import Tracker
 
@@ -72,14 +76,7 @@ class Mirror:
 
     def history(self, names: Sequence[str] | None = None) -> pa.Table | None:
         """The rows of runs, of all by default."""
-        wanted = self.names if names is None else names
-        lacking = self.store.without(HISTORY, wanted)
-        if lacking:
-            self._fetch_rows(lacking)
-            gone = set(self.store.without(HISTORY, lacking))
-            self.store.add(HISTORY, None, dict.fromkeys(gone, 0))
-            self.store.tidy(HISTORY)
-        return self.store.table(HISTORY, wanted)
+        return self._kept(HISTORY, self.names if names is None else names, self._fetch_rows)
 
     def table_names(self, names: Sequence[str] | None = None) -> dict[str, list[str]]:
         """The tables that runs logged, each with the runs that did."""
@@ -92,10 +89,23 @@ class Mirror:
     def table(self, name: str, names: Sequence[str] | None = None) -> pa.Table | None:
         """A table that runs logged, joined; None where none of them did."""
         having = self.table_names(names).get(name, [])
-        lacking = self.store.without(TABLE + name, having)
-        if lacking:
-            self._fetch_tables(lacking, name)
-        return self.store.table(TABLE + name, having)
+        return self._kept(TABLE + name, having, lambda lacking: self._fetch_tables(lacking, name))
+
+    def _kept(self, kind: str, wanted: Sequence[str], fetch: Callable[[Sequence[str]], None]) -> pa.Table | None:
+        """The rows of a kind: what lacks is fetched; what is damaged here is forgotten, and fetched once more."""
+        for last in (False, True):
+            try:
+                if lacking := self.store.without(kind, wanted):
+                    fetch(lacking)
+                    gone = self.store.without(kind, lacking)
+                    self.store.add(kind, None, dict.fromkeys(gone, 0))
+                    self.store.tidy(kind)
+                return self.store.table(kind, wanted)
+            except Damaged:
+                if last:
+                    raise
+                self.store.drop(kind)
+        return None
 
     def _logged(self, kind: str, names: Sequence[str] | None) -> dict[str, list[str]]:
         wanted = self.names if names is None else names
@@ -153,7 +163,6 @@ class Mirror:
             counts = [(run, table.num_rows) for run, table in tables]
             whole = named(joined([table for _, table in tables]), counts)
             self.store.add(TABLE + name, whole.combine_chunks(), dict(counts))
-            self.store.tidy(TABLE + name)
 
     def asked(self, lacking: Sequence[str]) -> tuple[Sequence[str] | None, Collection[str] | None]:
         """By name, where those are few; else all, which is less work for everybody."""
@@ -196,7 +205,7 @@ def look(
     entity, project = project_path.split("/", 1)
     about = offer(tracker)
     source = _source(tracker, entity, project, in_bulk=about is not None)
-    folder = folder_of((about or {}).get("id", tracker.url), tracker.key, project_path)
+    folder = _usable(folder_of((about or {}).get("id", tracker.url), tracker.key, project_path))
     stamps = source.stamps(sweeps)
     if stamps is None:
         raise TrackerError(f"there is no project {project_path} on {tracker.url}; look with: wandb projects")
@@ -210,6 +219,19 @@ def look(
             told = source.told(*mirror.asked(changed))
             store.put((now[name], slim(body)) for name, body in told if name in now)
         yield mirror
+
+
+def _usable(folder: Path) -> Path:
+    """The folder; where nothing can be written there, one that goes with this process."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        print(f"{error}; what is read is not kept (SASHIKO_CACHE names another place)", file=sys.stderr)
+        made = Path(tempfile.mkdtemp(prefix="sashiko-mirror-"))
+        atexit.register(shutil.rmtree, made, ignore_errors=True)
+        return made
 
 
 def slim(told: bytes) -> bytes:

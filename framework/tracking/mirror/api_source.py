@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -122,14 +121,11 @@ def _files(path: str, run: str, versions: Sequence[Version]) -> Iterator[File]:
         folder = artifacts.fetch(path, version)
         names = set()
         for file in sorted(folder.rglob("*.parquet" if own else f"*{CLIENTS}")):
-            names.add(_name(file))
-            yield File(run, _name(file), file.read_bytes(), bool(own))
+            name = file.relative_to(folder).as_posix().removesuffix(".parquet").removesuffix(CLIENTS)
+            names.add(name)
+            yield File(run, name, file.read_bytes(), bool(own))
         apart = map(str, version.metadata.get(APART) or ())
         yield from (File(run, name, None, apart=True) for name in apart if name not in names)
-
-
-def _name(file: Path) -> str:
-    return file.name.removesuffix(".parquet").removesuffix(CLIENTS)
 
 
 def _seconds(told: str | None) -> float | None:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-FORM = 2
+FORM = 3
 """The form that this version reads and writes; a mirror of another one is begun anew."""
 RUN = "run_id"
 MOST_PARTS = 24
@@ -37,6 +37,10 @@ CREATE TABLE pieces (
 CREATE INDEX pieces_by_part ON pieces(part);
 CREATE INDEX pieces_by_run ON pieces(run);
 """
+
+
+class Damaged(Exception):
+    """Rows that are kept here cannot be read any more."""
 
 
 class Stamp(NamedTuple):
@@ -121,7 +125,11 @@ class Store:
         return found
 
     def table(self, kind: str, names: Sequence[str]) -> pa.Table | None:
-        """The rows of these runs, in the order of `names`; None where there are none."""
+        """The rows of these runs, in the order of `names`; None where there are none.
+
+        Raises:
+            Damaged: a file cannot be read.
+        """
         wanted, of_part = set(names), dict[int, list[str]]()
         everything = dict(self._db.execute("SELECT id, rows FROM parts WHERE kind = ?", (kind,)).fetchall())
         for run, part, rows in self._db.execute("SELECT run, part, rows FROM pieces WHERE kind = ?", (kind,)):
@@ -133,8 +141,17 @@ class Store:
         ]
         return in_order(joined(found), names)
 
+    def drop(self, kind: str) -> None:
+        """Forget the rows of a kind; they are to be asked anew."""
+        self._db.execute("DELETE FROM pieces WHERE kind = ?", (kind,))
+        self._db.execute("DELETE FROM parts WHERE kind = ?", (kind,))
+
     def tidy(self, kind: str) -> None:
-        """Write the parts of a kind into one, where they are many or half of their rows are of no use."""
+        """Write the parts of a kind into one, where they are many or half of their rows are of no use.
+
+        Raises:
+            Damaged: a file cannot be read.
+        """
         parts = dict(self._db.execute("SELECT id, rows FROM parts WHERE kind = ?", (kind,)).fetchall())
         pieces = self._db.execute("SELECT run, rows FROM pieces WHERE kind = ?", (kind,)).fetchall()
         if len(parts) <= MOST_PARTS and 2 * sum(rows for _, rows in pieces) >= sum(parts.values()):
@@ -156,7 +173,10 @@ class Store:
 
 def _read(path: Path, runs: Sequence[str] | None) -> pa.Table:
     """The rows of these runs in a part; all where none are named."""
-    table = pq.read_table(path, read_dictionary=[RUN])
+    try:
+        table = pq.read_table(path, read_dictionary=[RUN])
+    except (pa.ArrowException, OSError) as error:
+        raise Damaged(f"{path}: {error}") from error
     if runs is None:
         return table
     return table.filter(pc.is_in(table[RUN], pa.array(runs, table[RUN].type.value_type)))

@@ -7,7 +7,6 @@ one once anything of the run has changed, be it a line, a note or a table. This 
 import hashlib
 import sqlite3
 from collections.abc import Collection, Iterator
-from pathlib import PurePath
 
 import orjson
 
@@ -66,7 +65,7 @@ def _files(request: Request, versions: list[sqlite3.Row], only: Collection[str] 
         for entry in request.tables.bulk.entries(version["id"], "", -1):
             if entry["blob"] is None or not entry["path"].endswith((PARQUET, TABLE)):
                 continue
-            name = PurePath(entry["path"]).name.removesuffix(PARQUET).removesuffix(TABLE)
+            name = entry["path"].removesuffix(PARQUET).removesuffix(TABLE)  # whole: two keys may end alike
             told = {"table": name, "md5": entry["md5"], "size": entry["size"], "path": entry["path"]}
             if entry["size"] > MOST_BYTES or (only is not None and name not in only):
                 at = f"/storage/artifact/{version['id']}/{entry['md5']}/{entry['path']}"

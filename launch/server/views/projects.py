@@ -8,8 +8,9 @@ from framework.importance import names_a_seed
 from launch.server.errors import NotFound
 from launch.server.request import Request
 from launch.server.search.metric import KEPT, Metric
+from launch.server.storage.runs import FINISHED
 from launch.server.views.columns import Scalar
-from launch.server.views.kept import Table
+from launch.server.views.kept import FACTS, Table
 from launch.server.views.sweep import scope_of
 
 MOST_SWEEPS = 50
@@ -29,7 +30,7 @@ def losses_of(table: Table, metric: Metric) -> list[float | None]:
 
 
 def best(request: Request, parts: Mapping[str, str]) -> dict[str, Any] | None:
-    """The best mean of a sweep's metric (its last value) over replicates, and what those have in common.
+    """The best mean of a sweep's metric (its last value) over finished replicates, and what those have in common.
 
     None for a sweep without a metric, or without a number of it.
     """
@@ -41,8 +42,9 @@ def best(request: Request, parts: Mapping[str, str]) -> dict[str, Any] | None:
         varying = table.configs.apart()[0] if table.count else {}
         factors = {path: levels for path, levels in varying.items() if not names_a_seed(path)}
         groups: dict[tuple[Scalar, ...], list[float]] = {}
+        states = table.facts[FACTS.index("state")]
         for index, loss in enumerate(losses_of(table, metric)):
-            if loss is not None:
+            if loss is not None and states[index] == FINISHED:
                 groups.setdefault(tuple(levels[index] for levels in factors.values()), []).append(loss)
     if not groups:
         return None

@@ -1,6 +1,7 @@
 """Runs against each other: what is averaged, how sure it is, and what is refused."""
 
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,9 @@ def test_everything_that_is_wrong_is_told_together() -> None:
 @pytest.mark.parametrize(
     ("where", "left"),
     [("x>1", 2), ("x>=1", 3), ("x=1", 1), ("x!=1", 4), ("word~ga", 2), ("word=beta", 1), ("flag=true", 2),
-     ("flag=True", 2), ("x<2.5", 2), ("word>1", 0), ("word=", 0), ("x=2", 1), ("many=[1, 2]", 1)],
+     ("flag=True", 2), ("x<2.5", 2), ("word=", 0), ("x=2", 1), ("many=[1, 2]", 1),
+     ("x<2e0", 1), ("x=35e-1", 1), ("x!=1e0", 4), ("x<inf", 3), ("word>beta", 3), ("word=beta|x", 2),
+     ("word!=beta|x", 3), ("x=1|2", 2), ("word='ga|b'", 0), ('word="beta"', 1), ("word~gam|bet", 2)],
 )  # fmt: skip
 def test_conditions(where: str, left: int) -> None:
     frame = runs(
@@ -117,6 +120,15 @@ def test_conditions(where: str, left: int) -> None:
         m_loss=LOSS[:5],
     )  # fmt: skip
     assert compare(frame, Wish(by=("x",), where=(where,))).runs == left
+
+
+@pytest.mark.parametrize(("where", "told"), [
+    ("x<abc", "needs a number; x has numbers"), ("word>1", "is a number; word has texts, such as 'beta'"),
+])  # fmt: skip
+def test_bounds_of_another_kind_are_refused(where: str, told: str) -> None:
+    frame = runs(x=[1, 2.5], word=["beta", "gamma"], m_loss=LOSS[:2])
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        compare(frame, Wish(by=("x",), where=(where,)))
 
 
 def readable(**columns: list[Any]) -> pd.DataFrame:

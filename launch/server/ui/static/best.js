@@ -17,7 +17,7 @@ const RUNNING = 8;
 const MOST_FACTORS = 8;
 
 /**
- * The best groups of all runs, whatever the filter.
+ * The best groups of all runs that have finished, whatever the filter.
  * @param {HTMLElement} host
  * @param {Model} model
  */
@@ -30,8 +30,13 @@ export function best(host, model) {
     return;
   }
   const by = factors(model);
-  const all = grouped(frame.names.map((_, index) => index), by);
+  const states = frame.columns.get("run.state")?.values ?? [];
+  const all = grouped(frame.names.map((_, index) => index).filter((index) => states[index] === "finished"), by);
   const groups = all.map((group) => ({ ...group, mean: summary(target, group.runs) })).filter((group) => group.mean.n > 0);
+  if (groups.length === 0) {
+    put(host, el("p", { class: "empty" }, `No run that has finished tells ${target.name}.`));
+    return;
+  }
   const maximize = frame.metric?.goal === "max";
   const rows = sorted(groups, (group) => group.mean.mean, maximize).slice(0, SHOWN);
   const places = by.map((_, place) => place);

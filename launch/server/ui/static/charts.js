@@ -68,7 +68,9 @@ export function charts(host, model, page) {
         tab.tabIndex = place === index ? 0 : -1;
       }
       panel.setAttribute("aria-labelledby", tabs[index].id);
-      draw = all[index].make(panel);
+      const sheet = el("div"); // of its own: what a drawing has asked for comes late, when another one is shown
+      put(panel, sheet);
+      draw = all[index].make(sheet);
     }
     if (anew || shown !== "importance" || model.frame.count !== count) draw();
     count = model.frame.count;
