@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from experiments import manager_of
 from framework.definition import Definition
-from framework.errors import ClusterError, InvalidInput, UnknownExperiment
+from framework.errors import ClusterError, DefinitionError, InvalidInput, Problem, UnknownExperiment
 from framework.plan import required
 from framework.tracking import sweeps
 from framework.tracking.ledger import Attempt, Entry, Ledger, Standing, attempts_of
@@ -25,6 +25,7 @@ from launch.successors import Chain, chain_of
 from launch.telling import lasting, moment
 from launch.words import STATES
 
+OTHERS = "compare, pull, query and report work for them, too"
 SILENT_S = 60.0
 """A worker that gave no sign of life for so long is remarked on: they come every few seconds."""
 STARTING = "pending"
@@ -139,7 +140,12 @@ def of_sweep(tracker: Tracker, sweep: Sweep, now: float, jobs: Sequence[slurm.Jo
         TrackerError: the tracker does not answer.
     """
     definition = sweep.definition
-    chain = chain_of(tracker, sweep, manager_of(definition.experiment).config)
+    try:
+        config = manager_of(definition.experiment).config
+    except DefinitionError as error:
+        told = f"{error.problems[0].message}. How far other scripts' sweeps are is on their pages; {OTHERS}"
+        raise DefinitionError([Problem(f"{sweep.path}: command", told)]) from error
+    chain = chain_of(tracker, sweep, config)
     ledger, path, problem = chain.ledger, sweep.path, ""
     if jobs is None:
         jobs, problem = _jobs(chain)

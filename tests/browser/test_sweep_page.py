@@ -30,6 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def see(page: Page, server: Server, address: str) -> Page:
     page.goto(server.info.url + address)
     expect(page.locator(".counted")).not_to_be_empty()
+    expect(page.locator("#best")).not_to_be_empty()  # from then on nothing moves what stands below
     return page
 
 

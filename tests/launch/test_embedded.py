@@ -3,12 +3,14 @@
 import contextlib
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.lab import Lab, add_quick, quick_sweep
+from tests.lab import ROOT, Lab, add_quick, quick_sweep
 from tests.launch.test_workers import server_env
 
 pytestmark = pytest.mark.slow
@@ -121,3 +123,25 @@ def test_a_server_that_is_started_again_is_where_it_was(tmp_path: Path):
         assert port() == first
     finally:
         lab.close()
+
+
+def test_what_lies_in_the_folder_is_no_module_of_the_servers(tmp_path: Path):
+    lab = Lab.make(tmp_path)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "html.py").write_text("raise SystemExit('somebody else')\n")
+    command = [str(Path(sys.executable).parent / "sashiko")]
+    environment = lab.environment | {"PYTHONPATH": str(ROOT)}
+    told = [
+        subprocess.run(
+            [*command, *words],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        for words in (["status"], ["serve", "--stop"])
+    ]
+    assert [(one.returncode, "somebody else" in one.stderr) for one in told] == [(0, False)] * 2, told

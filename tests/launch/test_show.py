@@ -79,3 +79,14 @@ def test_a_table_is_folded_into_the_terminal_or_left_to_it():
         lines = console.file.getvalue().splitlines()
         assert (len(lines) == 2) == (not fold)
         assert any("a long name" in line for line in lines) == (not fold)
+
+
+def test_what_a_terminal_would_obey_is_spelt_out():
+    console = Console(file=io.StringIO(), width=120, color_system=None)
+    print_rows([{"a\x1b[31mX": "b\u202ec", "plain": "é ✓"}], console)
+    text = console.file.getvalue()
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    assert "a\\x1b[31mX" in text
+    assert "b\\u202ec" in text
+    assert "é ✓" in text

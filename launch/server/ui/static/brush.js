@@ -8,6 +8,12 @@ import { condition } from "./filter.js";
 /** @typedef {import("./scale.js").Scale} Scale */
 
 const LEAST = 4;
+let drawing = false;
+
+/** Whether somebody draws a stretch right now: what is under the pointer must stay. */
+export function busy() {
+  return drawing;
+}
 
 /**
  * Let a rectangle be drawn over an axis; a mere press clears it. `y`: from a place (0 to 1) to pixels.
@@ -27,6 +33,11 @@ export function drag(grab, brush, y, done) {
   grab.addEventListener("pointerdown", (event) => {
     grab.setPointerCapture(event.pointerId);
     from = place(event);
+    drawing = true;
+  });
+  grab.addEventListener("pointercancel", () => {
+    from = null;
+    drawing = false;
   });
   grab.addEventListener("pointermove", (event) => {
     if (from !== null) stretch(brush, y, [Math.min(from, place(event)), Math.max(from, place(event))]);
@@ -35,6 +46,7 @@ export function drag(grab, brush, y, done) {
     if (from === null) return;
     const [low, high] = [Math.min(from, place(event)), Math.max(from, place(event))];
     from = null;
+    drawing = false;
     if (Math.abs(y(low) - y(high)) < LEAST) done(NaN, NaN);
     else done(low, high);
   });

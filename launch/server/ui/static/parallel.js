@@ -4,7 +4,7 @@
  * over with the pointer becomes a condition of the filter, so that table and drawings show the same runs.
  */
 
-import { conditions, drag, held, stretch } from "./brush.js";
+import { busy, conditions, drag, held, stretch } from "./brush.js";
 import { chooser, select } from "./choose.js";
 import { found } from "./chosen.js";
 import { named, scale as viridis } from "./colours.js";
@@ -65,6 +65,7 @@ export function parallel(host, model) {
   }
 
   function draw() {
+    if (busy()) return; // what comes meanwhile is drawn when the stretch is
     const { frame } = model;
     controls();
     const scales = axes().map((column) => scaleOf(column));
