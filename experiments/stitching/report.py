@@ -164,7 +164,8 @@ def _gallery_figures(results: pd.DataFrame, tables: Tables) -> dict[str, Draw]:
     pairs = results.sort_values([*(name for name in KINDS if name in results), "source", "target"])
     first = pairs[(pairs["source"] == pairs["source"].iloc[0]) & (pairs["target"] == pairs["target"].iloc[0])]
     first = first[first["sampling"] == first["sampling"].iloc[0]]
-    runs = dict(zip(first["run_id"], first["mapping"], strict=True))
+    each = first.drop_duplicates("run_id")
+    runs = dict(zip(each["run_id"], each["mapping"], strict=True))
 
     def galleries() -> Galleries:
         return {runs[run_id]: arrays for run_id, arrays in tables.arrays("gallery", runs)}

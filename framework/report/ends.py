@@ -1,12 +1,14 @@
 """Names at lines and points, in place of a legend: the eye need not go back and forth."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.transforms import Bbox
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
 
 APART = 9.0  # points: the least distance between the middles of two names
 BESIDE = 4.0  # points between a line's end and its name
@@ -21,7 +23,7 @@ class End(NamedTuple):
     colour: str
 
 
-def label_ends(axes: Axes, ends: Sequence[End], *, apart: float = APART) -> None:
+def label_ends(axes: "Axes", ends: Sequence[End], *, apart: float = APART) -> None:
     """Write each line's name at its right end; names that would lie upon one another are moved up and down.
 
     Call it when all else is in the figure: places are those that its layout gives the lines.
@@ -43,7 +45,7 @@ def label_ends(axes: Axes, ends: Sequence[End], *, apart: float = APART) -> None
         )  # fmt: skip
 
 
-def label_points(axes: Axes, points: Sequence[End]) -> None:
+def label_points(axes: "Axes", points: Sequence[End]) -> None:
     """Write each point's name above it; a name that would lie upon one before it is left out.
 
     Call it when all else is in the figure, with those first that must be named.

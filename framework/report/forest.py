@@ -1,10 +1,12 @@
 """Dots with intervals, a row a thing that is compared: which is best, by how much, and how sure that is."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FAINT = "#808080"
 ROW = 0.19  # inches
@@ -30,7 +32,7 @@ class Row(NamedTuple):
     spread: Sequence[float] = ()
 
 
-def forest(axes: Axes, rows: Sequence[Row]) -> None:
+def forest(axes: "Axes", rows: Sequence[Row]) -> None:
     """Draw the rows, the first on top."""
     for place, row in enumerate(rows):
         if len(row.spread):

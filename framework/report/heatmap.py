@@ -1,11 +1,13 @@
 """A table as a picture: a cell a number, coloured by how it compares, with the number printed in it."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 CELL = 0.19  # inches: the height of a row whose numbers can be read
 BRIGHT = 0.5  # luminance above which a cell's number is black
@@ -13,7 +15,7 @@ LUMINANCE = (0.2126, 0.7152, 0.0722)  # of red, green and blue: ITU-R BT.709
 
 
 def heatmap(
-    axes: Axes,
+    axes: "Axes",
     values: npt.NDArray[np.floating],
     shades: npt.NDArray[np.floating],
     *,
@@ -33,6 +35,8 @@ def heatmap(
         text: A number as it is printed.
         colours: A colour map that reads as an order, also in grey.
     """
+    import matplotlib as mpl
+
     axes.imshow(shades, cmap=colours, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     painted = mpl.colormaps[colours](np.nan_to_num(shades))[..., :3]
     bright = painted @ np.array(LUMINANCE) > BRIGHT

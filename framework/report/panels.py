@@ -2,13 +2,13 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Literal
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+from typing import TYPE_CHECKING, Any, Literal
 
 from framework.report.style import COLUMN_WIDTH, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LOG_BEYOND = 10  # largest over smallest value: beyond it an axis of positive values is logarithmic
 ENDS_AT = 100  # times the smallest value
@@ -22,7 +22,7 @@ def panel_grid(
     row_height: float = 1.45,
     extra_height: float = 0.75,
     share: bool = True,
-) -> tuple[Figure, list[Axes]]:
+) -> "tuple[Figure, list[Axes]]":
     """A figure with `count` panels, `across` in a row, that share their axes or not; heights in inches."""
     across = min(across, count)
     down = -(-count // across)
@@ -38,7 +38,7 @@ def panel_grid(
     return figure, axes[:count]
 
 
-def one_legend(figure: Figure, axes: Sequence[Axes], columns: int = 4) -> None:
+def one_legend(figure: "Figure", axes: "Sequence[Axes]", columns: int = 4) -> None:
     """One legend above all panels, each label once, in the order of its first appearance.
 
     It has `columns`, or as many as the figure is wide enough for.
@@ -56,11 +56,13 @@ def one_legend(figure: Figure, axes: Sequence[Axes], columns: int = 4) -> None:
         legend.remove()
 
 
-def score_axis(axes: Axes, smallest: float, largest: float, *, along: Literal["x", "y"] = "y") -> None:
+def score_axis(axes: "Axes", smallest: float, largest: float, *, along: Literal["x", "y"] = "y") -> None:
     """A logarithmic axis with plain numbers where positive scores span more than a factor of ten.
 
     It ends at a hundred times the smallest: what blows up leaves the panel, and the rest stays legible.
     """
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
     if not (smallest > 0 and largest > LOG_BEYOND * smallest):
         return
     axes.set(**{f"{along}scale": "log"})

@@ -1,12 +1,14 @@
-"""One look for every figure: column width of a paper, legible at print size, safe for colour-blind readers."""
+"""One look for every figure: column width of a paper, legible at print size, safe for colour-blind readers.
+
+Matplotlib is imported where something is drawn: a table needs none of it.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLUMN_WIDTH = 3.4  # inches: one column of a two-column paper
 PAGE_WIDTH = 7.0  # inches: both columns
@@ -46,12 +48,17 @@ STYLE: dict[Any, Any] = {
 @contextmanager
 def styled() -> Iterator[None]:
     """The look, for the figures that are made inside; matplotlib's own settings are left as they were."""
+    import matplotlib as mpl
+
     with mpl.rc_context(STYLE):
         yield
 
 
-def new_figure(width: float = COLUMN_WIDTH, height: float = 2.4) -> Figure:
+def new_figure(width: float = COLUMN_WIDTH, height: float = 2.4) -> "Figure":
     """An empty figure (inches) that no window system knows of, so that it needs no closing."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -59,6 +66,8 @@ def new_figure(width: float = COLUMN_WIDTH, height: float = 2.4) -> Figure:
 
 def sequence(count: int) -> list[str]:
     """`count` colours that read as an order from light to dark, also in grey."""
+    import matplotlib as mpl
+
     colour_map = mpl.colormaps["viridis"]
     stops = [0.85 - 0.85 * i / max(count - 1, 1) for i in range(count)]
     return [mpl.colors.to_hex(colour_map(stop)) for stop in stops]

@@ -5,18 +5,19 @@ tables that the runs logged, joined, each row with the id of its run. Nothing is
 """
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow.compute as pc
+from pydantic import BaseModel
 
 from framework.config import Config
 from framework.definition import Definition, raw_config
 from framework.errors import ConfigError, Problem, TrackerError
 from framework.fields import nearest
-from framework.layers import flat_values, leaves
+from framework.layers import leaves
 from framework.tracking import sweeps
 from framework.tracking.current import current_tracker
 from framework.tracking.frames import COUNT, IDENTITY, RunsFrame, identity, page_of, runs_frame, unwrapped
@@ -30,6 +31,7 @@ from framework.tracking.tables import Tables, columns_frame, empty
 from framework.tracking.tracker import Tracker
 
 STEP = "_step"
+PLAIN = (str, int, float, bool, type(None))
 
 
 @dataclass(frozen=True)
@@ -152,8 +154,22 @@ def _frame(lines: Sequence[Line]) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 
 def factors_of(config: Config) -> dict[str, Any]:
-    """The values of a config by dotted name, as the config types them."""
-    return flat_values(config.model_dump(), type(config))
+    """The values of a config by dotted name, as the config types them.
+
+    The same as `flat_values` of its whole data, without making that: there are thousands of configs in a sweep.
+    """
+    return dict(_values(config, ""))
+
+
+def _values(config: BaseModel, prefix: str) -> Iterator[tuple[str, Any]]:
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        if isinstance(value, BaseModel):
+            yield from _values(value, f"{prefix}{name}.")
+        elif type(value) in PLAIN or (type(value) is tuple and all(type(part) in PLAIN for part in value)):
+            yield f"{prefix}{name}", value
+        else:
+            yield f"{prefix}{name}", config.model_dump(include={name})[name]
 
 
 def _one_per_point(runs: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,9 @@
 """Which direction is hard: the score of each mapping from each kind of model to each other, as numbers."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from experiments.stitching.figures.looks import Score, in_order, look
 from experiments.stitching.selection import shown
@@ -11,10 +12,13 @@ from framework.report.heatmap import CELL, heatmap, ranked
 from framework.report.panels import LOG_BEYOND
 from framework.report.style import COLUMN_WIDTH, new_figure, styled
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 ALONE = "target alone"
 
 
-def kinds(results: pd.DataFrame, score: Score) -> Figure:
+def kinds(results: pd.DataFrame, score: Score) -> "Figure":
     """Means over pairs at the most anchors; the last row is what the target reaches by itself."""
     rows = shown(results, score)
     rows = rows[rows["num_samples"] == rows["num_samples"].max()]
@@ -23,7 +27,7 @@ def kinds(results: pd.DataFrame, score: Score) -> Figure:
     return table_of(rows, "_column", score)
 
 
-def classes(by_class: pd.DataFrame, score: Score) -> Figure:
+def classes(by_class: pd.DataFrame, score: Score) -> "Figure":
     """Means over all pairs at the most anchors, for each class; the last row is the target by itself."""
     rows = shown(by_class, score)
     rows = rows[rows["num_samples"] == rows["num_samples"].max()]
@@ -32,7 +36,7 @@ def classes(by_class: pd.DataFrame, score: Score) -> Figure:
     return figure
 
 
-def table_of(rows: pd.DataFrame, column: str, score: Score) -> Figure:
+def table_of(rows: pd.DataFrame, column: str, score: Score) -> "Figure":
     """The score by mapping (down) and by `column` (across), the brighter the better."""
     means = rows.groupby(["mapping", column])[f"{score.key}_stitched"].mean().unstack(column)
     means = means.reindex(in_order(means.index))

@@ -11,16 +11,18 @@ Shapes: L images, E target dimensions, P mappings.
 
 import importlib.util
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.stitching.figures.looks import in_order, look
 from framework.report.panels import panel_grid
 from framework.report.style import COLOURS, PAGE_WIDTH, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.floating[Any]]
 Embedding = Callable[[Floats, Floats], tuple[Floats, Floats]]
@@ -38,7 +40,7 @@ def embeddings() -> dict[str, Embedding]:
     return found | ({"umap": _umap} if importlib.util.find_spec("umap") else {})
 
 
-def latents(galleries: Mapping[str, Mapping[str, npt.NDArray[Any]]], name: str) -> Figure:
+def latents(galleries: Mapping[str, Mapping[str, npt.NDArray[Any]]], name: str) -> "Figure":
     """Grey: the target's own latents; blue: the mapped ones; a number and an arrow for each class.
 
     Args:
@@ -78,7 +80,7 @@ def shown_of(mappings: Iterable[str]) -> list[str]:
     return in_order([*firsts, *seconds][:MOST])
 
 
-def _scatter(axes: Axes, own_L2: Floats, mapped_L2: Floats, labels_L: npt.NDArray[Any]) -> None:
+def _scatter(axes: "Axes", own_L2: Floats, mapped_L2: Floats, labels_L: npt.NDArray[Any]) -> None:
     axes.scatter(own_L2[:, 0], own_L2[:, 1], s=3, color=OWN, linewidths=0)
     axes.scatter(mapped_L2[:, 0], mapped_L2[:, 1], s=3, color=MAPPED, alpha=0.45, linewidths=0)
     for label in np.unique(labels_L):

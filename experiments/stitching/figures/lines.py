@@ -2,18 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.stitching.figures.looks import FAMILIES, KINDS, ROLES, Score, in_order, kinship, look
 from experiments.stitching.selection import PLACE, scored, shown
 from framework.report.panels import one_legend, panel_grid, score_axis
 from framework.report.style import PAGE_WIDTH, REFERENCE, sequence, styled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 OTHERS = "#D9D9D9"
 ACROSS = 4
@@ -21,7 +23,7 @@ MOST_TICKS = 6  # with names; of more every second one has its name
 FEW = 4  # numbers of anchors that the ridge is drawn for
 
 
-def by_anchors(results: pd.DataFrame, score: Score, setting: Sequence[str]) -> Figure:
+def by_anchors(results: pd.DataFrame, score: Score, setting: Sequence[str]) -> "Figure":
     """A column a family of mappings, a row a setting; λ chosen on val, bands are 95 % intervals over models.
 
     Behind each family's lines stand those of the others, grey.
@@ -53,7 +55,7 @@ def by_anchors(results: pd.DataFrame, score: Score, setting: Sequence[str]) -> F
     return figure
 
 
-def by_ridge(table: pd.DataFrame, score: Score) -> Figure:
+def by_ridge(table: pd.DataFrame, score: Score) -> "Figure":
     """A panel a mapping that has several λ, a line a number of anchors: means over all pairs of models and draws.
 
     Args:
@@ -87,7 +89,7 @@ def by_ridge(table: pd.DataFrame, score: Score) -> Figure:
     return figure
 
 
-def parents(axes: Axes, rows: pd.DataFrame, score: Score, *, vertical: bool = False, told: bool = True) -> None:
+def parents(axes: "Axes", rows: pd.DataFrame, score: Score, *, vertical: bool = False, told: bool = True) -> None:
     """Reference lines: what the parents alone reach, one line where both reach the same; `told` in the legend."""
     means = {role: rows[f"{score.key}_{role}"].mean() for role in ROLES if f"{score.key}_{role}" in rows}
     means = {f"{role} alone": mean for role, mean in means.items() if np.isfinite(mean)}
@@ -99,7 +101,7 @@ def parents(axes: Axes, rows: pd.DataFrame, score: Score, *, vertical: bool = Fa
         draw(mean, color=REFERENCE, linestyle=dashes, linewidth=0.9, label=label if told else None)
 
 
-def _family(axes: Axes, rows: pd.DataFrame, family: str) -> None:
+def _family(axes: "Axes", rows: pd.DataFrame, family: str) -> None:
     """The lines of a family over the number of anchors, and those of the others behind them."""
     steps = np.unique(rows["num_samples"])
     by_mapping = {str(m): line.sort_values("num_samples") for m, line in rows.groupby("mapping")}
@@ -137,7 +139,7 @@ def _row_title(key: dict[str, Any]) -> str:
     return "\n".join([*kinds, *sizes, *plain])
 
 
-def _ticks(axes: Axes, values: npt.NDArray[np.float64]) -> None:
+def _ticks(axes: "Axes", values: npt.NDArray[np.float64]) -> None:
     """Equal steps with the values as ticks: both axes span decades, and λ has a zero."""
     crowded = len(values) > MOST_TICKS
     skipped = [crowded and bool(value) and (len(values) - 1 - place) % 2 for place, value in enumerate(values)]

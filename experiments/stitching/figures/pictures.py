@@ -5,22 +5,24 @@ Shapes: S images, C channels, H x W pixels.
 
 import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
 from experiments.stitching.figures.looks import in_order, look
 from framework.report.figures import image_grid
 from framework.report.panels import panel_grid
 from framework.report.style import PAGE_WIDTH, styled
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 TITLE = 18  # characters in a line
 Galleries = Mapping[str, Mapping[str, npt.NDArray[Any]]]
 
 
-def stitched_images(galleries: Galleries) -> Figure:
+def stitched_images(galleries: Galleries) -> "Figure":
     """Rows: the images, the source's own reconstruction, the stitched one of each mapping, the target's own."""
     mappings = in_order(galleries)
     first = galleries[mappings[0]]
@@ -46,7 +48,7 @@ def stitched_images(galleries: Galleries) -> Figure:
     return figure
 
 
-def error_maps(galleries: Galleries) -> Figure:
+def error_maps(galleries: Galleries) -> "Figure":
     """The squared error of each pixel, mean over images and channels; one scale for all panels."""
     mappings = in_order(galleries)
     first = galleries[mappings[0]]

@@ -5,11 +5,9 @@ the fewest; faint ticks are single pairs of models. λ is chosen on val (`select
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from experiments.stitching.figures.lines import parents
 from experiments.stitching.figures.looks import FAMILIES, KINDS, Score, kinship, look
@@ -18,8 +16,12 @@ from framework.report.forest import ROW, Row, forest
 from framework.report.panels import one_legend, panel_grid, score_axis
 from framework.report.style import COLUMN_WIDTH, PAGE_WIDTH, styled
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def ranking(results: pd.DataFrame, score: Score, setting: Sequence[str]) -> Figure:
+
+def ranking(results: pd.DataFrame, score: Score, setting: Sequence[str]) -> "Figure":
     """A panel a setting; mappings in the order of their mean over all settings, the same in each panel."""
     name = f"{score.key}_stitched"
     chosen = shown(results, score)
@@ -59,7 +61,7 @@ def _row(mapping: str, rows: pd.DataFrame, cells: pd.DataFrame, fewest: float, m
     return Row(style.name, mean, low, high, style.family_colour, start, list(values) if len(values) > 1 else [])
 
 
-def _legend(figure: Figure, axes: Sequence[Axes], fewest: float, most: float, families: list[str]) -> None:
+def _legend(figure: "Figure", axes: "Sequence[Axes]", fewest: float, most: float, families: list[str]) -> None:
     first = axes[0]
     for family, members in FAMILIES.items():
         if family in families:
