@@ -12,6 +12,7 @@ from framework.fields import nearest
 from framework.tracking.tracker import Tracker
 from launch.fetching import telling
 from launch.places import Place
+from launch.show import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +52,7 @@ class Pulled:
     def add(self, what: str, written: "Sequence[Written]", unit: str) -> None:
         """Tell of files, and keep them."""
         for path, size in written:
-            typer.echo(f"{what}  {path} ({size:,} {unit})")
+            typer.echo(visible(f"{what}  {path} ({size:,} {unit})"))
             self.files.append(File(what, str(path), size))
 
 
@@ -87,7 +88,7 @@ def pull(tracker: Tracker, place: Place, wish: Wish) -> Pulled:
     for name in wish.tables or [name for name in results.tables if name not in apart]:
         done.add(name, export_table(results, name, wish.folder, chosen), "rows")
     for name in sorted(apart - set(wish.tables)) if not wish.tables else []:
-        typer.echo(f"{name}  is large and was left there; fetch it with --table {name}")
+        typer.echo(visible(f"{name}  is large and was left there; fetch it with --table {name}"))
         done.left.append(name)
     for kind in wish.artifacts:
         done.add(kind, export_artifacts(results, kind, wish.folder), "files")

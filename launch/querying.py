@@ -16,7 +16,7 @@ from framework.tracking.tracker import Tracker
 from launch.comparison import ROWS, records_of
 from launch.fetching import telling
 from launch.places import Place
-from launch.show import print_frame
+from launch.show import print_frame, visible
 from launch.written import Files, write
 
 if TYPE_CHECKING:
@@ -65,14 +65,16 @@ def _ask(mirror: "Mirror", place: Place, tracker: Tracker, sql: str) -> "pa.Tabl
 
     db = duckdb.connect(config={"enable_external_access": "false", "autoinstall_known_extensions": "false"})
     try:
-        known = {shown.casefold(): shown for shown in _names(mirror)}
+        names = _names(mirror)
+        known = {shown.casefold(): shown for shown in names}
         for name in _named(db, sql):
-            db.register(name, _table(mirror, place, tracker, known.get(name.casefold(), name)))
+            meant = name if name in names else known.get(name.casefold(), name)
+            db.register(name, _table(mirror, place, tracker, meant))
         db.execute("SET lock_configuration = true")
         found: pa.Table = db.sql(sql).to_arrow_table()
     except duckdb.Error as error:
-        names = ", ".join(_names(mirror))
-        raise ConfigError([Problem("query", f"{error}; the tables are {names}")]) from error
+        told = ", ".join(_names(mirror))
+        raise ConfigError([Problem("query", f"{error}; the tables are {told}")]) from error
     finally:
         db.close()
     return _plain(found)
@@ -130,7 +132,7 @@ def _table(mirror: "Mirror", place: Place, tracker: Tracker, name: str) -> "pa.T
 
     if name == RUNS:
         frame = runs_frame(mirror.runs(), page_of(tracker, place.project_path)).frame
-        return pa.Table.from_pandas(_typed(parquet_of(frame)), preserve_index=False)
+        return empty() if frame.empty else pa.Table.from_pandas(_typed(parquet_of(frame)), preserve_index=False)
     if name == HISTORY:
         found = mirror.history()
         return empty() if found is None else found
@@ -172,5 +174,5 @@ def _listed(mirror: "Mirror", place: Place, tracker: Tracker) -> Answered:
     for name in _names(mirror):
         schema = _table(mirror, place, tracker, name).schema
         rows += [{"table": name, "column": field.name, "type": str(field.type)} for field in schema]
-        typer.echo(f"{name}: {', '.join(field.name for field in schema)}")
+        typer.echo(visible(f"{name}: {', '.join(field.name for field in schema)}"))
     return Answered(["table", "column", "type"], rows)

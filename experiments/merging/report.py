@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from experiments.merging.summary import averaged, brief, by_family, families_of, per_run, settings_of, shown
 from framework.errors import SashikoError
 from framework.report.forest import ROW, Row, forest
-from framework.report.heatmap import CELL, heatmap, ranked
-from framework.report.intervals import estimate
+from framework.report.heatmap import CELL, by_column, heatmap
+from framework.report.intervals import of_replicates
 from framework.report.panels import panel_grid
 from framework.report.report import Report
 from framework.report.style import COLOURS, COLUMN_WIDTH, PAGE_WIDTH, REFERENCE, new_figure, styled
@@ -98,8 +98,7 @@ def _row(family: str, group: pd.DataFrame) -> Row:
     colour = COLOURS[0] if family in set(group["recipe"]) else REFERENCE
     if not values:
         return Row(family, *(float("nan"),) * 3, colour)
-    found = estimate(values, [(number,) for number in range(len(values))])
-    return Row(family.replace("_", " "), found.mean, found.low, found.high, colour, spread=values)
+    return Row(family.replace("_", " "), *of_replicates(values), colour, spread=values)
 
 
 def accuracy_by_family(runs: pd.DataFrame, names: tuple[str, ...]) -> Figure:
@@ -110,15 +109,12 @@ def accuracy_by_family(runs: pd.DataFrame, names: tuple[str, ...]) -> Figure:
     wide = wide.reindex(index=[f for f in shown(families_of(runs)) if f in wide.index])
     wide = wide.reindex(columns=list(dict.fromkeys(column)))
     values = wide.to_numpy(dtype=float)
-    shades = [
-        ranked(line, best=float(np.nanmax(line)), worst=float(np.nanmin(line)), log=False) for line in values.T
-    ]
     with styled():
         height = CELL * len(wide) + 0.6 + 0.12 * max(str(name).count("\n") for name in wide.columns)
         figure = new_figure(max(COLUMN_WIDTH, 1.3 + 0.8 * values.shape[1]), height)
         axes = figure.add_subplot()
         rows = [str(family).replace("_", " ") for family in wide.index]
         columns = [str(name).replace("_", " ") for name in wide.columns]
-        heatmap(axes, values, np.array(shades).T, rows=rows, columns=columns, text=lambda value: f"{value:.1f}")
+        heatmap(axes, values, by_column(values), rows=rows, columns=columns, text=lambda value: f"{value:.1f}")
         axes.set_title("test accuracy (%)")
     return figure

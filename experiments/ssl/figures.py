@@ -13,7 +13,7 @@ from experiments.ssl.summary import BASELINES, KNN, LINEAR, METHOD, MODEL, label
 from framework.report.ends import End, label_points
 from framework.report.forest import ROW as FOREST_ROW
 from framework.report.forest import Row, forest
-from framework.report.intervals import estimate
+from framework.report.intervals import of_replicates
 from framework.report.panels import one_legend, panel_grid
 from framework.report.style import COLOURS, MARKERS, PAGE_WIDTH, REFERENCE, styled
 
@@ -52,9 +52,8 @@ def accuracy_by_setting(runs: pd.DataFrame, columns: Sequence[str]) -> Figure:
             rows = []
             for label in order:
                 values = 100 * runs.loc[named == label, score].to_numpy(dtype=float)
-                found = estimate(list(values), [(number,) for number in range(len(values))])
                 colour = COLOURS[0] if encoders[label] else REFERENCE
-                rows.append(Row(str(label), found.mean, found.low, found.high, colour, spread=list(values)))
+                rows.append(Row(str(label), *of_replicates(values), colour, spread=list(values)))
             _baseline(panel, runs, score, along="x")
             forest(panel, rows)
         figure.supxlabel("test accuracy (%)", fontsize=8)

@@ -54,6 +54,12 @@ def heatmap(
         spine.set_visible(False)
 
 
+def by_column(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Shades of a table (R, K) in which higher is better, from the least to the largest of each column."""
+    shades = [ranked(one, best=float(np.nanmax(one)), worst=float(np.nanmin(one)), log=False) for one in values.T]
+    return np.array(shades).T
+
+
 def ranked(values: npt.NDArray[np.floating], *, best: float, worst: float, log: bool) -> npt.NDArray[np.floating]:
     """Where values lie between `worst` (0) and `best` (1), on a logarithmic scale or not, cut at both ends."""
     if best == worst:

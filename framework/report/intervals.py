@@ -54,6 +54,12 @@ class Estimate(NamedTuple):
     rows: int
 
 
+def of_replicates(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of one number a replicate, and the ends of its interval; NaN where there are fewer than three."""
+    found = estimate(list(values), [(number,) for number in range(len(values))])
+    return found.mean, found.low, found.high
+
+
 def estimate(
     values: Sequence[float] | pd.Series,
     models: Sequence[tuple[Hashable, ...]],

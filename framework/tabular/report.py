@@ -3,18 +3,18 @@
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from framework.errors import SashikoError
 from framework.report.forest import ROW, Row, forest
-from framework.report.heatmap import CELL, heatmap, ranked
+from framework.report.heatmap import CELL, by_column, heatmap
+from framework.report.intervals import of_replicates
 from framework.report.panels import panel_grid
 from framework.report.report import Answer, Draw, Report
 from framework.report.style import COLOURS, COLUMN_WIDTH, PAGE_WIDTH, REFERENCE, new_figure, styled
 from framework.tabular.scores import PRIMARY
-from framework.tabular.summary import DATA, DUMMY, MODEL, by_setting, errors_left, interval, runs_of
+from framework.tabular.summary import DATA, DUMMY, MODEL, by_setting, errors_left, runs_of
 
 if TYPE_CHECKING:
     from framework.tracking.results import Results
@@ -93,14 +93,12 @@ def scores_by_model(table: pd.DataFrame) -> Figure:
     """Each task's first metric on test, by model and table, as numbers: within a table the brighter the better."""
     wide = primary(table).pivot_table(index=MODEL, columns=DATA, values="mean", sort=False)
     values = wide.to_numpy(dtype=float)
-    ends = [(float(np.nanmin(column)), float(np.nanmax(column))) for column in values.T]
-    shades = [ranked(c, best=high, worst=low, log=False) for c, (low, high) in zip(values.T, ends, strict=True)]
     with styled():
         height = CELL * len(wide) + 0.75
         figure = new_figure(max(COLUMN_WIDTH, 1.3 + 0.62 * values.shape[1]), height)
         axes = figure.add_subplot()
         models, names = ([str(word).replace("_", " ") for word in words] for words in (wide.index, wide.columns))
-        heatmap(axes, values, np.array(shades).T, rows=models, columns=names, text=lambda value: f"{value:.3f}")
+        heatmap(axes, values, by_column(values), rows=models, columns=names, text=lambda value: f"{value:.3f}")
         axes.tick_params(axis="x", rotation=20)
         axes.set_title("accuracy on test; of numbers R²")
     return figure
@@ -132,5 +130,5 @@ def error_left_by_model(left: pd.DataFrame, keys: list[str]) -> Figure:
 
 def _row(model: str, values: list[float]) -> Row:
     """The mean over seeds, and its interval."""
-    mean, low, high = interval(values) if values else (float("nan"),) * 3
+    mean, low, high = of_replicates(values) if values else (float("nan"),) * 3
     return Row(model.replace("_", " "), mean, max(low, 0.0), high, COLOURS[0], spread=values)

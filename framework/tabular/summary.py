@@ -13,7 +13,7 @@ import pandas as pd
 
 from framework.config import canonical_json
 from framework.fields import is_replicate, leaf_fields
-from framework.report.intervals import estimate
+from framework.report.intervals import of_replicates
 from framework.tabular.config import MODELS
 from framework.tabular.scores import METRICS, PRIMARY
 
@@ -96,14 +96,8 @@ def errors_left(runs: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*keys, "seeds", "left"])
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean of one number a seed, and the ends of its interval; NaN where there are fewer than three."""
-    found = estimate(list(values), [(number,) for number in range(len(values))])
-    return found.mean, found.low, found.high
-
-
 def _estimate(values: "pd.Series[float]") -> tuple[float, float, float]:
-    return interval(values.to_list())
+    return of_replicates(values.to_list())
 
 
 def _groups(runs: pd.DataFrame, keys: Sequence[str]) -> list[tuple[dict[str, Any], pd.DataFrame]]:

@@ -281,3 +281,12 @@ def test_without_a_place_for_the_mirror_it_goes_on(lab: Lab, odd: str) -> None:
     done = lab.sashiko("query", "SELECT count(*) AS n FROM history", "--project", odd, SASHIKO_CACHE="/proc/nope")
     assert done.returncode == 0, done.stderr
     assert "is not kept" in done.stderr
+
+
+def test_a_project_without_runs_has_none(lab: Lab, odd: str) -> None:
+    """`bare` is made by a sweep that nobody has worked."""
+    told = lab.sashiko("env").stdout.splitlines()
+    exports = dict(line.removeprefix("export ").split("=", 1) for line in told)
+    (lab.folder / "bare.yaml").write_text(SWEEP.replace("project: scripts", "project: bare"))
+    assert lab.call("wandb", "sweep", "bare.yaml", **exports).returncode == 0
+    assert rows(lab, "bare", "SELECT count(*) AS n FROM runs") == [{"n": 0}]
