@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from launch.server import assets, auth, filestream, graphql, lifecycle, login, pages, transfer
+from launch.server.ageing import Ageing
 from launch.server.answers import Answer, Answers, Slot
 from launch.server.auth import Caller
 from launch.server.bodies import whole_body
@@ -38,6 +39,8 @@ CALL, COMMIT = "agentHeartbeat", "commitArtifact"
 """Mutations that can take their time; the operations that hold them have threads of their own."""
 SMALL, LARGE = 2_048, 1 << 20
 """Bytes of a body up to which it is read at once, and from which on one such body is read at a time."""
+UPKEEP_SECONDS = 30.0
+"""How long a server rests that has found no lines to age."""
 HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
@@ -64,6 +67,7 @@ def make_app(services: Services) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_expire_leases, services)
+            tasks.start_soon(_age_lines, services, app.state.threads)
             yield
             tasks.cancel_scope.cancel()
 
@@ -216,6 +220,22 @@ def _expire_once(services: Services) -> None:
     if away is not None:
         services.clock.forgiven(away)
     services.store.checkpoint()
+
+
+async def _age_lines(services: Services, threads: Threads) -> None:
+    """Move lines of old runs into column files, half of the time at most while there is something to do."""
+    ageing = Ageing(services.store, services.blobs, services.clock.now, services.options.age_seconds)
+    while True:
+        started = anyio.current_time()
+        try:
+            more = await threads.for_upkeep(ageing.step)
+        except ApiError as error:
+            logger.warning("lines of old runs stay in the database: %s", error.message)
+            more = False
+        except Exception:  # this task, too, must outlive a bad moment
+            logger.exception("could not age the lines of a run")
+            more = False
+        await anyio.sleep(min(anyio.current_time() - started, UPKEEP_SECONDS) if more else UPKEEP_SECONDS)
 
 
 async def _refuse(http: HttpRequest, error: Exception) -> Response:

@@ -34,13 +34,16 @@ class Blob:
 
 
 class Blobs:
-    """A folder of content-addressed files."""
+    """A folder of content-addressed files.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    `tidy`: what has only half arrived is left over from a server that was killed, as no other one is at work.
+    """
+
+    def __init__(self, folder: Path, *, tidy: bool = True) -> None:
+        self.folder = folder
         self._incoming = folder / "incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
-        for leftover in self._incoming.iterdir():
+        for leftover in self._incoming.iterdir() if tidy else ():
             leftover.unlink(missing_ok=True)
 
     def path(self, name: str) -> Path:
@@ -51,7 +54,7 @@ class Blobs:
         """
         if not _NAME.fullmatch(name):
             raise ApiError(f"not a digest: {name[:40]!r}")
-        return self._folder / name[:2] / name
+        return self.folder / name[:2] / name
 
     def renew(self, name: str) -> bool:
         """Whether a blob is here; if so its age starts anew.

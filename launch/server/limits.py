@@ -71,7 +71,8 @@ class ServeOptions:
     does not slow anybody down. `proxy`: the address of the proxy before the server; what the server signs for
     others leads there, whatever the proxy tells of itself. `parquet`: histories of ended runs are offered as
     Parquet. The client keeps such a file by the names of entity, project and run alone, and reads it again for a
-    run that went on, for one of the same name after it was deleted, and for one of another server.
+    run that went on, for one of the same name after it was deleted, and for one of another server. `age_seconds`:
+    after so much silence the lines of a run move into column files (`ageing`); None: never.
     """
 
     lease_seconds: float = 60.0
@@ -81,6 +82,7 @@ class ServeOptions:
     rate: float = 0.0
     proxy: str | None = None
     parquet: bool = False
+    age_seconds: float | None = 7 * 86_400.0
 
     @property
     def tick_seconds(self) -> float:
@@ -94,25 +96,32 @@ class ServeOptions:
 
     @classmethod
     def from_environment(cls) -> "ServeOptions":
-        """Options from `SASHIKO_LEASE_SECONDS` and `SASHIKO_PARQUET` (1 or 0).
+        """Options from `SASHIKO_LEASE_SECONDS`, `SASHIKO_PARQUET` (1 or 0) and `SASHIKO_AGE_DAYS` (or never).
 
         Raises:
-            ConfigError: the first is not a positive number, or the second neither 1 nor 0.
+            ConfigError: a number is not positive, or `SASHIKO_PARQUET` neither 1 nor 0.
         """
         problems = []
         parquet = os.environ.get("SASHIKO_PARQUET", "0")
         if parquet not in ("0", "1"):
             problems.append(Problem("SASHIKO_PARQUET", f"is {parquet!r}; allowed: 1 or 0"))
-        text = os.environ.get("SASHIKO_LEASE_SECONDS")
-        try:
-            seconds = cls.lease_seconds if text is None else float(text)
-        except ValueError:
-            seconds = 0.0
-        if not 0 < seconds < float("inf"):
-            problems.append(
-                Problem("SASHIKO_LEASE_SECONDS", f"must be a positive number of seconds, not {text!r}")
-            )
+        seconds = _positive("SASHIKO_LEASE_SECONDS", cls.lease_seconds, "seconds", problems)
+        never = os.environ.get("SASHIKO_AGE_DAYS") == "never"
+        days = 0.0 if never else _positive("SASHIKO_AGE_DAYS", 7.0, "days, or never", problems)
         if problems:
             raise ConfigError(problems, where="the environment")
         grace = min(cls.grace_seconds, seconds)
-        return cls(lease_seconds=seconds, grace_seconds=grace, parquet=parquet == "1")
+        age = None if never else days * 86_400
+        return cls(lease_seconds=seconds, grace_seconds=grace, parquet=parquet == "1", age_seconds=age)
+
+
+def _positive(name: str, default: float, unit: str, problems: list[Problem]) -> float:
+    """The positive number in an environment variable; a problem if it holds none."""
+    text = os.environ.get(name)
+    try:
+        value = default if text is None else float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        problems.append(Problem(name, f"must be a positive number of {unit}, not {text!r}"))
+    return value

@@ -13,7 +13,7 @@ from anyio import CapacityLimiter, from_thread, to_process, to_thread
 
 T = TypeVar("T")
 Given = TypeVarTuple("Given")
-ROWS, CALLS, READS, COMMITS, LARGE = 4, 256, 16, 4, 1
+ROWS, CALLS, READS, COMMITS, LARGE, UPKEEP = 4, 256, 16, 4, 1, 1
 
 
 class Threads:
@@ -25,6 +25,7 @@ class Threads:
         self._reads = CapacityLimiter(READS)
         self._commits = CapacityLimiter(COMMITS)
         self._large = CapacityLimiter(LARGE)
+        self._upkeep = CapacityLimiter(UPKEEP)
 
     async def for_rows(self, work: Callable[[*Given], T], *given: *Given) -> T:
         """Store what a run logs."""
@@ -41,6 +42,10 @@ class Threads:
     async def for_large(self, work: Callable[[*Given], T], *given: *Given) -> T:
         """Answer a large request, one at a time: while JSON is read, no other thread of this process runs."""
         return await to_thread.run_sync(work, *given, limiter=self._large)
+
+    async def for_upkeep(self, work: Callable[[*Given], T], *given: *Given) -> T:
+        """Look after what is stored, a piece of work at a time."""
+        return await to_thread.run_sync(work, *given, limiter=self._upkeep)
 
     async def for_reads(self, work: Callable[[*Given], T], *given: *Given) -> T:
         """Answer everything else."""

@@ -34,6 +34,8 @@ REFERENCES = (
     " UNION ALL SELECT manifest_blob, NULL, 'the manifest of ' || collections.name || ':v' || version_index"
     " FROM artifacts JOIN collections ON collections.id = artifacts.collection_id"
     " WHERE manifest_blob IS NOT NULL AND artifacts.state = 'COMMITTED'"
+    " UNION ALL SELECT blob, aged.size, stream || ' lines ' || first || ' to ' || last || ' of run ' || runs.name"
+    " FROM aged JOIN runs ON runs.id = aged.run_id"
 )
 """Every blob that a row names: its name, its size where it is known, and what it is."""
 AT_ONCE = 100

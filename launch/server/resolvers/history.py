@@ -11,7 +11,7 @@ from launch.server.graphql import Arguments, Field, Node, Resolver
 from launch.server.limits import MAX_PAGE
 from launch.server.request import Request
 from launch.server.resolvers.paging import window
-from launch.server.resolvers.table import column, define, field, part
+from launch.server.resolvers.table import define, field, part
 from launch.server.storage import lines
 from launch.server.wire import at, dumps, json_object, object_in
 
@@ -63,7 +63,7 @@ def live(request: Request, run: sqlite3.Row, args: Arguments) -> list[Mapping[st
     if request.export(run) is not None:
         return []
     first = request.tables.lines.page(run["id"], lines.HISTORY, lines.FIRST, 1)
-    return [{"_step": object_in(row["text"]).get("_step", 0)} for row in first]
+    return [{"_step": object_in(row.text).get("_step", 0)} for row in first]
 
 
 def export_path(run_id: int) -> str:
@@ -82,7 +82,7 @@ def console(request: Request, run: sqlite3.Row, args: Arguments) -> Node:
     offset, limit = window(args, default=MAX_PAGE)
     found = stream.page(run["id"], lines.CONSOLE, offset, limit + 1)
     told = found[:limit]
-    return Node("LogLines", (told, len(found) > limit, str(told[-1]["line"]) if told else None))
+    return Node("LogLines", (told, len(found) > limit, str(told[-1].line) if told else None))
 
 
 def thinned(items: Sequence[Any], samples: int) -> Sequence[Any]:
@@ -105,12 +105,12 @@ def parse_line(text: str) -> dict[str, str | None]:
 
 
 def _told(name: str) -> Resolver:
-    return lambda request, row, args: parse_line(row["text"])[name]
+    return lambda request, row, args: parse_line(row.text)[name]
 
 
 def _tail(name: str) -> Resolver:
     def last(request: Request, run: sqlite3.Row, args: Arguments) -> str:
-        return dumps([row["text"] for row in request.tables.lines.tail(run["id"], name, 1)])
+        return dumps([row.text for row in request.tables.lines.tail(run["id"], name, 1)])
 
     return last
 
@@ -194,7 +194,7 @@ define(
     part,
     {
         "node": lambda request, row, args: Node("LogLine", row),
-        "cursor": lambda request, row, args: str(row["line"]),
+        "cursor": lambda request, row, args: str(row.line),
     },
     name="",
 )
@@ -202,7 +202,7 @@ define(
     "LogLine",
     part,
     {
-        "number": column("line"),
+        "number": lambda request, row, args: row.line,
         "label": lambda request, row, args: None,
         "level": _told("level"),
         "timestamp": _told("timestamp"),

@@ -72,8 +72,8 @@ def _count(
         (lines.FIRST, 0, None) if progress is None else (progress[key] for key in ("lines", "count", "best"))
     )
     for row in tables.lines.page(run["id"], lines.HISTORY, start, -1):
-        start = row["line"] + 1
-        loss = metric.loss(object_in(row["text"]))
+        start = row.line + 1
+        loss = metric.loss(object_in(row.text))
         if loss is None:
             continue
         count += 1

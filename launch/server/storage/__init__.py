@@ -1,8 +1,10 @@
 """The tables of the server, one storage class a concept; `Tables` holds one of each on one connection."""
 
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
+from launch.server.storage.aged import Aged
 from launch.server.storage.agents import Agents
 from launch.server.storage.arrivals import Arrivals
 from launch.server.storage.artifacts import Artifacts
@@ -46,8 +48,12 @@ SCHEMA = tuple(
         Writers,
         Sessions,
         Usage,
+        Aged,
     )
 )
+
+BLOBS = "blobs"
+"""The folder beside the database in which files are, by their digests."""
 
 __all__ = ["SCHEMA", "SchemaError", "Store", "Tables", "open_store"]
 
@@ -55,7 +61,7 @@ __all__ = ["SCHEMA", "SchemaError", "Store", "Tables", "open_store"]
 class Tables:
     """Every concept's storage on one connection; lives inside a transaction of `Store`."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, place: Callable[[str], Path]) -> None:
         self.users = Users(db)
         self.projects = Projects(db)
         self.sweeps = Sweeps(db)
@@ -63,8 +69,9 @@ class Tables:
         self.runs = Runs(db)
         self.points = Points(db)
         self.rungs = Rungs(db)
-        self.lines = Lines(db)
-        self.curves = Curves(db)
+        self.aged = Aged(db, place)
+        self.lines = Lines(db, self.aged)
+        self.curves = Curves(db, self.aged)
         self.files = Files(db)
         self.collections = Collections(db)
         self.artifacts = Artifacts(db)
@@ -74,7 +81,7 @@ class Tables:
         self.writers = Writers(db)
         self.sessions = Sessions(db)
         self.usage = Usage(db)
-        self.bulk = Bulk(db)
+        self.bulk = Bulk(db, self.aged)
         self.restored = Restored(db)
 
 
@@ -84,4 +91,5 @@ def open_store(path: Path) -> Store[Tables]:
     Raises:
         SchemaError: a newer version wrote it.
     """
-    return Store(path, SCHEMA, Tables)
+    blobs = path.parent / BLOBS
+    return Store(path, SCHEMA, lambda db: Tables(db, lambda name: blobs / name[:2] / name))

@@ -245,7 +245,7 @@ class Artifacts:
         )
 
     def names_blob(self, name: str) -> bool:
-        """Whether anything names a blob: a file of a run, a version, or one that is being made."""
+        """Whether anything names a blob: a file of a run, its rows, a version, or one that is being made."""
         return bool(self._db.execute(IS_NAMED, {"name": name}).fetchone()[0])
 
     def link(self, run_id: int, key: int, role: str) -> None:
@@ -290,6 +290,7 @@ IS_NAMED = (
     "  AND (state = 'COMMITTED' OR state = 'PENDING' AND updated_at > unixepoch() - 604800))"
     " OR EXISTS (SELECT 1 FROM artifacts WHERE manifest_blob = :name AND state <> 'DELETED')"
     " OR EXISTS (SELECT 1 FROM manifests WHERE blob = :name)"
+    " OR EXISTS (SELECT 1 FROM aged WHERE blob = :name)"
     " OR EXISTS (SELECT 1 FROM arrivals JOIN artifacts ON artifacts.id = artifact_id"
     "  WHERE blob = :name AND state = 'PENDING' AND updated_at > unixepoch() - 604800)"
 )

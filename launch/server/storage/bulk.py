@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from launch.server.storage.aged import Aged
 from launch.server.storage.lines import CONSOLE, EVENTS, FIRST, HISTORY
 
 
@@ -40,8 +41,9 @@ class Which(NamedTuple):
 class Bulk:
     """Reads in bulk."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, aged: Aged) -> None:
         self._db = db
+        self._aged = aged
 
     def runs(self, which: Which, after: int, most: int) -> Sequence[sqlite3.Row]:
         """The next runs after a key, each with its sweep, the number of its point, and what there is more of it.
@@ -91,16 +93,22 @@ class Bulk:
 
     def lines(self, run_id: int, stream: str, after: int, most: int) -> tuple[list[int], list[bytes], bool]:
         """Lines after a number until `most` bytes are there: numbers, texts, and whether there may be more."""
+        numbers: list[int] = []
+        texts: list[bytes] = []
+        size, last = 0, self._aged.last(run_id, stream)
+        for line in self._aged.lines(run_id, stream, after + 1) if after < last else ():
+            numbers.append(line.line)
+            texts.append(line.text.encode(errors="replace"))
+            size += len(texts[-1])
+            if size >= most:
+                return numbers, texts, True
         cursor = self._db.cursor()
         cursor.row_factory = None
         cursor.execute(
             "SELECT line, CAST(text AS BLOB) FROM lines WHERE run_id = ? AND stream = ? AND line > ?"
             " ORDER BY line",
-            (run_id, stream, after),
+            (run_id, stream, max(after, last)),
         )
-        numbers: list[int] = []
-        texts: list[bytes] = []
-        size = 0
         while size < most and (rows := cursor.fetchmany(500)):
             some_numbers, some_texts = zip(*rows, strict=True)
             numbers += some_numbers
@@ -197,7 +205,8 @@ _HAS = ", ".join(
             for table in ("run_files", "lineage")
         ),
         *(
-            f"EXISTS (SELECT 1 FROM lines WHERE run_id = runs.id AND stream = '{stream}') AS has_{stream}"
+            f"(EXISTS (SELECT 1 FROM lines WHERE run_id = runs.id AND stream = '{stream}')"
+            f" OR EXISTS (SELECT 1 FROM aged WHERE run_id = runs.id AND stream = '{stream}')) AS has_{stream}"
             for stream in (HISTORY, EVENTS, CONSOLE)
         ),
     ]

@@ -17,6 +17,8 @@ from typing import Any, ClassVar, NamedTuple
 
 import orjson
 
+from launch.server.storage.aged import NONE as NOT_AGED
+from launch.server.storage.aged import Aged
 from launch.server.storage.blocks import (
     BLOCK,
     FAN,
@@ -96,8 +98,9 @@ class Curves:
         """
     }
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, aged: Aged) -> None:
         self._db = db
+        self._aged = aged
         self._tails: dict[int, _Tail] = {}
 
     # --- kept as rows arrive ---------------------------------------------------------------------------------
@@ -106,6 +109,8 @@ class Curves:
         self, run_id: int, known: int, offset: int, steps: Sequence[int | None], rows: Sequence[Mapping[str, Any]]
     ) -> None:
         """These rows were stored from line `offset` on, behind all `known` ones."""
+        if self._is_aged(run_id):
+            return
         end, stop = self._end(run_id)[0], offset + len(rows)
         tail = self._tails.pop(run_id, None)
         if offset < end:  # behind all that are left, after some were cut off
@@ -126,6 +131,8 @@ class Curves:
     def catch_up(self, run_id: int) -> None:
         """Fold the next slice of what is not folded."""
         self._tails.pop(run_id, None)
+        if self._is_aged(run_id):
+            return
         self._advance(run_id, self._count(run_id), ())
 
     def drop(self, run_id: int, line: int) -> None:
@@ -155,6 +162,36 @@ class Curves:
         for table in ("curves", "curve_ends", "media_lines"):
             self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))
 
+    def are_aged(self, run_id: int, media: Iterable[tuple[str, int, int]]) -> None:
+        """The lines of a run went into files, and with them went the need for a pyramid (`aged`, `sweep`).
+
+        `media`: where they are in those lines: key, line, step.
+        """
+        self._tails.pop(run_id, None)
+        self._db.execute("DELETE FROM curve_ends WHERE run_id = ?", (run_id,))
+        self._put_media(run_id, media)
+
+    def sweep(self, run_id: int, most: int) -> bool:
+        """Delete at most `most` blocks of a run whose lines are in files; whether none is left."""
+        rows = self._db.execute(
+            "SELECT level, block, key FROM curves WHERE run_id = ? ORDER BY level, block, key LIMIT ?",
+            (run_id, most),
+        ).fetchall()
+        self._db.executemany(
+            "DELETE FROM curves WHERE run_id = ? AND level = ? AND block = ? AND key = ?",
+            [(run_id, *row) for row in rows],
+        )
+        return len(rows) < most
+
+    def _is_aged(self, run_id: int) -> bool:
+        return self._aged.last(run_id, "history") != NOT_AGED
+
+    def _put_media(self, run_id: int, media: Iterable[tuple[str, int, int]]) -> None:
+        self._db.executemany(
+            "INSERT OR REPLACE INTO media_lines (run_id, key, line, step) VALUES (?, ?, ?, ?)",
+            [(run_id, _text(key), line, step) for key, line, step in media],
+        )
+
     def _advance(self, run_id: int, count: int, rows: Sequence[Row], before: list[Row] | None = None) -> int:
         """Fold up to the last whole block, if that is not too far; up to where it is folded then.
 
@@ -173,11 +210,7 @@ class Curves:
         del found[bisect_left(found, goal, key=_line) :]
         blocks, media = _folded(found)
         self._put(run_id, 0, blocks)
-        if media:
-            self._db.executemany(
-                "INSERT OR REPLACE INTO media_lines (run_id, key, line, step) VALUES (?, ?, ?, ?)",
-                [(run_id, _text(key), line, step) for key, line, step in media],
-            )
+        self._put_media(run_id, media)
         steps = [last, *(step for _, step, _ in found if step is not None)]
         in_order, last = int(in_order and all(map(le, steps, steps[1:]))), max(steps)
         if end > FIRST or found:
@@ -211,6 +244,8 @@ class Curves:
 
     def behind(self, run_id: int) -> float:
         """What part of the lines is folded: 1.0 where what is left is read quickly; else `catch_up` first."""
+        if self._is_aged(run_id):
+            return 1.0
         end, count = self._end(run_id)[0], self._count(run_id)
         left = self._db.execute(
             "SELECT COUNT(*) FROM"
@@ -226,6 +261,8 @@ class Curves:
 
         Blocks at both ends can reach beyond. Few rows are told one by one: blocks of one value.
         """
+        if self._is_aged(run_id):
+            return self._of_files(run_id, keys, first, last, points)
         few = self._few(run_id, first, last, points * RAW)
         if few is not None:
             found = _of_rows(few, keys, points)
@@ -243,8 +280,27 @@ class Curves:
         rows = self._db.execute(
             "SELECT line, step FROM media_lines WHERE run_id = ? AND key = ? ORDER BY line", (run_id, key)
         ).fetchall()
-        _, tail = columns(self._rows(run_id, self._end(run_id)[0], LAST, MOST))
+        end = max(self._end(run_id)[0], self._aged.last(run_id, "history") + 1)
+        _, tail = columns(self._rows(run_id, end, LAST, MOST))
         return [Medium(*row) for row in rows] + [Medium(line, step) for name, line, step in tail if name == key]
+
+    def _of_files(
+        self, run_id: int, keys: Sequence[str], first: int, last: int, points: int
+    ) -> dict[str, Sequence[Block]]:
+        """Blocks straight from the columns that are in files, and from the rows that came after them."""
+        told = self._aged.curves(run_id, keys, first, last)
+        rows = self._rows(run_id, self._aged.last(run_id, "history") + 1, LAST, -1)
+        fresh, _ = columns([row for row in rows if _is_in(row, first, last)])
+        found: dict[str, Sequence[Block]] = {}
+        for key in keys:
+            parts = [part[key] for part in (told, fresh) if key in part]
+            steps = [step for some, _ in parts for step in some]
+            values = [value for _, some in parts for value in some]
+            if not all(map(le, steps, steps[1:])):
+                order = sorted(range(len(steps)), key=steps.__getitem__)
+                steps, values = [steps[place] for place in order], [values[place] for place in order]
+            found[key] = of_values(steps, values, points)
+        return found
 
     def _few(self, run_id: int, first: int, last: int, most: int) -> list[Row] | None:
         """The rows between two steps; None if there are more than `most`, of which none is read then."""

@@ -27,6 +27,8 @@ WRITER_KIB, READER_KIB = 32_000, 8_000
 """The database's cache in memory, for the one that writes and for each that reads."""
 KEPT_READERS = 4
 """Connections that wait for the next reader. What many readers at once held is given back."""
+INCREMENTAL = 2
+"""How a new database is made: free pages can be given back some at a time."""
 LOG_PAGES = 16_000
 """The log (pages of 4 KiB) at which a commit folds it in itself, should nobody call `checkpoint`."""
 
@@ -67,6 +69,7 @@ class Store(Generic[T]):
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         connection.row_factory = sqlite3.Row
+        connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")  # of a database that is empty yet
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -143,6 +146,17 @@ class Store(Generic[T]):
                     connection.close()
                 else:
                     self._idle.append(pair)
+
+    def shrink(self, pages: int, spare: int) -> bool:
+        """Give at most so many free pages back to the disk, but for `spare` ones; whether there may be more."""
+        with self._turn:
+            connection, _ = self._writer
+            free = int(connection.execute("PRAGMA freelist_count").fetchone()[0]) - spare
+            if free <= 0 or connection.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+                return False
+            # As a script: `execute` takes one step of it, which is one page.
+            connection.executescript(f"PRAGMA incremental_vacuum({min(free, pages)})")
+        return free > pages
 
     def checkpoint(self) -> None:
         """Fold the write-ahead log into the file, without keeping a writer or a reader waiting.

@@ -63,7 +63,7 @@ def _rows(request: Request, key: int, start: int, stop: int) -> dict[str, Any]:
     if stop < start:
         return {"again": True}
     texts = request.tables.lines.page(key, lines.HISTORY, start, MOST_VALUES + 1)
-    rows = [(row["line"], json.loads(row["text"])) for row in texts]
+    rows = [(row.line, json.loads(row.text)) for row in texts]
     placed = [(line, _step(row), row) for line, row in rows]
     found, media = columns([row for row in placed if row[1] is not None])
     told: dict[str, Any] = {"media": sorted({name for name, _, _ in media})}
@@ -76,7 +76,7 @@ def _rows(request: Request, key: int, start: int, stop: int) -> dict[str, Any]:
 def _console(request: Request, key: int, start: int, stop: int) -> dict[str, Any]:
     first = max(start, stop - MOST_LINES) if stop > start else max(stop - MOST_LINES, 0)
     found = request.tables.lines.page(key, lines.CONSOLE, first, MOST_LINES)
-    return {"first": first, "lines": [told_line(row["text"]) for row in found], "anew": first != start}
+    return {"first": first, "lines": [told_line(row.text) for row in found], "anew": first != start}
 
 
 def _summary(run: sqlite3.Row, before: str) -> dict[str, Any]:

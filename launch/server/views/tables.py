@@ -45,7 +45,7 @@ def console(request: Request, parts: Mapping[str, str]) -> dict[str, Any]:
     stop = whole(parts, "before", count, 0, count)
     start = max(stop - LINES, 0)
     found = request.tables.lines.page(run["id"], lines.CONSOLE, start, stop - start)
-    return {"lines": [told_line(item["text"]) for item in found if item["line"] < stop], "first": start}
+    return {"lines": [told_line(item.text) for item in found if item.line < stop], "first": start}
 
 
 def told_line(text: str) -> list[str | None]:

@@ -28,7 +28,7 @@ def test_keys_are_counted_as_a_slow_count_does(services: Services, batches: Any,
             for _ in range(repeats):  # a lost reply: the client sends it once more
                 tables.lines.put(key, lines.HISTORY, offset, [json.dumps(row) for row in rows])
             twin |= dict(enumerate(rows, offset))
-        stored = [(row["line"], json.loads(row["text"])) for row in tables.lines.page(key, lines.HISTORY, 0, -1)]
+        stored = [(row.line, json.loads(row.text)) for row in tables.lines.page(key, lines.HISTORY, 0, -1)]
         told = {row["key"]: row["count"] for row in tables.lines.keys(key)}
         ends = {name: tables.lines.extremes(name, "id", key).get(key) for name in ("loss", "acc", "_step")}
     assert repr(stored) == repr(sorted(twin.items(), key=lambda item: item[0]))  # NaN equals nothing
