@@ -13,7 +13,7 @@ import typer
 
 from framework.errors import ConfigError, Problem, RunsFailed, TrackerError
 from framework.tracking import logs
-from launch import embedded
+from launch import embedded, keeping
 from launch.telling import JsonOption, answering
 
 if TYPE_CHECKING:
@@ -147,6 +147,10 @@ def prune(context: typer.Context) -> None:
 
     files, size = upkeep.prune(context.obj)
     typer.echo(f"deleted {files} files ({size / 1e6:.1f} MB)")
+
+
+for command in (keeping.age, keeping.compact, keeping.retain):
+    app.command()(command)
 
 
 @app.command()

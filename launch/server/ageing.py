@@ -18,7 +18,7 @@ from launch.server.blobs import Blobs
 from launch.server.limits import BUSY_SECONDS, MAX_UPLOAD
 from launch.server.storage import Store, Tables, lines
 from launch.server.storage.aged import Part, read_lines
-from launch.server.storage.runs import PENDING, RUNNING
+from launch.server.storage.runs import ALIVE
 from launch.server.threads import elsewhere
 
 DAY = 86_400.0
@@ -52,11 +52,11 @@ class Due(NamedTuple):
 
 @dataclass
 class Told:
-    """What was done: streams that aged or came back, of how many runs, their lines, and bytes before and after."""
+    """What was done: of which runs lines aged or came back, how many, and their characters and bytes."""
 
     runs: set[int] = field(default_factory=set)
     rows: int = 0
-    texts: int = 0
+    characters: int = 0
     files: int = 0
 
 
@@ -68,10 +68,18 @@ class Ageing:
         blobs: the files.
         now: the time.
         after: seconds of silence after which the lines of a run age; None: never.
+        only: the project whose runs are looked at; None: all.
     """
 
-    def __init__(self, store: Store[Tables], blobs: Blobs, now: Callable[[], float], after: float | None) -> None:
-        self._store, self._blobs, self._now, self._after = store, blobs, now, after
+    def __init__(
+        self,
+        store: Store[Tables],
+        blobs: Blobs,
+        now: Callable[[], float],
+        after: float | None,
+        only: int | None = None,
+    ) -> None:
+        self._store, self._blobs, self._now, self._after, self._only = store, blobs, now, after, only
         self._place = 0
         self._coming_back: Iterator[None] | None = None
 
@@ -97,7 +105,8 @@ class Ageing:
         """Age the next file of lines of a run that has been silent for so many seconds; whether to go on."""
         with self._store.read() as tables:
             looked = tables.aged.with_lines(self._place, LOOKED_AT)
-            due = next(filter(None, (_due(tables, run_id, self._now() - after) for run_id in looked)), None)
+            before = self._now() - after
+            due = next(filter(None, (_due(tables, run_id, before, self._only) for run_id in looked)), None)
         if due is None:
             self._place = looked[-1] if looked else 0
             return bool(looked)
@@ -120,7 +129,7 @@ class Ageing:
                 tables.curves.are_aged(run_id, new.media)
         told.runs.add(run_id)
         told.rows += new.part.rows
-        told.texts += new.characters
+        told.characters += new.characters
         told.files += new.part.size
 
     def sweep(self) -> bool:
@@ -159,15 +168,22 @@ class Ageing:
         """Give a few free pages of the database back to the disk; whether there may be more to give."""
         return self._store.shrink(PAGES, SPARE_PAGES)
 
+    def with_files(self) -> list[int]:
+        """The runs that have lines in files."""
+        with self._store.read() as tables:
+            return tables.aged.runs(self._only)
+
     def _alive(self) -> list[int]:
         with self._store.read() as tables:
             return list(tables.aged.alive())
 
 
-def _due(tables: Tables, run_id: int, before: float) -> Due | None:
+def _due(tables: Tables, run_id: int, before: float, only: int | None) -> Due | None:
     """Lines of a run that can age, if it has been silent since that time."""
     run = tables.runs.by_id(run_id)
-    if run is None or run["heartbeat_at"] >= before or run["state"] in (PENDING, RUNNING):
+    if run is None or run["heartbeat_at"] >= before or run["state"] in ALIVE:
+        return None
+    if only not in (None, run["project_id"]):
         return None
     for stream in STREAMS:
         start = tables.aged.last(run_id, stream) + 1

@@ -145,7 +145,7 @@ def serve(
     directory.mkdir(parents=True, exist_ok=True)
     directory.chmod(0o700)
     mounts.check(directory)
-    with _only_one(directory), _services(directory, address, chosen) as services, _listening(address) as listener:
+    with only_one(directory), _services(directory, address, chosen) as services, _listening(address) as listener:
         gc.freeze()  # what is loaded by now stays: no later look for garbage goes through it
         _run(services, listener, address, directory, on_ready)
 
@@ -270,7 +270,7 @@ def _when_it_answers(directory: Path) -> ServerInfo | None:
 
 
 @contextlib.contextmanager
-def _only_one(directory: Path) -> Iterator[None]:
+def only_one(directory: Path) -> Iterator[None]:
     """Hold the folder. The lock goes with the process, however it ends, so a stale one cannot be."""
     with (directory / LOCK_FILE).open("w") as file:
         try:

@@ -127,9 +127,9 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
     for export in (directory / EXPORTS).glob("*"):
         if export.stat().st_mtime < before:
             export.unlink(missing_ok=True)  # made anew when somebody asks
-    old = [path for path in _files(_served(directory).parent) if path.stat().st_mtime < before]
+    old = [path for path in _files(served(directory).parent) if path.stat().st_mtime < before]
     files = size = 0
-    with contextlib.closing(open_store(_served(directory))) as store:
+    with contextlib.closing(open_store(served(directory))) as store:
         for start in range(0, len(old), AT_ONCE):
             with store.write() as tables:
                 for path in old[start : start + AT_ONCE]:
@@ -152,12 +152,17 @@ def _pruned(tables: Tables, path: Path, before: float) -> int | None:
 
 @contextlib.contextmanager
 def _database(directory: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(_served(directory), timeout=20)) as db:
+    with contextlib.closing(sqlite3.connect(served(directory), timeout=20)) as db:
         db.execute("PRAGMA query_only = ON")
         yield db
 
 
-def _served(directory: Path) -> Path:
+def served(directory: Path) -> Path:
+    """The database of a folder.
+
+    Raises:
+        NothingServed: there is none.
+    """
     path = directory / DATABASE
     if not path.is_file():
         raise NothingServed(f"{directory} holds no {DATABASE}: it was never served")

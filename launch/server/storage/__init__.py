@@ -18,6 +18,7 @@ from launch.server.storage.memberships import Memberships
 from launch.server.storage.points import Points
 from launch.server.storage.projects import Projects
 from launch.server.storage.restored import Restored
+from launch.server.storage.retained import Retained
 from launch.server.storage.rungs import Rungs
 from launch.server.storage.runs import Runs
 from launch.server.storage.sessions import Sessions
@@ -83,6 +84,7 @@ class Tables:
         self.usage = Usage(db)
         self.bulk = Bulk(db, self.aged)
         self.restored = Restored(db)
+        self.retained = Retained(db)
 
 
 def open_store(path: Path) -> Store[Tables]:

@@ -162,6 +162,15 @@ class Aged:
         ).fetchall()
         return [row["id"] for row in rows]
 
+    def runs(self, project_id: int | None) -> list[int]:
+        """The runs (None: of all projects) that have lines in files."""
+        rows = self._db.execute(
+            "SELECT DISTINCT run_id FROM aged JOIN runs ON runs.id = run_id"
+            " WHERE ?1 IS NULL OR runs.project_id = ?1 ORDER BY run_id",
+            (project_id,),
+        ).fetchall()
+        return [row["run_id"] for row in rows]
+
     def count_from(self, run_id: int, stream: str, start: int, most: int) -> int:
         """How many lines of a stream the table holds from a number on; `most` if they are more."""
         count: int = self._db.execute(

@@ -147,6 +147,30 @@ class Store(Generic[T]):
                 else:
                     self._idle.append(pair)
 
+    @property
+    def gives_back(self) -> bool:
+        """Whether free pages can be given back some at a time (`shrink`), or only all at once (`rewrite`)."""
+        with self._turn:
+            return self._writer[0].execute("PRAGMA auto_vacuum").fetchone()[0] == INCREMENTAL  # type: ignore[no-any-return]
+
+    def rewrite(self) -> None:
+        """Write the database anew, without free pages; nobody else may have it open.
+
+        Raises:
+            DiskFull: the disk has no room for a copy; nothing has changed.
+            Busy: another process has it open.
+        """
+        with self._turn:
+            connection, _ = self._writer
+            try:
+                connection.execute("VACUUM")
+            except sqlite3.OperationalError as error:
+                if _code(error) == sqlite3.SQLITE_FULL:
+                    raise DiskFull from error
+                if _code(error) == sqlite3.SQLITE_BUSY:
+                    raise Busy(self.path.parent, BUSY_SECONDS) from error
+                raise
+
     def shrink(self, pages: int, spare: int) -> bool:
         """Give at most so many free pages back to the disk, but for `spare` ones; whether there may be more."""
         with self._turn:

@@ -1,0 +1,209 @@
+"""What a lab does not keep for ever: runs, or their rows, that a policy names and nothing that stays refers to.
+
+A policy is a TOML file of rules; each names projects, an age, tags and states, and what goes: whole runs with
+their files and the versions they made, or only their rows. First all of it is chosen (`chosen`), which changes
+nothing; then it goes, a run a transaction (`apply`), and each is looked at once more in it. A run stays whole if
+it is alive or may go on, if its sweep is not finished, or if a version it made has an alias of its own, is linked
+elsewhere or used by a run that stays. This module knows no HTTP.
+"""
+
+import json
+import re
+import sqlite3
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from framework.errors import ConfigError, Problem
+from launch.server.storage import Store, Tables, sweeps
+from launch.server.storage.runs import CRASHED, FAILED, FINISHED, KILLED
+
+RUNS, ROWS = "runs", "rows"
+OVER = (FINISHED, FAILED, CRASHED, KILLED)
+UNITS = {"d": 86_400.0, "h": 3_600.0, "w": 7 * 86_400.0, "y": 365 * 86_400.0}
+SLICE = 2_000
+"""Lines that one transaction deletes."""
+FIELDS: Mapping[str, tuple[type, str]] = {
+    "name": (str, "a text"),
+    "projects": (list, 'a list of texts such as "ana/*" or "*/scratch"'),
+    "older_than": (str, 'a text such as "90d", "2w" or "1y"'),
+    "tags": (list, "a list of texts"),
+    "keep_tags": (list, "a list of texts"),
+    "states": (list, f"a list of some of {', '.join(OVER)}"),
+    "delete": (str, f"{RUNS} or {ROWS}"),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule: runs of some projects (`ENTITY/PROJECT`, with * and ?) that gave no sign of life for so long.
+
+    `tags`: they have one of these; `keep_tags`: none of these; `states`: how they ended. All of it goes (`runs`),
+    or their history, system metrics and console alone (`rows`).
+    """
+
+    name: str
+    projects: Sequence[str]
+    seconds: float
+    tags: frozenset[str] = frozenset()
+    keep_tags: frozenset[str] = frozenset()
+    states: frozenset[str] = frozenset(OVER)
+    delete: str = RUNS
+
+
+@dataclass
+class Choice:
+    """What goes by one rule, and why other runs that it names stay: how many, by reason."""
+
+    rule: Rule
+    runs: list[int] = field(default_factory=list)
+    stay: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+    versions: int = 0
+
+
+def read_policy(path: Path) -> list[Rule]:
+    """The rules of a file.
+
+    Raises:
+        ConfigError: the file cannot be read, or rules are not as they have to be; all problems together.
+    """
+    try:
+        told = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError([Problem(str(path), f"cannot be read: {error}")]) from error
+    problems = [Problem(key, "is not known; a policy has [[rule]] tables") for key in told if key != "rule"]
+    tables = told.get("rule")
+    if not isinstance(tables, list) or not tables:
+        raise ConfigError([*problems, Problem("rule", "a policy needs at least one [[rule]]")], where=str(path))
+    rules = [_rule(index, table, problems) for index, table in enumerate(tables)]
+    if problems:
+        raise ConfigError(problems, where=str(path))
+    return [rule for rule in rules if rule is not None]
+
+
+def _rule(index: int, table: Mapping[str, Any], problems: list[Problem]) -> Rule | None:
+    where, before = f"rule {index + 1}", len(problems)
+
+    def wrong(key: str, value: object) -> None:
+        problems.append(Problem(f"{where}: {key}", f"must be {FIELDS[key][1]}, not {value!r}"))
+
+    good: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in FIELDS:
+            problems.append(Problem(f"{where}: {key}", f"is not known; a rule has {', '.join(FIELDS)}"))
+        elif not isinstance(value, FIELDS[key][0]) or not all(isinstance(item, str) for item in value):
+            wrong(key, value)
+        else:
+            good[key] = value
+    for key in ("projects", "older_than"):
+        if not table.get(key):
+            problems.append(Problem(f"{where}: {key}", f"must be said: {FIELDS[key][1]}"))
+    seconds = _seconds(good.get("older_than", "1d"))
+    if seconds is None and good["older_than"]:
+        wrong("older_than", good["older_than"])
+    states = frozenset(good.get("states", OVER))
+    if not states or states - set(OVER):
+        wrong("states", good["states"])
+    if good.get("delete", RUNS) not in (RUNS, ROWS):
+        wrong("delete", good["delete"])
+    if len(problems) > before:
+        return None
+    tags, keep = frozenset(good.get("tags", ())), frozenset(good.get("keep_tags", ()))
+    name = good.get("name", where)
+    return Rule(name, tuple(good["projects"]), seconds or 0.0, tags, keep, states, good.get("delete", RUNS))
+
+
+def _seconds(text: str) -> float | None:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([hdwy])", text.strip())
+    return None if match is None or float(match[1]) <= 0 else float(match[1]) * UNITS[match[2]]
+
+
+def chosen(tables: Tables, rules: Sequence[Rule], now: float) -> list[Choice]:
+    """What goes by each rule. A run goes whole by the first rule that says so; else its rows, by the first one."""
+    choices = [Choice(rule) for rule in rules]
+    going: dict[int, Choice] = {}
+    for choice in sorted(choices, key=lambda choice: choice.rule.delete != RUNS):
+        for run in _named(tables, choice.rule, now):
+            if run["id"] in going:
+                continue
+            if (reason := _stays(run)) is not None:
+                choice.stay[reason] += 1
+            elif choice.rule.delete == RUNS or run["row_bytes"]:
+                going[run["id"]] = choice
+    whole = {run_id for run_id, choice in going.items() if choice.rule.delete == RUNS}
+    for run_id, reason in tables.retained.held(whole, whole).items():
+        going.pop(run_id).stay[reason] += 1
+    for run_id, choice in going.items():
+        amount = tables.retained.amount(run_id)
+        choice.runs.append(run_id)
+        choice.bytes += amount.rows
+        if choice.rule.delete == RUNS:
+            choice.bytes += amount.bytes
+            choice.versions += amount.versions
+    return choices
+
+
+def apply(store: Store[Tables], choices: Sequence[Choice], now: float) -> list[int]:
+    """Let go what was chosen; the runs of which something did go.
+
+    Each is looked at once more: one that went on, or that somebody referred to meanwhile, stays. Those that others
+    used come after these, so whoever stopped this in the middle finds nothing that refers to what is gone.
+    """
+    left = [(run_id, choice.rule) for choice in choices for run_id in choice.runs]
+    done: list[int] = []
+    while True:
+        stay = []
+        for run_id, rule in sorted(left, key=lambda item: -item[0]):
+            if _let_go(store, rule, run_id, now):
+                done.append(run_id)
+            else:
+                stay.append((run_id, rule))
+        if len(stay) == len(left):
+            return done
+        left = stay
+
+
+def _let_go(store: Store[Tables], rule: Rule, run_id: int, now: float) -> bool:
+    """Let a run, or its rows, go by a rule, a slice of lines a transaction; whether it did."""
+    while True:
+        with store.write() as tables:
+            named = next(_named(tables, rule, now, run_id), None)
+            if named is None or _stays(named) or (rule.delete == RUNS and tables.retained.held({run_id}, ())):
+                return False
+            if not tables.lines.drop_some(run_id, SLICE):
+                continue
+            if rule.delete == ROWS:
+                tables.lines.clear(run_id)
+                tables.usage.clear_rows(run_id)
+                return True
+            for version in tables.retained.versions(run_id):
+                tables.artifacts.delete(version)
+            tables.runs.delete(run_id)
+            return True
+
+
+def _named(tables: Tables, rule: Rule, now: float, run_id: int | None = None) -> Iterator[sqlite3.Row]:
+    """The runs, or the one, that a rule names."""
+    for run in tables.retained.silent_since(now - rule.seconds, run_id):
+        tags = set(json.loads(run["tags"]))
+        if (
+            any(fnmatchcase(run["project"], pattern) for pattern in rule.projects)
+            and (not rule.tags or rule.tags & tags)
+            and not rule.keep_tags & tags
+            and (run["state"] not in OVER or run["state"] in rule.states)
+        ):
+            yield run
+
+
+def _stays(run: sqlite3.Row) -> str | None:
+    """Why a run stays, whatever it made; None if it may go."""
+    if run["state"] not in OVER:
+        return f"it is {run['state']}"
+    if run["sweep_state"] not in (None, sweeps.FINISHED, sweeps.CANCELED):
+        return "its sweep is not finished"
+    return None

@@ -1,0 +1,190 @@
+"""What a policy names goes, what somebody refers to stays, and to look changes nothing."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from framework.errors import ConfigError
+from launch.server import retention, upkeep
+from launch.server.request import Services
+from launch.server.storage import Tables, lines
+
+DAY = 86_400.0
+NOW = time.time()
+WHOLE = '[[rule]]\nprojects = ["*"]\nolder_than = "30d"\n'
+
+
+def policy(tmp_path: Path, text: str) -> list[retention.Rule]:
+    (tmp_path / "policy.toml").write_text(text)
+    return retention.read_policy(tmp_path / "policy.toml")
+
+
+def add(tables: Tables, name: str, days: float, project: str = "p", **columns: Any) -> int:
+    row, _ = tables.projects.make(project, 1)
+    values = {"display_name": name, "state": "finished", "heartbeat_at": NOW - days * DAY, **columns}
+    key = tables.runs.add(row["id"], name, **values)
+    texts = [json.dumps({"_step": n}) for n in range(5)]
+    tables.usage.add_rows(key, tables.lines.put(key, lines.HISTORY, 0, texts))
+    return key
+
+
+def version(tables: Tables, maker: int, *users: int, name: str = "a") -> int:
+    """A committed version that a run made and others used."""
+    run = tables.runs.by_id(maker)
+    assert run is not None
+    collection = tables.collections.make(run["project_id"], "model", f"{name}{maker}")
+    assert collection is not None
+    db = tables.runs._db
+    key = db.execute(
+        "INSERT INTO artifacts (collection_id, state, version_index, digest, run_id, kept, created_at, updated_at)"
+        " VALUES (?, 'COMMITTED', 0, 'd', ?, 1000, 0, 0)",
+        (collection["id"], maker),
+    ).lastrowid
+    tables.artifacts.link(maker, int(key or 0), "made")
+    for user in users:
+        tables.artifacts.link(user, int(key or 0), "used")
+    return int(key or 0)
+
+
+def names(tables: Tables) -> set[str]:
+    return {row["name"] for row in tables.runs._db.execute("SELECT name FROM runs")}
+
+
+def test_old_runs_go_with_their_versions_and_young_ones_stay(services: Services, tmp_path: Path) -> None:
+    rules = policy(tmp_path, WHOLE)
+    with services.store.write() as tables:
+        old, _ = add(tables, "old", 31), add(tables, "young", 29)
+        version(tables, old)
+    with services.store.read() as tables:
+        choices = retention.chosen(tables, rules, NOW)
+        assert names(tables) == {"old", "young"}
+    [choice] = choices
+    assert (choice.runs, choice.versions, choice.stay) == ([old], 1, {})
+    assert choice.bytes > 1000
+    assert retention.apply(services.store, choices, NOW) == [old]
+    with services.store.read() as tables:
+        assert names(tables) == {"young"}
+        assert tables.runs._db.execute("SELECT state FROM artifacts").fetchone()[0] == "DELETED"
+        assert tables.runs.was_deleted(1, "old")
+    assert upkeep.verify(services.store.path.parent).problems == []
+
+
+def test_tags_projects_and_states_choose(services: Services, tmp_path: Path) -> None:
+    rules = policy(
+        tmp_path,
+        '[[rule]]\nname = "trials"\nprojects = ["local/scratch-?"]\nolder_than = "1w"\ntags = ["trial"]\n'
+        'keep_tags = ["paper"]\nstates = ["failed", "crashed"]\n',
+    )
+    with services.store.write() as tables:
+        chosen = add(tables, "yes", 9, "scratch-1", tags='["trial"]', state="failed")
+        add(tables, "other project", 9, "scratch", tags='["trial"]', state="failed")
+        add(tables, "no tag", 9, "scratch-1", state="failed")
+        add(tables, "kept tag", 9, "scratch-1", tags='["trial", "paper"]', state="failed")
+        add(tables, "finished", 9, "scratch-1", tags='["trial"]')
+        [choice] = retention.chosen(tables, rules, NOW)
+    assert choice.runs == [chosen]
+
+
+def test_what_is_alive_or_referred_to_stays_with_a_reason(services: Services, tmp_path: Path) -> None:
+    rules = policy(tmp_path, WHOLE)
+    with services.store.write() as tables:
+        add(tables, "running", 99, state="running")
+        add(tables, "preempted", 99, state="preempted")
+        young = add(tables, "young", 1)
+        used = add(tables, "used", 99)
+        version(tables, used, young)
+        chain = add(tables, "chain", 99)  # used by one that stays itself because it is used
+        version(tables, chain, used)
+        named = add(tables, "named", 99)
+        key = version(tables, named)
+        tables.runs._db.execute(
+            "INSERT INTO aliases (collection_id, alias, artifact_id) VALUES (3, 'best', ?)", (key,)
+        )
+        both, user = add(tables, "both", 99), add(tables, "user", 99)
+        version(tables, both, user)
+        sweep = tables.runs._db.execute(
+            "INSERT INTO sweeps (project_id, name, config, method, state, size, created_at, updated_at)"
+            " VALUES (1, 's', '', 'grid', 'RUNNING', 1, 0, 0)"
+        ).lastrowid
+        add(tables, "in a sweep", 99, sweep_id=sweep)
+        choices = retention.chosen(tables, rules, NOW)
+    [choice] = choices
+    assert set(choice.runs) == {both, user}
+    assert dict(choice.stay) == {
+        "it is running": 1,
+        "it is preempted": 1,
+        "a version that it made is used by a run that stays": 2,
+        "a version that it made has an alias of its own": 1,
+        "its sweep is not finished": 1,
+    }
+    assert set(retention.apply(services.store, choices, NOW)) == {both, user}
+
+
+def test_a_version_that_two_runs_made_stays_with_the_other(services: Services, tmp_path: Path) -> None:
+    rules = policy(tmp_path, WHOLE)
+    with services.store.write() as tables:
+        old, young = add(tables, "old", 99), add(tables, "young", 1)
+        tables.artifacts.link(young, version(tables, old), "made")
+        choices = retention.chosen(tables, rules, NOW)
+    assert retention.apply(services.store, choices, NOW) == [old]
+    with services.store.read() as tables:
+        assert tables.runs._db.execute("SELECT state FROM artifacts").fetchone()[0] == "COMMITTED"
+
+
+def test_rows_go_and_the_run_stays(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "SLICE", 2)
+    rules = policy(tmp_path, WHOLE + 'delete = "rows"\n')
+    with services.store.write() as tables:
+        old = add(tables, "old", 99, summary='{"loss": 1}')
+        version(tables, old, add(tables, "young", 1))
+        choices = retention.chosen(tables, rules, NOW)
+    assert retention.apply(services.store, choices, NOW) == [old]
+    with services.store.read() as tables:
+        run = tables.runs.by_id(old)
+        assert run is not None
+        assert (tables.lines.count(old, lines.HISTORY), run["summary"], run["row_bytes"]) == (0, '{"loss": 1}', 0)
+        [again] = retention.chosen(tables, rules, NOW)
+        assert again.runs == []
+
+
+def test_whoever_is_referred_to_meanwhile_stays(services: Services, tmp_path: Path) -> None:
+    rules = policy(tmp_path, WHOLE)
+    with services.store.write() as tables:
+        old, gone_on = add(tables, "old", 99), add(tables, "gone on", 99)
+        key = version(tables, old)
+        choices = retention.chosen(tables, rules, NOW)
+        tables.artifacts.link(add(tables, "new", 0), key, "used")
+        tables.runs.beat(gone_on, NOW)
+    assert retention.apply(services.store, choices, NOW) == []
+
+
+def test_all_that_is_wrong_with_a_policy_is_told_together(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as told:
+        policy(
+            tmp_path,
+            '[[rule]]\nproject = ["a"]\nolder_than = "soon"\nprojects = ["*"]\n'
+            '[[rule]]\nprojects = "a"\nolder_than = "3d"\n'
+            '[[rule]]\nprojects = ["*"]\nolder_than = "3d"\ndelete = "all"\nstates = ["gone"]\n'
+            '[[rule]]\nolder_than = "0d"\n',
+        )
+    text = str(told.value)
+    for part in (
+        "rule 1: project:",
+        "rule 1: older_than",
+        "rule 2: projects",
+        "rule 3: delete",
+        "rule 3: states",
+        "rule 4: projects",
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("text", "why"), [("", "at least one"), ("a = [", "cannot be read"), ("[rule]\n", "at least one")]
+)
+def test_a_file_that_is_no_policy_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        policy(tmp_path, text)
