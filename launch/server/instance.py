@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 HEALTH_SECONDS = 2.0
 GOODBYE_SECONDS = 5
+IDLE_SECONDS = 30
+"""How long a connection may be idle: longer than agents are between two heartbeats."""
 LOOPBACK_HOST = "127.0.0.1"
 ANSWERS_S = 10.0
 PORT_FILE, PORTS_END = "port", 65_536
@@ -202,6 +204,7 @@ def _run(
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GOODBYE_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
         ws="none",
         ssl_certfile=address.certificate,
         ssl_keyfile=address.private_key,

@@ -94,9 +94,10 @@ def _rule(index: int, table: Mapping[str, Any], problems: list[Problem]) -> Rule
 
     good: dict[str, Any] = {}
     for key, value in table.items():
+        others = isinstance(value, list) and not all(isinstance(item, str) for item in value)
         if key not in FIELDS:
             problems.append(Problem(f"{where}: {key}", f"is not known; a rule has {', '.join(FIELDS)}"))
-        elif not isinstance(value, FIELDS[key][0]) or not all(isinstance(item, str) for item in value):
+        elif others or not isinstance(value, FIELDS[key][0]):
             wrong(key, value)
         else:
             good[key] = value

@@ -26,7 +26,11 @@ class Line:
     def __init__(self, server: ServerInfo) -> None:
         basic = base64.b64encode(f"api:{server.key}".encode()).decode()
         self._headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/json"}
-        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
+        self._port = server.port
+        self._connect()
+
+    def _connect(self) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=600)
         self._connection.connect()
         self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -36,11 +40,27 @@ class Line:
         Raises:
             RuntimeError: it is an error.
         """
-        self._connection.request("POST", path, json.dumps(body).encode(), self._headers)
-        reply = self._connection.getresponse()
+        return self._send("POST", path, json.dumps(body).encode())
+
+    def get(self, path: str) -> bytes:
+        """What is at a path.
+
+        Raises:
+            RuntimeError: it is an error.
+        """
+        return self._send("GET", path)
+
+    def _send(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        try:
+            self._connection.request(method, path, body, self._headers)
+            reply = self._connection.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError):  # it was idle for too long
+            self._connect()
+            self._connection.request(method, path, body, self._headers)
+            reply = self._connection.getresponse()
         text = reply.read()
         if reply.status != 200:
-            raise RuntimeError(f"{reply.status}: {text[:2000]!r}")
+            raise RuntimeError(f"{path}: {reply.status}: {text[:2000]!r}")
         return text
 
     def ask(self, query: str, **variables: Any) -> bytes:
