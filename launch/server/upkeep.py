@@ -38,6 +38,13 @@ REFERENCES = (
     " FROM aged JOIN runs ON runs.id = aged.run_id"
 )
 """Every blob that a row names: its name, its size where it is known, and what it is."""
+NAMES = (
+    "SELECT blob FROM run_files UNION ALL SELECT blob FROM aged"
+    " UNION ALL SELECT DISTINCT blob FROM entries JOIN artifacts ON artifacts.id = entries.artifact_id"
+    " WHERE blob IS NOT NULL AND artifacts.state = 'COMMITTED'"
+    " UNION ALL SELECT manifest_blob FROM artifacts WHERE manifest_blob IS NOT NULL AND state = 'COMMITTED'"
+)
+"""The names alone, which is a fraction of the work."""
 AT_ONCE = 100
 """Files that one transaction looks at: meanwhile nobody else writes."""
 
@@ -71,14 +78,14 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
         with contextlib.closing(sqlite3.connect(fresh)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
-            digests = [row[0] for row in copy.execute(f"SELECT DISTINCT blob FROM ({REFERENCES})")]
+            digests = _named(copy)
     files = size = 0
-    for digest in digests:
+    for digest in sorted(digests - _names(destination)):
         copied = _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest)
-        files, size = files + (copied is not None), size + (copied or 0)
+        files, size = files + 1, size + copied
     for name in (KEY_FILE, SECRET_FILE):
         if (directory / name).exists():
-            _copy(directory / name, destination / name, again=True)
+            _copy(directory / name, destination / name)
     for leftover in ("-wal", "-shm"):
         (destination / f"{DATABASE}{leftover}").unlink(missing_ok=True)
     fresh.replace(destination / DATABASE)
@@ -117,8 +124,9 @@ def verify(directory: Path) -> Report:
 def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]:
     """Delete the files that nothing names any more; how many, and their bytes.
 
-    Each is looked at and deleted within one transaction. Whoever names a blob does so in a transaction too, and
-    makes it young in it (`Blobs.renew`): it comes before, and the file stays, or after, and finds that it is gone.
+    Each that no row names is looked at once more and deleted within one transaction. Whoever names a blob does so
+    in a transaction too, and makes it young in it (`Blobs.renew`): it comes before, and the file stays, or after,
+    and finds that it is gone.
 
     Raises:
         NothingServed: `directory` holds no database.
@@ -127,7 +135,10 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
     for export in (directory / EXPORTS).glob("*"):
         if export.stat().st_mtime < before:
             export.unlink(missing_ok=True)  # made anew when somebody asks
-    old = [path for path in _files(served(directory).parent) if path.stat().st_mtime < before]
+    with _database(directory) as db:
+        named = _named(db)
+    unnamed = (path for path in _files(directory) if path.name not in named)
+    old = [path for path in unnamed if path.stat().st_mtime < before]
     files = size = 0
     with contextlib.closing(open_store(served(directory))) as store:
         for start in range(0, len(old), AT_ONCE):
@@ -182,10 +193,22 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _copy(source: Path, target: Path, *, again: bool = False) -> int | None:
-    """Copy a file, whole or not at all; its size, or None where the target already has it."""
-    if not again and target.exists() and target.stat().st_size == source.stat().st_size:
-        return None
+def _named(db: sqlite3.Connection) -> set[str]:
+    """Every blob that a row names."""
+    return {row[0] for row in db.execute(NAMES)}
+
+
+def _names(directory: Path) -> set[str]:
+    """The names of all blobs of a folder. One has its name only once it is whole."""
+    names: set[str] = set()
+    for folder in (directory / BLOBS).glob("??"):
+        with os.scandir(folder) as found:
+            names.update(entry.name for entry in found)
+    return names
+
+
+def _copy(source: Path, target: Path) -> int:
+    """Copy a file, whole or not at all; its size."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f"{target.name}.{os.getpid()}.new")
     shutil.copy2(source, beside)
