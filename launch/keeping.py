@@ -13,6 +13,7 @@ from launch.telling import JsonOption, answering
 
 if TYPE_CHECKING:
     from launch.server import retention
+    from launch.server.ageing import Told
     from launch.server.storage import Store, Tables
 
 DAYS = 86_400.0
@@ -30,7 +31,7 @@ def age(
 
     A server does so by itself (SASHIKO_AGE_DAYS: 7, or never). Every query and page reads them where they are.
     """
-    from launch.server.ageing import FEWEST, Ageing, Told
+    from launch.server.ageing import Ageing, Told
     from launch.server.blobs import Blobs
 
     told = Told()
@@ -50,6 +51,12 @@ def age(
         while work.give_back():
             pass
         answer({"runs": len(told.runs), "rows": told.rows, "characters": told.characters, "bytes": told.files})
+        _tell(told, days, back)
+
+
+def _tell(told: "Told", days: float, back: bool) -> None:
+    from launch.server.ageing import FEWEST
+
     if not told.rows:
         typer.echo(
             "no rows are in files"
