@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from launch.server import upkeep
+from tests.benchmarks.year import ageing
 from tests.benchmarks.year.make import make
 from tests.benchmarks.year.operations import Measured, all_beside, large_beside, side, started
 from tests.benchmarks.year.shape import ASKED, LARGE, Shape
@@ -49,6 +50,9 @@ def measure() -> Iterator[dict[str, Any]]:
             with side("large", large) as alone:
                 yield from map(_row, large_beside(alone, whole, TRIES))
         yield from _kept(asked, year)
+        shutil.rmtree(place / "ageing", ignore_errors=True)
+        (place / "ageing").mkdir()
+        yield from ageing.measure(place)
 
 
 @contextlib.contextmanager
