@@ -1,4 +1,4 @@
-"""Run every benchmark, or those that are named: python -m tests.benchmarks [plan] [claims] … (`NAMES` and `ALONE` have all)."""
+"""Run every benchmark, or those that are named: python -m tests.benchmarks [plan] … (`NAMES`, `ALONE`)."""
 
 import importlib
 import os

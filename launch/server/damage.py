@@ -1,0 +1,93 @@
+"""What a damaged database has lost: which rows of which tables cannot be read, told by run, sweep and artifact.
+
+A copy that broke off, a torn last page, a bad sector: SQLite says "malformed" at the first query that meets it,
+and nothing of what else is there. Here each table is read by ranges of its first key column, and a range that
+cannot be read is halved, until what is lost is told exactly, or there are too many places to tell. Nothing is
+changed. This module does not know how the file came to harm.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+PAGE_SIZE_AT, PAGES_AT, HEADER = 16, 28, 100
+"""Where a database's header says how large its pages are, and how many; and the bytes of the header."""
+MOST_LOOKS = 4_000
+"""Ranges of a table that are looked at. A database that is damaged all over is not told place by place."""
+LAST_KEY = 2**40
+OWNERS = {"run_id": "runs", "sweep_id": "sweeps", "artifact_id": "artifacts", "project_id": "projects"}
+
+
+class Loss(NamedTuple):
+    """Rows of a table that cannot be read: those whose first key column is between two numbers."""
+
+    table: str
+    column: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        if (self.first, self.last) == (-LAST_KEY, LAST_KEY):
+            return f"{self.table}: nothing of it can be read"
+        span = f"{self.first} to {self.last}" if self.first < self.last else f"{self.first}"
+        span = f"{self.first} and after" if self.last == LAST_KEY else span
+        span = f"up to {self.last}" if self.first == -LAST_KEY else span
+        return f"{self.table}: not all can be read of the {OWNERS.get(self.column, 'rows')} with id {span}"
+
+
+def missing_bytes(path: Path) -> int:
+    """By how many bytes a database is shorter than its header says; 0 if it is whole, or no database.
+
+    Its log may hold pages that have not reached it, and then it is longer than it says: that is no harm.
+    """
+    with path.open("rb") as file:
+        header = file.read(HEADER)
+    if len(header) < HEADER or not header.startswith(b"SQLite format 3\0"):
+        return 0
+    size = int.from_bytes(header[PAGE_SIZE_AT : PAGE_SIZE_AT + 2], "big")
+    pages = int.from_bytes(header[PAGES_AT : PAGES_AT + 4], "big")
+    return max(0, (65_536 if size == 1 else size) * pages - path.stat().st_size)
+
+
+def losses(db: sqlite3.Connection) -> Iterator[Loss]:
+    """What cannot be read of each table, neighbouring places as one."""
+    tables = db.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    ).fetchall()
+    for (table,) in sorted(tables):
+        columns = db.execute(f'PRAGMA table_info("{table}")').fetchall()
+        keys = sorted((column for column in columns if column[5]), key=lambda column: column[5])
+        key = keys[0][1] if keys and keys[0][2] == "INTEGER" else "rowid"
+        texts = " + ".join(f'COALESCE(LENGTH("{column[1]}"), 0)' for column in columns)
+        yield from _joined(_of_table(db, table, key, texts))
+
+
+def _of_table(db: sqlite3.Connection, table: str, key: str, texts: str) -> Iterator[Loss]:
+    sql = f'SELECT TOTAL({texts}) FROM "{table}" NOT INDEXED WHERE "{key}" BETWEEN ? AND ?'
+    looks = 0
+    left = [(-LAST_KEY, LAST_KEY)]
+    while left:
+        first, last = left.pop()
+        looks += 1
+        try:
+            db.execute(sql, (first, last)).fetchall()
+        except sqlite3.DatabaseError:
+            if first == last or looks > MOST_LOOKS:
+                yield Loss(table, key, first, last)
+            else:
+                middle = (first + last) // 2
+                left += [(middle + 1, last), (first, middle)]
+
+
+def _joined(found: Iterator[Loss]) -> Iterator[Loss]:
+    before: Loss | None = None
+    for loss in found:
+        if before is not None and loss.first == before.last + 1:
+            before = before._replace(last=loss.last)
+            continue
+        if before is not None:
+            yield before
+        before = loss
+    if before is not None:
+        yield before
