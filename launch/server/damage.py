@@ -6,7 +6,11 @@ cannot be read is halved, until what is lost is told exactly, or there are too m
 changed. This module does not know how the file came to harm.
 """
 
+import contextlib
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +20,8 @@ PAGE_SIZE_AT, PAGES_AT, HEADER = 16, 28, 100
 MOST_LOOKS = 4_000
 """Ranges of a table that are looked at. A database that is damaged all over is not told place by place."""
 LAST_KEY = 2**40
+SCHEMA = "the list of tables"
+"""What is lost where a database does not even say which tables it has."""
 OWNERS = {"run_id": "runs", "sweep_id": "sweeps", "artifact_id": "artifacts", "project_id": "projects"}
 
 
@@ -41,26 +47,65 @@ def missing_bytes(path: Path) -> int:
 
     Its log may hold pages that have not reached it, and then it is longer than it says: that is no harm.
     """
+    header = _header(path)
+    pages = int.from_bytes(header[PAGES_AT : PAGES_AT + 4], "big")
+    return max(0, _page_size(path) * pages - path.stat().st_size) if header else 0
+
+
+def _page_size(path: Path) -> int:
+    size = int.from_bytes(_header(path)[PAGE_SIZE_AT : PAGE_SIZE_AT + 2], "big")
+    return 65_536 if size == 1 else size or 1
+
+
+def _header(path: Path) -> bytes:
+    """The header of a database; nothing if the file has none."""
     with path.open("rb") as file:
         header = file.read(HEADER)
-    if len(header) < HEADER or not header.startswith(b"SQLite format 3\0"):
-        return 0
-    size = int.from_bytes(header[PAGE_SIZE_AT : PAGE_SIZE_AT + 2], "big")
-    pages = int.from_bytes(header[PAGES_AT : PAGES_AT + 4], "big")
-    return max(0, (65_536 if size == 1 else size) * pages - path.stat().st_size)
+    return header if len(header) == HEADER and header.startswith(b"SQLite format 3\0") else b""
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that reads what can be read, though the file is shorter than it says.
+
+    A page of which a part is there would read as if the rest of it were empty, rows and all. So of a file that
+    ends within a page a copy is read (beside it, while this is open) that ends before.
+
+    Raises:
+        OSError: there is no room for the copy.
+    """
+    with contextlib.ExitStack() as stack:
+        size, rest = path.stat().st_size, path.stat().st_size % _page_size(path)
+        if rest:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent))
+            path = Path(shutil.copyfile(path, Path(folder) / path.name))
+            os.truncate(path, size - rest)
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        stack.enter_context(contextlib.closing(db))
+        db.execute("PRAGMA writable_schema = ON")  # without it the first query ends at once
+        db.execute("PRAGMA query_only = ON")
+        yield db
 
 
 def losses(db: sqlite3.Connection) -> Iterator[Loss]:
     """What cannot be read of each table, neighbouring places as one."""
-    tables = db.execute(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-    ).fetchall()
+    names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    try:
+        tables = db.execute(names).fetchall()
+    except sqlite3.DatabaseError:
+        yield Loss(SCHEMA, "rowid", -LAST_KEY, LAST_KEY)
+        return
     for (table,) in sorted(tables):
-        columns = db.execute(f'PRAGMA table_info("{table}")').fetchall()
-        keys = sorted((column for column in columns if column[5]), key=lambda column: column[5])
-        key = keys[0][1] if keys and keys[0][2] == "INTEGER" else "rowid"
-        texts = " + ".join(f'COALESCE(LENGTH("{column[1]}"), 0)' for column in columns)
-        yield from _joined(_of_table(db, table, key, texts))
+        columns = [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]
+        texts = " + ".join(f'COALESCE(LENGTH("{column}"), 0)' for column in columns)
+        yield from _joined(_of_table(db, table, key_of(db, table), texts))
+
+
+def key_of(db: sqlite3.Connection, table: str) -> str:
+    """The number by which rows of a table are kept: the first column of its primary key, or the rowid."""
+    columns = db.execute(f'PRAGMA table_info("{table}")').fetchall()
+    keys = sorted((column for column in columns if column[5]), key=lambda column: int(column[5]))
+    return str(keys[0][1]) if keys and keys[0][2] == "INTEGER" else "rowid"
 
 
 def _of_table(db: sqlite3.Connection, table: str, key: str, texts: str) -> Iterator[Loss]:

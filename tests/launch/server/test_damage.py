@@ -1,0 +1,79 @@
+"""A database that was cut off or overwritten at random places: what it lost is told, and nothing else is lost."""
+
+import contextlib
+import random
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from launch.server import damage
+from tests.benchmarks.year.make import make
+from tests.benchmarks.year.shape import Shape
+
+PAGE = 4096
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    make(folder, Shape(rows=60).times(0.002))
+    with contextlib.closing(sqlite3.connect(folder / "server.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return folder / "server.db"
+
+
+def rows_outside(db: sqlite3.Connection, lost: list[damage.Loss]) -> dict[str, list[object]]:
+    """All rows of each table but those that are told to be lost."""
+    found = {}
+    for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+        ranges = [item for item in lost if item.table == table]
+        key = damage.key_of(db, table)
+        spans, start = [], -damage.LAST_KEY
+        for item in ranges:
+            spans.append((start, item.first - 1))
+            start = item.last + 1
+        spans.append((start, damage.LAST_KEY))
+        rows: list[object] = []
+        for first, last in spans:
+            if first <= last:
+                rows += db.execute(
+                    f'SELECT * FROM "{table}" NOT INDEXED WHERE "{key}" BETWEEN ? AND ?', (first, last)
+                ).fetchall()
+        found[table] = rows
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("how", ["cut", "overwritten"])
+def test_what_is_lost_is_told_and_all_else_is_there(whole: Path, tmp_path: Path, seed: int, how: str) -> None:
+    chance = random.Random(f"{how} {seed}")
+    body = bytearray(whole.read_bytes())
+    pages = len(body) // PAGE
+    if how == "cut":
+        body = body[: PAGE * chance.randrange(pages // 10, pages) + chance.randrange(PAGE)]
+    else:
+        place = PAGE * chance.randrange(2, pages)
+        body[place : place + PAGE] = chance.randbytes(PAGE)
+    copy = tmp_path / "server.db"
+    copy.write_bytes(body)
+    assert (damage.missing_bytes(copy) > 0) == (how == "cut")
+    with damage.opened(copy) as db, contextlib.closing(sqlite3.connect(whole)) as good:
+        lost = list(damage.losses(db))
+        if lost and lost[0].table == damage.SCHEMA:
+            assert str(lost[0]) == "the list of tables: nothing of it can be read"
+            return
+        assert all(str(item).startswith(f"{item.table}: n") for item in lost)
+        assert rows_outside(db, lost) == rows_outside(good, lost)
+
+
+def test_a_whole_database_has_lost_nothing(whole: Path) -> None:
+    assert damage.missing_bytes(whole) == 0
+    with damage.opened(whole) as db:
+        assert list(damage.losses(db)) == []
+
+
+def test_what_is_no_database_is_not_called_cut(tmp_path: Path) -> None:
+    for body in (b"", b"text", b"\0" * 4096):
+        (tmp_path / "server.db").write_bytes(body)
+        assert damage.missing_bytes(tmp_path / "server.db") == 0
