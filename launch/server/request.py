@@ -54,11 +54,14 @@ class Services:
     def open(cls, directory: Path, key: str, secret: bytes, options: ServeOptions) -> "Services":
         """Open the state in `directory`, made if it is new. `key` is the owner's API key.
 
+        Whoever serves it holds the folder's lock (`instance`).
+
         Raises:
             SchemaError: a newer version of Sashiko wrote the database.
+            Unusable: the database is none, is damaged, or cannot be read and written.
         """
+        store = open_store(directory / "server.db", holds_folder=True)
         blobs = Blobs(directory / "blobs")
-        store = open_store(directory / "server.db")
         keyring, clock = Keyring(store, key), Clock(options.pause_seconds)
         exports = Exports(directory / "exports")
         return cls(store, blobs, Signer(secret), keyring, options, clock, exports=exports)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from framework.errors import SashikoError
 from launch.server.instance import KEY_FILE, SECRET_FILE
-from launch.server.storage import Tables, open_store
+from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
 
 DATABASE, BLOBS, EXPORTS = "server.db", "blobs", "exports"
 CHUNK = 1 << 20
@@ -121,13 +121,13 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
     Raises:
         NothingServed: `directory` holds no database.
     """
-    before = time.time() - older_than
+    before, database = time.time() - older_than, _served(directory)
     for export in (directory / EXPORTS).glob("*"):
         if export.stat().st_mtime < before:
             export.unlink(missing_ok=True)  # made anew when somebody asks
-    old = [path for path in _files(_served(directory).parent) if path.stat().st_mtime < before]
+    old = [path for path in _files(directory) if path.stat().st_mtime < before]
     files = size = 0
-    with contextlib.closing(open_store(_served(directory))) as store:
+    with contextlib.closing(open_store(database)) as store:
         for start in range(0, len(old), AT_ONCE):
             with store.write() as tables:
                 for path in old[start : start + AT_ONCE]:
@@ -150,6 +150,7 @@ def _pruned(tables: Tables, path: Path, before: float) -> int | None:
 
 @contextlib.contextmanager
 def _database(directory: Path) -> Iterator[sqlite3.Connection]:
+    must_be_current(_served(directory))
     with contextlib.closing(sqlite3.connect(_served(directory), timeout=20)) as db:
         db.execute("PRAGMA query_only = ON")
         yield db
@@ -159,6 +160,7 @@ def _served(directory: Path) -> Path:
     path = directory / DATABASE
     if not path.is_file():
         raise NothingServed(f"{directory} holds no {DATABASE}: it was never served")
+    must_not_be_newer(path)
     return path
 
 

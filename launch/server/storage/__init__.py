@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+from launch.server.storage import opening
 from launch.server.storage.agents import Agents
 from launch.server.storage.arrivals import Arrivals
 from launch.server.storage.artifacts import Artifacts
@@ -13,13 +14,14 @@ from launch.server.storage.files import Files
 from launch.server.storage.lines import Lines
 from launch.server.storage.manifests import Manifests
 from launch.server.storage.memberships import Memberships
+from launch.server.storage.opening import SchemaError, Unusable
 from launch.server.storage.points import Points
 from launch.server.storage.projects import Projects
 from launch.server.storage.restored import Restored
 from launch.server.storage.rungs import Rungs
 from launch.server.storage.runs import Runs
 from launch.server.storage.sessions import Sessions
-from launch.server.storage.store import SchemaError, Store
+from launch.server.storage.store import Store, latest_of
 from launch.server.storage.sweeps import Sweeps
 from launch.server.storage.usage import Usage
 from launch.server.storage.users import Users
@@ -49,7 +51,16 @@ SCHEMA = tuple(
     )
 )
 
-__all__ = ["SCHEMA", "SchemaError", "Store", "Tables", "open_store"]
+__all__ = [
+    "SCHEMA",
+    "SchemaError",
+    "Store",
+    "Tables",
+    "Unusable",
+    "must_be_current",
+    "must_not_be_newer",
+    "open_store",
+]
 
 
 class Tables:
@@ -78,10 +89,31 @@ class Tables:
         self.restored = Restored(db)
 
 
-def open_store(path: Path) -> Store[Tables]:
+def open_store(path: Path, *, holds_folder: bool = False) -> Store[Tables]:
     """Open the server's database, making or migrating it.
 
     Raises:
-        SchemaError: a newer version wrote it.
+        SchemaError: a newer version wrote it, or an older one is serving it.
+        Unusable: it is no database, is damaged, or cannot be read and written.
     """
-    return Store(path, SCHEMA, Tables)
+    return Store(path, SCHEMA, Tables, holds_folder=holds_folder)
+
+
+def must_not_be_newer(path: Path) -> None:
+    """Let pass a database that this version of the server can open; nothing is changed.
+
+    Raises:
+        SchemaError: a newer version wrote it.
+        Unusable: it is no database, is damaged, or cannot be read.
+    """
+    opening.schema_of(path, latest_of(SCHEMA))
+
+
+def must_be_current(path: Path) -> None:
+    """Let pass a database that this version of the server need not migrate, to look at only.
+
+    Raises:
+        SchemaError: a newer version wrote it, or an older one.
+        Unusable: it is no database, is damaged, or cannot be read.
+    """
+    opening.must_be_current(path, latest_of(SCHEMA))

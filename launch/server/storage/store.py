@@ -1,4 +1,4 @@
-"""The database: one file, one writer at a time, readers that never wait, numbered migrations.
+"""The database: one file, one writer at a time, readers that never wait, numbered migrations, a copy before each.
 
 Write-ahead log with `synchronous=NORMAL`: a commit is in the kernel before it is acknowledged, so no acknowledged
 row is lost when the process is killed (`kill -9` included), and the file is never torn. After a loss of *power*
@@ -8,16 +8,20 @@ one case, in which the runs themselves die too. This module does not know what t
 """
 
 import contextlib
+import fcntl
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from framework.errors import SashikoError
 from launch.server.errors import Busy, DiskFull
 from launch.server.limits import BUSY_SECONDS
+from launch.server.storage import amended, keeping, opening
+from launch.server.storage.opening import SchemaError
 from launch.server.turns import Turn
 
 Steps = Mapping[int, str]
@@ -31,8 +35,10 @@ LOG_PAGES = 16_000
 """The log (pages of 4 KiB) at which a commit folds it in itself, should nobody call `checkpoint`."""
 
 
-class SchemaError(SashikoError):
-    """A database that this version of the server cannot open."""
+def to_the_terminal(line: str) -> None:
+    """Say something on standard error."""
+    sys.stderr.write(f"sashiko: {line}\n")
+    sys.stderr.flush()
 
 
 class Store(Generic[T]):
@@ -42,11 +48,25 @@ class Store(Generic[T]):
         path: the database file; made if it does not exist.
         schema: the migration steps of every concept.
         tables: makes the storage objects of one connection.
+        holds_folder: whether this process holds the folder's lock already; else it takes it while it migrates.
+        say: told, in a line, that a database was brought up to date and where its copy is.
 
     `commits` counts the transactions that were written since it was opened.
+
+    Raises:
+        SchemaError: a newer version wrote the database, or an older one is serving it.
+        Unusable: there is something else in its place, or it cannot be read and written.
     """
 
-    def __init__(self, path: Path, schema: Sequence[Steps], tables: Callable[[sqlite3.Connection], T]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Sequence[Steps],
+        tables: Callable[[sqlite3.Connection], T],
+        *,
+        holds_folder: bool = False,
+        say: Callable[[str], None] = to_the_terminal,
+    ) -> None:
         self.path = path
         self._tables = tables
         self._turn = Turn()
@@ -54,12 +74,14 @@ class Store(Generic[T]):
         self._idle: list[tuple[sqlite3.Connection, T]] = []
         self._closed = False
         self.commits = 0
-        connection = self._connect(WRITER_KIB)
-        try:
-            migrate(connection, schema)
-        except BaseException:
-            connection.close()
-            raise
+        with opening.told(path):
+            opening.schema_of(path, latest_of(schema))
+            connection = self._connect(WRITER_KIB)
+            try:
+                _bring_up_to_date(path, connection, schema, holds_folder=holds_folder, say=say)
+            except BaseException:
+                connection.close()
+                raise
         self._writer = (connection, tables(connection))
 
     def _connect(self, cache_kib: int = READER_KIB) -> sqlite3.Connection:
@@ -166,27 +188,109 @@ def _code(error: sqlite3.OperationalError) -> int | None:
     return getattr(error, "sqlite_errorcode", None)
 
 
-def migrate(connection: sqlite3.Connection, schema: Sequence[Steps]) -> None:
-    """Bring a database to the newest schema, each step whole or not at all.
+def latest_of(schema: Sequence[Steps]) -> int:
+    """The number of the newest step."""
+    return max(number for steps in schema for number in steps)
+
+
+def migrate(
+    connection: sqlite3.Connection,
+    schema: Sequence[Steps],
+    before: Callable[[int], None] = lambda found: None,
+) -> None:
+    """Bring a database to the newest schema: all the way in one transaction, or not at all.
+
+    `before` is called with the number of the schema that was found, once nobody else can write and before anything
+    is changed; not for a database that is new.
 
     Raises:
         SchemaError: the file was written by a newer version.
     """
-    latest = max(number for steps in schema for number in steps)
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    latest = latest_of(schema)
+    if not _lacking(connection, schema):
+        return
+    connection.execute("PRAGMA foreign_keys = OFF")  # a table that is rebuilt must not take its children along
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        scripts = _lacking(connection, schema)  # another process may have been first
+        if scripts and (found := _version(connection)):
+            before(found)
+        for statement in chain.from_iterable(map(_statements, scripts)):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {latest}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _lacking(connection: sqlite3.Connection, schema: Sequence[Steps]) -> list[str]:
+    """The scripts that a database has not run, in order."""
+    version, latest = _version(connection), latest_of(schema)
     if version > latest:
         raise SchemaError(
             f"this database has schema {version}, newer than the {latest} that this version of Sashiko knows: "
             "update Sashiko, or serve another folder"
         )
-    connection.execute("PRAGMA foreign_keys = OFF")  # a table that is rebuilt must not take its children along
-    for number in range(version + 1, latest + 1):
-        statements = [steps[number] for steps in schema if number in steps]
-        script = "\n".join(["BEGIN IMMEDIATE;", *statements, f"PRAGMA user_version = {number};", "COMMIT;"])
+    numbers = range(version + 1, latest + 1)
+    return [
+        *amended.scripts(connection, version),
+        *(steps[number] for number in numbers for steps in schema if number in steps),
+    ]
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _statements(script: str) -> Iterator[str]:
+    """A script, statement by statement; `executescript` would end the transaction that it is in."""
+    statement = ""
+    for part in script.split(";")[:-1]:
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):  # not inside of a trigger
+            yield statement
+            statement = ""
+    if rest := script.rpartition(";")[2].strip():
+        raise ValueError(f"a step of the schema ends without a semicolon: {rest}")
+
+
+def _bring_up_to_date(
+    path: Path,
+    connection: sqlite3.Connection,
+    schema: Sequence[Steps],
+    *,
+    holds_folder: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Migrate a database, with a copy of what was there before."""
+    latest = latest_of(schema)
+    with contextlib.ExitStack() as held:
+
+        def before(found: int) -> None:
+            if not holds_folder:
+                held.enter_context(_folder_of(path))
+            keeping.must_have_room(path)
+            kept = keeping.keep(path, latest)
+            say(
+                f"{path} is brought from schema {found} to {latest}; as it was it is kept in {kept}. To go"
+                f" back: stop the server, delete {path.name}-wal and {path.name}-shm, move that copy to where"
+                f" {path.name} is, and serve the folder with the older Sashiko. To stay: delete {kept.parent}"
+            )
+
+        migrate(connection, schema, before)
+
+
+@contextmanager
+def _folder_of(path: Path) -> Iterator[None]:
+    """Hold the folder of a database, which no server may be serving meanwhile."""
+    with (path.parent / opening.LOCK_FILE).open("w") as file:
         try:
-            connection.executescript(script)
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-    connection.execute("PRAGMA foreign_keys = ON")
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SchemaError(
+                f"{path} is of an older version, and a server of that version is serving it: stop that one first"
+            ) from error
+        yield
