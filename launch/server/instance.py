@@ -36,7 +36,11 @@ if TYPE_CHECKING:
     from launch.server.request import Services
 
 HEALTH_SECONDS = 2.0
-GOODBYE_SECONDS = 5
+DRAIN_SECONDS = 3
+"""How long requests that are under way may take after a signal to stop; what is left of `GOODBYE_SECONDS` is for
+cutting off those that take longer, and for folding the log into the database."""
+GOODBYE_SECONDS = 5.0
+HURRY_SECONDS = 0.05
 LOOPBACK_HOST = "127.0.0.1"
 ANSWERS_S = 10.0
 PORT_FILE, PORTS_END = "port", 65_536
@@ -185,8 +189,10 @@ def _run(
     state_file = directory / STATE_FILE
     state = {"url": info.url, "socket": address.socket_url(port), "port": port, "pid": info.pid}
 
+    drained, over = threading.Event(), threading.Event()
+
     class Server(uvicorn.Server):
-        """Tells when it answers."""
+        """Tells when it answers; ends in time, and at once at a second signal."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -196,12 +202,24 @@ def _run(
                 if on_ready is not None:
                     on_ready(info)
 
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            services.leaving.set()
+            threading.Thread(target=_hurry, args=(services, drained, over), daemon=True).start()
+            await super().shutdown(sockets)
+            drained.set()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if self.should_exit:
+                self.force_exit = True
+                drained.set()
+            super().handle_exit(sig, frame)
+
     config = uvicorn.Config(
         make_app(services),
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GOODBYE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
         ws="none",
         ssl_certfile=address.certificate,
         ssl_keyfile=address.private_key,
@@ -211,7 +229,15 @@ def _run(
         with _signals_end(server):
             server.run(sockets=[listener])
     finally:
+        over.set()
         state_file.unlink(missing_ok=True)
+
+
+def _hurry(services: "Services", drained: threading.Event, over: threading.Event) -> None:
+    """Once the time for requests that are under way is over, cut off what they still do in the database."""
+    drained.wait(DRAIN_SECONDS)
+    while not over.wait(HURRY_SECONDS):
+        services.store.interrupt()
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from launch.server.errors import Busy, DiskFull
+from launch.server.errors import Busy, DiskFull, Stopping
 from launch.server.limits import BUSY_SECONDS
 from launch.server.storage import amended, keeping, opening
 from launch.server.storage.opening import SchemaError
@@ -72,6 +72,8 @@ class Store(Generic[T]):
         self._turn = Turn()
         self._lock = threading.Lock()
         self._idle: list[tuple[sqlite3.Connection, T]] = []
+        self._busy: set[sqlite3.Connection] = set()
+        self._interrupted = False
         self._closed = False
         self.commits = 0
         with opening.told(path):
@@ -103,8 +105,9 @@ class Store(Generic[T]):
         Raises:
             DiskFull: the disk has no room; nothing was stored.
             Busy: another process has held the database for too long.
+            Stopping: the server ends; nothing was stored.
         """
-        with self._turn:
+        with self._turn, self._interruptible(self._writer[0]):
             connection, tables = self._writer
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -122,6 +125,33 @@ class Store(Generic[T]):
                 if isinstance(error, sqlite3.OperationalError) and _code(error) == sqlite3.SQLITE_FULL:
                     raise DiskFull from error
                 raise
+
+    @contextmanager
+    def _interruptible(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Let `interrupt` end what goes on; not begun any more after that."""
+        with self._lock:
+            if self._interrupted:
+                raise Stopping
+            self._busy.add(connection)
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if _code(error) == sqlite3.SQLITE_INTERRUPT:
+                raise Stopping from error
+            raise
+        finally:
+            with self._lock:
+                self._busy.discard(connection)
+
+    def interrupt(self) -> None:
+        """End the statements that are being worked on, and begin no transaction any more: the server is to end.
+
+        To be called until all of them have ended: what is no statement goes on to the next one.
+        """
+        with self._lock:
+            self._interrupted = True
+            for connection in self._busy:
+                connection.interrupt()
 
     def write_each(self, changes: Sequence[Callable[[T], None]]) -> list[Exception | None]:
         """Many changes in one transaction, each whole or not at all: what each raised.
@@ -147,7 +177,11 @@ class Store(Generic[T]):
 
     @contextmanager
     def read(self) -> Iterator[T]:
-        """One consistent look at the data. Never waits for a writer."""
+        """One consistent look at the data. Never waits for a writer.
+
+        Raises:
+            Stopping: the server ends.
+        """
         with self._lock:
             pair = self._idle.pop() if self._idle else None
         if pair is None:
@@ -155,11 +189,14 @@ class Store(Generic[T]):
             connection.execute("PRAGMA query_only = ON")
             pair = (connection, self._tables(connection))
         connection, tables = pair
-        connection.execute("BEGIN")
         try:
-            yield tables
+            with self._interruptible(connection):
+                connection.execute("BEGIN")
+                try:
+                    yield tables
+                finally:
+                    connection.execute("ROLLBACK")
         finally:
-            connection.execute("ROLLBACK")
             with self._lock:
                 if self._closed or len(self._idle) >= KEPT_READERS:
                     connection.close()

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.launch.server.schemas.asking import Asker
+from tests.launch.server.schemas.asking import Asker, Send
 
 HERE = Path(__file__).parent
 GRID = """name: grid
@@ -70,6 +70,20 @@ GONE = "mutation G($a: ID!) { deleteArtifact(input: {artifactID: $a}) { artifact
 PAUSED = 'mutation P($i: ID!) { upsertSweep(input: {id: $i, state: "PAUSED"}) { sweep { state } } }'
 
 
+def over_http(url: str) -> Send:
+    """Requests to a server."""
+
+    def send(method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        request = urllib.request.Request(f"{url}{path}", data=body, method=method, headers=dict(headers))
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                return reply.status, reply.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    return send
+
+
 class OldServer:
     """The server of an old checkout, over a folder."""
 
@@ -89,15 +103,7 @@ class OldServer:
         self.owner = self.asker((folder / "api_key").read_text().strip())
 
     def asker(self, key: str) -> Asker:
-        return Asker(self._send, key)
-
-    def _send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        request = urllib.request.Request(f"{self.url}{path}", data=body, method=method, headers=dict(headers))
-        try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
-                return reply.status, reply.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
+        return Asker(over_http(self.url), key)
 
     def command(self, *words: str) -> str | None:
         """What `sashiko serve …` prints; None if that version knows no such command."""
