@@ -62,6 +62,7 @@ class Services:
             SchemaError: a newer version of Sashiko wrote the database.
             Unusable: the database is none, is damaged, or cannot be read and written.
         """
+        directory.mkdir(parents=True, exist_ok=True)
         store = open_store(directory / "server.db", holds_folder=True)
         blobs = Blobs(directory / "blobs")
         keyring, clock = Keyring(store, key), Clock(options.pause_seconds)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from framework.errors import SashikoError
 from launch.server.instance import KEY_FILE, SECRET_FILE
+from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
 
 DATABASE, BLOBS, EXPORTS = "server.db", "blobs", "exports"
@@ -123,9 +124,9 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
     """
     before, database = time.time() - older_than, _served(directory)
     for export in (directory / EXPORTS).glob("*"):
-        if export.stat().st_mtime < before:
+        if _is_old(export, before):
             export.unlink(missing_ok=True)  # made anew when somebody asks
-    old = [path for path in _files(directory) if path.stat().st_mtime < before]
+    old = [path for path in _files(directory) if _is_old(path, before)]
     files = size = 0
     with contextlib.closing(open_store(database)) as store:
         for start in range(0, len(old), AT_ONCE):
@@ -134,6 +135,14 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
                     freed = _pruned(tables, path, before)
                     files, size = files + (freed is not None), size + (freed or 0)
     return files, size
+
+
+def _is_old(path: Path, before: float) -> bool:
+    """Whether a file has not been touched since. One from far ahead (a wrong clock) ages from now on."""
+    touched = path.stat().st_mtime
+    if touched > time.time() + AHEAD_SECONDS:
+        os.utime(path)
+    return touched < before
 
 
 def _pruned(tables: Tables, path: Path, before: float) -> int | None:
