@@ -23,11 +23,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from framework.errors import SashikoError
-from launch.server import mounts
+from launch.server import folder
 from launch.server.limits import ServeOptions
+from launch.server.opening import LOCK_FILE, Unusable, os_words
 from launch.server.wire import ENTITY
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ HURRY_SECONDS = 0.05
 LOOPBACK_HOST = "127.0.0.1"
 ANSWERS_S = 10.0
 PORT_FILE, PORTS_END = "port", 65_536
-STATE_FILE, KEY_FILE, SECRET_FILE, LOCK_FILE = "server.json", "api_key", "secret", "lock"
+STATE_FILE, KEY_FILE, SECRET_FILE = "server.json", "api_key", "secret"
 
 
 class ServerBusy(SashikoError):
@@ -140,15 +141,14 @@ def serve(
     Raises:
         ServerBusy: the folder has a live server, or the port is taken.
         SchemaError: a newer version of Sashiko wrote the database.
+        Unusable: the folder or what is in it cannot be read and written, or is not what it should be.
         NotForOthers: it would be reachable from other machines, and no user has been added.
         OnNetwork: the folder is on a network file system.
         ConfigError: an environment variable cannot be used.
     """
     chosen = replace(options or ServeOptions.from_environment(), proxy=address.proxy)
     directory = Path(directory).absolute()
-    directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o700)
-    mounts.check(directory)
+    folder.prepare(directory)
     with _only_one(directory), _services(directory, address, chosen) as services, _listening(address) as listener:
         gc.freeze()  # what is loaded by now stays: no later look for garbage goes through it
         _run(services, listener, address, directory, on_ready)
@@ -159,8 +159,11 @@ def _services(directory: Path, address: Address, options: ServeOptions) -> Itera
     """The open state of a folder, if it may be served at this address."""
     from launch.server.request import Services
 
-    key, secret = private_text(directory / KEY_FILE), private_text(directory / SECRET_FILE)
-    services = Services.open(directory, key, secret.encode(), options)
+    try:
+        key, secret = private_text(directory / KEY_FILE), private_text(directory / SECRET_FILE)
+        services = Services.open(directory, key, secret.encode(), options)
+    except OSError as error:
+        raise Unusable(os_words(error, directory)) from error
     try:
         if not (address.is_loopback and address.public is None) and not _has_users(services):
             raise NotForOthers(
@@ -298,7 +301,7 @@ def _when_it_answers(directory: Path) -> ServerInfo | None:
 @contextlib.contextmanager
 def _only_one(directory: Path) -> Iterator[None]:
     """Hold the folder. The lock goes with the process, however it ends, so a stale one cannot be."""
-    with (directory / LOCK_FILE).open("w") as file:
+    with _opened(directory / LOCK_FILE) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -306,6 +309,13 @@ def _only_one(directory: Path) -> Iterator[None]:
             where = f" at {other.url} (pid {other.pid})" if other is not None else ""
             raise ServerBusy(f"another server already serves {directory}{where}") from error
         yield
+
+
+def _opened(lock: Path) -> IO[str]:
+    try:
+        return lock.open("w")
+    except OSError as error:
+        raise Unusable(os_words(error, lock)) from error
 
 
 def _has_users(services: "Services") -> bool:

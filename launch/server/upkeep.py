@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from framework.errors import SashikoError
+from launch.server import opening
 from launch.server.instance import KEY_FILE, SECRET_FILE
 from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
@@ -67,7 +68,7 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
         destination.chmod(0o700)
         fresh = destination / f"{DATABASE}.new"
         fresh.unlink(missing_ok=True)
-        with contextlib.closing(sqlite3.connect(fresh)) as copy:
+        with opening.room_told(fresh), contextlib.closing(sqlite3.connect(fresh)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             digests = [row[0] for row in copy.execute(f"SELECT DISTINCT blob FROM ({REFERENCES})")]

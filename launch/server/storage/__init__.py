@@ -3,7 +3,8 @@
 import sqlite3
 from pathlib import Path
 
-from launch.server.storage import opening
+from launch.server import opening
+from launch.server.opening import SchemaError, Unusable
 from launch.server.storage.agents import Agents
 from launch.server.storage.arrivals import Arrivals
 from launch.server.storage.artifacts import Artifacts
@@ -14,7 +15,6 @@ from launch.server.storage.files import Files
 from launch.server.storage.lines import Lines
 from launch.server.storage.manifests import Manifests
 from launch.server.storage.memberships import Memberships
-from launch.server.storage.opening import SchemaError, Unusable
 from launch.server.storage.points import Points
 from launch.server.storage.projects import Projects
 from launch.server.storage.restored import Restored

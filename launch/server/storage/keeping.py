@@ -10,7 +10,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
-from launch.server.storage.opening import Unusable, told
+from launch.server.opening import Unusable, told
 
 SPARE = 4 << 20
 """Bytes beyond the copy and the log of the migration: indices that are new, the folder itself."""

@@ -18,10 +18,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from launch.server import opening
 from launch.server.errors import Busy, DiskFull, Stopping
 from launch.server.limits import BUSY_SECONDS
-from launch.server.storage import amended, keeping, opening
-from launch.server.storage.opening import SchemaError
+from launch.server.opening import SchemaError
+from launch.server.storage import amended, keeping
 from launch.server.turns import Turn
 
 Steps = Mapping[int, str]

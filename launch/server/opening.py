@@ -83,6 +83,22 @@ def told(path: Path) -> Iterator[None]:
         raise Unusable(os_words(error, path)) from error
 
 
+@contextlib.contextmanager
+def room_told(copy: Path) -> Iterator[None]:
+    """Say in one line why a copy cannot be written; what is wrong with what is copied is said by others.
+
+    Raises:
+        Unusable: the disk is full or fails, or may not be written.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        words = _words(copy, error)
+        if words is None:
+            raise
+        raise Unusable(words) from error
+
+
 def os_words(error: OSError, path: Path) -> str:
     """What the system refused, and what to do about it."""
     where = path if error.filename is None else Path(os.fsdecode(error.filename))
