@@ -26,7 +26,7 @@ from types import FrameType
 from typing import IO, TYPE_CHECKING
 
 from framework.errors import SashikoError
-from launch.server import folder
+from launch.server import folder, notifying
 from launch.server.limits import ServeOptions
 from launch.server.opening import LOCK_FILE, Unusable, os_words
 from launch.server.wire import ENTITY
@@ -204,8 +204,10 @@ def _run(
                 _write(state_file, json.dumps(state) + "\n")
                 if on_ready is not None:
                     on_ready(info)
+                notifying.tell(notifying.READY)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            notifying.tell(notifying.STOPPING)
             services.leaving.set()
             threading.Thread(target=_hurry, args=(services, drained, over), daemon=True).start()
             await super().shutdown(sockets)
