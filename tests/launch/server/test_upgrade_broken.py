@@ -20,8 +20,8 @@ from launch.server import upkeep
 from launch.server.storage import SCHEMA, SchemaError, Unusable, keeping, open_store
 from launch.server.storage.store import latest_of
 from tests.launch.server.test_full_disk import small
+from tests.launch.server.test_upgrades import NAMES, lay_out
 from tests.launch.server.test_upgrades import content as content_of
-from tests.launch.server.test_upgrades import lay_out
 
 __all__ = ["small"]
 
@@ -30,10 +30,10 @@ BEFORE = f"before-schema-{LATEST}"
 OPEN = "import sys; from pathlib import Path; from launch.server.storage import open_store\n"
 AT_EACH_STEP = f"""{OPEN}
 import os, shutil, signal
-from launch.server.storage import keeping, store
+from launch.server.storage import keeping, migrating
 
 folder, untouched = Path(sys.argv[1]), Path(sys.argv[2])
-statements, copy, replace = store._statements, keeping._copy, Path.replace
+statements, copy, replace = migrating._statements, keeping._copy, Path.replace
 
 
 def killed(moment: int) -> bool:
@@ -64,7 +64,7 @@ def killed(moment: int) -> bool:
             replace(path, target)
             now()
 
-        store._statements, keeping._copy, Path.replace = each, copied, replaced
+        migrating._statements, keeping._copy, Path.replace = each, copied, replaced
         open_store(folder / "server.db").close()
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
@@ -213,7 +213,7 @@ def snapshot(folder: Path) -> dict[str, bytes]:
 def newer(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     folder = tmp_path / "newer"
     folder.mkdir()
-    database = lay_out(str(LATEST) if str(LATEST) == "8" else "8", folder)
+    database = lay_out(NAMES[-1], folder)
     open_store(database).close()
     db = sqlite3.connect(database)
     if request.param == "as a backup":
