@@ -85,10 +85,19 @@ def start(directory: Path) -> "ServerInfo":
     """Start the embedded server of a folder in the background; one that another command starts is waited for.
 
     Raises:
-        TrackerError: it does not answer within 30 s; the message holds the end of its log.
+        TrackerError: the folder cannot be written, or the server does not answer within 30 s; the message then
+            holds the end of its log.
     """
-    directory.mkdir(parents=True, exist_ok=True)
     log = directory / "server.log"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        log.open("ab").close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise TrackerError(
+            f"the embedded server needs the folder {directory}, which cannot be written ({reason}): mend that,"
+            " work in another folder, or point WANDB_BASE_URL and WANDB_API_KEY at a server"
+        ) from error
     # First where it was: jobs that wait in a queue, and runs at work, look for it there.
     for port in dict.fromkeys((embedded_server.last_port(directory) or PORT, PORT, 0)):
         with log.open("ab") as output:

@@ -53,7 +53,9 @@ ReadOnlyOption = Annotated[bool, typer.Option("--read-only", help="A key that ca
 @app.callback()
 def serve(
     context: typer.Context,
-    directory: Annotated[Path, typer.Option("--dir", help="Folder of the embedded server.")] = DEFAULT_DIRECTORY,
+    directory: Annotated[
+        Path, typer.Option("--dir", readable=False, help="Folder of the embedded server.")
+    ] = DEFAULT_DIRECTORY,
     host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for a lab.")] = "127.0.0.1",
     port: Annotated[
         int | None,
@@ -95,14 +97,14 @@ def serve(
     options = replace(server.ServeOptions.from_environment(), lab=lab, rate=chosen)
 
     def ready(info: server.ServerInfo) -> None:
+        if logs.TERMINAL not in os.environ:
+            logs.set_up("WARNING")  # they stand in the log of the server, too; what ends a start is said once
         typer.echo(f"serving {info.directory} at {info.url} (listening on port {info.port})")
         if lab:
             where = address.public or f"{address.scheme}://THIS-MACHINE:{info.port}"
             typer.echo(f"others log in with: wandb login --host {where}, and the key of their user")
         typer.echo(f'point a shell at it with: eval "$(sashiko env --dir {directory})"')
 
-    if logs.TERMINAL not in os.environ:
-        logs.set_up("WARNING")  # they stand in the log of the server, too
     logs.into(directory)
     server.serve(directory, address, on_ready=ready, options=options)
 
@@ -113,9 +115,10 @@ def backup(
     to: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; a folder that can be served itself.")],
 ) -> None:
     """Copy the folder, also while it is served. Into a folder with a backup only what is new is copied."""
-    from launch.server import upkeep
+    from launch.server import opening, upkeep
 
-    files, size = upkeep.backup(context.obj, to)
+    with opening.told(context.obj / upkeep.DATABASE):
+        files, size = upkeep.backup(context.obj, to)
     typer.echo(f"backed up {context.obj} to {to}: the database, and {files} new files ({size / 1e6:.1f} MB)")
 
 
@@ -125,10 +128,11 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
 
     An archive is checked by `sashiko verify FILE`.
     """
-    from launch.server import upkeep
+    from launch.server import opening, upkeep
 
     with answering(as_json=as_json) as answer:
-        report = upkeep.verify(context.obj)
+        with opening.told(context.obj / upkeep.DATABASE):
+            report = upkeep.verify(context.obj)
         answer(report)
         for problem in report.problems:
             typer.echo(f"wrong: {problem}", err=True)
@@ -143,9 +147,10 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
 @app.command()
 def prune(context: typer.Context) -> None:
     """Delete the bytes of deleted runs and artifacts that nothing else needs, once they are a day old."""
-    from launch.server import upkeep
+    from launch.server import opening, upkeep
 
-    files, size = upkeep.prune(context.obj)
+    with opening.told(context.obj / upkeep.DATABASE):
+        files, size = upkeep.prune(context.obj)
     typer.echo(f"deleted {files} files ({size / 1e6:.1f} MB)")
 
 
@@ -297,14 +302,12 @@ def _change(context: typer.Context, work: "Callable[[Tables], T]") -> T:
 
 @contextmanager
 def _store(context: typer.Context) -> "Iterator[Store[Tables]]":
-    from launch.server import mounts
+    from launch.server import folder
     from launch.server.errors import ApiError
     from launch.server.storage import open_store
 
     directory: Path = context.obj
-    directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o700)
-    mounts.check(directory)
+    folder.prepare(directory)
     store = open_store(directory / "server.db")
     try:
         yield store

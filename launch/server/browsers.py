@@ -19,7 +19,6 @@ from launch.server.request import Services
 from launch.server.storage.users import OWNER
 
 COOKIE = "sashiko_session"
-SECONDS = 12 * 3600
 
 
 def reader_of(http: HTTPConnection) -> Caller | None:

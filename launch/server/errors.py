@@ -76,6 +76,13 @@ class Busy(ApiError):
         super().__init__(f"the database of {where} was in use for {seconds:.0f} s: try again", UNAVAILABLE)
 
 
+class Stopping(ApiError):
+    """The server is about to end. The client tries again, and finds the next one."""
+
+    def __init__(self) -> None:
+        super().__init__("this server is stopping: try again", UNAVAILABLE)
+
+
 class Interrupted(ApiError):
     """What was begun is not what it was any more. The client tries again."""
 

@@ -23,11 +23,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from framework.errors import SashikoError
-from launch.server import mounts
+from launch.server import folder, notifying
 from launch.server.limits import ServeOptions
+from launch.server.opening import LOCK_FILE, Unusable, os_words
 from launch.server.wire import ENTITY
 
 if TYPE_CHECKING:
@@ -36,13 +37,17 @@ if TYPE_CHECKING:
     from launch.server.request import Services
 
 HEALTH_SECONDS = 2.0
-GOODBYE_SECONDS = 5
+DRAIN_SECONDS = 3
+"""How long requests that are under way may take after a signal to stop; what is left of `GOODBYE_SECONDS` is for
+cutting off those that take longer, and for folding the log into the database."""
+GOODBYE_SECONDS = 5.0
+HURRY_SECONDS = 0.05
 IDLE_SECONDS = 30
 """How long a connection may be idle: longer than agents are between two heartbeats."""
 LOOPBACK_HOST = "127.0.0.1"
 ANSWERS_S = 10.0
 PORT_FILE, PORTS_END = "port", 65_536
-STATE_FILE, KEY_FILE, SECRET_FILE, LOCK_FILE = "server.json", "api_key", "secret", "lock"
+STATE_FILE, KEY_FILE, SECRET_FILE = "server.json", "api_key", "secret"
 
 
 class ServerBusy(SashikoError):
@@ -138,15 +143,14 @@ def serve(
     Raises:
         ServerBusy: the folder has a live server, or the port is taken.
         SchemaError: a newer version of Sashiko wrote the database.
+        Unusable: the folder or what is in it cannot be read and written, or is not what it should be.
         NotForOthers: it would be reachable from other machines, and no user has been added.
         OnNetwork: the folder is on a network file system.
         ConfigError: an environment variable cannot be used.
     """
     chosen = replace(options or ServeOptions.from_environment(), proxy=address.proxy)
     directory = Path(directory).absolute()
-    directory.mkdir(parents=True, exist_ok=True)
-    directory.chmod(0o700)
-    mounts.check(directory)
+    folder.prepare(directory)
     with only_one(directory), _services(directory, address, chosen) as services, _listening(address) as listener:
         gc.freeze()  # what is loaded by now stays: no later look for garbage goes through it
         _run(services, listener, address, directory, on_ready)
@@ -157,8 +161,11 @@ def _services(directory: Path, address: Address, options: ServeOptions) -> Itera
     """The open state of a folder, if it may be served at this address."""
     from launch.server.request import Services
 
-    key, secret = private_text(directory / KEY_FILE), private_text(directory / SECRET_FILE)
-    services = Services.open(directory, key, secret.encode(), options)
+    try:
+        key, secret = private_text(directory / KEY_FILE), private_text(directory / SECRET_FILE)
+        services = Services.open(directory, key, secret.encode(), options)
+    except OSError as error:
+        raise Unusable(os_words(error, directory)) from error
     try:
         if not (address.is_loopback and address.public is None) and not _has_users(services):
             raise NotForOthers(
@@ -187,8 +194,10 @@ def _run(
     state_file = directory / STATE_FILE
     state = {"url": info.url, "socket": address.socket_url(port), "port": port, "pid": info.pid}
 
+    drained, over = threading.Event(), threading.Event()
+
     class Server(uvicorn.Server):
-        """Tells when it answers."""
+        """Tells when it answers; ends in time, and at once at a second signal."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -197,13 +206,27 @@ def _run(
                 _write(state_file, json.dumps(state) + "\n")
                 if on_ready is not None:
                     on_ready(info)
+                notifying.tell(notifying.READY)
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            notifying.tell(notifying.STOPPING)
+            services.leaving.set()
+            threading.Thread(target=_hurry, args=(services, drained, over), daemon=True).start()
+            await super().shutdown(sockets)
+            drained.set()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if self.should_exit:
+                self.force_exit = True
+                drained.set()
+            super().handle_exit(sig, frame)
 
     config = uvicorn.Config(
         make_app(services),
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=GOODBYE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=IDLE_SECONDS,
         ws="none",
         ssl_certfile=address.certificate,
@@ -214,7 +237,15 @@ def _run(
         with _signals_end(server):
             server.run(sockets=[listener])
     finally:
+        over.set()
         state_file.unlink(missing_ok=True)
+
+
+def _hurry(services: "Services", drained: threading.Event, over: threading.Event) -> None:
+    """Once the time for requests that are under way is over, cut off what they still do in the database."""
+    drained.wait(DRAIN_SECONDS)
+    while not over.wait(HURRY_SECONDS):
+        services.store.interrupt()
 
 
 @contextlib.contextmanager
@@ -275,7 +306,7 @@ def _when_it_answers(directory: Path) -> ServerInfo | None:
 @contextlib.contextmanager
 def only_one(directory: Path) -> Iterator[None]:
     """Hold the folder. The lock goes with the process, however it ends, so a stale one cannot be."""
-    with (directory / LOCK_FILE).open("w") as file:
+    with _opened(directory / LOCK_FILE) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -283,6 +314,13 @@ def only_one(directory: Path) -> Iterator[None]:
             where = f" at {other.url} (pid {other.pid})" if other is not None else ""
             raise ServerBusy(f"another server already serves {directory}{where}") from error
         yield
+
+
+def _opened(lock: Path) -> IO[str]:
+    try:
+        return lock.open("w")
+    except OSError as error:
+        raise Unusable(os_words(error, lock)) from error
 
 
 def _has_users(services: "Services") -> bool:

@@ -51,6 +51,10 @@ UPLOAD_CHUNK = MIB
 
 SIGNED_SECONDS = 6 * 3600
 """How long a signed address works. The client asks for a batch of addresses and then works it off."""
+SESSION_SECONDS = 12 * 3600
+"""How long a browser stays logged in."""
+AHEAD_SECONDS = 3600
+"""By how much a moment that was noted may lie ahead of the clock; further on, the clock was wrong when it was."""
 BODY_SECONDS = 120.0
 """How long the body of a GraphQL or `file_stream` request may take to arrive."""
 STALL_SECONDS = 60.0

@@ -10,8 +10,9 @@ from starlette.routing import BaseRoute, Route
 
 from launch.server.auth import is_local
 from launch.server.bodies import whole_body
-from launch.server.browsers import COOKIE, SECONDS, is_secure, next_of
+from launch.server.browsers import COOKIE, is_secure, next_of
 from launch.server.errors import ApiError
+from launch.server.limits import SESSION_SECONDS
 from launch.server.pages import HEADERS, TEMPLATES
 from launch.server.request import Services
 
@@ -42,7 +43,7 @@ async def log_in(http: HttpRequest) -> Response:
         return _form(goal, error.message, error.status)
     reply = RedirectResponse(goal, status_code=303)
     reply.set_cookie(
-        COOKIE, token, max_age=SECONDS, httponly=True, samesite="strict", secure=is_secure(http), path="/"
+        COOKIE, token, max_age=SESSION_SECONDS, httponly=True, samesite="strict", secure=is_secure(http), path="/"
     )
     return reply
 
@@ -59,7 +60,7 @@ async def log_out(http: HttpRequest) -> Response:
 
 def _form(goal: str, problem: str = "", status: int = 200) -> Response:
     text = TEMPLATES.get_template("login.html").render(
-        title="Log in", reader=None, next=goal, problem=problem, hours=SECONDS // 3600
+        title="Log in", reader=None, next=goal, problem=problem, hours=SESSION_SECONDS // 3600
     )
     return HTMLResponse(text, status_code=status, headers=HEADERS)
 
@@ -69,7 +70,7 @@ def _open(http: HttpRequest, key: str) -> str:
     caller = services.keyring.identify(f"Bearer {key}", from_here=is_local(http))
     token = secrets.token_urlsafe(32)
     with services.store.write() as tables:
-        tables.sessions.open(token, caller.user_id, key, SECONDS)
+        tables.sessions.open(token, caller.user_id, key, SESSION_SECONDS)
     return token
 
 

@@ -4,6 +4,7 @@ And one request: who sends it, in which transaction it is answered, which projec
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ DEFAULT_PROJECT = "uncategorized"
 
 @dataclass(frozen=True)
 class Services:
-    """One server's state."""
+    """One server's state. `leaving` is set once it is to stop: streams without an end come to one."""
 
     store: Store[Tables]
     blobs: Blobs
@@ -49,16 +50,21 @@ class Services:
     quotas: Quotas = field(default_factory=Quotas)
     kept: Kept = field(default_factory=Kept)
     exports: Exports = field(default_factory=lambda: Exports(Path("exports")))
+    leaving: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def open(cls, directory: Path, key: str, secret: bytes, options: ServeOptions) -> "Services":
         """Open the state in `directory`, made if it is new. `key` is the owner's API key.
 
+        Whoever serves it holds the folder's lock (`instance`).
+
         Raises:
             SchemaError: a newer version of Sashiko wrote the database.
+            Unusable: the database is none, is damaged, or cannot be read and written.
         """
+        directory.mkdir(parents=True, exist_ok=True)
+        store = open_store(directory / "server.db", holds_folder=True)
         blobs = Blobs(directory / "blobs")
-        store = open_store(directory / "server.db")
         keyring, clock = Keyring(store, key), Clock(options.pause_seconds)
         exports = Exports(directory / "exports")
         return cls(store, blobs, Signer(secret), keyring, options, clock, exports=exports)

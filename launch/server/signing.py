@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from launch.server.errors import FORBIDDEN, ApiError
-from launch.server.limits import SIGNED_SECONDS
+from launch.server.limits import AHEAD_SECONDS, SIGNED_SECONDS
 
 
 class Signer:
@@ -46,7 +46,7 @@ class Signer:
         wanted = self._signature(method, path, int(user), int(expires))
         if not hmac.compare_digest(wanted.encode(), given.encode()):
             raise ApiError("the signature of this address is not valid for this request", FORBIDDEN)
-        if time.time() > int(expires):
+        if not 0 <= int(expires) - time.time() <= SIGNED_SECONDS + AHEAD_SECONDS:  # beyond: the clock was ahead
             raise ApiError("this address has expired; ask for a new one", FORBIDDEN)
         return int(user)
 

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from framework.errors import SashikoError
+from launch.server import damage, opening
 from launch.server.instance import KEY_FILE, SECRET_FILE
-from launch.server.storage import Tables, open_store
+from launch.server.limits import AHEAD_SECONDS
+from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
 
 DATABASE, BLOBS, EXPORTS = "server.db", "blobs", "exports"
 CHUNK = 1 << 20
@@ -75,7 +77,7 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
         destination.chmod(0o700)
         fresh = destination / f"{DATABASE}.new"
         fresh.unlink(missing_ok=True)
-        with contextlib.closing(sqlite3.connect(fresh)) as copy:
+        with opening.room_told(fresh), contextlib.closing(sqlite3.connect(fresh)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             digests = _named(copy)
@@ -98,14 +100,14 @@ def verify(directory: Path) -> Report:
     Raises:
         NothingServed: `directory` holds no database.
     """
-    report = Report()
-    with _database(directory) as db:
-        for (line,) in db.execute("PRAGMA integrity_check"):
-            if line != "ok":
-                report.problems.append(f"{DATABASE}: {line}")
-        for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
-            report.problems.append(f"{DATABASE}: row {row} of {table} names a row of {parent} that is gone")
-        named = db.execute(REFERENCES).fetchall()
+    report, named = Report(), []
+    try:
+        if not damage.missing_bytes(_found(directory)):
+            named = _rows_verified(directory, report)
+    except sqlite3.DatabaseError as error:
+        report.problems.append(f"{DATABASE}: {error}")
+    if report.problems or not named:
+        report.problems += _lost(_found(directory))
     sizes = {}
     for path in _files(directory):
         sizes[path.name] = path.stat().st_size
@@ -121,6 +123,30 @@ def verify(directory: Path) -> Report:
     return report
 
 
+def _rows_verified(directory: Path, report: Report) -> list[tuple[str, int | None, str]]:
+    """Look at the database's structure, and what its rows refer to; every blob that it names."""
+    with _database(directory) as db:
+        for (line,) in db.execute("PRAGMA integrity_check"):
+            if line != "ok":
+                report.problems.append(f"{DATABASE}: {line}")
+        for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
+            report.problems.append(f"{DATABASE}: row {row} of {table} names a row of {parent} that is gone")
+        return db.execute(REFERENCES).fetchall()
+
+
+def _lost(path: Path) -> list[str]:
+    """What cannot be read of a database, and what to do about it; nothing where all can."""
+    missing = damage.missing_bytes(path)
+    with damage.opened(path) as db:
+        lost = [f"{DATABASE}: {loss}" for loss in damage.losses(db)]
+    if missing:
+        have = path.stat().st_size
+        lost.insert(0, f"{DATABASE} is cut off: {have:,} of {have + missing:,} bytes are there")
+    if lost:
+        lost.append(f"to go on: stop its server, and {opening.FROM_BACKUP}; what came after the backup is lost")
+    return lost
+
+
 def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]:
     """Delete the files that nothing names any more; how many, and their bytes.
 
@@ -131,22 +157,30 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
     Raises:
         NothingServed: `directory` holds no database.
     """
-    before = time.time() - older_than
+    before, database = time.time() - older_than, served(directory)
     for export in (directory / EXPORTS).glob("*"):
-        if export.stat().st_mtime < before:
+        if _is_old(export, before):
             export.unlink(missing_ok=True)  # made anew when somebody asks
-    with _database(directory) as db:
-        named = _named(db)
-    unnamed = (path for path in _files(directory) if path.name not in named)
-    old = [path for path in unnamed if path.stat().st_mtime < before]
     files = size = 0
-    with contextlib.closing(open_store(served(directory))) as store:
+    with contextlib.closing(open_store(database)) as store:
+        with _database(directory) as db:
+            named = _named(db)
+        unnamed = (path for path in _files(directory) if path.name not in named)
+        old = [path for path in unnamed if _is_old(path, before)]
         for start in range(0, len(old), AT_ONCE):
             with store.write() as tables:
                 for path in old[start : start + AT_ONCE]:
                     freed = _pruned(tables, path, before)
                     files, size = files + (freed is not None), size + (freed or 0)
     return files, size
+
+
+def _is_old(path: Path, before: float) -> bool:
+    """Whether a file has not been touched since. One from far ahead (a wrong clock) ages from now on."""
+    touched = path.stat().st_mtime
+    if touched > time.time() + AHEAD_SECONDS:
+        os.utime(path)
+    return touched < before
 
 
 def _pruned(tables: Tables, path: Path, before: float) -> int | None:
@@ -163,6 +197,7 @@ def _pruned(tables: Tables, path: Path, before: float) -> int | None:
 
 @contextlib.contextmanager
 def _database(directory: Path) -> Iterator[sqlite3.Connection]:
+    must_be_current(served(directory))
     with contextlib.closing(sqlite3.connect(served(directory), timeout=20)) as db:
         db.execute("PRAGMA query_only = ON")
         yield db
@@ -174,6 +209,12 @@ def served(directory: Path) -> Path:
     Raises:
         NothingServed: there is none.
     """
+    path = _found(directory)
+    must_not_be_newer(path)
+    return path
+
+
+def _found(directory: Path) -> Path:
     path = directory / DATABASE
     if not path.is_file():
         raise NothingServed(f"{directory} holds no {DATABASE}: it was never served")

@@ -15,10 +15,21 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SPAN = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 LANGUAGES = {"sh", "python", "console", "text", "toml", "yaml", "json", "bash", "nginx", ""}
 TABLE = ("sashiko preprocess tabular --data flowers.csv --target species --split 0.8 --separate-sets",)
+SERVICE = (
+    "useradd --system sashiko",
+    "install -d -m 700 -o sashiko -g sashiko /var/lib/sashiko",
+    "runuser -u sashiko -- /opt/sashiko/.venv/bin/sashiko serve --dir /var/lib/sashiko user add north",
+    "cp docs/systemd/sashiko.service /etc/systemd/system/",
+    "systemctl daemon-reload",
+    "systemctl enable --now sashiko",
+    "systemctl --user enable --now sashiko",
+    "loginctl enable-linger",
+)
 SHOWN = {
     "docs/quick-start.md": {"source .venv/bin/activate": "it changes the shell that it is typed in"},
     "docs/server.md": {
-        "wandb login --host https://wandb.lab.example:8765": "it asks for a key, at another machine"
+        "wandb login --host https://wandb.lab.example:8765": "it asks for a key, at another machine",
+        **dict.fromkeys(SERVICE, "it needs systemd; tests/launch/server/test_units.py runs what it starts"),
     },
     "docs/wandb-server.md": {
         "sashiko serve --dir /srv/sashiko --url https://wandb.lab.example": "it stands behind a proxy"

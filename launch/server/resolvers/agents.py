@@ -7,6 +7,7 @@ from launch.server import dispatch, lifecycle
 from launch.server.arguments import JSON, LIST, TEXT
 from launch.server.errors import ApiError
 from launch.server.graphql import Arguments, Field, Node
+from launch.server.limits import AHEAD_SECONDS
 from launch.server.request import Request
 from launch.server.resolvers import runs
 from launch.server.resolvers.table import Given, Payload, column, define, field, mutation, of_project
@@ -91,7 +92,8 @@ def _id(request: Request, row: sqlite3.Row, args: Arguments) -> str:
 
 
 def _state(request: Request, row: sqlite3.Row, args: Arguments) -> str:
-    silent = time.time() - row["heartbeat_at"] > request.services.options.lease_seconds
+    ago = time.time() - row["heartbeat_at"]
+    silent = not -AHEAD_SECONDS <= ago <= request.services.options.lease_seconds
     return "FINISHED" if row["done"] else "CRASHED" if silent else "RUNNING"
 
 

@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
+from launch.server import opening
+from launch.server.opening import SchemaError, Unusable
 from launch.server.storage.aged import Aged
 from launch.server.storage.agents import Agents
 from launch.server.storage.arrivals import Arrivals
@@ -22,7 +24,7 @@ from launch.server.storage.retained import Retained
 from launch.server.storage.rungs import Rungs
 from launch.server.storage.runs import Runs
 from launch.server.storage.sessions import Sessions
-from launch.server.storage.store import SchemaError, Store
+from launch.server.storage.store import Store, latest_of
 from launch.server.storage.sweeps import Sweeps
 from launch.server.storage.usage import Usage
 from launch.server.storage.users import Users
@@ -56,7 +58,16 @@ SCHEMA = tuple(
 BLOBS = "blobs"
 """The folder beside the database in which files are, by their digests."""
 
-__all__ = ["SCHEMA", "SchemaError", "Store", "Tables", "open_store"]
+__all__ = [
+    "SCHEMA",
+    "SchemaError",
+    "Store",
+    "Tables",
+    "Unusable",
+    "must_be_current",
+    "must_not_be_newer",
+    "open_store",
+]
 
 
 class Tables:
@@ -87,11 +98,34 @@ class Tables:
         self.retained = Retained(db)
 
 
-def open_store(path: Path) -> Store[Tables]:
+def open_store(path: Path, *, holds_folder: bool = False) -> Store[Tables]:
     """Open the server's database, making or migrating it.
 
     Raises:
-        SchemaError: a newer version wrote it.
+        SchemaError: a newer version wrote it, or an older one is serving it.
+        Unusable: it is no database, is damaged, or cannot be read and written.
     """
     blobs = path.parent / BLOBS
-    return Store(path, SCHEMA, lambda db: Tables(db, lambda name: blobs / name[:2] / name))
+    return Store(
+        path, SCHEMA, lambda db: Tables(db, lambda name: blobs / name[:2] / name), holds_folder=holds_folder
+    )
+
+
+def must_not_be_newer(path: Path) -> None:
+    """Let pass a database that this version of the server can open; nothing is changed.
+
+    Raises:
+        SchemaError: a newer version wrote it.
+        Unusable: it is no database, is damaged, or cannot be read.
+    """
+    opening.schema_of(path, latest_of(SCHEMA))
+
+
+def must_be_current(path: Path) -> None:
+    """Let pass a database that this version of the server need not migrate, to look at only.
+
+    Raises:
+        SchemaError: a newer version wrote it, or an older one.
+        Unusable: it is no database, is damaged, or cannot be read.
+    """
+    opening.must_be_current(path, latest_of(SCHEMA))

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from typing import ClassVar
 
+from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage.store import Steps
 
 
@@ -66,5 +67,5 @@ class Agents:
 
     def active(self, sweep_id: int, since: float) -> int:
         """How many agents of a sweep have called since a moment and were not sent home."""
-        sql = "SELECT COUNT(*) FROM agents WHERE sweep_id = ? AND NOT done AND heartbeat_at >= ?"
-        return int(self._db.execute(sql, (sweep_id, since)).fetchone()[0])
+        sql = "SELECT COUNT(*) FROM agents WHERE sweep_id = ? AND NOT done AND heartbeat_at BETWEEN ? AND ?"
+        return int(self._db.execute(sql, (sweep_id, since, time.time() + AHEAD_SECONDS)).fetchone()[0])

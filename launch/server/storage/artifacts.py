@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
+from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage.arrivals import Held
 from launch.server.storage.store import Steps
 
@@ -284,15 +285,16 @@ SOURCES = (
 _SELECT = f"SELECT {FIELDS} FROM artifacts {SOURCES}"
 
 
+_IN_MAKING = f"state = 'PENDING' AND updated_at BETWEEN unixepoch() - 604800 AND unixepoch() + {AHEAD_SECONDS}"
 IS_NAMED = (
     "SELECT EXISTS (SELECT 1 FROM run_files WHERE blob = :name)"
     " OR EXISTS (SELECT 1 FROM entries JOIN artifacts ON artifacts.id = artifact_id WHERE blob = :name"
-    "  AND (state = 'COMMITTED' OR state = 'PENDING' AND updated_at > unixepoch() - 604800))"
+    f"  AND (state = 'COMMITTED' OR {_IN_MAKING}))"
     " OR EXISTS (SELECT 1 FROM artifacts WHERE manifest_blob = :name AND state <> 'DELETED')"
     " OR EXISTS (SELECT 1 FROM manifests WHERE blob = :name)"
     " OR EXISTS (SELECT 1 FROM aged WHERE blob = :name)"
     " OR EXISTS (SELECT 1 FROM arrivals JOIN artifacts ON artifacts.id = artifact_id"
-    "  WHERE blob = :name AND state = 'PENDING' AND updated_at > unixepoch() - 604800)"
+    f"  WHERE blob = :name AND {_IN_MAKING})"
 )
 
 

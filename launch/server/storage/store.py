@@ -1,4 +1,4 @@
-"""The database: one file, one writer at a time, readers that never wait, numbered migrations.
+"""The database: one file, one writer at a time, readers that never wait, numbered migrations, a copy before each.
 
 Write-ahead log with `synchronous=NORMAL`: a commit is in the kernel before it is acknowledged, so no acknowledged
 row is lost when the process is killed (`kill -9` included), and the file is never torn. After a loss of *power*
@@ -10,18 +10,18 @@ one case, in which the runs themselves die too. This module does not know what t
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from framework.errors import SashikoError
-from launch.server.errors import Busy, DiskFull
+from launch.server import opening
+from launch.server.errors import Busy, DiskFull, Stopping
 from launch.server.limits import BUSY_SECONDS
+from launch.server.storage.migrating import Steps, bring_up_to_date, latest_of, migrate, to_the_terminal
 from launch.server.turns import Turn
 
-Steps = Mapping[int, str]
-"""DDL by number. Numbers count up across the whole schema; a published step is never edited, only followed."""
+__all__ = ["Steps", "Store", "latest_of", "migrate"]
 T = TypeVar("T")
 WRITER_KIB, READER_KIB = 32_000, 8_000
 """The database's cache in memory, for the one that writes and for each that reads."""
@@ -33,10 +33,6 @@ LOG_PAGES = 16_000
 """The log (pages of 4 KiB) at which a commit folds it in itself, should nobody call `checkpoint`."""
 
 
-class SchemaError(SashikoError):
-    """A database that this version of the server cannot open."""
-
-
 class Store(Generic[T]):
     """Opens the database and hands out transactions.
 
@@ -44,24 +40,42 @@ class Store(Generic[T]):
         path: the database file; made if it does not exist.
         schema: the migration steps of every concept.
         tables: makes the storage objects of one connection.
+        holds_folder: whether this process holds the folder's lock already; else it takes it while it migrates.
+        say: told, in a line, that a database was brought up to date and where its copy is.
 
     `commits` counts the transactions that were written since it was opened.
+
+    Raises:
+        SchemaError: a newer version wrote the database, or an older one is serving it.
+        Unusable: there is something else in its place, or it cannot be read and written.
     """
 
-    def __init__(self, path: Path, schema: Sequence[Steps], tables: Callable[[sqlite3.Connection], T]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        schema: Sequence[Steps],
+        tables: Callable[[sqlite3.Connection], T],
+        *,
+        holds_folder: bool = False,
+        say: Callable[[str], None] = to_the_terminal,
+    ) -> None:
         self.path = path
         self._tables = tables
         self._turn = Turn()
         self._lock = threading.Lock()
         self._idle: list[tuple[sqlite3.Connection, T]] = []
+        self._busy: set[sqlite3.Connection] = set()
+        self._interrupted = False
         self._closed = False
         self.commits = 0
-        connection = self._connect(WRITER_KIB)
-        try:
-            migrate(connection, schema)
-        except BaseException:
-            connection.close()
-            raise
+        with opening.told(path):
+            opening.schema_of(path, latest_of(schema))
+            connection = self._connect(WRITER_KIB)
+            try:
+                bring_up_to_date(path, connection, schema, holds_folder=holds_folder, say=say)
+            except BaseException:
+                connection.close()
+                raise
         self._writer = (connection, tables(connection))
 
     def _connect(self, cache_kib: int = READER_KIB) -> sqlite3.Connection:
@@ -84,8 +98,9 @@ class Store(Generic[T]):
         Raises:
             DiskFull: the disk has no room; nothing was stored.
             Busy: another process has held the database for too long.
+            Stopping: the server ends; nothing was stored.
         """
-        with self._turn:
+        with self._turn, self._interruptible(self._writer[0]):
             connection, tables = self._writer
             try:
                 connection.execute("BEGIN IMMEDIATE")
@@ -103,6 +118,33 @@ class Store(Generic[T]):
                 if isinstance(error, sqlite3.OperationalError) and _code(error) == sqlite3.SQLITE_FULL:
                     raise DiskFull from error
                 raise
+
+    @contextmanager
+    def _interruptible(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Let `interrupt` end what goes on; not begun any more after that."""
+        with self._lock:
+            if self._interrupted:
+                raise Stopping
+            self._busy.add(connection)
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if _code(error) == sqlite3.SQLITE_INTERRUPT:
+                raise Stopping from error
+            raise
+        finally:
+            with self._lock:
+                self._busy.discard(connection)
+
+    def interrupt(self) -> None:
+        """End the statements that are being worked on, and begin no transaction any more: the server is to end.
+
+        To be called until all of them have ended: what is no statement goes on to the next one.
+        """
+        with self._lock:
+            self._interrupted = True
+            for connection in self._busy:
+                connection.interrupt()
 
     def write_each(self, changes: Sequence[Callable[[T], None]]) -> list[Exception | None]:
         """Many changes in one transaction, each whole or not at all: what each raised.
@@ -128,7 +170,11 @@ class Store(Generic[T]):
 
     @contextmanager
     def read(self) -> Iterator[T]:
-        """One consistent look at the data. Never waits for a writer."""
+        """One consistent look at the data. Never waits for a writer.
+
+        Raises:
+            Stopping: the server ends.
+        """
         with self._lock:
             pair = self._idle.pop() if self._idle else None
         if pair is None:
@@ -136,11 +182,14 @@ class Store(Generic[T]):
             connection.execute("PRAGMA query_only = ON")
             pair = (connection, self._tables(connection))
         connection, tables = pair
-        connection.execute("BEGIN")
         try:
-            yield tables
+            with self._interruptible(connection):
+                connection.execute("BEGIN")
+                try:
+                    yield tables
+                finally:
+                    connection.execute("ROLLBACK")
         finally:
-            connection.execute("ROLLBACK")
             with self._lock:
                 if self._closed or len(self._idle) >= KEPT_READERS:
                     connection.close()
@@ -202,29 +251,3 @@ class Store(Generic[T]):
 
 def _code(error: sqlite3.OperationalError) -> int | None:
     return getattr(error, "sqlite_errorcode", None)
-
-
-def migrate(connection: sqlite3.Connection, schema: Sequence[Steps]) -> None:
-    """Bring a database to the newest schema, each step whole or not at all.
-
-    Raises:
-        SchemaError: the file was written by a newer version.
-    """
-    latest = max(number for steps in schema for number in steps)
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if version > latest:
-        raise SchemaError(
-            f"this database has schema {version}, newer than the {latest} that this version of Sashiko knows: "
-            "update Sashiko, or serve another folder"
-        )
-    connection.execute("PRAGMA foreign_keys = OFF")  # a table that is rebuilt must not take its children along
-    for number in range(version + 1, latest + 1):
-        statements = [steps[number] for steps in schema if number in steps]
-        script = "\n".join(["BEGIN IMMEDIATE;", *statements, f"PRAGMA user_version = {number};", "COMMIT;"])
-        try:
-            connection.executescript(script)
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-    connection.execute("PRAGMA foreign_keys = ON")

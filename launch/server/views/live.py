@@ -58,9 +58,10 @@ async def _look(http: HttpRequest, change: Change, mark: Any) -> tuple[Any, Any]
 
 
 async def _stream(http: HttpRequest, change: Change, first: tuple[Any, Any]) -> AsyncIterator[bytes]:
-    """The events, until the browser goes; until the reader's session or what is read is gone, too."""
+    """The events, until the browser or the server goes; until the session or what is read is gone, too."""
     (told, mark), quiet = first, 0.0
-    while True:
+    services: Services = http.app.state.services
+    while not services.leaving.is_set():
         if told is not None:
             yield b"data: " + orjson.dumps(told, option=orjson.OPT_NON_STR_KEYS) + b"\n\n"
             quiet = 0.0

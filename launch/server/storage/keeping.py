@@ -1,0 +1,79 @@
+"""The copy that is made by itself before a database is brought to a newer schema, and the room that this needs.
+
+Files that are no rows (`blobs/`) are named by their content and never change: the copy and they are what the older
+version needs to go on from where it was.
+"""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+from launch.server.opening import Unusable, told
+
+SPARE = 4 << 20
+"""Bytes beyond the copy and the log of the migration: indices that are new, the folder itself."""
+
+
+def folder_for(path: Path, schema: int) -> Path:
+    """Where the copy of a database is that is about to get this schema."""
+    return path.parent / f"before-schema-{schema}"
+
+
+def must_have_room(path: Path) -> None:
+    """Let pass a database if the disk can hold it twice more: its copy, and what the migration writes anew.
+
+    Raises:
+        Unusable: it cannot.
+    """
+    size = sum(item.stat().st_size for item in (path, path.with_name(f"{path.name}-wal")) if item.exists())
+    need, free = 2 * size + SPARE, shutil.disk_usage(path.parent).free
+    if free < need:
+        raise Unusable(
+            f"{path} is of an older version and is to be brought up to date, for which {need / 1e6:,.0f} MB must"
+            f" be free on its disk, and {free / 1e6:,.0f} MB are: make room and start again; nothing was changed"
+        )
+
+
+def keep(path: Path, schema: int) -> Path:
+    """Copy a database as it is, whole or not at all, synced to the disk; where to.
+
+    A copy that was made for the same schema before is replaced: until the migration has ended the database is as
+    it was, and after somebody has gone back it is ahead of that copy.
+
+    Raises:
+        Unusable: the disk has no room, or the folder cannot be written.
+    """
+    folder = folder_for(path, schema)
+    with told(folder):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.chmod(0o700)
+        fresh, kept = folder / f"{path.name}.new", folder / path.name
+        for leftover in (fresh, fresh.with_name(f"{fresh.name}-journal")):
+            leftover.unlink(missing_ok=True)
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            _copy(path, fresh)
+            fresh.replace(kept)
+        finally:
+            fresh.unlink(missing_ok=True)
+        _sync(folder)
+        _sync(folder.parent)
+    return kept
+
+
+def _copy(path: Path, fresh: Path) -> None:
+    source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=20)
+    with contextlib.closing(source), contextlib.closing(sqlite3.connect(fresh)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")  # one file that needs none beside it
+    _sync(fresh)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
