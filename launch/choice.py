@@ -122,12 +122,17 @@ def stop(directory: Path) -> int:
     """Stop the embedded server of a folder; returns its pid.
 
     Raises:
-        TrackerError: none runs there, or it does not end within 30 s.
+        TrackerError: none runs there, it is another user's, or it does not end within 30 s.
     """
     info = find_server(directory)
     if info is None:
         raise TrackerError(f"no embedded server runs in {directory}")
-    os.kill(info.pid, signal.SIGTERM)
+    try:
+        os.kill(info.pid, signal.SIGTERM)
+    except PermissionError as error:
+        raise TrackerError(
+            f"the server of {directory} (pid {info.pid}) is another user's, who alone can stop it"
+        ) from error
     end = time.monotonic() + START_S
     while find_server(directory) is not None or _lives(info.pid):
         if time.monotonic() > end:

@@ -151,8 +151,9 @@ def into(directory: Path) -> None:
 
 def into_if_there(directory: Path) -> None:
     """Lines that wait still, at the end of a command, go to that folder if there is one; else they are gone."""
-    if _lines.folder is None and directory.is_dir():
-        into(directory)
+    with contextlib.suppress(OSError):  # a place that may not be looked into has none
+        if _lines.folder is None and directory.is_dir():
+            into(directory)
 
 
 def say_about(*, run: str | None = None, worker: str | None = None) -> None:

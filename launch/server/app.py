@@ -21,7 +21,7 @@ from launch.server.answers import Answer, Answers, Slot
 from launch.server.auth import Caller
 from launch.server.bodies import whole_body
 from launch.server.bulk import routes as bulk
-from launch.server.errors import FORBIDDEN, ApiError, error_body
+from launch.server.errors import FORBIDDEN, ApiError, Stopping, error_body
 from launch.server.intake import Intake, Sent
 from launch.server.limits import MAX_GRAPHQL_BODY, MAX_STREAM_BODY, ServeOptions
 from launch.server.origin import OwnPagesOnly
@@ -203,6 +203,8 @@ async def _expire_leases(services: Services) -> None:
         await anyio.sleep(pause)
         try:
             await run_in_threadpool(_expire_once, services)
+        except Stopping:
+            return
         except (
             Exception
         ):  # the task must outlive a bad moment (a full disk): leases are also looked at on each call

@@ -15,9 +15,9 @@ def prepare(directory: Path) -> None:
         Unusable: it is no folder, belongs to another user, cannot be written, or its disk is full.
         OnNetwork: it is on a network file system.
     """
-    if directory.exists() and not directory.is_dir():
-        raise Unusable(f"{directory} is a file: name a folder with --dir")
     try:
+        if directory.exists() and not directory.is_dir():
+            raise Unusable(f"{directory} is a file: name a folder with --dir")
         directory.mkdir(parents=True, exist_ok=True)
         mounts.check(directory)
         if directory.stat().st_mode & 0o777 != 0o700:

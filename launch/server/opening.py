@@ -123,7 +123,7 @@ def whose(path: Path) -> str:
 
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-FULL = "make room on the disk and start again; nothing was changed"
+FULL = "make room on the disk, or lift the limit (quota, ulimit -f), and start again; nothing was changed"
 OTHER = "mend that, or serve another folder with --dir"
 
 
@@ -198,6 +198,7 @@ def _words(path: Path, error: sqlite3.DatabaseError) -> str | None:
         sqlite3.SQLITE_CORRUPT: f"is damaged ({error}): {_damaged(path)}",
         sqlite3.SQLITE_FULL: f"cannot grow, its disk is full: {FULL}",
         sqlite3.SQLITE_BUSY: "is in use by another process: try again",
-        sqlite3.SQLITE_IOERR: f"cannot be read or written ({error}): is its disk full, or failing?",
+        sqlite3.SQLITE_IOERR: f"cannot be read or written ({error}): is its disk full or failing, or a limit set"
+        " (ulimit -f)?",
     }.get(code)
     return None if what is None else f"{path} {what}"

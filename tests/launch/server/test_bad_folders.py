@@ -6,7 +6,6 @@ import shutil
 import signal
 import socket
 import sqlite3
-import stat
 import subprocess
 import sys
 import tempfile
@@ -165,9 +164,14 @@ def shared(folder: Path) -> Iterator[Path]:
     another_user()
     with tempfile.TemporaryDirectory() as place:
         Path(place).chmod(0o711)
-        shutil.copytree(folder, Path(place) / folder.name)
-        (Path(place) / folder.name).chmod(stat.S_IMODE(folder.stat().st_mode))
-        yield Path(place) / folder.name
+        shutil.copytree(folder, Path(place) / "state")
+        yield Path(place) / "state"
+
+
+def test_below_what_cannot_be_entered(shared: Path) -> None:
+    shared.parent.chmod(0o700)
+    for words in (SERVE, ("user", "list"), *LOOKS):
+        assert "belongs to user root, and this is nobody: run this as root" in told(shared, *words, user=NOBODY)
 
 
 @pytest.mark.parametrize("mode", [0o700, 0o755, 0o777])
@@ -219,12 +223,32 @@ def test_a_full_disk(folder: Path, small: Path) -> None:
     shutil.copytree(folder, small / "state")
     fill(small)
     for words in (*WRITES, *READS):
-        assert "no space left on device: make room on the disk and start again" in told(small / "state", *words)
+        assert "no space left on device: make room on the disk, or lift" in told(small / "state", *words)
     said = told(folder, "backup", str(small / "copy"))
     assert "disk is full" in said or "no space left on device" in said
     assert str(small / "copy") in said
     (small / "ballast").unlink()
     assert content(small / "state") | content(folder) == content(small / "state")
+
+
+@pytest.mark.parametrize("limit", [2_000, 40_000, 200_000])
+def test_a_limit_on_the_size_of_files(tmp_path: Path, limit: int) -> None:
+    before = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+    for words in (("user", "add", "north"), SERVE):
+        assert "ulimit -f" in told(tmp_path / "state", *words, before=before)
+    serves(tmp_path / "state")
+
+
+def test_a_server_of_another_user_is_not_stopped(shared: Path) -> None:
+    process = started(shared)
+    try:
+        for path in (shared, *shared.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        said = told(shared, "--stop", user=NOBODY)
+        assert f"(pid {process.pid}) is another user's, who alone can stop it" in said
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
 
 
 def test_a_network_file_system(folder: Path, tmp_path: Path) -> None:
@@ -261,14 +285,19 @@ def test_a_lock_goes_with_its_process(folder: Path) -> None:
     serves(folder)
 
 
-def serves(folder: Path) -> None:
-    """It starts, is found, and ends."""
+def started(folder: Path) -> "subprocess.Popen[str]":
     process = subprocess.Popen(
         [sys.executable, "-m", "launch.cli", "serve", "--dir", str(folder), "--port", "0"],
         stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline().startswith(f"serving {folder} at")
+    return process
+
+
+def serves(folder: Path) -> None:
+    """It starts, is found, and ends."""
+    process = started(folder)
     found = find_server(folder)
     assert found is not None
     assert found.pid == process.pid

@@ -233,6 +233,18 @@ def test_a_copy_is_kept_and_leads_back(old: str, tmp_path: Path, capsys: pytest.
     assert content(database) == before
 
 
+def test_who_has_gone_back_gets_a_new_copy(tmp_path: Path) -> None:
+    database = lay_out("7", tmp_path)
+    open_store(database).close()
+    (tmp_path / f"before-schema-{LATEST}" / "server.db").replace(database)
+    with closing(connected(tmp_path)) as db:  # the older Sashiko works on
+        db.execute("UPDATE runs SET notes = 'since then'")
+        db.commit()
+    before = content(database)
+    open_store(database).close()
+    assert content(tmp_path / f"before-schema-{LATEST}" / "server.db") == before
+
+
 def test_a_current_database_and_a_new_one_are_not_copied(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
