@@ -82,6 +82,12 @@ def prose(page: str) -> str:
     return FENCE.sub("", text(page))
 
 
+def policy() -> str:
+    """The policy of retention that docs/old-runs.md shows."""
+    (shown,) = blocks("docs/old-runs.md", "toml")
+    return shown
+
+
 def own_experiment() -> str:
     """The experiment that is printed whole in `your-own-experiment.md`."""
     (example,) = (block for block in blocks("docs/your-own-experiment.md", "python") if "(Manager[" in block)

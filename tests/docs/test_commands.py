@@ -134,6 +134,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     shutil.copytree(ROOT / "sweeps", lab.folder / "sweeps")
     shorten(lab.folder / "sweeps" / "stitching.yaml")
     lab.add_experiment("penalty", "manager:PenaltyManager", {"manager.py": pages.own_experiment()})
+    (lab.folder / "policy.toml").write_text(pages.policy())
     (lab.folder / "data").mkdir()
     authority = trustme.CA()
     authority.cert_pem.write_to_path(lab.folder / "ca.pem")
