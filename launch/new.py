@@ -92,7 +92,7 @@ def _taken(texts: dict[Path, str], to: Path, name: str) -> Iterator[Path]:
 def texts_of(name: str) -> dict[Path, str]:
     """The files of an experiment of that name by their paths in a project, but for the table of experiments."""
     from experiments import manager_of
-    from experiments.__main__ import sweep_text
+    from experiments.sweep_files import text_of
 
     source = resources.files(f"experiments.{SHAPE}")
     here, tests = Path("experiments") / name, Path("tests") / "experiments" / name
@@ -100,7 +100,7 @@ def texts_of(name: str) -> dict[Path, str]:
     readme, test = ((source / "template" / file).read_text(encoding="utf-8") for file in TEMPLATES)
     found[here / "README.md"] = readme.replace("NAME", name)
     found |= {tests / "__init__.py": "", tests / "test_manager.py": renamed(test, name)}
-    found[Path("sweeps") / f"{name}.yaml"] = sweep_text(name, name, manager_of(SHAPE).grids[SHAPE])
+    found[Path("sweeps") / f"{name}.yaml"] = text_of(name, name, manager_of(SHAPE).grids[SHAPE])
     return found
 
 
