@@ -107,5 +107,16 @@ def test_profiles_of_a_cluster_are_inside(place: Place):
     assert place.environment.call(place.folder, "python", "-c", code).stdout == "cpu gpu\n"
 
 
-def test_an_experiment_of_ones_own_needs_a_folder_that_has_some(place: Place):
-    assert "experiments/__init__.py" in place.sashiko("new", "mine_own", code=2).stderr
+def test_a_project_of_ones_own_has_its_experiment_and_those_of_the_package(place: Place):
+    assert "--project begins a project there" in place.sashiko("new", "mine_own", code=2).stderr
+    told = place.sashiko("new", "mine_own", "--project").stdout
+    assert f"next: export PYTHONPATH={place.folder}; sashiko plan sweeps/mine_own.yaml" in told
+    own = {"PYTHONPATH": str(place.folder)}
+    assert place.sashiko("plan", "sweeps/mine_own.yaml", "--count", **own).stdout == "175\n"
+    assert place.sashiko("plan", "sweeps/stitching.yaml", "--count", **own).stdout == "270\n"
+    (place.folder / "own.yaml").write_text(FEW.replace("experiments, tabular", "experiments, mine_own"))
+    subprocess.run(["git", "add", "experiments"], cwd=place.folder, check=True)
+    done = place.sashiko("sweep", "own.yaml", "--workers", "2", **own)
+    assert "2 runs finished, 0 failed" in done.stdout
+    assert "code: live" not in done.stdout, "the project is frozen"
+    assert "next: sashiko plan" in place.sashiko("new", "another", **own).stdout
