@@ -29,9 +29,6 @@ class Clash(NamedTuple):
     told: str
     mend: str
 
-    def __str__(self) -> str:
-        return f"{self.told}; {self.mend}"
-
 
 def foreign() -> list[Clash]:
     """The packages of our names that are found first and are not ours. Nothing of them is imported."""
@@ -92,8 +89,8 @@ def main() -> None:
         _end(wrong)
     try:
         from launch.cli import main as begin
-    except Exception:  # whatever somebody else's module in place of ours may raise
-        _end(shared())
+    except Exception as error:  # whatever somebody else's module in place of ours may raise
+        _end(shared(), f" ({type(error).__name__}: {error})")
         raise
     try:
         begin()
@@ -102,16 +99,16 @@ def main() -> None:
         raise
 
 
-def _end(clashes: list[Clash]) -> None:
+def _end(clashes: list[Clash], came_of_it: str = "") -> None:
     """Say what is wrong, and end; do nothing where nothing is."""
     if clashes:
-        _tell(clashes)
+        _tell(clashes, came_of_it)
         sys.exit(EXIT_CODE)
 
 
-def _tell(clashes: list[Clash]) -> None:
-    for clash in clashes:
-        sys.stderr.write(f"sashiko: {clash}\n")
+def _tell(clashes: list[Clash], came_of_it: str = "") -> None:
+    for told, mend in clashes:
+        sys.stderr.write(f"sashiko: {told}{came_of_it}; {mend}\n")
 
 
 if __name__ == "__main__":

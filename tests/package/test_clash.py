@@ -1,6 +1,7 @@
 """Packages of somebody else's with names of ours: they are told in one line, and what to do."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,18 @@ def test_a_module_instead_of_a_package_is_told(tmp_path: Path):
     assert f"framework is imported from {tmp_path / 'framework.py'}" in begin(tmp_path).stderr
 
 
+def test_packages_that_are_gone_are_told(tmp_path: Path):
+    shutil.copy(ROOT / "sashiko.py", tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-S", "-P", tmp_path / "sashiko.py"], env={"PYTHONPATH": ""}, cwd=tmp_path,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert [line.partition("; ")[0] for line in done.stderr.splitlines()] == [
+        f"sashiko: the package {name} of Sashiko is gone" for name in sashiko.MARKS
+    ]
+
+
 @pytest.fixture(scope="module")
 def environment(built: Built, tmp_path_factory: pytest.TempPathFactory) -> environments.Environment:
     """One that has the wheel."""
@@ -89,7 +102,8 @@ def test_files_that_another_distribution_has_written_over(environment: environme
     done = environment.sashiko(tmp_path, "plan", "sweeps/tabular.yaml")
     assert done.returncode == 2, done.stderr
     assert done.stderr == (
-        "sashiko: other 1.0 brings framework and launch, too, and may have written over Sashiko's files; "
+        "sashiko: other 1.0 brings framework and launch, too, and may have written over Sashiko's files "
+        "(TypeError: NoneType takes no arguments); "
         "install Sashiko into a virtual environment of its own: python -m venv .venv\n"
     )
     environment.uninstall("other")
