@@ -74,4 +74,4 @@ $(VENV)/.benchmarked-with: $(VENV)/.tested-with
 	@touch $@
 
 clean:
-	rm -rf $(VENV) results build .cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) results build dist .cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
