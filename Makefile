@@ -9,7 +9,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/python launch/installing.py
 # Runs then know which files their packages were; without an index at hand that is left for later.
 LOCK    := $(BIN)/python -m framework.tracking.lock || true
 
-.PHONY: install demo test check docs bench year crowd sweeps clean
+.PHONY: install demo test check package docs bench year crowd sweeps clean
 
 install: $(VENV)/.installed
 
@@ -25,6 +25,10 @@ check: $(VENV)/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/build.py
+
+# On each Python that setup.cfg names and that is here, with the newest and the oldest libraries, without torch.
+package: $(VENV)/.tested-with
+	$(BIN)/python -m tests.package
 
 docs: $(VENV)/.documented-with
 	$(BIN)/python docs/build.py
@@ -74,4 +78,4 @@ $(VENV)/.benchmarked-with: $(VENV)/.tested-with
 	@touch $@
 
 clean:
-	rm -rf $(VENV) results build .cache .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	rm -rf $(VENV) results build dist .cache .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -12,20 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments import EXPERIMENTS, manager_of
+from experiments import EXPERIMENTS, manager_of, sweep_files
 from framework.config import Config
-from framework.definition import raw_config, read_file
+from framework.definition import raw_config
 from framework.errors import ConfigError, Interrupted, Problem, SashikoError
-from framework.grid import Grid
 from framework.layers import DEFAULT, resolve, split_overrides
 from framework.manager import Manager
 from framework.plan import Point, plan, point_at
 
 if TYPE_CHECKING:
     from framework.tracking.run import Identity
-
-PROJECT = "sashiko"
-WRITTEN = "Written from the grids by `make sweeps`. Use: sashiko sweep FILE --workers 2, or: wandb sweep FILE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,7 +93,7 @@ def prepare(arguments: list[str]) -> Task | None:
         again(options.again, options.told or options.again.with_name("again.toml"))
         return None
     if options.write_sweeps is not None:
-        write_sweeps(options.write_sweeps)
+        sweep_files.write_all(options.write_sweeps)
         return None
     name = options.experiment or ""
     manager, agent = manager_of(name), _agent()
@@ -142,23 +138,11 @@ def _point(experiment: str, path: Path | None, index: int | None, words: list[st
         raise ConfigError([Problem("--sweep/--index", "go together: a sweep file and the index of a point")])
     if words:
         raise ConfigError([Problem(words[0], "cannot be combined with --index: a point has all its values")])
-    definition = read_file(path)
+    definition = sweep_files.read(path)
     if definition.experiment != experiment:
         message = f"{path} is a sweep of the experiment {definition.experiment}, not of {experiment}"
         raise ConfigError([Problem("--sweep", f"{message}; write `{definition.experiment}` instead")])
     return point_at(plan(manager_of(experiment).config, definition), index)
-
-
-def write_sweeps(folder: Path) -> None:
-    """Write the grids of all experiments as `<name>.yaml`, which `wandb sweep` takes as it is."""
-    for experiment in EXPERIMENTS:
-        for name, grid in manager_of(experiment).grids.items():
-            (folder / f"{name}.yaml").write_text(sweep_text(experiment, name, grid), encoding="utf-8")
-
-
-def sweep_text(experiment: str, name: str, grid: Grid) -> str:
-    """A grid as the text of a sweep file."""
-    return f"# {WRITTEN}\n" + grid.definition(name, experiment, project=PROJECT).text()
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import typer
 from framework.errors import ArtifactError, ConfigError, Interrupted, Problem, SashikoError, TrackerError
 from framework.tracking import leaving, logs
 from launch import archiving, comparing, new, preprocessing, results, seeing, serve, steer, syncing, working
+from launch.completing import ExperimentArgument
 from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption
 from launch.telling import JsonOption, answering
 from launch.working import FileArgument, StaleOption, WorkersOption
@@ -26,13 +27,20 @@ app = typer.Typer(
     name="sashiko",
     help="Sweeps over neural networks: plan them, work them, compare them; with or without a W&B account.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
 app.add_typer(serve.app, name="serve")
 logger = logging.getLogger("launch.cli")
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from launch.version import told
+
+        typer.echo(told())
+        raise typer.Exit
 
 
 @app.callback()
@@ -42,6 +50,9 @@ def begin(
         str | None,
         typer.Option(metavar="LEVEL", help="Show what is logged from this level on: DEBUG to CRITICAL, or OFF."),
     ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell which Sashiko this is.")
+    ] = False,
 ) -> None:
     """Set up logging: to the terminal from --log-level on, to the folder's logs whatever that is."""
     logs.set_up(log_level)
@@ -61,13 +72,12 @@ def plan(
 
 
 def _plan(file: Path, out: TextIO, *, as_json: bool, count: bool) -> None:
-    from experiments import manager_of
-    from framework.definition import read_file
+    from experiments import manager_of, sweep_files
     from framework.plan import plan as plan_of
     from launch import drawn
     from launch.words import warn
 
-    definition = read_file(file)
+    definition = sweep_files.read(file)
     warn(definition, file)
     experiment = manager_of(definition.experiment).config
     if not definition.is_grid and not as_json:
@@ -97,7 +107,7 @@ def _plan(file: Path, out: TextIO, *, as_json: bool, count: bool) -> None:
 
 @app.command()
 def config(
-    experiment: Annotated[str, typer.Argument(help="Name of an experiment.")],
+    experiment: ExperimentArgument,
     as_json: JsonOption = False,
 ) -> None:
     """Print every field of an experiment's config with its default and description, as TOML to start from."""
@@ -210,7 +220,7 @@ def _conditions(words: list[str]) -> dict[str, object]:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(
     context: typer.Context,
-    experiment: Annotated[str, typer.Argument(help="Name of an experiment.")],
+    experiment: ExperimentArgument,
     stale: StaleOption = "",
     directory: DirectoryOption = DEFAULT_DIRECTORY,
     embedded: EmbeddedOption = False,

@@ -14,7 +14,7 @@ import typer
 from framework.errors import SashikoError
 from framework.tracking import lock
 from framework.tracking.tracker import Tracker
-from launch import clocks, slurm
+from launch import clocks, installed, slurm
 from launch.choice import configured_tracker
 from launch.embedded import find_server, is_here
 from launch.finding import Finding, bad, clock
@@ -23,6 +23,7 @@ from launch.slots import VISIBLE, gpus_here
 SHORT_OF_SPACE = 2e9
 REACH_S = 5.0
 SERVER_FAILS = 500
+INSTALL = "install Sashiko again: pip install sashiko-….whl, or make install in its source"
 
 
 def examine(directory: Path, *, embedded: bool = False, profile: str = "") -> list[Finding]:
@@ -56,7 +57,8 @@ def _versions() -> Iterator[Finding]:
         try:
             yield Finding(name, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            yield bad(name, "is not installed", "pip install --editable .")
+            yield bad(name, "is not installed", INSTALL)
+    yield from installed.findings()
     yield _lock()
     client = importlib.metadata.version("wandb")
     if not is_here():

@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import sys
+import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 from framework.errors import CodeError
 from framework.tracking import frozen, provenance
 from framework.tracking.sweeps import SweepPath
-from launch import snapshot, worktree
+from launch import snapshot, version, worktree
 from launch.words import counted
 
 FOLDER = "code"
@@ -98,6 +99,11 @@ def _home() -> Path:
     return Path(os.path.realpath(provenance.home()))
 
 
+def _is_installed(home: Path) -> bool:
+    """Whether the experiments are those of an installed package, which nobody edits."""
+    return str(home.parent) in {os.path.realpath(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
+
+
 def for_sweep(directory: Path, *, live: bool) -> tuple[Code | None, str]:
     """The code that a submission works with, frozen now, and a line that says so; None: as it lies.
 
@@ -112,6 +118,8 @@ def for_sweep(directory: Path, *, live: bool) -> tuple[Code | None, str]:
     if given is not None:
         return given, f"code: {given.folder.name[:SHORT]}"
     home = _home()
+    if _is_installed(home):
+        return None, f"code: live, {version.told()} as it is installed in {home.parent}"
     repository = worktree.repository_of(home)
     if repository is None:
         return None, f"code: live, {home} is in no git repository"

@@ -1,7 +1,8 @@
 """`sashiko new NAME`: an experiment that works, in the shape of the shortest one (`experiments/tabular`).
 
 Its code is that of `experiments/tabular` under another name, so that it cannot fall behind; its README and its
-test are made from the files in `experiments/tabular/template`.
+test are made from the files in `experiments/tabular/template`. With `--project` it begins a project of the user's
+own, beside an installed package: its `experiments` come first on the path, and find those of the package.
 """
 
 import ast
@@ -24,6 +25,11 @@ CODE = ("__init__.py", "config.py", "grids.py", "manager.py")
 NAME, LONGEST = re.compile(r"[a-z][a-z0-9_]*"), 32
 TEMPLATES = ("README.md", "test_manager.py.txt")
 TABLE = "EXPERIMENTS"
+BEFORE, AFTER = "import traceback\n", "from typing import Any\n"
+BEHIND = """__path__ = extend_path(__path__, __name__)
+\"\"\"Experiments that are not in this folder are those of the installed package.\"\"\"
+
+"""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,35 +40,44 @@ def add_to(app: typer.Typer) -> None:
 def new(
     name: Annotated[str, typer.Argument(help="Its name: lower-case letters, digits, underscores.")],
     to: Annotated[Path, typer.Option(metavar="DIR", help="The folder that has `experiments/`.")] = Path(),
+    project: Annotated[
+        bool, typer.Option("--project", help="Begin a project of your own there, with Sashiko as it is installed.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write an experiment that works, with its grid, sweep file and test, to start one of your own from."""
     with answering(as_json=as_json) as answer:
-        written = write(name, to)
+        written = write(name, to, project=project)
         for path in written:
             typer.echo(f"wrote {path}")
         tests = Path("tests") / "experiments" / name
-        typer.echo(f"next: sashiko plan {Path('sweeps') / name}.yaml; pytest {tests}")
+        first = "" if _is_found(to) else f"export PYTHONPATH={to.resolve()}; "
+        typer.echo(f"next: {first}sashiko plan {Path('sweeps') / name}.yaml; pytest {tests}")
         answer({"written": [str(path) for path in written]})
 
 
-def write(name: str, to: Path) -> list[Path]:
+def write(name: str, to: Path, *, project: bool = False) -> list[Path]:
     """Write the experiment into a project; the files that were written, the table of experiments last.
+
+    `project`: the project is begun, too, where nothing is called `experiments` yet.
 
     Raises:
         InvalidInput: a name that cannot be one or is taken, or a folder that is no project; nothing is written.
     """
     init = to / "experiments" / "__init__.py"
     problems = list(_refused_names(name))
-    if not init.is_file():
-        problems.append(Problem("--to", f"is {to.absolute()}, which has no experiments/__init__.py"))
+    if project and init.parent.exists():
+        problems.append(Problem("--project", f"begins one, and {init.parent} is there already; leave it out"))
+    elif not project and not init.is_file():
+        told = f"is {to.absolute()}, which has no experiments/__init__.py; --project begins a project there"
+        problems.append(Problem("--to", told))
     if problems:
         raise ConfigError(problems, "new")
     texts = {to / path: text for path, text in texts_of(name).items()}
     problems = [Problem("NAME", f"is {name}, and there is {path}") for path in _taken(texts, to, name)]
     if problems:
         raise ConfigError(problems, "new")
-    entered = with_entry(init.read_text(encoding="utf-8"), name, str(init))
+    entered = with_entry(beginning() if project else init.read_text(encoding="utf-8"), name, str(init))
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -70,6 +85,21 @@ def write(name: str, to: Path) -> list[Path]:
     beside.write_text(entered, encoding="utf-8")
     beside.replace(init)
     return [*texts, init]
+
+
+def beginning() -> str:
+    """The `experiments/__init__.py` of a project of the user's own: that of Sashiko, and where the rest is."""
+    text = (resources.files("experiments") / "__init__.py").read_text(encoding="utf-8")
+    if BEHIND in text:  # it is one of those itself
+        return text
+    head, table = f"{BEFORE}from pkgutil import extend_path\n{AFTER}", f"{TABLE} = {{\n"
+    return text.replace(BEFORE + AFTER, head, 1).replace(table, BEHIND + table, 1)
+
+
+def _is_found(to: Path) -> bool:
+    """Whether the experiments of a project are those that this command imports."""
+    found = find_spec("experiments")
+    return found is not None and found.origin == str((to / "experiments" / "__init__.py").resolve())
 
 
 def _refused_names(name: str) -> Iterator[Problem]:
@@ -92,7 +122,7 @@ def _taken(texts: dict[Path, str], to: Path, name: str) -> Iterator[Path]:
 def texts_of(name: str) -> dict[Path, str]:
     """The files of an experiment of that name by their paths in a project, but for the table of experiments."""
     from experiments import manager_of
-    from experiments.__main__ import sweep_text
+    from experiments.sweep_files import text_of
 
     source = resources.files(f"experiments.{SHAPE}")
     here, tests = Path("experiments") / name, Path("tests") / "experiments" / name
@@ -100,7 +130,7 @@ def texts_of(name: str) -> dict[Path, str]:
     readme, test = ((source / "template" / file).read_text(encoding="utf-8") for file in TEMPLATES)
     found[here / "README.md"] = readme.replace("NAME", name)
     found |= {tests / "__init__.py": "", tests / "test_manager.py": renamed(test, name)}
-    found[Path("sweeps") / f"{name}.yaml"] = sweep_text(name, name, manager_of(SHAPE).grids[SHAPE])
+    found[Path("sweeps") / f"{name}.yaml"] = text_of(name, name, manager_of(SHAPE).grids[SHAPE])
     return found
 
 

@@ -5,11 +5,17 @@ from typing import Annotated
 
 import typer
 
+from launch.completing import sweep_files
 from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption
 from launch.telling import JsonOption, answering
 
 SweepOption = Annotated[
-    str, typer.Argument(metavar="[SWEEP]", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
+    str,
+    typer.Argument(
+        metavar="[SWEEP]",
+        help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.",
+        autocompletion=sweep_files,
+    ),
 ]
 ProjectOption = Annotated[
     str, typer.Option("--project", metavar="[ENTITY/]PROJECT", help="All runs of a project, instead of a sweep.")
@@ -105,7 +111,10 @@ def pull(
 
 def query(
     sql: Annotated[str, typer.Argument(help='SELECT over runs, history and the logged tables; "-" lists those.')],
-    sweep: Annotated[str, typer.Option("--sweep", metavar="SWEEP", help="Of this sweep, or sweep file.")] = "",
+    sweep: Annotated[
+        str,
+        typer.Option("--sweep", metavar="SWEEP", help="Of this sweep, or sweep file.", autocompletion=sweep_files),
+    ] = "",
     project: ProjectOption = "",
     csv: Annotated[Path | None, typer.Option(help="Write the answer here.")] = None,
     parquet: Annotated[Path | None, typer.Option(help="The same as parquet.")] = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from framework.errors import ConfigError, Problem, RunsFailed
+from launch.completing import sweep_files
 from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption, SweepArgument
 from launch.telling import JsonOption, answering
 
@@ -22,7 +23,11 @@ def add_to(app: typer.Typer) -> None:
 def status(
     sweep: Annotated[
         str | None,
-        typer.Argument(metavar="[SWEEP]", help="A sweep, or a sweep file; without one: all that are not over."),
+        typer.Argument(
+            metavar="[SWEEP]",
+            help="A sweep, or a sweep file; without one: all that are not over.",
+            autocompletion=sweep_files,
+        ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Look again and again until it is over.")] = False,
     every: EveryOption = 5.0,

@@ -8,6 +8,7 @@ import typer
 
 from framework.errors import ConfigError, Problem
 from launch import serve
+from launch.completing import sweep_files
 from launch.telling import JsonOption, answering
 
 DirectoryOption = Annotated[Path, typer.Option("--dir", help="Folder of the embedded server.")]
@@ -18,7 +19,12 @@ LiveOption = Annotated[
     bool, typer.Option("--live", help="Run the code as it lies, not as it was when this was submitted.")
 ]
 SweepArgument = Annotated[
-    str, typer.Argument(metavar="SWEEP", help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.")
+    str,
+    typer.Argument(
+        metavar="SWEEP",
+        help="A sweep of the tracker ([[ENTITY/]PROJECT/]ID), or a sweep file.",
+        autocompletion=sweep_files,
+    ),
 ]
 DEFAULT_DIRECTORY = serve.DEFAULT_DIRECTORY
 

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import typer
 from rich.console import Console
 
-from experiments import manager_of
+from experiments import manager_of, sweep_files
 from framework.config import Config, canonical_json
-from framework.definition import Definition, read_file
+from framework.definition import Definition
 from framework.errors import DefinitionError, InvalidInput, Problem, RunsFailed, SweepClosed, TrackerError
 from framework.manager import Manager
 from framework.plan import Difference, Point, difference, plan, required
@@ -35,7 +35,6 @@ RULES = ("method", "run_cap", "early_terminate")
 SAID = ("name", "parameters")
 DRAWN_BY = ("parameters", "metric")
 """What sweeps that draw their points are told apart by; of a grid the metric is only what pages show first."""
-SUFFIXES = (".yaml", ".yml", ".json")
 OPEN_AGAIN = "work what is open in a sweep of its own: sashiko sweep FILE --open"
 SAME_AGAIN = "the same command again goes on"
 
@@ -60,11 +59,11 @@ def locate(tracker: Tracker, text: str, *, as_written: bool = False, by_name: bo
         TrackerError: no sweep was made of the file yet.
         DefinitionError: the file is invalid, or `text` is no path.
     """
-    if not Path(text).is_file():
-        if Path(text).suffix in SUFFIXES:
+    if not Path(text).is_file() and not sweep_files.may_be_brought(Path(text)):
+        if Path(text).suffix in sweep_files.SUFFIXES:
             raise DefinitionError([Problem(text, "there is no such file")])
         return parse_path(text, tracker.check())
-    definition = read_file(Path(text))
+    definition = sweep_files.read(Path(text))
     entity, project = home_of(tracker, definition)
     written = _as_written(tracker, definition, (entity, project), by_name=by_name) if as_written else None
     if written is not None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from framework.errors import ConfigError, Problem
+from launch.completing import sweep_files
 from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption, LiveOption, SweepArgument
 from launch.telling import Answer, JsonOption, answering
 
@@ -50,7 +51,10 @@ JobsOption = Annotated[int | None, typer.Option("--jobs", "-n", min=1, help="How
 WaitOption = Annotated[bool, typer.Option("--wait", help="Follow the submitted jobs until they have ended.")]
 ShellOption = Annotated[bool, typer.Option("--shell", help="Print what would be submitted, and submit nothing.")]
 FileArgument = Annotated[
-    Path, typer.Argument(metavar="FILE", help="A sweep definition, as `wandb sweep` takes it.")
+    Path,
+    typer.Argument(
+        metavar="FILE", help="A sweep definition, as `wandb sweep` takes it.", autocompletion=sweep_files
+    ),
 ]
 FailedOption = Annotated[bool, typer.Option("--failed", help="Work failed points again, too.")]
 StaleOption = Annotated[
@@ -101,14 +105,13 @@ def sweep(
     answer = context.with_resource(answering(as_json=as_json))
     set_stale(stale)
     wish = _wish(workers, gpus, per_gpu, gpus_per_run, slurm, jobs, wait=wait, as_json=as_json)
-    from experiments import manager_of
-    from framework.definition import read_file
+    from experiments import manager_of, sweep_files
     from launch import checking, choice, drawn, frozen, sweeping
     from launch.team import must_share
     from launch.together import set_most
     from launch.words import counted, warn
 
-    definition = read_file(file)
+    definition = sweep_files.read(file)
     warn(definition, file)
     manager = manager_of(definition.experiment)
     checking.check_name(project)
@@ -176,7 +179,12 @@ def agents(
 
 def rerun(
     context: typer.Context,
-    sweep: Annotated[str, typer.Argument(metavar="[SWEEP]", help="A sweep file, a sweep's id or its path.")] = "",
+    sweep: Annotated[
+        str,
+        typer.Argument(
+            metavar="[SWEEP]", help="A sweep file, a sweep's id or its path.", autocompletion=sweep_files
+        ),
+    ] = "",
     failed: Annotated[bool, typer.Option("--failed", help="The points that failed.")] = False,
     points: Annotated[
         str, typer.Option(metavar="INDICES", help="These points, as `plan` lists them: 3,7-9.")

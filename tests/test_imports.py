@@ -134,6 +134,10 @@ def test_planning_ten_thousand_points_is_quick(tmp_path: Path):
     assert time.monotonic() - start < 20
 
 
+def test_the_command_looks_before_it_imports_anything_of_ours():
+    assert not {name.split(".")[0] for name in imports(ROOT / "sashiko.py", top_level_only=True)} & set(RANK)
+
+
 def test_no_file_is_above_500_lines():
     for package in (*RANK, "tests"):
         for path in sources(package):

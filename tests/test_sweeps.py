@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from experiments import EXPERIMENTS, manager_of
-from experiments.__main__ import sweep_text
+from experiments.sweep_files import text_of
 from framework.fields import leaf_fields
 from framework.plan import plan
 
@@ -17,7 +17,7 @@ GRIDS = [(experiment, name) for experiment in EXPERIMENTS for name in manager_of
 def test_files_are_written_from_the_grids(experiment: str, name: str):
     grid = manager_of(experiment).grids[name]
     written = (SWEEPS / f"{name}.yaml").read_text(encoding="utf-8")
-    assert written == sweep_text(experiment, name, grid), "run: make sweeps"
+    assert written == text_of(name, experiment, grid), "run: make sweeps"
     assert plan(manager_of(experiment).config, grid.definition(name, experiment))
 
 

@@ -102,12 +102,18 @@ def of_process() -> Environment:
 
 
 def _code() -> tuple[dict[str, Any], bytes]:
-    """What git says of the code; of frozen code, what it said then, and under `tree` which it is."""
+    """What git says of the code; of frozen code, what it said then, and under `tree` which it is.
+
+    Nothing of a repository that only lies around it, as that of a user whose environment is in `.venv`.
+    """
     record = frozen.around(home())
     if record is not None:
         return {**record.git, "tree": record.tree}, record.patch
-    git, patch = git_state(home())
-    return (git, patch) if git else git_state(Path(__file__).parent)
+    for place in (home(), Path(__file__).parent):
+        git, patch = git_state(place) if packed.top_of(place) else ({}, b"")
+        if git:
+            return git, patch
+    return {}, b""
 
 
 def home() -> Path:

@@ -26,6 +26,19 @@ SERVICE = (
     "loginctl enable-linger",
 )
 SHOWN = {
+    "docs/install.md": {
+        **dict.fromkeys(
+            (
+                "python -m pip wheel --no-deps .",
+                "python -m build",
+                "python -m venv .venv",
+                "source .venv/bin/activate",
+                "pip install sashiko-0.1.0-py3-none-any.whl",
+            ),
+            "they take the source, an index and an environment: tests/package does all of them",
+        ),
+        "sashiko --install-completion": "it asks which shell it is typed in",
+    },
     "docs/quick-start.md": {"source .venv/bin/activate": "it changes the shell that it is typed in"},
     "docs/server.md": {
         "wandb login --host https://wandb.lab.example:8765": "it asks for a key, at another machine",

@@ -124,8 +124,26 @@ def test_the_line_goes_to_the_end_of_the_table(head):
 
 
 def test_a_folder_that_is_no_project_is_told(tmp_path):
-    with pytest.raises(InvalidInput, match=r"experiments/__init__\.py"):
+    with pytest.raises(InvalidInput, match=r"experiments/__init__\.py; --project begins a project there"):
         write("mine", tmp_path)
+
+
+def test_a_project_is_begun_where_none_is(tmp_path, project):
+    with pytest.raises(InvalidInput, match=r"--project: begins one, and .*experiments is there already"):
+        write("mine", project, project=True)
+    shutil.rmtree(project / "experiments")
+    written = write("mine", project, project=True)
+    assert project / "experiments" / "__init__.py" in written
+    begun = (project / "experiments" / "__init__.py").read_text()
+    names = {node.name for node in ast.parse(begun).body if isinstance(node, ast.FunctionDef)}
+    assert names == {"manager_of"}
+    assert "__path__ = extend_path(__path__, __name__)" in begun
+    assert begun.count('"mine": "experiments.mine.manager:MineManager",') == 1
+    ours = (ROOT / "experiments" / "__init__.py").read_text().splitlines()
+    assert [line for line in ours if line not in begun.splitlines()] == []
+    style = ["check", "--config", str(ROOT / "pyproject.toml"), str(project / "experiments" / "__init__.py")]
+    found = subprocess.run([sys.executable, "-m", "ruff", *style], capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stdout
 
 
 @pytest.mark.slow

@@ -78,6 +78,22 @@ def test_the_patch_makes_of_the_commit_what_was_there(repository: Path, tmp_path
     assert not (again / "copy" / "notes.txt").exists()
 
 
+def test_a_repository_around_an_environment_is_not_that_of_the_code(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A package that is installed in a `.venv` within the user's own repository."""
+    commit = provenance.git_state(repository)[0]["commit"]
+    place = repository / ".venv" / "experiments"
+    place.mkdir(parents=True)
+    (place / "__init__.py").write_text("EXPERIMENTS = {}\n")
+    monkeypatch.setattr(provenance, "home", lambda: place)
+    assert provenance._code()[0].get("commit") != commit
+    git(repository, "add", "--force", ".venv")
+    state, patch = provenance._code()
+    assert state["commit"] == commit
+    assert b".venv/experiments/__init__.py" in patch
+
+
 def test_a_difference_beyond_all_measure_is_left_out_and_said_to_be(
     repository: Path, monkeypatch: pytest.MonkeyPatch
 ):
