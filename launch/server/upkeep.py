@@ -12,6 +12,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,6 +48,8 @@ NAMES = (
     " UNION ALL SELECT manifest_blob FROM artifacts WHERE manifest_blob IS NOT NULL AND state = 'COMMITTED'"
 )
 """The names alone, which is a fraction of the work."""
+AT_WORK = 16
+"""Files that are copied side by side."""
 AT_ONCE = 100
 """Files that one transaction looks at: meanwhile nobody else writes."""
 
@@ -81,17 +84,18 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
             digests = _named(copy)
-    files = size = 0
-    for digest in sorted(digests - _names(destination)):
-        copied = _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest)
-        files, size = files + 1, size + copied
+    fresh_digests = sorted(digests - _names(destination))
+    with ThreadPoolExecutor(
+        AT_WORK
+    ) as threads:  # each waits for the disk, which takes many together as fast as one
+        sizes = list(threads.map(lambda digest: _copy_blob(directory, destination, digest), fresh_digests))
     for name in (KEY_FILE, SECRET_FILE):
         if (directory / name).exists():
             _copy(directory / name, destination / name)
     for leftover in ("-wal", "-shm"):
         (destination / f"{DATABASE}{leftover}").unlink(missing_ok=True)
     fresh.replace(destination / DATABASE)
-    return files, size
+    return len(sizes), sum(sizes)
 
 
 def verify(directory: Path) -> Report:
@@ -246,6 +250,10 @@ def _names(directory: Path) -> set[str]:
         with os.scandir(folder) as found:
             names.update(entry.name for entry in found)
     return names
+
+
+def _copy_blob(directory: Path, destination: Path, digest: str) -> int:
+    return _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest)
 
 
 def _copy(source: Path, target: Path) -> int:

@@ -3,9 +3,9 @@ import copy
 import pytest
 import torch
 from scipy.stats import ks_2samp
+from torch.torch_version import TorchVersion
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as reference
-from torch.torch_version import TorchVersion
 
 from framework.errors import ConfigError, InvalidInput
 from framework.ssl.distortions.config import (
