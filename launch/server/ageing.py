@@ -27,6 +27,8 @@ FEWEST, MOST = 128, 32_768
 """Lines of a stream from which on a file takes less room than a table, and lines of one file."""
 SLICE = 2_000
 """Lines that one transaction sweeps away, or lays out again."""
+HELD_SECONDS = 60.0
+"""After so long without a slice whoever lays lines out is taken for dead."""
 LOOKED_AT = 200
 """Runs that one look goes through in search of one whose lines can age."""
 SPARE_PAGES, PAGES = 4_096, 500
@@ -89,7 +91,7 @@ class Ageing:
         Raises:
             DiskFull: a file could not be stored; nothing is lost.
         """
-        if self.sweep():
+        if self._coming_back is None and self.sweep():
             return True
         if self._coming_back is None and (alive := self._alive()):
             self._coming_back = self.bring_back(alive[0])
@@ -137,6 +139,8 @@ class Ageing:
         with self._store.read() as tables:
             left = tables.aged.unswept()
         if left is None:
+            with self._store.write() as tables:
+                tables.aged.release(self._now() - HELD_SECONDS)
             return False
         with self._store.write() as tables:
             if tables.aged.sweep(*left, SLICE) and tables.curves.sweep(left[0], SLICE):
@@ -152,10 +156,12 @@ class Ageing:
             if not parts:
                 continue
             place: int | None = parts[0].first
+            held: int | None = None
             while place is not None:
                 with self._store.write() as tables:
-                    if tables.aged.parts(run_id, stream) != parts:
-                        return  # cleared, or brought back by somebody else
+                    held = tables.aged.hold(run_id, stream, held, self._now())
+                    if held is None or tables.aged.parts(run_id, stream) != parts:
+                        return  # cleared, aged anew, or brought back by somebody else
                     place = tables.lines.lay_out(run_id, stream, place, SLICE)
                     if place is None:
                         tables.lines.is_back(run_id, stream)

@@ -51,7 +51,7 @@ class Aged:
             PRIMARY KEY (run_id, stream, first)
         ) WITHOUT ROWID;
         CREATE INDEX aged_by_blob ON aged(blob);
-        CREATE INDEX aged_unswept ON aged(run_id, stream) WHERE swept = 0;
+        CREATE INDEX aged_unswept ON aged(swept) WHERE swept <> 1;
         """
     }
 
@@ -135,12 +135,38 @@ class Aged:
 
     def unswept(self) -> tuple[int, str] | None:
         """A stream of which the table may still hold lines that are in files: run and stream."""
-        row = self._db.execute("SELECT run_id, stream FROM aged WHERE swept = 0 LIMIT 1").fetchone()
+        row = self._db.execute(
+            "SELECT run_id, stream FROM aged WHERE swept <> 1 AND swept = 0"
+            " AND NOT EXISTS (SELECT 1 FROM aged AS others WHERE others.run_id = aged.run_id"
+            "  AND others.stream = aged.stream AND others.swept > 1) LIMIT 1"
+        ).fetchone()
         return None if row is None else (row["run_id"], row["stream"])
+
+    def hold(self, run_id: int, stream: str, before: int | None, now: float) -> int | None:
+        """Keep the lines of a stream from being swept while they are laid out in the table again.
+
+        To be called in each transaction that lays some out, with what the call before it returned (None: the first
+        one). None: somebody else has decided since, and what was laid out may be swept.
+        """
+        held = max(int(now * 1e3), 2, (before or 0) + 1)
+        changed = self._db.execute(
+            "UPDATE aged SET swept = ?1 WHERE run_id = ?2 AND stream = ?3 AND (?4 IS NULL OR swept = ?4)",
+            (held, run_id, stream, before),
+        ).rowcount
+        return held if changed and changed == len(self.parts(run_id, stream)) else None
+
+    def release(self, before: float) -> None:
+        """What was held before a time is to be swept: who laid it out has died."""
+        self._db.execute(
+            "UPDATE aged SET swept = 0 WHERE swept <> 1 AND swept BETWEEN 2 AND ?", (max(int(before * 1e3), 1),)
+        )
 
     def sweep(self, run_id: int, stream: str, most: int) -> bool:
         """Delete at most `most` lines of the table that are in files; whether none is left."""
         last = self.last(run_id, stream)
+        held = "SELECT 1 FROM aged WHERE run_id = ? AND stream = ? AND swept > 1"
+        if self._db.execute(held, (run_id, stream)).fetchone() is not None:
+            return False
         gone = self._db.execute(
             "DELETE FROM lines WHERE run_id = ?1 AND stream = ?2 AND line <= ?3 AND line IN"
             " (SELECT line FROM lines WHERE run_id = ?1 AND stream = ?2 AND line <= ?3 ORDER BY line LIMIT ?4)",
