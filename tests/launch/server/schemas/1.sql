@@ -7,9 +7,9 @@ CREATE TABLE agents (
             heartbeat_at REAL NOT NULL,
             done INTEGER NOT NULL DEFAULT 0
         );
-INSERT INTO "agents" VALUES(1,1,'node1',1.79595777685146880146e+09,1.79595777834442424771e+09,0);
-INSERT INTO "agents" VALUES(2,1,'node1',1.79595778199637436871e+09,1.79595778200633454319e+09,0);
-INSERT INTO "agents" VALUES(3,1,'node1',1.79595778201383376128e+09,1.79595778201727557178e+09,0);
+INSERT INTO "agents" VALUES(1,1,'node1',1.79596053401243519785e+09,1.795960536866168499e+09,0);
+INSERT INTO "agents" VALUES(2,1,'node1',1.79596054190445852277e+09,1.79596054191280341148e+09,0);
+INSERT INTO "agents" VALUES(3,1,'node1',1.795960541931248188e+09,1.7959605419353351593e+09,0);
 CREATE TABLE aliases (
             id INTEGER PRIMARY KEY,
             collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
@@ -44,11 +44,11 @@ CREATE TABLE artifacts (
             created_at REAL NOT NULL,
             updated_at REAL NOT NULL
         );
-INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n": 2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'5ce2cfe1dcb195dc97823095c251df30','5ce2cfe1dcb195dc97823095c251df30','2fc85679fe70cbb8bc6e',15,2,1.79595777692830038067e+09,1.79595777695249891282e+09);
-INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n": 2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'1c9da3382528cfa66c19445163d0e561','1c9da3382528cfa66c19445163d0e561','7c0b2123378bf01ca291',15,2,1.79595777695446753505e+09,1.79595777697296237951e+09);
-INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n": 1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'261f44f2a241f728dfe805328191c9a5','261f44f2a241f728dfe805328191c9a5','c851f31dc4eeb4f5cde1',13,1,1.79595777697488665578e+09,1.79595777699212360385e+09);
-INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n": 1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79595777699598646158e+09,1.79595777699598646158e+09);
-INSERT INTO "artifacts" VALUES(5,4,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n": 1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'95d16e5260bad8f259308fe80f95a33c','95d16e5260bad8f259308fe80f95a33c','63e47a1ae9724fffbaaf',5,1,1.79595777702163434024e+09,1.79595777703197669985e+09);
+INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n": 2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'605154db0f309514fb4821ccfaf4ab26','605154db0f309514fb4821ccfaf4ab26','2fc85679fe70cbb8bc6e',15,2,1.79596053409378075601e+09,1.79596053410349512104e+09);
+INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n": 2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'276f0401f287984a9fac8440c6146695','276f0401f287984a9fac8440c6146695','7c0b2123378bf01ca291',15,2,1.79596053410460615158e+09,1.79596053411129450792e+09);
+INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n": 1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a8c0fd64deedaf2940f20f14ae85d6a3','c851f31dc4eeb4f5cde1',13,1,1.79596053411242628098e+09,1.79596053411786746971e+09);
+INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n": 1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79596053412009119985e+09,1.79596053412009119985e+09);
+INSERT INTO "artifacts" VALUES(5,4,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n": 1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'cd9e0aa893c21780edf4e1cc60df2277','cd9e0aa893c21780edf4e1cc60df2277','63e47a1ae9724fffbaaf',5,1,1.79596053413479614258e+09,1.79596053414069604871e+09);
 CREATE TABLE collections (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -59,10 +59,10 @@ CREATE TABLE collections (
             updated_at REAL NOT NULL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79595777692808651919e+09,1.79595777692808651919e+09);
-INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79595777697477746014e+09,1.79595777697477746014e+09);
-INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79595777699585866927e+09,1.79595777699585866927e+09);
-INSERT INTO "collections" VALUES(4,2,'model','brief',NULL,1.79595777702153062819e+09,1.79595777702153062819e+09);
+INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79596053409360623359e+09,1.79596053409360623359e+09);
+INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79596053411235547069e+09,1.79596053411235547069e+09);
+INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79596053412002038948e+09,1.79596053412002038948e+09);
+INSERT INTO "collections" VALUES(4,2,'model','brief',NULL,1.7959605341347217559e+09,1.7959605341347217559e+09);
 CREATE TABLE entries (
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
             path TEXT NOT NULL,
@@ -149,7 +149,7 @@ CREATE TABLE lines (
             text TEXT NOT NULL,
             PRIMARY KEY (run_id, stream, line)
         ) WITHOUT ROWID;
-INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin 7rejvkva
+INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin bn2sjo2e
 ');
 INSERT INTO "lines" VALUES(1,'console',1,NULL,'Süd: 5 €
 ');
@@ -287,7 +287,7 @@ INSERT INTO "lines" VALUES(1,'history',129,129,'{"_step": 129, "_timestamp": 170
 INSERT INTO "lines" VALUES(1,'history',130,130,'{"_step": 130, "_timestamp": 1700000130.0, "loss": 0.00916030534351145, "inner.acc": 1.3}');
 INSERT INTO "lines" VALUES(1,'history',131,131,'{"_step": 131, "_timestamp": 1700000131.0, "loss": 0.00909090909090909, "inner.acc": 1.31}');
 INSERT INTO "lines" VALUES(1,'history',132,132,'{"_step": 132, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin z1y7r4g0
+INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin zre6hxy8
 ');
 INSERT INTO "lines" VALUES(2,'console',1,NULL,'Süd: 5 €
 ');
@@ -296,7 +296,7 @@ INSERT INTO "lines" VALUES(2,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(2,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(2,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.5333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(2,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin h8dkkxok
+INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin 36ztb552
 ');
 INSERT INTO "lines" VALUES(3,'console',1,NULL,'Süd: 5 €
 ');
@@ -316,7 +316,7 @@ INSERT INTO "lines" VALUES(4,'history',2,2,'{"_step": 2, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(4,'history',3,3,'{"_step": 3, "_timestamp": 1700000003.0, "loss": 0.25, "inner.acc": 0.03}');
 INSERT INTO "lines" VALUES(4,'history',4,4,'{"_step": 4, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
 INSERT INTO "lines" VALUES(5,'history',3,3,'{"_step": 3, "loss": 0.01}');
-INSERT INTO "lines" VALUES(6,'console',0,NULL,'begin f9m8ybje
+INSERT INTO "lines" VALUES(6,'console',0,NULL,'begin cstvdgz7
 ');
 INSERT INTO "lines" VALUES(6,'console',1,NULL,'Süd: 5 €
 ');
@@ -325,7 +325,7 @@ INSERT INTO "lines" VALUES(6,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(6,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.7, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(6,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.4666666666666666, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(6,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin pf7ij4ze
+INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin 5dwcctbs
 ');
 INSERT INTO "lines" VALUES(7,'console',1,NULL,'Süd: 5 €
 ');
@@ -333,7 +333,7 @@ INSERT INTO "lines" VALUES(7,'events',0,NULL,'{"system.cpu": 12.5, "_runtime": 3
 INSERT INTO "lines" VALUES(7,'history',0,0,'{"_step": 0, "_timestamp": 1700000000.0, "loss": 1.6, "inner.acc": 0.0}');
 INSERT INTO "lines" VALUES(7,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(7,'history',2,2,'{"_step": 2, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(8,'console',0,NULL,'begin 0xo98kml
+INSERT INTO "lines" VALUES(8,'console',0,NULL,'begin 3v0ge2xj
 ');
 INSERT INTO "lines" VALUES(8,'console',1,NULL,'Süd: 5 €
 ');
@@ -356,7 +356,7 @@ CREATE TABLE points (
 INSERT INTO "points" VALUES(1,0,'{"x":1}','ended',1,1,NULL,0,1);
 INSERT INTO "points" VALUES(1,1,'{"x":2}','ended',2,1,NULL,0,1);
 INSERT INTO "points" VALUES(1,2,'{"x":3}','ended',3,1,NULL,0,1);
-INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',7,2,1.79596138201186585428e+09,0,2);
+INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',7,2,1.79596414192407202725e+09,0,2);
 INSERT INTO "points" VALUES(1,4,'{"x":5}','pending',8,3,NULL,1,1);
 INSERT INTO "points" VALUES(1,5,'{"x":6}','pending',NULL,NULL,NULL,0,0);
 INSERT INTO "points" VALUES(1,6,'{"x":7}','pending',NULL,NULL,NULL,0,0);
@@ -367,8 +367,8 @@ CREATE TABLE projects (
             created_at REAL NOT NULL,
             runs_made INTEGER NOT NULL DEFAULT 0
         );
-INSERT INTO "projects" VALUES(1,'first',NULL,1.79595777684433555599e+09,6);
-INSERT INTO "projects" VALUES(2,'second',NULL,1.79595777700662326812e+09,3);
+INSERT INTO "projects" VALUES(1,'first',NULL,1.79596053400980710983e+09,6);
+INSERT INTO "projects" VALUES(2,'second',NULL,1.79596053412329530714e+09,3);
 CREATE TABLE run_files (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             name TEXT NOT NULL,
@@ -377,9 +377,9 @@ CREATE TABLE run_files (
             updated_at REAL NOT NULL,
             PRIMARY KEY (run_id, name)
         ) WITHOUT ROWID;
-INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79595777690980768206e+09);
-INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79595777692404198646e+09);
-INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79595777691781330106e+09);
+INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79596053408018136027e+09);
+INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79596053409195828432e+09);
+INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79596053408756375314e+09);
 CREATE TABLE runs (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -402,14 +402,14 @@ CREATE TABLE runs (
             heartbeat_at REAL NOT NULL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "runs" VALUES(1,1,'7rejvkva','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595777685739779469e+09,1.7959577768755950927e+09);
-INSERT INTO "runs" VALUES(2,1,'z1y7r4g0','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595777687993884085e+09,1.79595777689448523519e+09);
-INSERT INTO "runs" VALUES(3,1,'h8dkkxok','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79595777689696979519e+09,1.79595777690399599079e+09);
-INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595777700673794744e+09,1.79595777701117205625e+09);
-INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.7959577770126161576e+09,1.79595777701472926143e+09);
-INSERT INTO "runs" VALUES(6,1,'f9m8ybje','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79595777834494495393e+09,1.79595777837276053424e+09);
-INSERT INTO "runs" VALUES(7,1,'pf7ij4ze','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,2,0,0,NULL,1.7959577820069947243e+09,1.79595778201186585427e+09);
-INSERT INTO "runs" VALUES(8,1,'0xo98kml','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,1,1,1.79595778201746916766e+09,1.79595778202657365796e+09);
+INSERT INTO "runs" VALUES(1,1,'bn2sjo2e','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596053401727485661e+09,1.79596053403275108337e+09);
+INSERT INTO "runs" VALUES(2,1,'zre6hxy8','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596053404443144795e+09,1.79596053405334281924e+09);
+INSERT INTO "runs" VALUES(3,1,'36ztb552','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79596053405445480345e+09,1.79596053406816816332e+09);
+INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596053412338042256e+09,1.79596053412657356267e+09);
+INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596053412762618061e+09,1.79596053412936854359e+09);
+INSERT INTO "runs" VALUES(6,1,'cstvdgz7','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.7959605368666708469e+09,1.79596053688357925413e+09);
+INSERT INTO "runs" VALUES(7,1,'5dwcctbs','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,2,0,0,NULL,1.7959605419133229256e+09,1.79596054192407202716e+09);
+INSERT INTO "runs" VALUES(8,1,'3v0ge2xj','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,1,1,1.79596054193796563153e+09,1.79596054195739221566e+09);
 CREATE TABLE sweeps (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -427,12 +427,12 @@ CREATE TABLE sweeps (
             updated_at REAL NOT NULL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "sweeps" VALUES(1,1,'8cvdqqhx','grid',NULL,'name: grid
+INSERT INTO "sweeps" VALUES(1,1,'bnoi07cs','grid',NULL,'name: grid
 method: grid
 metric: {name: loss, goal: minimize}
 parameters:
   x: {values: [1, 2, 3, 4, 5, 6, 7]}
-','grid',NULL,'loss','minimize','RUNNING',7,1.79595777684452915191e+09,1.79595777684452915191e+09);
+','grid',NULL,'loss','minimize','RUNNING',7,1.79596053400999808311e+09,1.79596053400999808311e+09);
 CREATE INDEX agents_by_sweep ON agents(sweep_id);
 CREATE INDEX runs_by_sweep ON runs(sweep_id, id);
 CREATE INDEX runs_by_agent ON runs(agent_id);

@@ -7,10 +7,10 @@ CREATE TABLE agents (
             heartbeat_at REAL NOT NULL,
             done INTEGER NOT NULL DEFAULT 0
         );
-INSERT INTO "agents" VALUES(1,1,'node1',1.79595779153973865516e+09,1.79595779428109264376e+09,0);
-INSERT INTO "agents" VALUES(2,2,'node1',1.79595779186837601658e+09,1.79595779187780451779e+09,0);
-INSERT INTO "agents" VALUES(3,1,'node1',1.79595779800972175596e+09,1.79595779802293825143e+09,0);
-INSERT INTO "agents" VALUES(4,1,'node1',1.79595779805156254764e+09,1.79595779805319643021e+09,0);
+INSERT INTO "agents" VALUES(1,1,'node1',1.795960556750715971e+09,1.79596056221555066111e+09,0);
+INSERT INTO "agents" VALUES(2,2,'node1',1.79596055716398429868e+09,1.7959605571865439415e+09,0);
+INSERT INTO "agents" VALUES(3,1,'node1',1.79596056649435853957e+09,1.7959605665273008346e+09,0);
+INSERT INTO "agents" VALUES(4,1,'node1',1.79596056661669778824e+09,1.79596056661890506739e+09,0);
 CREATE TABLE aliases (
             id INTEGER PRIMARY KEY,
             collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
@@ -47,11 +47,11 @@ CREATE TABLE artifacts (
             created_at REAL NOT NULL,
             updated_at REAL NOT NULL
         , distributed_id TEXT, ttl INTEGER);
-INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'5ce2cfe1dcb195dc97823095c251df30','5ce2cfe1dcb195dc97823095c251df30','2fc85679fe70cbb8bc6e',15,2,1.79595779158042526246e+09,1.79595779160117864602e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'1c9da3382528cfa66c19445163d0e561','1c9da3382528cfa66c19445163d0e561','7c0b2123378bf01ca291',15,2,1.79595779160374522213e+09,1.79595779162643241887e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'261f44f2a241f728dfe805328191c9a5','261f44f2a241f728dfe805328191c9a5','c851f31dc4eeb4f5cde1',13,1,1.79595779162818193434e+09,1.79595779163812875752e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79595779164878463747e+09,1.79595779164890742302e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'95d16e5260bad8f259308fe80f95a33c','95d16e5260bad8f259308fe80f95a33c','ef09e589b8d8874476a6',5,1,1.79595779167480874057e+09,1.79595779168603610987e+09,NULL,315360000);
+INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'605154db0f309514fb4821ccfaf4ab26','605154db0f309514fb4821ccfaf4ab26','2fc85679fe70cbb8bc6e',15,2,1.79596055681786704065e+09,1.79596055682898092268e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'276f0401f287984a9fac8440c6146695','276f0401f287984a9fac8440c6146695','7c0b2123378bf01ca291',15,2,1.79596055683012986183e+09,1.79596055683718705173e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a8c0fd64deedaf2940f20f14ae85d6a3','c851f31dc4eeb4f5cde1',13,1,1.79596055683824801446e+09,1.7959605568445003033e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79596055684688305853e+09,1.79596055684695339203e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'cd9e0aa893c21780edf4e1cc60df2277','cd9e0aa893c21780edf4e1cc60df2277','ef09e589b8d8874476a6',5,1,1.79596055686368656157e+09,1.79596055687023162849e+09,NULL,315360000);
 CREATE TABLE collections (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -62,11 +62,11 @@ CREATE TABLE collections (
             updated_at REAL NOT NULL, portfolio INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', versions_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79595779158015441895e+09,1.79595779158015441895e+09,0,'[]',2);
-INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79595779162806296353e+09,1.79595779162806296353e+09,0,'[]',1);
-INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79595779164863491054e+09,1.79595779164863491054e+09,0,'[]',0);
-INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79595779167333793641e+09,1.79595779167333793641e+09,1,'[]',1);
-INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.7959577916747004986e+09,1.7959577916747004986e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79596055681765770905e+09,1.79596055681765770905e+09,0,'[]',2);
+INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79596055683817148202e+09,1.79596055683817148202e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79596055684678864482e+09,1.79596055684678864482e+09,0,'[]',0);
+INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79596055686253619192e+09,1.79596055686253619192e+09,1,'[]',1);
+INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79596055686360263825e+09,1.79596055686360263825e+09,0,'[]',1);
 CREATE TABLE entries (
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
             path TEXT NOT NULL,
@@ -154,8 +154,8 @@ CREATE TABLE keys (
             read_only INTEGER NOT NULL DEFAULT 0,
             created_at REAL NOT NULL
         ) WITHOUT ROWID;
-INSERT INTO "keys" VALUES('06bdd6a4d450c994539732b7d0cda5aeb37011154e7af336ed777404c6f4397f',2,'e040',0,1.79595779211463022232e+09);
-INSERT INTO "keys" VALUES('a985ef20afc7d226406459fcaad07d79ba4b799d64704fc31fde6f793b507fd8',3,'48f8',0,1.79595779245313692091e+09);
+INSERT INTO "keys" VALUES('6630430c8b3623b007d09fedaac55c7e86ed8cbc78bc19a830192194a27d1f51',3,'aa49',0,1.79596055847267484662e+09);
+INSERT INTO "keys" VALUES('e57eb5d69fdc827bde33f84e007f0f58662c7f35255f85fe06859db29a6a9b06',2,'6dff',0,1.79596055759749364849e+09);
 CREATE TABLE lineage (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
@@ -176,7 +176,7 @@ CREATE TABLE lines (
             text TEXT NOT NULL,
             PRIMARY KEY (run_id, stream, line)
         ) WITHOUT ROWID;
-INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin 0jjw8hto
+INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin tua52p2a
 ');
 INSERT INTO "lines" VALUES(1,'console',1,NULL,'Süd: 5 €
 ');
@@ -314,7 +314,7 @@ INSERT INTO "lines" VALUES(1,'history',129,129,'{"_step": 129, "_timestamp": 170
 INSERT INTO "lines" VALUES(1,'history',130,130,'{"_step": 130, "_timestamp": 1700000130.0, "loss": 0.00916030534351145, "inner.acc": 1.3}');
 INSERT INTO "lines" VALUES(1,'history',131,131,'{"_step": 131, "_timestamp": 1700000131.0, "loss": 0.00909090909090909, "inner.acc": 1.31}');
 INSERT INTO "lines" VALUES(1,'history',132,132,'{"_step": 132, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin gri5rt0q
+INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin 88ctapxw
 ');
 INSERT INTO "lines" VALUES(2,'console',1,NULL,'Süd: 5 €
 ');
@@ -323,7 +323,7 @@ INSERT INTO "lines" VALUES(2,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(2,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(2,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.5333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(2,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin tf57rr6h
+INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin 5p7se4j4
 ');
 INSERT INTO "lines" VALUES(3,'console',1,NULL,'Süd: 5 €
 ');
@@ -346,7 +346,7 @@ INSERT INTO "lines" VALUES(5,'history',-5,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(5,'history',-4,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(5,'history',-3,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(5,'history',3,3,'{"_step": 3, "loss": 0.01}');
-INSERT INTO "lines" VALUES(6,'console',0,NULL,'begin h571ns98
+INSERT INTO "lines" VALUES(6,'console',0,NULL,'begin 56uibw74
 ');
 INSERT INTO "lines" VALUES(6,'console',1,NULL,'Süd: 5 €
 ');
@@ -363,7 +363,7 @@ INSERT INTO "lines" VALUES(7,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(7,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(7,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(7,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(9,'console',0,NULL,'begin v9ahq582
+INSERT INTO "lines" VALUES(9,'console',0,NULL,'begin afui3d3g
 ');
 INSERT INTO "lines" VALUES(9,'console',1,NULL,'Süd: 5 €
 ');
@@ -372,7 +372,7 @@ INSERT INTO "lines" VALUES(9,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(9,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.7, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(9,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.4666666666666666, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(9,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin iv7th6px
+INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin byx52voq
 ');
 INSERT INTO "lines" VALUES(10,'console',1,NULL,'Süd: 5 €
 ');
@@ -380,7 +380,7 @@ INSERT INTO "lines" VALUES(10,'events',0,NULL,'{"system.cpu": 12.5, "_runtime": 
 INSERT INTO "lines" VALUES(10,'history',0,0,'{"_step": 0, "_timestamp": 1700000000.0, "loss": 1.6, "inner.acc": 0.0}');
 INSERT INTO "lines" VALUES(10,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(10,'history',2,2,'{"_step": 2, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin e62xgh19
+INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin s4qn9da8
 ');
 INSERT INTO "lines" VALUES(11,'console',1,NULL,'Süd: 5 €
 ');
@@ -396,10 +396,10 @@ CREATE TABLE manifests (
             digest TEXT,
             md5 TEXT
         );
-INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'5ce2cfe1dcb195dc97823095c251df30','5ce2cfe1dcb195dc97823095c251df30');
-INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'1c9da3382528cfa66c19445163d0e561','1c9da3382528cfa66c19445163d0e561');
-INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'261f44f2a241f728dfe805328191c9a5','261f44f2a241f728dfe805328191c9a5');
-INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'95d16e5260bad8f259308fe80f95a33c','95d16e5260bad8f259308fe80f95a33c');
+INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'605154db0f309514fb4821ccfaf4ab26','605154db0f309514fb4821ccfaf4ab26');
+INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'276f0401f287984a9fac8440c6146695','276f0401f287984a9fac8440c6146695');
+INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a8c0fd64deedaf2940f20f14ae85d6a3');
+INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'cd9e0aa893c21780edf4e1cc60df2277','cd9e0aa893c21780edf4e1cc60df2277');
 CREATE TABLE members (
             project_id INTEGER NOT NULL REFERENCES projects(id) ON DELETE CASCADE,
             user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
@@ -415,11 +415,11 @@ CREATE TABLE memberships (
             created_at REAL NOT NULL,
             UNIQUE (collection_id, artifact_id)
         );
-INSERT INTO "memberships" VALUES(1,1,1,0,1.79595779160110902792e+09);
-INSERT INTO "memberships" VALUES(2,1,2,1,1.79595779162639451027e+09);
-INSERT INTO "memberships" VALUES(3,2,3,0,1.79595779163809776309e+09);
-INSERT INTO "memberships" VALUES(4,4,1,0,1.79595779167339015007e+09);
-INSERT INTO "memberships" VALUES(5,5,5,0,1.79595779168600487704e+09);
+INSERT INTO "memberships" VALUES(1,1,1,0,1795960556.82892);
+INSERT INTO "memberships" VALUES(2,1,2,1,1795960556.83716);
+INSERT INTO "memberships" VALUES(3,2,3,0,1.79596055684447479246e+09);
+INSERT INTO "memberships" VALUES(4,4,1,0,1.79596055686258459097e+09);
+INSERT INTO "memberships" VALUES(5,5,5,0,1.79596055687016320232e+09);
 CREATE TABLE points (
             sweep_id INTEGER NOT NULL REFERENCES sweeps(id),
             idx INTEGER NOT NULL,
@@ -435,11 +435,11 @@ CREATE TABLE points (
 INSERT INTO "points" VALUES(1,0,'{"x":1}','ended',1,1,NULL,0,1,NULL);
 INSERT INTO "points" VALUES(1,1,'{"x":2}','ended',2,1,NULL,0,1,NULL);
 INSERT INTO "points" VALUES(1,2,'{"x":3}','ended',3,1,NULL,0,1,NULL);
-INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',10,3,1.7959613980486443043e+09,0,2,NULL);
+INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',10,3,1.79596416659153866766e+09,0,2,NULL);
 INSERT INTO "points" VALUES(1,4,'{"x":5}','pending',11,4,NULL,1,1,NULL);
 INSERT INTO "points" VALUES(1,5,'{"x":6}','pending',NULL,NULL,NULL,0,0,NULL);
 INSERT INTO "points" VALUES(1,6,'{"x":7}','pending',NULL,NULL,NULL,0,0,NULL);
-INSERT INTO "points" VALUES(2,0,'{"lr":0.5584505194700754}','ended',6,2,NULL,0,1,'[0.5584505194700754]');
+INSERT INTO "points" VALUES(2,0,'{"lr":0.2597221997799286}','ended',6,2,NULL,0,1,'[0.2597221997799286]');
 CREATE TABLE progress (
             run_id INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
             lines INTEGER NOT NULL,
@@ -455,10 +455,10 @@ CREATE TABLE "projects" (
             runs_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (user_id, name)
         );
-INSERT INTO "projects" VALUES(1,1,'first',NULL,1795957791.53733,6);
-INSERT INTO "projects" VALUES(2,1,'second',NULL,1.79595779165704894065e+09,4);
-INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79595779253709220881e+09,1);
-INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79595779254552865029e+09,1);
+INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79596055674083399772e+09,6);
+INSERT INTO "projects" VALUES(2,1,'second',NULL,1.79596055685075759889e+09,4);
+INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79596055875483965875e+09,1);
+INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.7959605587594814301e+09,1);
 CREATE TABLE run_files (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             name TEXT NOT NULL,
@@ -467,9 +467,9 @@ CREATE TABLE run_files (
             updated_at REAL NOT NULL,
             PRIMARY KEY (run_id, name)
         ) WITHOUT ROWID;
-INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79595779156611895562e+09);
-INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79595779157674050336e+09);
-INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79595779157358956335e+09);
+INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79596055680974793435e+09);
+INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.7959605568161211014e+09);
+INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79596055681330275541e+09);
 CREATE TABLE rungs (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             band INTEGER NOT NULL,
@@ -499,17 +499,17 @@ CREATE TABLE runs (
             heartbeat_at REAL NOT NULL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "runs" VALUES(1,1,'0jjw8hto','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595779154195761681e+09,1.79595779154788708683e+09);
-INSERT INTO "runs" VALUES(2,1,'gri5rt0q','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595779154925251001e+09,1.79595779155280256276e+09);
-INSERT INTO "runs" VALUES(3,1,'tf57rr6h','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79595779155408835411e+09,1.79595779155795645708e+09);
-INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595779165715312957e+09,1.795957791662601471e+09);
-INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595779166416907313e+09,1.79595779166714930533e+09);
-INSERT INTO "runs" VALUES(6,2,'h571ns98','drawn','finished',1,'{"lr":{"value":0.5584505194700754}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79595779187810039526e+09,1.79595779188853287696e+09);
-INSERT INTO "runs" VALUES(7,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595779253729724879e+09,1.79595779254176449776e+09);
-INSERT INTO "runs" VALUES(8,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595779254565620424e+09,1.79595779254722499851e+09);
-INSERT INTO "runs" VALUES(9,1,'v9ahq582','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79595779428160095213e+09,1.79595779429183101654e+09);
-INSERT INTO "runs" VALUES(10,1,'iv7th6px','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79595779803638958926e+09,1.7959577980486443043e+09);
-INSERT INTO "runs" VALUES(11,1,'e62xgh19','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79595779805335712428e+09,1.79595779806723666186e+09);
+INSERT INTO "runs" VALUES(1,1,'tua52p2a','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596055675810527805e+09,1.79596055676487779614e+09);
+INSERT INTO "runs" VALUES(2,1,'88ctapxw','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596055676779985423e+09,1.79596055677965307229e+09);
+INSERT INTO "runs" VALUES(3,1,'5p7se4j4','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79596055678087759017e+09,1.79596055679086923596e+09);
+INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596055685083150861e+09,1.7959605568543434143e+09);
+INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.7959605568553493023e+09,1.79596055685752201084e+09);
+INSERT INTO "runs" VALUES(6,2,'56uibw74','drawn','finished',1,'{"lr":{"value":0.2597221997799286}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79596055718679094314e+09,1.79596055720071387292e+09);
+INSERT INTO "runs" VALUES(7,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596055875498604773e+09,1.79596055875825762748e+09);
+INSERT INTO "runs" VALUES(8,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596055875954818724e+09,1.79596055876076769828e+09);
+INSERT INTO "runs" VALUES(9,1,'afui3d3g','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79596056221602964398e+09,1.79596056223698830609e+09);
+INSERT INTO "runs" VALUES(10,1,'byx52voq','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79596056653222775458e+09,1.79596056659153866766e+09);
+INSERT INTO "runs" VALUES(11,1,'s4qn9da8','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79596056661905980117e+09,1.79596056664031410218e+09);
 CREATE TABLE sweeps (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -527,27 +527,27 @@ CREATE TABLE sweeps (
             updated_at REAL NOT NULL, watched INTEGER NOT NULL DEFAULT 0, prior_runs TEXT,
             UNIQUE (project_id, name)
         );
-INSERT INTO "sweeps" VALUES(1,1,'wmwtkh9j','grid',NULL,'name: grid
+INSERT INTO "sweeps" VALUES(1,1,'tiy25jol','grid',NULL,'name: grid
 method: grid
 metric: {name: loss, goal: minimize}
 parameters:
   x: {values: [1, 2, 3, 4, 5, 6, 7]}
-','grid',NULL,'loss','minimize','RUNNING',7,1.79595779153743863101e+09,1.79595779153743863101e+09,0,NULL);
-INSERT INTO "sweeps" VALUES(2,2,'g0kknybg','drawn',NULL,'name: drawn
+','grid',NULL,'loss','minimize','RUNNING',7,1.79596055674094867704e+09,1.79596055674094867704e+09,0,NULL);
+INSERT INTO "sweeps" VALUES(2,2,'b02s25pu','drawn',NULL,'name: drawn
 method: random
 run_cap: 4
 metric: {name: loss, goal: minimize}
 parameters:
   lr: {min: 0.1, max: 0.9}
-','random',NULL,'loss','minimize','RUNNING',4,1.79595779184867835047e+09,1.79595779184867835047e+09,0,NULL);
+','random',NULL,'loss','minimize','RUNNING',4,1.79596055715932917591e+09,1.79596055715932917591e+09,0,NULL);
 CREATE TABLE users (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
             created_at REAL NOT NULL
         );
-INSERT INTO "users" VALUES(1,'local',1795957791.0);
-INSERT INTO "users" VALUES(2,'north',1.79595779211454033849e+09);
-INSERT INTO "users" VALUES(3,'south',1.79595779245305132865e+09);
+INSERT INTO "users" VALUES(1,'local',1795960556.0);
+INSERT INTO "users" VALUES(2,'north',1.7959605575974118709e+09);
+INSERT INTO "users" VALUES(3,'south',1.79596055847258877754e+09);
 CREATE TABLE writers (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             stream TEXT NOT NULL,

@@ -7,10 +7,10 @@ CREATE TABLE agents (
             heartbeat_at REAL NOT NULL,
             done INTEGER NOT NULL DEFAULT 0
         );
-INSERT INTO "agents" VALUES(1,1,'node1',1.79595778333595895766e+09,1.7959577863493304253e+09,0);
-INSERT INTO "agents" VALUES(2,2,'node1',1.79595778377065062522e+09,1.79595778378653979302e+09,0);
-INSERT INTO "agents" VALUES(3,1,'node1',1.79595779024278521542e+09,1795957790.25418,0);
-INSERT INTO "agents" VALUES(4,1,'node1',1.79595779027166867255e+09,1.79595779027307605743e+09,0);
+INSERT INTO "agents" VALUES(1,1,'node1',1.79596054510565495496e+09,1.79596054951842594143e+09,0);
+INSERT INTO "agents" VALUES(2,2,'node1',1.7959605456519391537e+09,1.79596054566104125979e+09,0);
+INSERT INTO "agents" VALUES(3,1,'node1',1.7959605544135549068e+09,1.79596055442591929435e+09,0);
+INSERT INTO "agents" VALUES(4,1,'node1',1.79596055445707797997e+09,1.79596055445813345902e+09,0);
 CREATE TABLE aliases (
             id INTEGER PRIMARY KEY,
             collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
@@ -47,11 +47,11 @@ CREATE TABLE artifacts (
             created_at REAL NOT NULL,
             updated_at REAL NOT NULL
         , distributed_id TEXT, ttl INTEGER);
-INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n": 2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'5ce2cfe1dcb195dc97823095c251df30','5ce2cfe1dcb195dc97823095c251df30','2fc85679fe70cbb8bc6e',15,2,1.7959577834045622348e+09,1.79595778343018794061e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n": 2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'1c9da3382528cfa66c19445163d0e561','1c9da3382528cfa66c19445163d0e561','7c0b2123378bf01ca291',15,2,1.79595778343220710757e+09,1.79595778345344424245e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n": 1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'261f44f2a241f728dfe805328191c9a5','261f44f2a241f728dfe805328191c9a5','c851f31dc4eeb4f5cde1',13,1,1.79595778345525646209e+09,1.79595778347117543223e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n": 1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79595778348640847206e+09,1.79595778348652124409e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n": 1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'95d16e5260bad8f259308fe80f95a33c','95d16e5260bad8f259308fe80f95a33c','ef09e589b8d8874476a6',5,1,1.79595778351634740828e+09,1.79595778353007292748e+09,NULL,315360000);
+INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n": 2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'605154db0f309514fb4821ccfaf4ab26','605154db0f309514fb4821ccfaf4ab26','2fc85679fe70cbb8bc6e',15,2,1.79596054520284032817e+09,1.79596054526533865924e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n": 2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'276f0401f287984a9fac8440c6146695','276f0401f287984a9fac8440c6146695','7c0b2123378bf01ca291',15,2,1.79596054527385711667e+09,1.79596054528465437884e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n": 1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a8c0fd64deedaf2940f20f14ae85d6a3','c851f31dc4eeb4f5cde1',13,1,1.79596054528577780723e+09,1.7959605453041164875e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n": 1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79596054530721354483e+09,1.79596054530730342866e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n": 1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'cd9e0aa893c21780edf4e1cc60df2277','cd9e0aa893c21780edf4e1cc60df2277','ef09e589b8d8874476a6',5,1,1.79596054532582902912e+09,1.79596054534496927263e+09,NULL,315360000);
 CREATE TABLE collections (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -62,11 +62,11 @@ CREATE TABLE collections (
             updated_at REAL NOT NULL, portfolio INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', versions_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79595778340434455867e+09,1.79595778340434455867e+09,0,'[]',2);
-INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79595778345515966418e+09,1.79595778345515966418e+09,0,'[]',1);
-INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79595778348629903789e+09,1.79595778348629903789e+09,0,'[]',0);
-INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79595778351460051537e+09,1.79595778351460051537e+09,1,'[]',1);
-INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79595778351625323296e+09,1.79595778351625323296e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79596054520262742035e+09,1.79596054520262742035e+09,0,'[]',2);
+INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79596054528570652007e+09,1.79596054528570652007e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79596054530712485311e+09,1.79596054530712485311e+09,0,'[]',0);
+INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79596054532460927969e+09,1.79596054532460927969e+09,1,'[]',1);
+INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79596054532575106618e+09,1.79596054532575106618e+09,0,'[]',1);
 CREATE TABLE entries (
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
             path TEXT NOT NULL,
@@ -152,8 +152,8 @@ CREATE TABLE keys (
             read_only INTEGER NOT NULL DEFAULT 0,
             created_at REAL NOT NULL
         ) WITHOUT ROWID;
-INSERT INTO "keys" VALUES('4f83edd43aa7ac77ea0872bf043559aceebd54231a0892a01162d7d254e21348',2,'e682',0,1795957784.0615);
-INSERT INTO "keys" VALUES('c455439ea486009bba51d44f021c9affe4de7d5408bf4fed90ee485fcc35bc82',3,'b7c8',0,1.79595778444207787518e+09);
+INSERT INTO "keys" VALUES('9459f9619268d1325c8da3de2a87cb0d1dc051156745567a15f3fd8211f7d50b',3,'7b90',0,1.79596054647505521772e+09);
+INSERT INTO "keys" VALUES('eb387d60704138a0fecab294a0b34f0745a7584471daca151f3c71477f4c9460',2,'dfdb',0,1.79596054607912898062e+09);
 CREATE TABLE lineage (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
@@ -174,7 +174,7 @@ CREATE TABLE lines (
             text TEXT NOT NULL,
             PRIMARY KEY (run_id, stream, line)
         ) WITHOUT ROWID;
-INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin gpfa3nxj
+INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin januqpqv
 ');
 INSERT INTO "lines" VALUES(1,'console',1,NULL,'Süd: 5 €
 ');
@@ -312,7 +312,7 @@ INSERT INTO "lines" VALUES(1,'history',129,129,'{"_step": 129, "_timestamp": 170
 INSERT INTO "lines" VALUES(1,'history',130,130,'{"_step": 130, "_timestamp": 1700000130.0, "loss": 0.00916030534351145, "inner.acc": 1.3}');
 INSERT INTO "lines" VALUES(1,'history',131,131,'{"_step": 131, "_timestamp": 1700000131.0, "loss": 0.00909090909090909, "inner.acc": 1.31}');
 INSERT INTO "lines" VALUES(1,'history',132,132,'{"_step": 132, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin htv5tvj2
+INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin xluq4dq2
 ');
 INSERT INTO "lines" VALUES(2,'console',1,NULL,'Süd: 5 €
 ');
@@ -321,7 +321,7 @@ INSERT INTO "lines" VALUES(2,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(2,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(2,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.5333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(2,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin wlh1daqf
+INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin b1qedabw
 ');
 INSERT INTO "lines" VALUES(3,'console',1,NULL,'Süd: 5 €
 ');
@@ -341,7 +341,7 @@ INSERT INTO "lines" VALUES(4,'history',2,2,'{"_step": 2, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(4,'history',3,3,'{"_step": 3, "_timestamp": 1700000003.0, "loss": 0.25, "inner.acc": 0.03}');
 INSERT INTO "lines" VALUES(4,'history',4,4,'{"_step": 4, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
 INSERT INTO "lines" VALUES(5,'history',3,3,'{"_step": 3, "loss": 0.01}');
-INSERT INTO "lines" VALUES(6,'console',0,NULL,'begin qk6966rc
+INSERT INTO "lines" VALUES(6,'console',0,NULL,'begin 6rfm8v2s
 ');
 INSERT INTO "lines" VALUES(6,'console',1,NULL,'Süd: 5 €
 ');
@@ -358,7 +358,7 @@ INSERT INTO "lines" VALUES(7,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(7,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(7,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(7,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(9,'console',0,NULL,'begin r3rkxeka
+INSERT INTO "lines" VALUES(9,'console',0,NULL,'begin mavql4n1
 ');
 INSERT INTO "lines" VALUES(9,'console',1,NULL,'Süd: 5 €
 ');
@@ -367,7 +367,7 @@ INSERT INTO "lines" VALUES(9,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(9,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.7, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(9,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.4666666666666666, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(9,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin kmd57urk
+INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin g5xw2w0o
 ');
 INSERT INTO "lines" VALUES(10,'console',1,NULL,'Süd: 5 €
 ');
@@ -375,7 +375,7 @@ INSERT INTO "lines" VALUES(10,'events',0,NULL,'{"system.cpu": 12.5, "_runtime": 
 INSERT INTO "lines" VALUES(10,'history',0,0,'{"_step": 0, "_timestamp": 1700000000.0, "loss": 1.6, "inner.acc": 0.0}');
 INSERT INTO "lines" VALUES(10,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(10,'history',2,2,'{"_step": 2, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin oulu0vwl
+INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin 6cc8m0z1
 ');
 INSERT INTO "lines" VALUES(11,'console',1,NULL,'Süd: 5 €
 ');
@@ -391,10 +391,10 @@ CREATE TABLE manifests (
             digest TEXT,
             md5 TEXT
         );
-INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'5ce2cfe1dcb195dc97823095c251df30','5ce2cfe1dcb195dc97823095c251df30');
-INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'1c9da3382528cfa66c19445163d0e561','1c9da3382528cfa66c19445163d0e561');
-INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'261f44f2a241f728dfe805328191c9a5','261f44f2a241f728dfe805328191c9a5');
-INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'95d16e5260bad8f259308fe80f95a33c','95d16e5260bad8f259308fe80f95a33c');
+INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'605154db0f309514fb4821ccfaf4ab26','605154db0f309514fb4821ccfaf4ab26');
+INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'276f0401f287984a9fac8440c6146695','276f0401f287984a9fac8440c6146695');
+INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a8c0fd64deedaf2940f20f14ae85d6a3');
+INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'cd9e0aa893c21780edf4e1cc60df2277','cd9e0aa893c21780edf4e1cc60df2277');
 CREATE TABLE members (
             project_id INTEGER NOT NULL REFERENCES projects(id) ON DELETE CASCADE,
             user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
@@ -410,11 +410,11 @@ CREATE TABLE memberships (
             created_at REAL NOT NULL,
             UNIQUE (collection_id, artifact_id)
         );
-INSERT INTO "memberships" VALUES(1,1,1,0,1.79595778343009519579e+09);
-INSERT INTO "memberships" VALUES(2,1,2,1,1.7959577834534082413e+09);
-INSERT INTO "memberships" VALUES(3,2,3,0,1.79595778347114562985e+09);
-INSERT INTO "memberships" VALUES(4,4,1,0,1.79595778351466155058e+09);
-INSERT INTO "memberships" VALUES(5,5,5,0,1.79595778353004193305e+09);
+INSERT INTO "memberships" VALUES(1,1,1,0,1.79596054526526880271e+09);
+INSERT INTO "memberships" VALUES(2,1,2,1,1.79596054528462362284e+09);
+INSERT INTO "memberships" VALUES(3,2,3,0,1.79596054530408763888e+09);
+INSERT INTO "memberships" VALUES(4,4,1,0,1.79596054532466173174e+09);
+INSERT INTO "memberships" VALUES(5,5,5,0,1.7959605453449409008e+09);
 CREATE TABLE points (
             sweep_id INTEGER NOT NULL REFERENCES sweeps(id),
             idx INTEGER NOT NULL,
@@ -430,11 +430,11 @@ CREATE TABLE points (
 INSERT INTO "points" VALUES(1,0,'{"x":1}','ended',1,1,NULL,0,1,NULL);
 INSERT INTO "points" VALUES(1,1,'{"x":2}','ended',2,1,NULL,0,1,NULL);
 INSERT INTO "points" VALUES(1,2,'{"x":3}','ended',3,1,NULL,0,1,NULL);
-INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',10,3,1.79596139026764583593e+09,0,2,NULL);
+INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',10,3,1.79596415445163297658e+09,0,2,NULL);
 INSERT INTO "points" VALUES(1,4,'{"x":5}','pending',11,4,NULL,1,1,NULL);
 INSERT INTO "points" VALUES(1,5,'{"x":6}','pending',NULL,NULL,NULL,0,0,NULL);
 INSERT INTO "points" VALUES(1,6,'{"x":7}','pending',NULL,NULL,NULL,0,0,NULL);
-INSERT INTO "points" VALUES(2,0,'{"lr":0.10521719015202038}','ended',6,2,NULL,0,1,'[0.10521719015202038]');
+INSERT INTO "points" VALUES(2,0,'{"lr":0.4225758651292538}','ended',6,2,NULL,0,1,'[0.4225758651292538]');
 CREATE TABLE progress (
             run_id INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
             lines INTEGER NOT NULL,
@@ -450,10 +450,10 @@ CREATE TABLE "projects" (
             runs_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (user_id, name)
         );
-INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79595778332083082194e+09,6);
-INSERT INTO "projects" VALUES(2,1,'second',NULL,1.7959577834963729382e+09,4);
-INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79595778454020977015e+09,1);
-INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79595778454859518998e+09,1);
+INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79596054508974218373e+09,6);
+INSERT INTO "projects" VALUES(2,1,'second',NULL,1.79596054531254434587e+09,4);
+INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79596054654646921158e+09,1);
+INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79596054655436682696e+09,1);
 CREATE TABLE run_files (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             name TEXT NOT NULL,
@@ -462,9 +462,9 @@ CREATE TABLE run_files (
             updated_at REAL NOT NULL,
             PRIMARY KEY (run_id, name)
         ) WITHOUT ROWID;
-INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79595778338281440731e+09);
-INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79595778340097665792e+09);
-INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79595778339737105369e+09);
+INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79596054518762588501e+09);
+INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.7959605451961324215e+09);
+INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79596054519121527668e+09);
 CREATE TABLE rungs (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             band INTEGER NOT NULL,
@@ -494,17 +494,17 @@ CREATE TABLE runs (
             heartbeat_at REAL NOT NULL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "runs" VALUES(1,1,'gpfa3nxj','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595778334106779099e+09,1.79595778335382485384e+09);
-INSERT INTO "runs" VALUES(2,1,'htv5tvj2','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595778335715126989e+09,1.79595778336510610581e+09);
-INSERT INTO "runs" VALUES(3,1,'wlh1daqf','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79595778336760878565e+09,1.79595778337538671499e+09);
-INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595778349646925924e+09,1.79595778350234460828e+09);
-INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595778350375413897e+09,1.79595778350595140456e+09);
-INSERT INTO "runs" VALUES(6,2,'qk6966rc','drawn','finished',1,'{"lr":{"value":0.10521719015202038}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79595778378694343564e+09,1.79595778379567527771e+09);
-INSERT INTO "runs" VALUES(7,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595778454040336602e+09,1.7959577845460383892e+09);
-INSERT INTO "runs" VALUES(8,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595778454866433142e+09,1.79595778455008339884e+09);
-INSERT INTO "runs" VALUES(9,1,'r3rkxeka','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79595778634982275968e+09,1.79595778635986685748e+09);
-INSERT INTO "runs" VALUES(10,1,'kmd57urk','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79595779025468254086e+09,1.7959577902676458358e+09);
-INSERT INTO "runs" VALUES(11,1,'oulu0vwl','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79595779027322769165e+09,1.7959577902790579796e+09);
+INSERT INTO "runs" VALUES(1,1,'januqpqv','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596054511379504209e+09,1795960545.14869);
+INSERT INTO "runs" VALUES(2,1,'xluq4dq2','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596054515272259715e+09,1.79596054516236853602e+09);
+INSERT INTO "runs" VALUES(3,1,'b1qedabw','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79596054516370272641e+09,1.79596054517209291457e+09);
+INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596054531261944769e+09,1.79596054531637430188e+09);
+INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596054531747412684e+09,1.79596054531952476502e+09);
+INSERT INTO "runs" VALUES(6,2,'6rfm8v2s','drawn','finished',1,'{"lr":{"value":0.4225758651292538}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79596054566132259369e+09,1.79596054567220234868e+09);
+INSERT INTO "runs" VALUES(7,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596054654666543006e+09,1.79596054655339694029e+09);
+INSERT INTO "runs" VALUES(8,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596054655441975589e+09,1.79596054655539464958e+09);
+INSERT INTO "runs" VALUES(9,1,'mavql4n1','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79596054951888608932e+09,1.79596054953311419491e+09);
+INSERT INTO "runs" VALUES(10,1,'g5xw2w0o','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79596055442635393149e+09,1.79596055445163297649e+09);
+INSERT INTO "runs" VALUES(11,1,'6cc8m0z1','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79596055445827817919e+09,1.79596055446957015991e+09);
 CREATE TABLE sweeps (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -522,27 +522,27 @@ CREATE TABLE sweeps (
             updated_at REAL NOT NULL, watched INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "sweeps" VALUES(1,1,'xqrsy3ai','grid',NULL,'name: grid
+INSERT INTO "sweeps" VALUES(1,1,'jnmpa3c9','grid',NULL,'name: grid
 method: grid
 metric: {name: loss, goal: minimize}
 parameters:
   x: {values: [1, 2, 3, 4, 5, 6, 7]}
-','grid',NULL,'loss','minimize','RUNNING',7,1.79595778332095336914e+09,1.79595778332095336914e+09,0);
-INSERT INTO "sweeps" VALUES(2,2,'cj2plo03','drawn',NULL,'name: drawn
+','grid',NULL,'loss','minimize','RUNNING',7,1.7959605450898506641e+09,1.7959605450898506641e+09,0);
+INSERT INTO "sweeps" VALUES(2,2,'lnj3psm0','drawn',NULL,'name: drawn
 method: random
 run_cap: 4
 metric: {name: loss, goal: minimize}
 parameters:
   lr: {min: 0.1, max: 0.9}
-','random',NULL,'loss','minimize','RUNNING',4,1.79595778369972038264e+09,1.79595778369972038264e+09,0);
+','random',NULL,'loss','minimize','RUNNING',4,1.79596054563939523697e+09,1.79596054563939523697e+09,0);
 CREATE TABLE users (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
             created_at REAL NOT NULL
         );
-INSERT INTO "users" VALUES(1,'local',1795957783.0);
-INSERT INTO "users" VALUES(2,'north',1.79595778406141138076e+09);
-INSERT INTO "users" VALUES(3,'south',1.79595778444199562079e+09);
+INSERT INTO "users" VALUES(1,'local',1795960544.0);
+INSERT INTO "users" VALUES(2,'north',1.79596054607905220986e+09);
+INSERT INTO "users" VALUES(3,'south',1.795960546474973917e+09);
 CREATE INDEX agents_by_sweep ON agents(sweep_id);
 CREATE INDEX runs_by_sweep ON runs(sweep_id, id);
 CREATE INDEX runs_by_agent ON runs(agent_id);

@@ -7,10 +7,10 @@ CREATE TABLE agents (
             heartbeat_at REAL NOT NULL,
             done INTEGER NOT NULL DEFAULT 0
         );
-INSERT INTO "agents" VALUES(1,1,'node1',1.79595780801981949811e+09,1.79595781078719496726e+09,0);
-INSERT INTO "agents" VALUES(2,2,'node1',1.79595780839668726922e+09,1.79595780840837740896e+09,0);
-INSERT INTO "agents" VALUES(3,1,'node1',1.79595781439304041861e+09,1.79595781440233087534e+09,0);
-INSERT INTO "agents" VALUES(4,1,'node1',1.79595781440976428981e+09,1.79595781441079211239e+09,0);
+INSERT INTO "agents" VALUES(1,1,'node1',1.79596058172193765636e+09,1.79596058698113560676e+09,0);
+INSERT INTO "agents" VALUES(2,2,'node1',1.79596058235831880565e+09,1.79596058236593723294e+09,0);
+INSERT INTO "agents" VALUES(3,1,'node1',1.7959605917723488808e+09,1.79596059178660821917e+09,0);
+INSERT INTO "agents" VALUES(4,1,'node1',1.79596059182640385622e+09,1.79596059183632206918e+09,0);
 CREATE TABLE aliases (
             id INTEGER PRIMARY KEY,
             collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
@@ -47,11 +47,11 @@ CREATE TABLE artifacts (
             created_at REAL NOT NULL,
             updated_at REAL NOT NULL
         , distributed_id TEXT, ttl INTEGER);
-INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'5ce2cfe1dcb195dc97823095c251df30','5ce2cfe1dcb195dc97823095c251df30','2fc85679fe70cbb8bc6e',15,2,1.7959578080684285164e+09,1.79595780809696602825e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'1c9da3382528cfa66c19445163d0e561','1c9da3382528cfa66c19445163d0e561','7c0b2123378bf01ca291',15,2,1.79595780810055422787e+09,1.79595780811200261112e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'261f44f2a241f728dfe805328191c9a5','261f44f2a241f728dfe805328191c9a5','c851f31dc4eeb4f5cde1',13,1,1.79595780811359167095e+09,1.79595780813418674469e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79595780813741922373e+09,1.79595780813748407368e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'95d16e5260bad8f259308fe80f95a33c','95d16e5260bad8f259308fe80f95a33c','ef09e589b8d8874476a6',5,1,1.7959578081650986671e+09,1.79595780817820906637e+09,NULL,315360000);
+INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'605154db0f309514fb4821ccfaf4ab26','605154db0f309514fb4821ccfaf4ab26','2fc85679fe70cbb8bc6e',15,2,1.79596058184597682952e+09,1.79596058190521216391e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'276f0401f287984a9fac8440c6146695','276f0401f287984a9fac8440c6146695','7c0b2123378bf01ca291',15,2,1.79596058190653944013e+09,1.79596058192618107792e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a8c0fd64deedaf2940f20f14ae85d6a3','c851f31dc4eeb4f5cde1',13,1,1.79596058192755794529e+09,1.79596058193871259693e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79596058194134807588e+09,1.79596058194140219691e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'cd9e0aa893c21780edf4e1cc60df2277','cd9e0aa893c21780edf4e1cc60df2277','ef09e589b8d8874476a6',5,1,1.7959605819720449448e+09,1.79596058199730587009e+09,NULL,315360000);
 CREATE TABLE collections (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -62,11 +62,11 @@ CREATE TABLE collections (
             updated_at REAL NOT NULL, portfolio INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', versions_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79595780806817030906e+09,1.79595780806817030906e+09,0,'[]',2);
-INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79595780811349105829e+09,1.79595780811349105829e+09,0,'[]',1);
-INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79595780813730549808e+09,1.79595780813730549808e+09,0,'[]',0);
-INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.7959578081607317924e+09,1.7959578081607317924e+09,1,'[]',1);
-INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79595780816491913797e+09,1.79595780816491913797e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79596058184563040728e+09,1.79596058184563040728e+09,0,'[]',2);
+INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79596058192740249629e+09,1.79596058192740249629e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79596058194125556949e+09,1.79596058194125556949e+09,0,'[]',0);
+INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79596058197057652479e+09,1.79596058197057652479e+09,1,'[]',1);
+INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79596058197194933898e+09,1.79596058197194933898e+09,0,'[]',1);
 CREATE TABLE deleted_runs (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL,
@@ -161,8 +161,8 @@ CREATE TABLE keys (
             read_only INTEGER NOT NULL DEFAULT 0,
             created_at REAL NOT NULL
         ) WITHOUT ROWID;
-INSERT INTO "keys" VALUES('2eb4ada4d6cc7c2e1a554abdca75b43391d235d9721f18682e54fb9f31acff51',2,'f026',0,1.79595780865639853473e+09);
-INSERT INTO "keys" VALUES('349f2e1c350b911adf6a512b9de775be5f09097c39554303876fa78dc3f24599',3,'f2ff',0,1.79595780898376441003e+09);
+INSERT INTO "keys" VALUES('c78fe0e48b6af880b107fe2512b2a2d657c117f1df45789aaf1eede5c33c0cc5',3,'3192',0,1.79596058322844696038e+09);
+INSERT INTO "keys" VALUES('cc54f1c236ac0294020998cc1ad71df3abfd49d3a04918a3fd2008862020ce26',2,'f40c',0,1.79596058278486227994e+09);
 CREATE TABLE lineage (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
@@ -183,7 +183,7 @@ CREATE TABLE lines (
             text TEXT NOT NULL,
             PRIMARY KEY (run_id, stream, line)
         ) WITHOUT ROWID;
-INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin op1nqqwp
+INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin vzxt1h1e
 ');
 INSERT INTO "lines" VALUES(1,'console',1,NULL,'Süd: 5 €
 ');
@@ -321,7 +321,7 @@ INSERT INTO "lines" VALUES(1,'history',129,129,'{"_step": 129, "_timestamp": 170
 INSERT INTO "lines" VALUES(1,'history',130,130,'{"_step": 130, "_timestamp": 1700000130.0, "loss": 0.00916030534351145, "inner.acc": 1.3}');
 INSERT INTO "lines" VALUES(1,'history',131,131,'{"_step": 131, "_timestamp": 1700000131.0, "loss": 0.00909090909090909, "inner.acc": 1.31}');
 INSERT INTO "lines" VALUES(1,'history',132,132,'{"_step": 132, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin r7ypf7f0
+INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin 7v36qech
 ');
 INSERT INTO "lines" VALUES(2,'console',1,NULL,'Süd: 5 €
 ');
@@ -330,7 +330,7 @@ INSERT INTO "lines" VALUES(2,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(2,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(2,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.5333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(2,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin bwaetbca
+INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin tmudo2mc
 ');
 INSERT INTO "lines" VALUES(3,'console',1,NULL,'Süd: 5 €
 ');
@@ -353,7 +353,7 @@ INSERT INTO "lines" VALUES(5,'history',-5,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(5,'history',-4,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(5,'history',-3,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(5,'history',3,3,'{"_step": 3, "loss": 0.01}');
-INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin xcagpbof
+INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin skui9g4x
 ');
 INSERT INTO "lines" VALUES(7,'console',1,NULL,'Süd: 5 €
 ');
@@ -370,7 +370,7 @@ INSERT INTO "lines" VALUES(8,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(8,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(8,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(8,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin zyoofe5h
+INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin cxosjabi
 ');
 INSERT INTO "lines" VALUES(10,'console',1,NULL,'Süd: 5 €
 ');
@@ -379,7 +379,7 @@ INSERT INTO "lines" VALUES(10,'history',0,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(10,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.7, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(10,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.4666666666666666, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(10,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin 5ou5lrap
+INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin g3gk4vlo
 ');
 INSERT INTO "lines" VALUES(11,'console',1,NULL,'Süd: 5 €
 ');
@@ -387,7 +387,7 @@ INSERT INTO "lines" VALUES(11,'events',0,NULL,'{"system.cpu": 12.5, "_runtime": 
 INSERT INTO "lines" VALUES(11,'history',0,0,'{"_step": 0, "_timestamp": 1700000000.0, "loss": 1.6, "inner.acc": 0.0}');
 INSERT INTO "lines" VALUES(11,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(11,'history',2,2,'{"_step": 2, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin xerzbfb0
+INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin 2hqfj3dn
 ');
 INSERT INTO "lines" VALUES(12,'console',1,NULL,'Süd: 5 €
 ');
@@ -403,10 +403,10 @@ CREATE TABLE manifests (
             digest TEXT,
             md5 TEXT
         );
-INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'5ce2cfe1dcb195dc97823095c251df30','5ce2cfe1dcb195dc97823095c251df30');
-INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'1c9da3382528cfa66c19445163d0e561','1c9da3382528cfa66c19445163d0e561');
-INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'261f44f2a241f728dfe805328191c9a5','261f44f2a241f728dfe805328191c9a5');
-INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'95d16e5260bad8f259308fe80f95a33c','95d16e5260bad8f259308fe80f95a33c');
+INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'605154db0f309514fb4821ccfaf4ab26','605154db0f309514fb4821ccfaf4ab26');
+INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'276f0401f287984a9fac8440c6146695','276f0401f287984a9fac8440c6146695');
+INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a8c0fd64deedaf2940f20f14ae85d6a3');
+INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'cd9e0aa893c21780edf4e1cc60df2277','cd9e0aa893c21780edf4e1cc60df2277');
 CREATE TABLE members (
             project_id INTEGER NOT NULL REFERENCES projects(id) ON DELETE CASCADE,
             user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
@@ -422,11 +422,11 @@ CREATE TABLE memberships (
             created_at REAL NOT NULL,
             UNIQUE (collection_id, artifact_id)
         );
-INSERT INTO "memberships" VALUES(1,1,1,0,1.79595780809690308563e+09);
-INSERT INTO "memberships" VALUES(2,1,2,1,1.79595780811196804047e+09);
-INSERT INTO "memberships" VALUES(3,2,3,0,1.79595780813415431976e+09);
-INSERT INTO "memberships" VALUES(4,4,1,0,1.79595780816079235073e+09);
-INSERT INTO "memberships" VALUES(5,5,5,0,1.79595780817815518382e+09);
+INSERT INTO "memberships" VALUES(1,1,1,0,1.79596058190515017512e+09);
+INSERT INTO "memberships" VALUES(2,1,2,1,1.79596058192614650727e+09);
+INSERT INTO "memberships" VALUES(3,2,3,0,1.79596058193868231777e+09);
+INSERT INTO "memberships" VALUES(4,4,1,0,1.79596058197063302994e+09);
+INSERT INTO "memberships" VALUES(5,5,5,0,1.7959605819972736836e+09);
 CREATE TABLE points (
             sweep_id INTEGER NOT NULL REFERENCES sweeps(id),
             idx INTEGER NOT NULL,
@@ -442,11 +442,11 @@ CREATE TABLE points (
 INSERT INTO "points" VALUES(1,0,'{"x":1}','ended',1,1,NULL,0,0,NULL,0);
 INSERT INTO "points" VALUES(1,1,'{"x":2}','ended',2,1,NULL,0,0,NULL,0);
 INSERT INTO "points" VALUES(1,2,'{"x":3}','ended',3,1,NULL,0,0,NULL,0);
-INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1.79596141441079211239e+09,0,0,NULL,1);
+INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1.79596419183632206913e+09,0,0,NULL,1);
 INSERT INTO "points" VALUES(1,4,'{"x":5}','pending',12,4,NULL,1,0,NULL,0);
 INSERT INTO "points" VALUES(1,5,'{"x":6}','pending',NULL,NULL,NULL,0,0,NULL,0);
 INSERT INTO "points" VALUES(1,6,'{"x":7}','pending',NULL,NULL,NULL,0,0,NULL,0);
-INSERT INTO "points" VALUES(2,0,'{"lr":0.21517688348125646}','ended',7,2,NULL,0,0,'[0.21517688348125646]',0);
+INSERT INTO "points" VALUES(2,0,'{"lr":0.7825114062733362}','ended',7,2,NULL,0,0,'[0.7825114062733362]',0);
 CREATE TABLE progress (
             run_id INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
             lines INTEGER NOT NULL,
@@ -469,10 +469,10 @@ CREATE TABLE "projects" (
             runs_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (user_id, name)
         );
-INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79595780801656746857e+09,6);
-INSERT INTO "projects" VALUES(2,1,'second',NULL,1.7959578081426672935e+09,4);
-INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79595780902470731734e+09,1);
-INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79595780903350901603e+09,1);
+INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79596058171492385865e+09,6);
+INSERT INTO "projects" VALUES(2,1,'second',NULL,1.79596058194777607923e+09,4);
+INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79596058335572075848e+09,1);
+INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79596058336415457723e+09,1);
 CREATE TABLE run_files (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             name TEXT NOT NULL,
@@ -481,9 +481,9 @@ CREATE TABLE run_files (
             updated_at REAL NOT NULL,
             PRIMARY KEY (run_id, name)
         ) WITHOUT ROWID;
-INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79595780805188012124e+09);
-INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79595780806347179417e+09);
-INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79595780805617976187e+09);
+INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79596058179448556904e+09);
+INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79596058183302664757e+09);
+INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.7959605818167018891e+09);
 CREATE TABLE rungs (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             band INTEGER NOT NULL,
@@ -513,17 +513,17 @@ CREATE TABLE runs (
             heartbeat_at REAL NOT NULL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "runs" VALUES(1,1,'op1nqqwp','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595780802456235882e+09,1.79595780803683066368e+09);
-INSERT INTO "runs" VALUES(2,1,'r7ypf7f0','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595780803868865964e+09,1.79595780804287123676e+09);
-INSERT INTO "runs" VALUES(3,1,'bwaetbca','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1795957808.04423,1.79595780804781508443e+09);
-INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595780814276909827e+09,1.79595780814849042888e+09);
-INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.7959578081499516964e+09,1795957808.15254);
-INSERT INTO "runs" VALUES(7,2,'xcagpbof','drawn','finished',1,'{"lr":{"value":0.21517688348125646}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79595780840868616103e+09,1.79595780841556024558e+09);
-INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595780902487492563e+09,1.79595780903205513951e+09);
-INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595780903358983996e+09,1.79595780903482818598e+09);
-INSERT INTO "runs" VALUES(10,1,'zyoofe5h','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79595781078985142708e+09,1.79595781080058503149e+09);
-INSERT INTO "runs" VALUES(11,1,'5ou5lrap','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79595781440281915663e+09,1.79595781440731501574e+09);
-INSERT INTO "runs" VALUES(12,1,'xerzbfb0','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.7959578144109377861e+09,1.79595781441597175599e+09);
+INSERT INTO "runs" VALUES(1,1,'vzxt1h1e','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596058172954463954e+09,1.79596058174465155604e+09);
+INSERT INTO "runs" VALUES(2,1,'7v36qech','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596058174674105649e+09,1.79596058176016068453e+09);
+INSERT INTO "runs" VALUES(3,1,'tmudo2mc','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79596058177053809166e+09,1.79596058178465223307e+09);
+INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596058194786357877e+09,1.79596058196186065666e+09);
+INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596058196303391459e+09,1.795960581965413332e+09);
+INSERT INTO "runs" VALUES(7,2,'skui9g4x','drawn','finished',1,'{"lr":{"value":0.7825114062733362}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79596058236620235437e+09,1.79596058237092447281e+09);
+INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596058335589408875e+09,1.79596058336060118675e+09);
+INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596058336422657961e+09,1.79596058336529374125e+09);
+INSERT INTO "runs" VALUES(10,1,'cxosjabi','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79596058698169779781e+09,1.79596058698641824723e+09);
+INSERT INTO "runs" VALUES(11,1,'g3gk4vlo','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79596059178919219972e+09,1.7959605918163862228e+09);
+INSERT INTO "runs" VALUES(12,1,'2hqfj3dn','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79596059183650755882e+09,1.79596059184533810614e+09);
 CREATE TABLE sweeps (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -541,27 +541,27 @@ CREATE TABLE sweeps (
             updated_at REAL NOT NULL, watched INTEGER NOT NULL DEFAULT 0, prior_runs TEXT,
             UNIQUE (project_id, name)
         );
-INSERT INTO "sweeps" VALUES(1,1,'3dj9uh3i','grid',NULL,'name: grid
+INSERT INTO "sweeps" VALUES(1,1,'zex2k8v8','grid',NULL,'name: grid
 method: grid
 metric: {name: loss, goal: minimize}
 parameters:
   x: {values: [1, 2, 3, 4, 5, 6, 7]}
-','grid',NULL,'loss','minimize','RUNNING',7,1.79595780801668524744e+09,1.79595780801668524744e+09,0,NULL);
-INSERT INTO "sweeps" VALUES(2,2,'5xabueoj','drawn',NULL,'name: drawn
+','grid',NULL,'loss','minimize','RUNNING',7,1.79596058171502637864e+09,1.79596058171502637864e+09,0,NULL);
+INSERT INTO "sweeps" VALUES(2,2,'pg6l065j','drawn',NULL,'name: drawn
 method: random
 run_cap: 4
 metric: {name: loss, goal: minimize}
 parameters:
   lr: {min: 0.1, max: 0.9}
-','random',NULL,'loss','minimize','RUNNING',4,1.79595780838493323324e+09,1.79595780838493323324e+09,0,NULL);
+','random',NULL,'loss','minimize','RUNNING',4,1795960582.35629,1795960582.35629,0,NULL);
 CREATE TABLE users (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
             created_at REAL NOT NULL
         );
-INSERT INTO "users" VALUES(1,'local',1795957807.0);
-INSERT INTO "users" VALUES(2,'north',1.79595780865631532668e+09);
-INSERT INTO "users" VALUES(3,'south',1.79595780898365092281e+09);
+INSERT INTO "users" VALUES(1,'local',1795960581.0);
+INSERT INTO "users" VALUES(2,'north',1.79596058278477168084e+09);
+INSERT INTO "users" VALUES(3,'south',1.79596058322836422916e+09);
 CREATE TABLE writers (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             stream TEXT NOT NULL,

@@ -7,10 +7,10 @@ CREATE TABLE agents (
             heartbeat_at REAL NOT NULL,
             done INTEGER NOT NULL DEFAULT 0
         );
-INSERT INTO "agents" VALUES(1,1,'node1',1.79595783254668498038e+09,1.79595783562708616255e+09,0);
-INSERT INTO "agents" VALUES(2,2,'node1',1.79595783294224548335e+09,1.79595783295246863367e+09,0);
-INSERT INTO "agents" VALUES(3,1,'node1',1.79595784052174091338e+09,1795957840.53469,0);
-INSERT INTO "agents" VALUES(4,1,'node1',1.79595784055146384236e+09,1.79595784055607318881e+09,0);
+INSERT INTO "agents" VALUES(1,1,'node1',1.79596062329775476456e+09,1.79596063069698262215e+09,0);
+INSERT INTO "agents" VALUES(2,2,'node1',1.79596062403602361673e+09,1.79596062409383153916e+09,0);
+INSERT INTO "agents" VALUES(3,1,'node1',1.7959606358906488419e+09,1.79596063590646862987e+09,0);
+INSERT INTO "agents" VALUES(4,1,'node1',1.79596063592139482505e+09,1795960635.92255,0);
 CREATE TABLE aliases (
             id INTEGER PRIMARY KEY,
             collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
@@ -65,11 +65,11 @@ CREATE TABLE artifacts (
             + LENGTH(pending_aliases) + COALESCE(LENGTH(description), 0) + COALESCE(LENGTH(metadata), 0)
             + COALESCE(LENGTH(client_id), 0) + COALESCE(LENGTH(sequence_client_id), 0)
             + COALESCE(LENGTH(distributed_id), 0)) VIRTUAL);
-INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'5ce2cfe1dcb195dc97823095c251df30','8f3e1c80e714411f394155c7e3b2307dff8586ef1fa423958617d4ef40461952','2fc85679fe70cbb8bc6e',15,2,1.79595783258970689766e+09,1.79595783262544798856e+09,NULL,NULL,15);
-INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'1c9da3382528cfa66c19445163d0e561','9cd4f11a98e48916ff33a360e187873e01d93c531573c96ee4feb9a626962b35','7c0b2123378bf01ca291',15,2,1.79595783262919545171e+09,1.79595783264931416513e+09,NULL,NULL,15);
-INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'261f44f2a241f728dfe805328191c9a5','10fbe402cfe2397642a714eca0f9250f26dd71d51aa93b33e0095ded3e5a7ebc','c851f31dc4eeb4f5cde1',13,1,1.79595783265111517902e+09,1.79595783267357635495e+09,NULL,NULL,13);
-INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79595783267740488056e+09,1.79595783267747497553e+09,NULL,NULL,0);
-INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'95d16e5260bad8f259308fe80f95a33c','a1fb3af745cc75e238702fe45276ca0b13f03ef8bf768bb9f64082252ac894d0','ef09e589b8d8874476a6',5,1,1.79595783270336222655e+09,1.79595783272035717961e+09,NULL,315360000,5);
+INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'605154db0f309514fb4821ccfaf4ab26','8d2d5f41d9f696651470f08f57cef14ad5a84c3a5ac18beaf1e6628898a9c548','2fc85679fe70cbb8bc6e',15,2,1.79596062344094038005e+09,1.79596062348785543436e+09,NULL,NULL,15);
+INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'276f0401f287984a9fac8440c6146695','87aadd140531aa8b21d0d0761ff0f39fbddea227b177f9481e08bb9a8fdddc49','7c0b2123378bf01ca291',15,2,1.79596062349739956851e+09,1.79596062352566146849e+09,NULL,NULL,15);
+INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a298ba5a1a296548e359845d18152c3cfc406307286463d704ac30e3911b5680','c851f31dc4eeb4f5cde1',13,1,1.79596062352893257136e+09,1.79596062356595540044e+09,NULL,NULL,13);
+INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79596062357336688037e+09,1.79596062357344365121e+09,NULL,NULL,0);
+INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'cd9e0aa893c21780edf4e1cc60df2277','e370a8b33522cb7720a0cf35db8dd336bec6ec33584919bbc9aa05c50d02f6bd','ef09e589b8d8874476a6',5,1,1.79596062367285609247e+09,1.79596062373270392415e+09,NULL,315360000,5);
 CREATE TABLE collections (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -80,11 +80,11 @@ CREATE TABLE collections (
             updated_at REAL NOT NULL, portfolio INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', versions_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79595783258946704863e+09,1.79595783258946704863e+09,0,'[]',2);
-INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.7959578326509931087e+09,1.7959578326509931087e+09,0,'[]',1);
-INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79595783267727875705e+09,1.79595783267727875705e+09,0,'[]',0);
-INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79595783270200657841e+09,1.79595783270200657841e+09,1,'[]',1);
-INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79595783270325946813e+09,1.79595783270325946813e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79596062344064521794e+09,1.79596062344064521794e+09,0,'[]',2);
+INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79596062352875757216e+09,1.79596062352875757216e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79596062357322335239e+09,1.79596062357322335239e+09,0,'[]',0);
+INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79596062366872620584e+09,1.79596062366872620584e+09,1,'[]',1);
+INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79596062367272305492e+09,1.79596062367272305492e+09,0,'[]',1);
 CREATE TABLE deleted_runs (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL,
@@ -179,8 +179,8 @@ CREATE TABLE keys (
             read_only INTEGER NOT NULL DEFAULT 0,
             created_at REAL NOT NULL
         ) WITHOUT ROWID;
-INSERT INTO "keys" VALUES('053009b4f2a0a6d974735d74aa6c7c061a3ed2949a403f94618e22c10d1c5a41',3,'5fe7',0,1.79595783362008452411e+09);
-INSERT INTO "keys" VALUES('e39442e4a948f32044a5a661af284255ffb9bac1f1fcc6e36baad06eebe6de73',2,'8851',0,1.79595783330848169324e+09);
+INSERT INTO "keys" VALUES('41c82cbe93c4dc866edf2348f151965f0c0520597d81eb342d4cfd96a39292b1',3,'ca68',0,1.79596062586772918694e+09);
+INSERT INTO "keys" VALUES('fd620a349d552e3216e70f910b35ca4c2288774288db287c9085c025f89f9cd0',2,'8fa5',0,1.79596062474827146537e+09);
 CREATE TABLE lineage (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
@@ -201,7 +201,7 @@ CREATE TABLE lines (
             text TEXT NOT NULL,
             PRIMARY KEY (run_id, stream, line)
         ) WITHOUT ROWID;
-INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin giylwvm8
+INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin brym0lxs
 ');
 INSERT INTO "lines" VALUES(1,'console',1,NULL,'Süd: 5 €
 ');
@@ -339,7 +339,7 @@ INSERT INTO "lines" VALUES(1,'history',129,129,'{"_step": 129, "_timestamp": 170
 INSERT INTO "lines" VALUES(1,'history',130,130,'{"_step": 130, "_timestamp": 1700000130.0, "loss": 0.00916030534351145, "inner.acc": 1.3}');
 INSERT INTO "lines" VALUES(1,'history',131,131,'{"_step": 131, "_timestamp": 1700000131.0, "loss": 0.00909090909090909, "inner.acc": 1.31}');
 INSERT INTO "lines" VALUES(1,'history',132,132,'{"_step": 132, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin tuxqcj2i
+INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin aovjk1ft
 ');
 INSERT INTO "lines" VALUES(2,'console',1,NULL,'Süd: 5 €
 ');
@@ -348,7 +348,7 @@ INSERT INTO "lines" VALUES(2,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(2,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(2,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.5333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(2,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin iz1ig8k2
+INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin vxvksmfn
 ');
 INSERT INTO "lines" VALUES(3,'console',1,NULL,'Süd: 5 €
 ');
@@ -371,7 +371,7 @@ INSERT INTO "lines" VALUES(5,'history',-5,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(5,'history',-4,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(5,'history',-3,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(5,'history',3,3,'{"_step": 3, "loss": 0.01}');
-INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin rosv1u41
+INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin lxv7c3j4
 ');
 INSERT INTO "lines" VALUES(7,'console',1,NULL,'Süd: 5 €
 ');
@@ -388,7 +388,7 @@ INSERT INTO "lines" VALUES(8,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(8,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(8,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(8,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin 22zuuqrc
+INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin ugbw946t
 ');
 INSERT INTO "lines" VALUES(10,'console',1,NULL,'Süd: 5 €
 ');
@@ -397,7 +397,7 @@ INSERT INTO "lines" VALUES(10,'history',0,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(10,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.7, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(10,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.4666666666666666, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(10,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin qpn1niui
+INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin 25l4r1mh
 ');
 INSERT INTO "lines" VALUES(11,'console',1,NULL,'Süd: 5 €
 ');
@@ -405,7 +405,7 @@ INSERT INTO "lines" VALUES(11,'events',0,NULL,'{"system.cpu": 12.5, "_runtime": 
 INSERT INTO "lines" VALUES(11,'history',0,0,'{"_step": 0, "_timestamp": 1700000000.0, "loss": 1.6, "inner.acc": 0.0}');
 INSERT INTO "lines" VALUES(11,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(11,'history',2,2,'{"_step": 2, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin 71ni1sd0
+INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin 5jbcojdl
 ');
 INSERT INTO "lines" VALUES(12,'console',1,NULL,'Süd: 5 €
 ');
@@ -421,10 +421,10 @@ CREATE TABLE manifests (
             digest TEXT,
             blob TEXT
         , size INTEGER NOT NULL DEFAULT 0);
-INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'5ce2cfe1dcb195dc97823095c251df30','8f3e1c80e714411f394155c7e3b2307dff8586ef1fa423958617d4ef40461952',152);
-INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'1c9da3382528cfa66c19445163d0e561','9cd4f11a98e48916ff33a360e187873e01d93c531573c96ee4feb9a626962b35',152);
-INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'261f44f2a241f728dfe805328191c9a5','10fbe402cfe2397642a714eca0f9250f26dd71d51aa93b33e0095ded3e5a7ebc',89);
-INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'95d16e5260bad8f259308fe80f95a33c','a1fb3af745cc75e238702fe45276ca0b13f03ef8bf768bb9f64082252ac894d0',88);
+INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'605154db0f309514fb4821ccfaf4ab26','8d2d5f41d9f696651470f08f57cef14ad5a84c3a5ac18beaf1e6628898a9c548',244);
+INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'276f0401f287984a9fac8440c6146695','87aadd140531aa8b21d0d0761ff0f39fbddea227b177f9481e08bb9a8fdddc49',244);
+INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a298ba5a1a296548e359845d18152c3cfc406307286463d704ac30e3911b5680',181);
+INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'cd9e0aa893c21780edf4e1cc60df2277','e370a8b33522cb7720a0cf35db8dd336bec6ec33584919bbc9aa05c50d02f6bd',180);
 CREATE TABLE members (
             project_id INTEGER NOT NULL REFERENCES projects(id) ON DELETE CASCADE,
             user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
@@ -440,11 +440,11 @@ CREATE TABLE memberships (
             created_at REAL NOT NULL,
             UNIQUE (collection_id, artifact_id)
         );
-INSERT INTO "memberships" VALUES(1,1,1,0,1795957832.6254);
-INSERT INTO "memberships" VALUES(2,1,2,1,1.7959578326492958069e+09);
-INSERT INTO "memberships" VALUES(3,2,3,0,1.79595783267356014258e+09);
-INSERT INTO "memberships" VALUES(4,4,1,0,1795957832.70208);
-INSERT INTO "memberships" VALUES(5,5,5,0,1795957832.72034);
+INSERT INTO "memberships" VALUES(1,1,1,0,1.79596062348779344553e+09);
+INSERT INTO "memberships" VALUES(2,1,2,1,1.79596062352564191815e+09);
+INSERT INTO "memberships" VALUES(3,2,3,0,1.79596062356593847274e+09);
+INSERT INTO "memberships" VALUES(4,4,1,0,1.79596062366881895067e+09);
+INSERT INTO "memberships" VALUES(5,5,5,0,1.79596062373268628127e+09);
 CREATE TABLE points (
             sweep_id INTEGER NOT NULL REFERENCES sweeps(id),
             idx INTEGER NOT NULL,
@@ -460,11 +460,11 @@ CREATE TABLE points (
 INSERT INTO "points" VALUES(1,0,'{"x":1}','ended',1,1,NULL,0,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,1,'{"x":2}','ended',2,1,NULL,0,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,2,'{"x":3}','ended',3,1,NULL,0,0,NULL,0,0);
-INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1.79596144055607318881e+09,0,0,NULL,1,0);
+INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1795964235.92255,0,0,NULL,1,0);
 INSERT INTO "points" VALUES(1,4,'{"x":5}','pending',12,4,NULL,1,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,5,'{"x":6}','pending',NULL,NULL,NULL,0,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,6,'{"x":7}','pending',NULL,NULL,NULL,0,0,NULL,0,0);
-INSERT INTO "points" VALUES(2,0,'{"lr":0.32454824140359995}','ended',7,2,NULL,0,0,'[0.32454824140359995]',0,0);
+INSERT INTO "points" VALUES(2,0,'{"lr":0.4600378780182427}','ended',7,2,NULL,0,0,'[0.4600378780182427]',0,0);
 CREATE TABLE progress (
             run_id INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
             lines INTEGER NOT NULL,
@@ -487,10 +487,10 @@ CREATE TABLE "projects" (
             runs_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (user_id, name)
         );
-INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79595783254023313524e+09,6);
-INSERT INTO "projects" VALUES(2,1,'second',NULL,1.79595783268641829492e+09,4);
-INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79595783368402600287e+09,1);
-INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79595783369069528579e+09,1);
+INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79596062328547906878e+09,6);
+INSERT INTO "projects" VALUES(2,1,'second',NULL,1.79596062360977053642e+09,4);
+INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79596062616590237612e+09,1);
+INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79596062617104196548e+09,1);
 CREATE TABLE quotas (
             user_id INTEGER PRIMARY KEY REFERENCES users(id) ON DELETE CASCADE,
             runs INTEGER,
@@ -505,9 +505,9 @@ CREATE TABLE run_files (
             updated_at REAL NOT NULL, blob TEXT NOT NULL DEFAULT '',
             PRIMARY KEY (run_id, name)
         ) WITHOUT ROWID;
-INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.7959578325784375667e+09,'d09edadd173a8bbc233d47dcafc30cc876af2fb569812f2bbe0e92a1905bbce8');
-INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79595783258756613734e+09,'eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865');
-INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79595783258107209202e+09,'4296cf0ca13fd0bb3d998b5fe43d2c68c413b04a00f72156afcc73de08b82d8b');
+INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79596062339591121671e+09,'d09edadd173a8bbc233d47dcafc30cc876af2fb569812f2bbe0e92a1905bbce8');
+INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79596062343795323371e+09,'eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865');
+INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79596062341470265387e+09,'4296cf0ca13fd0bb3d998b5fe43d2c68c413b04a00f72156afcc73de08b82d8b');
 CREATE TABLE rungs (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             band INTEGER NOT NULL,
@@ -541,17 +541,17 @@ CREATE TABLE runs (
             + COALESCE(LENGTH(repo), 0)) VIRTUAL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "runs" VALUES(1,1,'giylwvm8','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595783255031561848e+09,1795957832.5597,11789);
-INSERT INTO "runs" VALUES(2,1,'tuxqcj2i','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595783256159830095e+09,1.7959578325663108825e+09,509);
-INSERT INTO "runs" VALUES(3,1,'iz1ig8k2','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79595783256777429578e+09,1.79595783257180929186e+09,509);
-INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595783268651151658e+09,1.79595783269111561775e+09,579);
-INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595783269246435168e+09,1.79595783269577836992e+09,256);
-INSERT INTO "runs" VALUES(7,2,'rosv1u41','drawn','finished',1,'{"lr":{"value":0.32454824140359995}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79595783295281434055e+09,1.79595783296476125719e+09,423);
-INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595783368422460559e+09,1795957833.68865,505);
-INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595783369077467922e+09,1.79595783369556903836e+09,0);
-INSERT INTO "runs" VALUES(10,1,'22zuuqrc','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79595783562913203241e+09,1.79595783563988399501e+09,509);
-INSERT INTO "runs" VALUES(11,1,'qpn1niui','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79595784053527235987e+09,1.79595784054882669448e+09,422);
-INSERT INTO "runs" VALUES(12,1,'71ni1sd0','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79595784055624747279e+09,1.79595784056722927095e+09,423);
+INSERT INTO "runs" VALUES(1,1,'brym0lxs','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596062330725383753e+09,1.79596062332087182998e+09,11789);
+INSERT INTO "runs" VALUES(2,1,'aovjk1ft','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596062332520961762e+09,1.79596062334125900266e+09,509);
+INSERT INTO "runs" VALUES(3,1,'vxvksmfn','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79596062334395837785e+09,1.79596062336370921133e+09,509);
+INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596062360987496374e+09,1.79596062362764835357e+09,579);
+INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.7959606236296067238e+09,1.79596062363577294342e+09,256);
+INSERT INTO "runs" VALUES(7,2,'lxv7c3j4','drawn','finished',1,'{"lr":{"value":0.4600378780182427}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.7959606241011955738e+09,1.79596062413185143464e+09,423);
+INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596062616613888745e+09,1.79596062616976904872e+09,505);
+INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596062617113208775e+09,1.79596062618403577802e+09,0);
+INSERT INTO "runs" VALUES(10,1,'ugbw946t','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79596063069750189787e+09,1.79596063070724248889e+09,509);
+INSERT INTO "runs" VALUES(11,1,'25l4r1mh','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79596063590699625014e+09,1795960635.91855,422);
+INSERT INTO "runs" VALUES(12,1,'5jbcojdl','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79596063592269945146e+09,1.79596063592958855633e+09,423);
 CREATE TABLE sessions (
             digest TEXT PRIMARY KEY,
             user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
@@ -577,27 +577,27 @@ CREATE TABLE sweeps (
             + COALESCE(LENGTH(prior_runs), 0)) VIRTUAL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "sweeps" VALUES(1,1,'u5nt7kvm','grid',NULL,'name: grid
+INSERT INTO "sweeps" VALUES(1,1,'9tisgqmp','grid',NULL,'name: grid
 method: grid
 metric: {name: loss, goal: minimize}
 parameters:
   x: {values: [1, 2, 3, 4, 5, 6, 7]}
-','grid',NULL,'loss','minimize','RUNNING',7,1.79595783254047083855e+09,1.7959578325410497188e+09,0,NULL,0,49);
-INSERT INTO "sweeps" VALUES(2,2,'adjv7pry','drawn',NULL,'name: drawn
+','grid',NULL,'loss','minimize','RUNNING',7,1.79596062328568410876e+09,1795960623.28609,0,NULL,0,49);
+INSERT INTO "sweeps" VALUES(2,2,'aebe7cxh','drawn',NULL,'name: drawn
 method: random
 run_cap: 4
 metric: {name: loss, goal: minimize}
 parameters:
   lr: {min: 0.1, max: 0.9}
-','random',NULL,'loss','minimize','RUNNING',4,1.79595783283450174333e+09,1.79595783283450174333e+09,0,NULL,0,0);
+','random',NULL,'loss','minimize','RUNNING',4,1.79596062401368498796e+09,1.79596062401368498796e+09,0,NULL,0,0);
 CREATE TABLE users (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
             created_at REAL NOT NULL
         );
-INSERT INTO "users" VALUES(1,'local',1795957832.0);
-INSERT INTO "users" VALUES(2,'north',1.79595783330839443205e+09);
-INSERT INTO "users" VALUES(3,'south',1.7959578336199960709e+09);
+INSERT INTO "users" VALUES(1,'local',1795960622.0);
+INSERT INTO "users" VALUES(2,'north',1.79596062474816870694e+09);
+INSERT INTO "users" VALUES(3,'south',1.79596062585931468013e+09);
 CREATE TABLE writers (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             stream TEXT NOT NULL,

@@ -7,10 +7,10 @@ CREATE TABLE agents (
             heartbeat_at REAL NOT NULL,
             done INTEGER NOT NULL DEFAULT 0
         );
-INSERT INTO "agents" VALUES(1,1,'node1',1.79595781570402216907e+09,1.79595781888649392125e+09,0);
-INSERT INTO "agents" VALUES(2,2,'node1',1.79595781599524068833e+09,1.79595781603394603724e+09,0);
-INSERT INTO "agents" VALUES(3,1,'node1',1.79595782272631645203e+09,1.7959578227330574989e+09,0);
-INSERT INTO "agents" VALUES(4,1,'node1',1.79595782274454498291e+09,1795957822.74576,0);
+INSERT INTO "agents" VALUES(1,1,'node1',1.79596059431451034538e+09,1.7959605997128543854e+09,0);
+INSERT INTO "agents" VALUES(2,2,'node1',1.79596059488000869752e+09,1.79596059488842749599e+09,0);
+INSERT INTO "agents" VALUES(3,1,'node1',1.79596060458462572096e+09,1.79596060460069966314e+09,0);
+INSERT INTO "agents" VALUES(4,1,'node1',1.7959606046553487778e+09,1.79596060466493725777e+09,0);
 CREATE TABLE aliases (
             id INTEGER PRIMARY KEY,
             collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
@@ -62,11 +62,11 @@ CREATE TABLE artifacts (
             created_at REAL NOT NULL,
             updated_at REAL NOT NULL
         , distributed_id TEXT, ttl INTEGER);
-INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'5ce2cfe1dcb195dc97823095c251df30','8f3e1c80e714411f394155c7e3b2307dff8586ef1fa423958617d4ef40461952','2fc85679fe70cbb8bc6e',15,2,1.79595781575333237646e+09,1.79595781578676366805e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'1c9da3382528cfa66c19445163d0e561','9cd4f11a98e48916ff33a360e187873e01d93c531573c96ee4feb9a626962b35','7c0b2123378bf01ca291',15,2,1.79595781579133391379e+09,1.79595781580542898179e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'261f44f2a241f728dfe805328191c9a5','10fbe402cfe2397642a714eca0f9250f26dd71d51aa93b33e0095ded3e5a7ebc','c851f31dc4eeb4f5cde1',13,1,1.79595781581408214574e+09,1.795957815830855608e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.7959578158371088505e+09,1.795957815837179184e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'95d16e5260bad8f259308fe80f95a33c','a1fb3af745cc75e238702fe45276ca0b13f03ef8bf768bb9f64082252ac894d0','ef09e589b8d8874476a6',5,1,1.79595781586521339415e+09,1.79595781587556409838e+09,NULL,315360000);
+INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'605154db0f309514fb4821ccfaf4ab26','8d2d5f41d9f696651470f08f57cef14ad5a84c3a5ac18beaf1e6628898a9c548','2fc85679fe70cbb8bc6e',15,2,1.79596059441100502017e+09,1.79596059444503378869e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'276f0401f287984a9fac8440c6146695','87aadd140531aa8b21d0d0761ff0f39fbddea227b177f9481e08bb9a8fdddc49','7c0b2123378bf01ca291',15,2,1.79596059444854378697e+09,1.79596059447400736809e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a298ba5a1a296548e359845d18152c3cfc406307286463d704ac30e3911b5680','c851f31dc4eeb4f5cde1',13,1,1.79596059448097801211e+09,1.79596059449388074872e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79596059450125408174e+09,1.79596059450132513051e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'cd9e0aa893c21780edf4e1cc60df2277','e370a8b33522cb7720a0cf35db8dd336bec6ec33584919bbc9aa05c50d02f6bd','ef09e589b8d8874476a6',5,1,1.79596059454624605179e+09,1.79596059456963229178e+09,NULL,315360000);
 CREATE TABLE collections (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -77,11 +77,11 @@ CREATE TABLE collections (
             updated_at REAL NOT NULL, portfolio INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', versions_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79595781575306034094e+09,1.79595781575306034094e+09,0,'[]',2);
-INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79595781581393885615e+09,1.79595781581393885615e+09,0,'[]',1);
-INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79595781583698248856e+09,1.79595781583698248856e+09,0,'[]',0);
-INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79595781586348271366e+09,1.79595781586348271366e+09,1,'[]',1);
-INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79595781586505651473e+09,1.79595781586505651473e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79596059441078567502e+09,1.79596059441078567502e+09,0,'[]',2);
+INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79596059448086309436e+09,1.79596059448086309436e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79596059450115609168e+09,1.79596059450115609168e+09,0,'[]',0);
+INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79596059454478216167e+09,1.79596059454478216167e+09,1,'[]',1);
+INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79596059454614424702e+09,1.79596059454614424702e+09,0,'[]',1);
 CREATE TABLE deleted_runs (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL,
@@ -176,8 +176,8 @@ CREATE TABLE keys (
             read_only INTEGER NOT NULL DEFAULT 0,
             created_at REAL NOT NULL
         ) WITHOUT ROWID;
-INSERT INTO "keys" VALUES('bef180634ca8d55ee22db3b16e6b5480d54bb13e7cf65ee950cfe5b9dd7f4746',3,'541c',0,1.79595781702310872077e+09);
-INSERT INTO "keys" VALUES('dd8161b9a584ad7d8bffc59101501bd3a5fd89b0c8413eec7dd215362c923e17',2,'7232',0,1.79595781639497661594e+09);
+INSERT INTO "keys" VALUES('c34b8f94bb52bdbb0b683817a2fac8244ec220e1704be2cad42a21f1abca55b3',2,'a70c',0,1.79596059526798558234e+09);
+INSERT INTO "keys" VALUES('eb5e53c59407dd25447facf6906f534994ddedf60ecc65894fba2d5908e45731',3,'baf1',0,1.79596059580337929725e+09);
 CREATE TABLE lineage (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
@@ -198,7 +198,7 @@ CREATE TABLE lines (
             text TEXT NOT NULL,
             PRIMARY KEY (run_id, stream, line)
         ) WITHOUT ROWID;
-INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin qq08n8jx
+INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin 20xbmtkv
 ');
 INSERT INTO "lines" VALUES(1,'console',1,NULL,'Süd: 5 €
 ');
@@ -336,7 +336,7 @@ INSERT INTO "lines" VALUES(1,'history',129,129,'{"_step": 129, "_timestamp": 170
 INSERT INTO "lines" VALUES(1,'history',130,130,'{"_step": 130, "_timestamp": 1700000130.0, "loss": 0.00916030534351145, "inner.acc": 1.3}');
 INSERT INTO "lines" VALUES(1,'history',131,131,'{"_step": 131, "_timestamp": 1700000131.0, "loss": 0.00909090909090909, "inner.acc": 1.31}');
 INSERT INTO "lines" VALUES(1,'history',132,132,'{"_step": 132, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin bpr3m8qd
+INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin 89dhhs5f
 ');
 INSERT INTO "lines" VALUES(2,'console',1,NULL,'Süd: 5 €
 ');
@@ -345,7 +345,7 @@ INSERT INTO "lines" VALUES(2,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(2,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(2,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.5333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(2,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin 3bw9arug
+INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin v6yakqcn
 ');
 INSERT INTO "lines" VALUES(3,'console',1,NULL,'Süd: 5 €
 ');
@@ -368,7 +368,7 @@ INSERT INTO "lines" VALUES(5,'history',-5,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(5,'history',-4,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(5,'history',-3,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(5,'history',3,3,'{"_step": 3, "loss": 0.01}');
-INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin acsk0dml
+INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin e12s0g47
 ');
 INSERT INTO "lines" VALUES(7,'console',1,NULL,'Süd: 5 €
 ');
@@ -385,7 +385,7 @@ INSERT INTO "lines" VALUES(8,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(8,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(8,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(8,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin 9vtjdjc7
+INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin hyp236fl
 ');
 INSERT INTO "lines" VALUES(10,'console',1,NULL,'Süd: 5 €
 ');
@@ -394,7 +394,7 @@ INSERT INTO "lines" VALUES(10,'history',0,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(10,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.7, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(10,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.4666666666666666, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(10,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin 25h9e5ar
+INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin c0f4tguk
 ');
 INSERT INTO "lines" VALUES(11,'console',1,NULL,'Süd: 5 €
 ');
@@ -402,7 +402,7 @@ INSERT INTO "lines" VALUES(11,'events',0,NULL,'{"system.cpu": 12.5, "_runtime": 
 INSERT INTO "lines" VALUES(11,'history',0,0,'{"_step": 0, "_timestamp": 1700000000.0, "loss": 1.6, "inner.acc": 0.0}');
 INSERT INTO "lines" VALUES(11,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(11,'history',2,2,'{"_step": 2, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin soxtq6p4
+INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin 55u6k43n
 ');
 INSERT INTO "lines" VALUES(12,'console',1,NULL,'Süd: 5 €
 ');
@@ -418,10 +418,10 @@ CREATE TABLE manifests (
             digest TEXT,
             blob TEXT
         );
-INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'5ce2cfe1dcb195dc97823095c251df30','8f3e1c80e714411f394155c7e3b2307dff8586ef1fa423958617d4ef40461952');
-INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'1c9da3382528cfa66c19445163d0e561','9cd4f11a98e48916ff33a360e187873e01d93c531573c96ee4feb9a626962b35');
-INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'261f44f2a241f728dfe805328191c9a5','10fbe402cfe2397642a714eca0f9250f26dd71d51aa93b33e0095ded3e5a7ebc');
-INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'95d16e5260bad8f259308fe80f95a33c','a1fb3af745cc75e238702fe45276ca0b13f03ef8bf768bb9f64082252ac894d0');
+INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'605154db0f309514fb4821ccfaf4ab26','8d2d5f41d9f696651470f08f57cef14ad5a84c3a5ac18beaf1e6628898a9c548');
+INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'276f0401f287984a9fac8440c6146695','87aadd140531aa8b21d0d0761ff0f39fbddea227b177f9481e08bb9a8fdddc49');
+INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a298ba5a1a296548e359845d18152c3cfc406307286463d704ac30e3911b5680');
+INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'cd9e0aa893c21780edf4e1cc60df2277','e370a8b33522cb7720a0cf35db8dd336bec6ec33584919bbc9aa05c50d02f6bd');
 CREATE TABLE members (
             project_id INTEGER NOT NULL REFERENCES projects(id) ON DELETE CASCADE,
             user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
@@ -437,11 +437,11 @@ CREATE TABLE memberships (
             created_at REAL NOT NULL,
             UNIQUE (collection_id, artifact_id)
         );
-INSERT INTO "memberships" VALUES(1,1,1,0,1.79595781578668904306e+09);
-INSERT INTO "memberships" VALUES(2,1,2,1,1.79595781580538511271e+09);
-INSERT INTO "memberships" VALUES(3,2,3,0,1795957815.83082);
-INSERT INTO "memberships" VALUES(4,4,1,0,1795957815.86355);
-INSERT INTO "memberships" VALUES(5,5,5,0,1.79595781587552952764e+09);
+INSERT INTO "memberships" VALUES(1,1,1,0,1.79596059444496560092e+09);
+INSERT INTO "memberships" VALUES(2,1,2,1,1.79596059447396826742e+09);
+INSERT INTO "memberships" VALUES(3,2,3,0,1.79596059449384903902e+09);
+INSERT INTO "memberships" VALUES(4,4,1,0,1.79596059454484319683e+09);
+INSERT INTO "memberships" VALUES(5,5,5,0,1.79596059456959462169e+09);
 CREATE TABLE points (
             sweep_id INTEGER NOT NULL REFERENCES sweeps(id),
             idx INTEGER NOT NULL,
@@ -457,11 +457,11 @@ CREATE TABLE points (
 INSERT INTO "points" VALUES(1,0,'{"x":1}','ended',1,1,NULL,0,0,NULL,0);
 INSERT INTO "points" VALUES(1,1,'{"x":2}','ended',2,1,NULL,0,0,NULL,0);
 INSERT INTO "points" VALUES(1,2,'{"x":3}','ended',3,1,NULL,0,0,NULL,0);
-INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1795961422.74576,0,0,NULL,1);
+INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1.79596420466493725777e+09,0,0,NULL,1);
 INSERT INTO "points" VALUES(1,4,'{"x":5}','pending',12,4,NULL,1,0,NULL,0);
 INSERT INTO "points" VALUES(1,5,'{"x":6}','pending',NULL,NULL,NULL,0,0,NULL,0);
 INSERT INTO "points" VALUES(1,6,'{"x":7}','pending',NULL,NULL,NULL,0,0,NULL,0);
-INSERT INTO "points" VALUES(2,0,'{"lr":0.8759982694581785}','ended',7,2,NULL,0,0,'[0.8759982694581785]',0);
+INSERT INTO "points" VALUES(2,0,'{"lr":0.6743598796193511}','ended',7,2,NULL,0,0,'[0.6743598796193511]',0);
 CREATE TABLE progress (
             run_id INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
             lines INTEGER NOT NULL,
@@ -484,10 +484,10 @@ CREATE TABLE "projects" (
             runs_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (user_id, name)
         );
-INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79595781570085406301e+09,6);
-INSERT INTO "projects" VALUES(2,1,'second',NULL,1.7959578158462209702e+09,4);
-INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79595781710511851313e+09,1);
-INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.7959578171119782925e+09,1);
+INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79596059430332756047e+09,6);
+INSERT INTO "projects" VALUES(2,1,'second',NULL,1.79596059451695370676e+09,4);
+INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79596059592095327371e+09,1);
+INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79596059594369912145e+09,1);
 CREATE TABLE run_files (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             name TEXT NOT NULL,
@@ -496,9 +496,9 @@ CREATE TABLE run_files (
             updated_at REAL NOT NULL, blob TEXT NOT NULL DEFAULT '',
             PRIMARY KEY (run_id, name)
         ) WITHOUT ROWID;
-INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79595781573926472664e+09,'d09edadd173a8bbc233d47dcafc30cc876af2fb569812f2bbe0e92a1905bbce8');
-INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1795957815.7482,'eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865');
-INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79595781574312925339e+09,'4296cf0ca13fd0bb3d998b5fe43d2c68c413b04a00f72156afcc73de08b82d8b');
+INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79596059440047836307e+09,'d09edadd173a8bbc233d47dcafc30cc876af2fb569812f2bbe0e92a1905bbce8');
+INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79596059440898156165e+09,'eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865');
+INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79596059440291309352e+09,'4296cf0ca13fd0bb3d998b5fe43d2c68c413b04a00f72156afcc73de08b82d8b');
 CREATE TABLE rungs (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             band INTEGER NOT NULL,
@@ -528,17 +528,17 @@ CREATE TABLE runs (
             heartbeat_at REAL NOT NULL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "runs" VALUES(1,1,'qq08n8jx','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595781570716047283e+09,1.79595781571617031093e+09);
-INSERT INTO "runs" VALUES(2,1,'bpr3m8qd','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595781571797728543e+09,1.79595781572253966338e+09);
-INSERT INTO "runs" VALUES(3,1,'3bw9arug','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79595781572410869604e+09,1.7959578157283668518e+09);
-INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595781584633517268e+09,1.79595781585182142259e+09);
-INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595781585331153865e+09,1.79595781585647797581e+09);
-INSERT INTO "runs" VALUES(7,2,'acsk0dml','drawn','finished',1,'{"lr":{"value":0.8759982694581785}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79595781603433036805e+09,1795957816.07582);
-INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595781710534429555e+09,1.79595781710999941828e+09);
-INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595781711203551292e+09,1.7959578171140525341e+09);
-INSERT INTO "runs" VALUES(10,1,'9vtjdjc7','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79595781888704323766e+09,1.79595781889812445642e+09);
-INSERT INTO "runs" VALUES(11,1,'25h9e5ar','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79595782273355627058e+09,1.79595782274104166027e+09);
-INSERT INTO "runs" VALUES(12,1,'soxtq6p4','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79595782274591374391e+09,1.79595782275521898265e+09);
+INSERT INTO "runs" VALUES(1,1,'20xbmtkv','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596059432266712185e+09,1.79596059435163283345e+09);
+INSERT INTO "runs" VALUES(2,1,'89dhhs5f','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.7959605943596532345e+09,1.79596059437985110284e+09);
+INSERT INTO "runs" VALUES(3,1,'v6yakqcn','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79596059438166856764e+09,1.79596059439154958725e+09);
+INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596059451704740525e+09,1.79596059452323460583e+09);
+INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596059452811050412e+09,1.79596059453075313568e+09);
+INSERT INTO "runs" VALUES(7,2,'e12s0g47','drawn','finished',1,'{"lr":{"value":0.6743598796193511}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79596059488874316219e+09,1.79596059489436650274e+09);
+INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596059592110300065e+09,1.79596059593480658535e+09);
+INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596059594380760195e+09,1.79596059594881486895e+09);
+INSERT INTO "runs" VALUES(10,1,'hyp236fl','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79596059971334338183e+09,1.79596059980826783177e+09);
+INSERT INTO "runs" VALUES(11,1,'c0f4tguk','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79596060460145878789e+09,1.79596060463971233375e+09);
+INSERT INTO "runs" VALUES(12,1,'55u6k43n','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79596060466512274741e+09,1.79596060470394682882e+09);
 CREATE TABLE sweeps (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -556,27 +556,27 @@ CREATE TABLE sweeps (
             updated_at REAL NOT NULL, watched INTEGER NOT NULL DEFAULT 0, prior_runs TEXT,
             UNIQUE (project_id, name)
         );
-INSERT INTO "sweeps" VALUES(1,1,'ml27bizo','grid',NULL,'name: grid
+INSERT INTO "sweeps" VALUES(1,1,'6n082ato','grid',NULL,'name: grid
 method: grid
 metric: {name: loss, goal: minimize}
 parameters:
   x: {values: [1, 2, 3, 4, 5, 6, 7]}
-','grid',NULL,'loss','minimize','RUNNING',7,1.79595781570098376274e+09,1.79595781570098376274e+09,0,NULL);
-INSERT INTO "sweeps" VALUES(2,2,'lej14ghz','drawn',NULL,'name: drawn
+','grid',NULL,'loss','minimize','RUNNING',7,1.79596059431162142754e+09,1.79596059431162142754e+09,0,NULL);
+INSERT INTO "sweeps" VALUES(2,2,'wqp66bnp','drawn',NULL,'name: drawn
 method: random
 run_cap: 4
 metric: {name: loss, goal: minimize}
 parameters:
   lr: {min: 0.1, max: 0.9}
-','random',NULL,'loss','minimize','RUNNING',4,1.79595781596179985997e+09,1.79595781596179985997e+09,0,NULL);
+','random',NULL,'loss','minimize','RUNNING',4,1.79596059487767267231e+09,1.79596059487767267231e+09,0,NULL);
 CREATE TABLE users (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
             created_at REAL NOT NULL
         );
-INSERT INTO "users" VALUES(1,'local',1795957815.0);
-INSERT INTO "users" VALUES(2,'north',1.79595781639490437511e+09);
-INSERT INTO "users" VALUES(3,'south',1.79595781702302432058e+09);
+INSERT INTO "users" VALUES(1,'local',1795960593.0);
+INSERT INTO "users" VALUES(2,'north',1.79596059526790237425e+09);
+INSERT INTO "users" VALUES(3,'south',1.79596059580329442026e+09);
 CREATE TABLE writers (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             stream TEXT NOT NULL,

@@ -7,10 +7,10 @@ CREATE TABLE agents (
             heartbeat_at REAL NOT NULL,
             done INTEGER NOT NULL DEFAULT 0
         );
-INSERT INTO "agents" VALUES(1,1,'node1',1.79595782430786943435e+09,1.79595782712113428113e+09,0);
-INSERT INTO "agents" VALUES(2,2,'node1',1.79595782463079762462e+09,1.79595782464314484595e+09,0);
-INSERT INTO "agents" VALUES(3,1,'node1',1.79595783079779243475e+09,1.79595783081265878682e+09,0);
-INSERT INTO "agents" VALUES(4,1,'node1',1.79595783082783818241e+09,1.7959578308304886818e+09,0);
+INSERT INTO "agents" VALUES(1,1,'node1',1.79596060793753027912e+09,1.7959606145171527862e+09,0);
+INSERT INTO "agents" VALUES(2,2,'node1',1.79596060874535179137e+09,1.79596060875332140917e+09,0);
+INSERT INTO "agents" VALUES(3,1,'node1',1.79596061970111250871e+09,1.79596061971061086654e+09,0);
+INSERT INTO "agents" VALUES(4,1,'node1',1.79596061972204732891e+09,1.79596061972478818896e+09,0);
 CREATE TABLE aliases (
             id INTEGER PRIMARY KEY,
             collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
@@ -62,11 +62,11 @@ CREATE TABLE artifacts (
             created_at REAL NOT NULL,
             updated_at REAL NOT NULL
         , distributed_id TEXT, ttl INTEGER);
-INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'5ce2cfe1dcb195dc97823095c251df30','8f3e1c80e714411f394155c7e3b2307dff8586ef1fa423958617d4ef40461952','2fc85679fe70cbb8bc6e',15,2,1.79595782439939737323e+09,1.79595782441999435429e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'1c9da3382528cfa66c19445163d0e561','9cd4f11a98e48916ff33a360e187873e01d93c531573c96ee4feb9a626962b35','7c0b2123378bf01ca291',15,2,1.79595782442321896549e+09,1.795957824437764883e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'261f44f2a241f728dfe805328191c9a5','10fbe402cfe2397642a714eca0f9250f26dd71d51aa93b33e0095ded3e5a7ebc','c851f31dc4eeb4f5cde1',13,1,1.79595782443916559224e+09,1795957824.45217,NULL,NULL);
-INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79595782445486068729e+09,1.79595782445492148406e+09,NULL,NULL);
-INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'95d16e5260bad8f259308fe80f95a33c','a1fb3af745cc75e238702fe45276ca0b13f03ef8bf768bb9f64082252ac894d0','ef09e589b8d8874476a6',5,1,1.79595782448146367078e+09,1.79595782449804425243e+09,NULL,315360000);
+INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'605154db0f309514fb4821ccfaf4ab26','8d2d5f41d9f696651470f08f57cef14ad5a84c3a5ac18beaf1e6628898a9c548','2fc85679fe70cbb8bc6e',15,2,1.79596060813223600384e+09,1.79596060820607471468e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'276f0401f287984a9fac8440c6146695','87aadd140531aa8b21d0d0761ff0f39fbddea227b177f9481e08bb9a8fdddc49','7c0b2123378bf01ca291',15,2,1.79596060820758867261e+09,1.79596060823091506954e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a298ba5a1a296548e359845d18152c3cfc406307286463d704ac30e3911b5680','c851f31dc4eeb4f5cde1',13,1,1.79596060824107670787e+09,1.79596060830386114121e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79596060830783414838e+09,1.79596060830789113049e+09,NULL,NULL);
+INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'cd9e0aa893c21780edf4e1cc60df2277','e370a8b33522cb7720a0cf35db8dd336bec6ec33584919bbc9aa05c50d02f6bd','ef09e589b8d8874476a6',5,1,1.7959606084228987694e+09,1.79596060843605518338e+09,NULL,315360000);
 CREATE TABLE collections (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -77,11 +77,11 @@ CREATE TABLE collections (
             updated_at REAL NOT NULL, portfolio INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', versions_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.7959578243991184234e+09,1.7959578243991184234e+09,0,'[]',2);
-INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79595782443906831736e+09,1.79595782443906831736e+09,0,'[]',1);
-INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79595782445475602145e+09,1.79595782445475602145e+09,0,'[]',0);
-INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79595782448018145556e+09,1.79595782448018145556e+09,1,'[]',1);
-INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79595782448135972021e+09,1.79595782448135972021e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.7959606081319701671e+09,1.7959606081319701671e+09,0,'[]',2);
+INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79596060824095749854e+09,1.79596060824095749854e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.79596060830772805217e+09,1.79596060830772805217e+09,0,'[]',0);
+INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79596060842102026944e+09,1.79596060842102026944e+09,1,'[]',1);
+INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.7959606084227802753e+09,1.7959606084227802753e+09,0,'[]',1);
 CREATE TABLE deleted_runs (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL,
@@ -176,8 +176,8 @@ CREATE TABLE keys (
             read_only INTEGER NOT NULL DEFAULT 0,
             created_at REAL NOT NULL
         ) WITHOUT ROWID;
-INSERT INTO "keys" VALUES('02ba68c355f0d9a4d28bd930a00882a135c9ee372a6925b2e72077ac0b406381',3,'feef',0,1.79595782521431517595e+09);
-INSERT INTO "keys" VALUES('1822569cb389e8c7c5ca17b87651c7e6a9263bc46d955308252c35557574352e',2,'d5fd',0,1.79595782492124891286e+09);
+INSERT INTO "keys" VALUES('382bc05e2f98777f7f609d2e03ce67680d1f2e69477225be3697859353f27501',2,'0266',0,1.79596060951150703435e+09);
+INSERT INTO "keys" VALUES('aaa43e1b4d63366cae301b2d168198d3b6f28be778b81ee30b9ffaa1ceffe501',3,'9b52',0,1.79596061017737770081e+09);
 CREATE TABLE lineage (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
@@ -198,7 +198,7 @@ CREATE TABLE lines (
             text TEXT NOT NULL,
             PRIMARY KEY (run_id, stream, line)
         ) WITHOUT ROWID;
-INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin k4wm5lf3
+INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin qse0svx6
 ');
 INSERT INTO "lines" VALUES(1,'console',1,NULL,'Süd: 5 €
 ');
@@ -336,7 +336,7 @@ INSERT INTO "lines" VALUES(1,'history',129,129,'{"_step": 129, "_timestamp": 170
 INSERT INTO "lines" VALUES(1,'history',130,130,'{"_step": 130, "_timestamp": 1700000130.0, "loss": 0.00916030534351145, "inner.acc": 1.3}');
 INSERT INTO "lines" VALUES(1,'history',131,131,'{"_step": 131, "_timestamp": 1700000131.0, "loss": 0.00909090909090909, "inner.acc": 1.31}');
 INSERT INTO "lines" VALUES(1,'history',132,132,'{"_step": 132, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin gifb72iu
+INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin 3u7yjp19
 ');
 INSERT INTO "lines" VALUES(2,'console',1,NULL,'Süd: 5 €
 ');
@@ -345,7 +345,7 @@ INSERT INTO "lines" VALUES(2,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(2,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(2,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.5333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(2,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin a0tz72wp
+INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin a6dwjrvp
 ');
 INSERT INTO "lines" VALUES(3,'console',1,NULL,'Süd: 5 €
 ');
@@ -368,7 +368,7 @@ INSERT INTO "lines" VALUES(5,'history',-5,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(5,'history',-4,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(5,'history',-3,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(5,'history',3,3,'{"_step": 3, "loss": 0.01}');
-INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin 8mr1cf1n
+INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin kmnxmcri
 ');
 INSERT INTO "lines" VALUES(7,'console',1,NULL,'Süd: 5 €
 ');
@@ -385,7 +385,7 @@ INSERT INTO "lines" VALUES(8,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(8,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(8,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(8,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin 0tqkyee0
+INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin g5z041m4
 ');
 INSERT INTO "lines" VALUES(10,'console',1,NULL,'Süd: 5 €
 ');
@@ -394,7 +394,7 @@ INSERT INTO "lines" VALUES(10,'history',0,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(10,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.7, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(10,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.4666666666666666, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(10,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin gxf95x1h
+INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin ba2goxdd
 ');
 INSERT INTO "lines" VALUES(11,'console',1,NULL,'Süd: 5 €
 ');
@@ -402,7 +402,7 @@ INSERT INTO "lines" VALUES(11,'events',0,NULL,'{"system.cpu": 12.5, "_runtime": 
 INSERT INTO "lines" VALUES(11,'history',0,0,'{"_step": 0, "_timestamp": 1700000000.0, "loss": 1.6, "inner.acc": 0.0}');
 INSERT INTO "lines" VALUES(11,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(11,'history',2,2,'{"_step": 2, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin p7yuzpqm
+INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin lkekqt3r
 ');
 INSERT INTO "lines" VALUES(12,'console',1,NULL,'Süd: 5 €
 ');
@@ -418,10 +418,10 @@ CREATE TABLE manifests (
             digest TEXT,
             blob TEXT
         );
-INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'5ce2cfe1dcb195dc97823095c251df30','8f3e1c80e714411f394155c7e3b2307dff8586ef1fa423958617d4ef40461952');
-INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'1c9da3382528cfa66c19445163d0e561','9cd4f11a98e48916ff33a360e187873e01d93c531573c96ee4feb9a626962b35');
-INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'261f44f2a241f728dfe805328191c9a5','10fbe402cfe2397642a714eca0f9250f26dd71d51aa93b33e0095ded3e5a7ebc');
-INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'95d16e5260bad8f259308fe80f95a33c','a1fb3af745cc75e238702fe45276ca0b13f03ef8bf768bb9f64082252ac894d0');
+INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'605154db0f309514fb4821ccfaf4ab26','8d2d5f41d9f696651470f08f57cef14ad5a84c3a5ac18beaf1e6628898a9c548');
+INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'276f0401f287984a9fac8440c6146695','87aadd140531aa8b21d0d0761ff0f39fbddea227b177f9481e08bb9a8fdddc49');
+INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a298ba5a1a296548e359845d18152c3cfc406307286463d704ac30e3911b5680');
+INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'cd9e0aa893c21780edf4e1cc60df2277','e370a8b33522cb7720a0cf35db8dd336bec6ec33584919bbc9aa05c50d02f6bd');
 CREATE TABLE members (
             project_id INTEGER NOT NULL REFERENCES projects(id) ON DELETE CASCADE,
             user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
@@ -437,11 +437,11 @@ CREATE TABLE memberships (
             created_at REAL NOT NULL,
             UNIQUE (collection_id, artifact_id)
         );
-INSERT INTO "memberships" VALUES(1,1,1,0,1.79595782441991829868e+09);
-INSERT INTO "memberships" VALUES(2,1,2,1,1.79595782443771648404e+09);
-INSERT INTO "memberships" VALUES(3,2,3,0,1.79595782445213603974e+09);
-INSERT INTO "memberships" VALUES(4,4,1,0,1.79595782448024225228e+09);
-INSERT INTO "memberships" VALUES(5,5,5,0,1.79595782449800539016e+09);
+INSERT INTO "memberships" VALUES(1,1,1,0,1.79596060820600414279e+09);
+INSERT INTO "memberships" VALUES(2,1,2,1,1.79596060823087525374e+09);
+INSERT INTO "memberships" VALUES(3,2,3,0,1.79596060830382847793e+09);
+INSERT INTO "memberships" VALUES(4,4,1,0,1.79596060842109441759e+09);
+INSERT INTO "memberships" VALUES(5,5,5,0,1.79596060843602085116e+09);
 CREATE TABLE points (
             sweep_id INTEGER NOT NULL REFERENCES sweeps(id),
             idx INTEGER NOT NULL,
@@ -457,11 +457,11 @@ CREATE TABLE points (
 INSERT INTO "points" VALUES(1,0,'{"x":1}','ended',1,1,NULL,0,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,1,'{"x":2}','ended',2,1,NULL,0,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,2,'{"x":3}','ended',3,1,NULL,0,0,NULL,0,0);
-INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1.79596143083048868181e+09,0,0,NULL,1,0);
+INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1.79596421972478818892e+09,0,0,NULL,1,0);
 INSERT INTO "points" VALUES(1,4,'{"x":5}','pending',12,4,NULL,1,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,5,'{"x":6}','pending',NULL,NULL,NULL,0,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,6,'{"x":7}','pending',NULL,NULL,NULL,0,0,NULL,0,0);
-INSERT INTO "points" VALUES(2,0,'{"lr":0.2796475296810167}','ended',7,2,NULL,0,0,'[0.2796475296810167]',0,0);
+INSERT INTO "points" VALUES(2,0,'{"lr":0.785706643463746}','ended',7,2,NULL,0,0,'[0.785706643463746]',0,0);
 CREATE TABLE progress (
             run_id INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
             lines INTEGER NOT NULL,
@@ -484,10 +484,10 @@ CREATE TABLE "projects" (
             runs_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (user_id, name)
         );
-INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79595782430466556541e+09,6);
-INSERT INTO "projects" VALUES(2,1,'second',NULL,1.7959578244652493e+09,4);
-INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79595782526007509234e+09,1);
-INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79595782526789522173e+09,1);
+INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79596060793044924736e+09,6);
+INSERT INTO "projects" VALUES(2,1,'second',NULL,1.79596060834230279918e+09,4);
+INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79596061049979758257e+09,1);
+INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79596061053605341915e+09,1);
 CREATE TABLE quotas (
             user_id INTEGER PRIMARY KEY REFERENCES users(id) ON DELETE CASCADE,
             runs INTEGER,
@@ -502,9 +502,9 @@ CREATE TABLE run_files (
             updated_at REAL NOT NULL, blob TEXT NOT NULL DEFAULT '',
             PRIMARY KEY (run_id, name)
         ) WITHOUT ROWID;
-INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79595782437311148648e+09,'d09edadd173a8bbc233d47dcafc30cc876af2fb569812f2bbe0e92a1905bbce8');
-INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79595782439487266536e+09,'eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865');
-INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79595782438759303091e+09,'4296cf0ca13fd0bb3d998b5fe43d2c68c413b04a00f72156afcc73de08b82d8b');
+INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79596060805188369752e+09,'d09edadd173a8bbc233d47dcafc30cc876af2fb569812f2bbe0e92a1905bbce8');
+INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79596060810362553603e+09,'eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865');
+INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79596060807602477069e+09,'4296cf0ca13fd0bb3d998b5fe43d2c68c413b04a00f72156afcc73de08b82d8b');
 CREATE TABLE rungs (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             band INTEGER NOT NULL,
@@ -534,17 +534,17 @@ CREATE TABLE runs (
             heartbeat_at REAL NOT NULL, row_bytes INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "runs" VALUES(1,1,'k4wm5lf3','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595782433396148683e+09,1.79595782434564375882e+09,11789);
-INSERT INTO "runs" VALUES(2,1,'gifb72iu','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595782434885692597e+09,1.79595782435506439202e+09,509);
-INSERT INTO "runs" VALUES(3,1,'a0tz72wp','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79595782435762739174e+09,1.79595782436444211006e+09,509);
-INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595782446535801894e+09,1.79595782446949768064e+09,579);
-INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595782447065329548e+09,1.79595782447324466704e+09,26);
-INSERT INTO "runs" VALUES(7,2,'8mr1cf1n','drawn','finished',1,'{"lr":{"value":0.2796475296810167}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79595782464364051812e+09,1.79595782465561962129e+09,423);
-INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595782526026797295e+09,1.79595782526547026632e+09,505);
-INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595782526798534396e+09,1.79595782527064108851e+09,0);
-INSERT INTO "runs" VALUES(10,1,'0tqkyee0','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79595782712167239191e+09,1.79595782713133502003e+09,509);
-INSERT INTO "runs" VALUES(11,1,'gxf95x1h','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79595783081462526328e+09,1.79595783082354474072e+09,422);
-INSERT INTO "runs" VALUES(12,1,'p7yuzpqm','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79595783083066630361e+09,1.79595783084680581088e+09,423);
+INSERT INTO "runs" VALUES(1,1,'qse0svx6','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596060794145607943e+09,1.79596060796191620825e+09,11789);
+INSERT INTO "runs" VALUES(2,1,'3u7yjp19','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1795960607.97687,1.79596060799262452123e+09,509);
+INSERT INTO "runs" VALUES(3,1,'a6dwjrvp','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.7959606080003798008e+09,1.79596060803560733792e+09,509);
+INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596060834242153168e+09,1.79596060835157370571e+09,579);
+INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596060835673332215e+09,1.79596060838097667695e+09,26);
+INSERT INTO "runs" VALUES(7,2,'kmnxmcri','drawn','finished',1,'{"lr":{"value":0.785706643463746}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79596060875360393526e+09,1.79596060876387810705e+09,423);
+INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.7959606104999988079e+09,1795960610.53392,505);
+INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596061053616213795e+09,1.79596061053730130189e+09,0);
+INSERT INTO "runs" VALUES(10,1,'g5z041m4','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79596061451770520204e+09,1.79596061452795171739e+09,509);
+INSERT INTO "runs" VALUES(11,1,'ba2goxdd','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79596061971112489702e+09,1.79596061971963787077e+09,422);
+INSERT INTO "runs" VALUES(12,1,'lkekqt3r','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79596061972495293617e+09,1.79596061973656868937e+09,423);
 CREATE TABLE sessions (
             digest TEXT PRIMARY KEY,
             user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
@@ -568,27 +568,27 @@ CREATE TABLE sweeps (
             updated_at REAL NOT NULL, watched INTEGER NOT NULL DEFAULT 0, prior_runs TEXT, scheduled INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "sweeps" VALUES(1,1,'wcd92mms','grid',NULL,'name: grid
+INSERT INTO "sweeps" VALUES(1,1,'if7qerda','grid',NULL,'name: grid
 method: grid
 metric: {name: loss, goal: minimize}
 parameters:
   x: {values: [1, 2, 3, 4, 5, 6, 7]}
-','grid',NULL,'loss','minimize','RUNNING',7,1.795957824304798603e+09,1.795957824304798603e+09,0,NULL,0);
-INSERT INTO "sweeps" VALUES(2,2,'vdweh4v5','drawn',NULL,'name: drawn
+','grid',NULL,'loss','minimize','RUNNING',7,1.79596060793057918543e+09,1.79596060793057918543e+09,0,NULL,0);
+INSERT INTO "sweeps" VALUES(2,2,'5xci3c0c','drawn',NULL,'name: drawn
 method: random
 run_cap: 4
 metric: {name: loss, goal: minimize}
 parameters:
   lr: {min: 0.1, max: 0.9}
-','random',NULL,'loss','minimize','RUNNING',4,1.79595782462347030639e+09,1.79595782462347030639e+09,0,NULL,0);
+','random',NULL,'loss','minimize','RUNNING',4,1.79596060874354219441e+09,1.79596060874354219441e+09,0,NULL,0);
 CREATE TABLE users (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
             created_at REAL NOT NULL
         );
-INSERT INTO "users" VALUES(1,'local',1795957823.0);
-INSERT INTO "users" VALUES(2,'north',1.79595782492116284368e+09);
-INSERT INTO "users" VALUES(3,'south',1.79595782521423053736e+09);
+INSERT INTO "users" VALUES(1,'local',1795960606.0);
+INSERT INTO "users" VALUES(2,'north',1.79596060951136851308e+09);
+INSERT INTO "users" VALUES(3,'south',1.79596061017727017406e+09);
 CREATE TABLE writers (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             stream TEXT NOT NULL,

@@ -7,10 +7,10 @@ CREATE TABLE agents (
             heartbeat_at REAL NOT NULL,
             done INTEGER NOT NULL DEFAULT 0
         );
-INSERT INTO "agents" VALUES(1,1,'node1',1.79595784196639800074e+09,1.79595784467557859423e+09,0);
-INSERT INTO "agents" VALUES(2,2,'node1',1.79595784229079723356e+09,1.79595784229957461351e+09,0);
-INSERT INTO "agents" VALUES(3,1,'node1',1.79595784812040567398e+09,1.79595784814093756675e+09,0);
-INSERT INTO "agents" VALUES(4,1,'node1',1.79595784815227198596e+09,1.79595784815390896796e+09,0);
+INSERT INTO "agents" VALUES(1,1,'node1',1.79596063922300028803e+09,1.79596064536784434315e+09,0);
+INSERT INTO "agents" VALUES(2,2,'node1',1.79596063975348734856e+09,1.79596063977395367615e+09,0);
+INSERT INTO "agents" VALUES(3,1,'node1',1.79596065091674470903e+09,1.79596065093054723738e+09,0);
+INSERT INTO "agents" VALUES(4,1,'node1',1.79596065099519515036e+09,1.79596065100113368032e+09,0);
 CREATE TABLE aliases (
             id INTEGER PRIMARY KEY,
             collection_id INTEGER NOT NULL REFERENCES collections(id) ON DELETE CASCADE,
@@ -65,11 +65,11 @@ CREATE TABLE artifacts (
             + LENGTH(pending_aliases) + COALESCE(LENGTH(description), 0) + COALESCE(LENGTH(metadata), 0)
             + COALESCE(LENGTH(client_id), 0) + COALESCE(LENGTH(sequence_client_id), 0)
             + COALESCE(LENGTH(distributed_id), 0)) VIRTUAL);
-INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'5ce2cfe1dcb195dc97823095c251df30','8f3e1c80e714411f394155c7e3b2307dff8586ef1fa423958617d4ef40461952','2fc85679fe70cbb8bc6e',15,2,1.79595784202270674703e+09,1.79595784204324626924e+09,NULL,NULL,15);
-INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'1c9da3382528cfa66c19445163d0e561','9cd4f11a98e48916ff33a360e187873e01d93c531573c96ee4feb9a626962b35','7c0b2123378bf01ca291',15,2,1.79595784204640126231e+09,1.79595784206799840925e+09,NULL,NULL,15);
-INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'261f44f2a241f728dfe805328191c9a5','10fbe402cfe2397642a714eca0f9250f26dd71d51aa93b33e0095ded3e5a7ebc','c851f31dc4eeb4f5cde1',13,1,1.79595784207115411758e+09,1.79595784208937811858e+09,NULL,NULL,13);
-INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.7959578420925164223e+09,1.79595784209258246422e+09,NULL,NULL,0);
-INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'95d16e5260bad8f259308fe80f95a33c','a1fb3af745cc75e238702fe45276ca0b13f03ef8bf768bb9f64082252ac894d0','ef09e589b8d8874476a6',5,1,1795957842.13779,1.79595784214837598797e+09,NULL,315360000,5);
+INSERT INTO "artifacts" VALUES(1,1,'COMMITTED',0,'e64962fcb78ebde03d907297784c8eb4','e64962fcb78ebde03d907297784c8eb4','{"n":2}','[]','["latest", "best"]',1,NULL,'e64962fcb78ebde03d907297784c8eb4',NULL,'605154db0f309514fb4821ccfaf4ab26','8d2d5f41d9f696651470f08f57cef14ad5a84c3a5ac18beaf1e6628898a9c548','2fc85679fe70cbb8bc6e',15,2,1.79596063929275798795e+09,1.79596063935175848007e+09,NULL,NULL,15);
+INSERT INTO "artifacts" VALUES(2,1,'COMMITTED',1,'71cbc7e37af44d6f76264ab82fee15df','71cbc7e37af44d6f76264ab82fee15df','{"n":2}','[]','["latest", "good"]',2,NULL,'71cbc7e37af44d6f76264ab82fee15df',NULL,'276f0401f287984a9fac8440c6146695','87aadd140531aa8b21d0d0761ff0f39fbddea227b177f9481e08bb9a8fdddc49','7c0b2123378bf01ca291',15,2,1.79596063935388755797e+09,1.79596063940485262868e+09,NULL,NULL,15);
+INSERT INTO "artifacts" VALUES(3,2,'COMMITTED',0,'b649fb76a92d1c3872b50edb8b6a764e','b649fb76a92d1c3872b50edb8b6a764e','{"n":1}','[]','["latest"]',2,NULL,'b649fb76a92d1c3872b50edb8b6a764e',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a298ba5a1a296548e359845d18152c3cfc406307286463d704ac30e3911b5680','c851f31dc4eeb4f5cde1',13,1,1.79596063941200208662e+09,1.79596063945435786249e+09,NULL,NULL,13);
+INSERT INTO "artifacts" VALUES(4,3,'PENDING',NULL,'b0c221eae18f4e65b4ae041c1da57cb4','b0c221eae18f4e65b4ae041c1da57cb4','{"n":1}','[]','["latest"]',1,NULL,'b0c221eae18f4e65b4ae041c1da57cb4',NULL,NULL,NULL,'355497463bf25242aee9',0,0,1.79596063945904707908e+09,1.79596063945913457871e+09,NULL,NULL,0);
+INSERT INTO "artifacts" VALUES(5,5,'COMMITTED',0,'d9f4c40c3ba888e97ee40b48dec7a758','d9f4c40c3ba888e97ee40b48dec7a758','{"n":1}','[]','["latest"]',4,NULL,'d9f4c40c3ba888e97ee40b48dec7a758',NULL,'cd9e0aa893c21780edf4e1cc60df2277','e370a8b33522cb7720a0cf35db8dd336bec6ec33584919bbc9aa05c50d02f6bd','ef09e589b8d8874476a6',5,1,1.79596063952473497388e+09,1795960639.55862,NULL,315360000,5);
 CREATE TABLE collections (
             id INTEGER PRIMARY KEY,
             project_id INTEGER NOT NULL REFERENCES projects(id),
@@ -80,11 +80,11 @@ CREATE TABLE collections (
             updated_at REAL NOT NULL, portfolio INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', versions_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79595784202248215672e+09,1.79595784202248215672e+09,0,'[]',2);
-INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.79595784207104349136e+09,1.79595784207104349136e+09,0,'[]',1);
-INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.7959578420924017429e+09,1.7959578420924017429e+09,0,'[]',0);
-INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79595784213657474514e+09,1.79595784213657474514e+09,1,'[]',1);
-INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79595784213769292829e+09,1.79595784213769292829e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(1,1,'model','set',NULL,1.79596063929242920871e+09,1.79596063929242920871e+09,0,'[]',2);
+INSERT INTO "collections" VALUES(2,1,'model','gone',NULL,1.7959606394118540287e+09,1.7959606394118540287e+09,0,'[]',1);
+INSERT INTO "collections" VALUES(3,1,'model','half',NULL,1.7959606394588918686e+09,1.7959606394588918686e+09,0,'[]',0);
+INSERT INTO "collections" VALUES(4,2,'model','links',NULL,1.79596063952274107933e+09,1.79596063952274107933e+09,1,'[]',1);
+INSERT INTO "collections" VALUES(5,2,'model','brief',NULL,1.79596063952460598947e+09,1.79596063952460598947e+09,0,'[]',1);
 CREATE TABLE curve_ends (
             run_id INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
             end INTEGER NOT NULL,
@@ -244,8 +244,8 @@ CREATE TABLE keys (
             read_only INTEGER NOT NULL DEFAULT 0,
             created_at REAL NOT NULL
         ) WITHOUT ROWID;
-INSERT INTO "keys" VALUES('c6e25e112c9a3fbbc7d58c2333481af9e6ac551afc4127dbe9089661c89d37a2',3,'dd93',0,1.79595784285797405244e+09);
-INSERT INTO "keys" VALUES('da3a2317de1b1041f61c18aae4fa915b1f3f418bc2c5e0ebee852ce6a40e06f1',2,'d6f8',0,1.7959578425555019379e+09);
+INSERT INTO "keys" VALUES('28b7219f2e3aef74ef545ad55f21c08dac73970d557de7f4313fabfb06b86767',3,'dba4',0,1.7959606411777393818e+09);
+INSERT INTO "keys" VALUES('947a636a16b9dcb581e17a935f79448ddacf5142ae6bba22ed011598bdaa4124',2,'02ba',0,1.79596064033898639676e+09);
 CREATE TABLE lineage (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             artifact_id INTEGER NOT NULL REFERENCES artifacts(id) ON DELETE CASCADE,
@@ -266,7 +266,7 @@ CREATE TABLE lines (
             text TEXT NOT NULL,
             PRIMARY KEY (run_id, stream, line)
         ) WITHOUT ROWID;
-INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin vmfghfbr
+INSERT INTO "lines" VALUES(1,'console',0,NULL,'begin tuz5bdhr
 ');
 INSERT INTO "lines" VALUES(1,'console',1,NULL,'Süd: 5 €
 ');
@@ -404,7 +404,7 @@ INSERT INTO "lines" VALUES(1,'history',129,129,'{"_step": 129, "_timestamp": 170
 INSERT INTO "lines" VALUES(1,'history',130,130,'{"_step": 130, "_timestamp": 1700000130.0, "loss": 0.00916030534351145, "inner.acc": 1.3}');
 INSERT INTO "lines" VALUES(1,'history',131,131,'{"_step": 131, "_timestamp": 1700000131.0, "loss": 0.00909090909090909, "inner.acc": 1.31}');
 INSERT INTO "lines" VALUES(1,'history',132,132,'{"_step": 132, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin rcqbb8ne
+INSERT INTO "lines" VALUES(2,'console',0,NULL,'begin olgj8x68
 ');
 INSERT INTO "lines" VALUES(2,'console',1,NULL,'Süd: 5 €
 ');
@@ -413,7 +413,7 @@ INSERT INTO "lines" VALUES(2,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(2,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(2,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.5333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(2,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin j7pc6h6j
+INSERT INTO "lines" VALUES(3,'console',0,NULL,'begin yfgb9x4v
 ');
 INSERT INTO "lines" VALUES(3,'console',1,NULL,'Süd: 5 €
 ');
@@ -436,7 +436,7 @@ INSERT INTO "lines" VALUES(5,'history',-5,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(5,'history',-4,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(5,'history',-3,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(5,'history',3,3,'{"_step": 3, "loss": 0.01}');
-INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin gi54712q
+INSERT INTO "lines" VALUES(7,'console',0,NULL,'begin 3hd2tdaz
 ');
 INSERT INTO "lines" VALUES(7,'console',1,NULL,'Süd: 5 €
 ');
@@ -453,7 +453,7 @@ INSERT INTO "lines" VALUES(8,'history',0,0,'{"_step": 0, "_timestamp": 170000000
 INSERT INTO "lines" VALUES(8,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.5, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(8,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.3333333333333333, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(8,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin 1s5rgpq0
+INSERT INTO "lines" VALUES(10,'console',0,NULL,'begin 2xbqgcgf
 ');
 INSERT INTO "lines" VALUES(10,'console',1,NULL,'Süd: 5 €
 ');
@@ -462,7 +462,7 @@ INSERT INTO "lines" VALUES(10,'history',0,0,'{"_step": 0, "_timestamp": 17000000
 INSERT INTO "lines" VALUES(10,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.7, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(10,'history',2,2,'{"_step": 2, "_timestamp": 1700000002.0, "loss": 0.4666666666666666, "inner.acc": 0.02}');
 INSERT INTO "lines" VALUES(10,'history',3,3,'{"_step": 3, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin 0hs763jm
+INSERT INTO "lines" VALUES(11,'console',0,NULL,'begin xvkw4ivx
 ');
 INSERT INTO "lines" VALUES(11,'console',1,NULL,'Süd: 5 €
 ');
@@ -470,7 +470,7 @@ INSERT INTO "lines" VALUES(11,'events',0,NULL,'{"system.cpu": 12.5, "_runtime": 
 INSERT INTO "lines" VALUES(11,'history',0,0,'{"_step": 0, "_timestamp": 1700000000.0, "loss": 1.6, "inner.acc": 0.0}');
 INSERT INTO "lines" VALUES(11,'history',1,1,'{"_step": 1, "_timestamp": 1700000001.0, "loss": 0.8, "inner.acc": 0.01}');
 INSERT INTO "lines" VALUES(11,'history',2,2,'{"_step": 2, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}}');
-INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin 2d58c0bi
+INSERT INTO "lines" VALUES(12,'console',0,NULL,'begin og3s153w
 ');
 INSERT INTO "lines" VALUES(12,'console',1,NULL,'Süd: 5 €
 ');
@@ -486,10 +486,10 @@ CREATE TABLE manifests (
             digest TEXT,
             blob TEXT
         , size INTEGER NOT NULL DEFAULT 0);
-INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'5ce2cfe1dcb195dc97823095c251df30','8f3e1c80e714411f394155c7e3b2307dff8586ef1fa423958617d4ef40461952',152);
-INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'1c9da3382528cfa66c19445163d0e561','9cd4f11a98e48916ff33a360e187873e01d93c531573c96ee4feb9a626962b35',152);
-INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'261f44f2a241f728dfe805328191c9a5','10fbe402cfe2397642a714eca0f9250f26dd71d51aa93b33e0095ded3e5a7ebc',89);
-INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'95d16e5260bad8f259308fe80f95a33c','a1fb3af745cc75e238702fe45276ca0b13f03ef8bf768bb9f64082252ac894d0',88);
+INSERT INTO "manifests" VALUES(1,1,'FULL',NULL,'605154db0f309514fb4821ccfaf4ab26','8d2d5f41d9f696651470f08f57cef14ad5a84c3a5ac18beaf1e6628898a9c548',244);
+INSERT INTO "manifests" VALUES(2,2,'FULL',NULL,'276f0401f287984a9fac8440c6146695','87aadd140531aa8b21d0d0761ff0f39fbddea227b177f9481e08bb9a8fdddc49',244);
+INSERT INTO "manifests" VALUES(3,3,'FULL',NULL,'a8c0fd64deedaf2940f20f14ae85d6a3','a298ba5a1a296548e359845d18152c3cfc406307286463d704ac30e3911b5680',181);
+INSERT INTO "manifests" VALUES(4,5,'FULL',NULL,'cd9e0aa893c21780edf4e1cc60df2277','e370a8b33522cb7720a0cf35db8dd336bec6ec33584919bbc9aa05c50d02f6bd',180);
 CREATE TABLE media_lines (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             key TEXT NOT NULL,
@@ -512,11 +512,11 @@ CREATE TABLE memberships (
             created_at REAL NOT NULL,
             UNIQUE (collection_id, artifact_id)
         );
-INSERT INTO "memberships" VALUES(1,1,1,0,1.79595784204320144646e+09);
-INSERT INTO "memberships" VALUES(2,1,2,1,1.79595784206798100464e+09);
-INSERT INTO "memberships" VALUES(3,2,3,0,1.7959578420893623829e+09);
-INSERT INTO "memberships" VALUES(4,4,1,0,1.79595784213664221764e+09);
-INSERT INTO "memberships" VALUES(5,5,5,0,1.7959578421483576297e+09);
+INSERT INTO "memberships" VALUES(1,1,1,0,1.79596063935171294215e+09);
+INSERT INTO "memberships" VALUES(2,1,2,1,1.79596063940483427045e+09);
+INSERT INTO "memberships" VALUES(3,2,3,0,1.79596063945433521277e+09);
+INSERT INTO "memberships" VALUES(4,4,1,0,1.79596063952281737325e+09);
+INSERT INTO "memberships" VALUES(5,5,5,0,1.79596063955860209466e+09);
 CREATE TABLE points (
             sweep_id INTEGER NOT NULL REFERENCES sweeps(id),
             idx INTEGER NOT NULL,
@@ -532,11 +532,11 @@ CREATE TABLE points (
 INSERT INTO "points" VALUES(1,0,'{"x":1}','ended',1,1,NULL,0,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,1,'{"x":2}','ended',2,1,NULL,0,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,2,'{"x":3}','ended',3,1,NULL,0,0,NULL,0,0);
-INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1.79596144815390896792e+09,0,0,NULL,1,0);
+INSERT INTO "points" VALUES(1,3,'{"x":4}','claimed',11,3,1.79596425100113368028e+09,0,0,NULL,1,0);
 INSERT INTO "points" VALUES(1,4,'{"x":5}','pending',12,4,NULL,1,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,5,'{"x":6}','pending',NULL,NULL,NULL,0,0,NULL,0,0);
 INSERT INTO "points" VALUES(1,6,'{"x":7}','pending',NULL,NULL,NULL,0,0,NULL,0,0);
-INSERT INTO "points" VALUES(2,0,'{"lr":0.89581122735172}','ended',7,2,NULL,0,0,'[0.89581122735172]',0,0);
+INSERT INTO "points" VALUES(2,0,'{"lr":0.845195377996992}','ended',7,2,NULL,0,0,'[0.845195377996992]',0,0);
 CREATE TABLE progress (
             run_id INTEGER PRIMARY KEY REFERENCES runs(id) ON DELETE CASCADE,
             lines INTEGER NOT NULL,
@@ -559,10 +559,10 @@ CREATE TABLE "projects" (
             runs_made INTEGER NOT NULL DEFAULT 0,
             UNIQUE (user_id, name)
         );
-INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79595784196294140817e+09,6);
-INSERT INTO "projects" VALUES(2,1,'second',NULL,1.79595784211131095885e+09,4);
-INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79595784289579296112e+09,1);
-INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79595784289981055259e+09,1);
+INSERT INTO "projects" VALUES(1,1,'first',NULL,1.79596063921984362603e+09,6);
+INSERT INTO "projects" VALUES(2,1,'second',NULL,1.7959606394774689674e+09,4);
+INSERT INTO "projects" VALUES(3,2,'own',NULL,1.79596064137990212442e+09,1);
+INSERT INTO "projects" VALUES(4,2,'shared',NULL,1.79596064138573884962e+09,1);
 CREATE TABLE quotas (
             user_id INTEGER PRIMARY KEY REFERENCES users(id) ON DELETE CASCADE,
             runs INTEGER,
@@ -577,9 +577,9 @@ CREATE TABLE run_files (
             updated_at REAL NOT NULL, blob TEXT NOT NULL DEFAULT '',
             PRIMARY KEY (run_id, name)
         ) WITHOUT ROWID;
-INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79595784200898075108e+09,'d09edadd173a8bbc233d47dcafc30cc876af2fb569812f2bbe0e92a1905bbce8');
-INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79595784201855182644e+09,'eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865');
-INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.7959578420128183365e+09,'4296cf0ca13fd0bb3d998b5fe43d2c68c413b04a00f72156afcc73de08b82d8b');
+INSERT INTO "run_files" VALUES(1,'config.yaml','78a3bb7b0c5aa64f491058ea8199e4c9',5,1.79596063927703046797e+09,'d09edadd173a8bbc233d47dcafc30cc876af2fb569812f2bbe0e92a1905bbce8');
+INSERT INTO "run_files" VALUES(1,'media/images/i_0.png','17b3e19593efeb4c09a755092de9d245',67,1.79596063928868460656e+09,'eaa4a94ea300e0d2c775968cbe42f0b5b51ceafdeb73d64e9efddf6d4e880865');
+INSERT INTO "run_files" VALUES(1,'media/table/t_0.table.json','c2b6c12acbc07a357786df90b75de251',45,1.79596063928382778168e+09,'4296cf0ca13fd0bb3d998b5fe43d2c68c413b04a00f72156afcc73de08b82d8b');
 CREATE TABLE run_revision (last INTEGER NOT NULL);
 INSERT INTO "run_revision" VALUES(46);
 CREATE TABLE rungs (
@@ -615,17 +615,17 @@ CREATE TABLE runs (
             + COALESCE(LENGTH(repo), 0)) VIRTUAL, revision INTEGER NOT NULL DEFAULT 0,
             UNIQUE (project_id, name)
         );
-INSERT INTO "runs" VALUES(1,1,'vmfghfbr','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595784197095584876e+09,1.79595784198763847353e+09,11789,5);
-INSERT INTO "runs" VALUES(2,1,'rcqbb8ne','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79595784199034476285e+09,1.7959578419959666729e+09,509,10);
-INSERT INTO "runs" VALUES(3,1,'j7pc6h6j','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79595784199883246427e+09,1.79595784200421714786e+09,509,15);
-INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.7959578421114554405e+09,1.79595784211987400053e+09,579,18);
-INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595784212113595006e+09,1.79595784212633848191e+09,256,20);
-INSERT INTO "runs" VALUES(7,2,'gi54712q','drawn','finished',1,'{"lr":{"value":0.89581122735172}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79595784229991912842e+09,1.79595784230640769007e+09,423,27);
-INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595784289597177503e+09,1.7959578428987443447e+09,505,30);
-INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79595784289987587924e+09,1.79595784290090727808e+09,0,32);
-INSERT INTO "runs" VALUES(10,1,'1s5rgpq0','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79595784467620921132e+09,1.79595784468535304067e+09,509,37);
-INSERT INTO "runs" VALUES(11,1,'0hs763jm','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.79595784814157891267e+09,1.79595784814864325518e+09,422,41);
-INSERT INTO "runs" VALUES(12,1,'2d58c0bi','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79595784815409541127e+09,1.79595784816120100017e+09,423,46);
+INSERT INTO "runs" VALUES(1,1,'tuz5bdhr','finished','finished',1,'{"x":{"value":1},"_wandb":{"value":{}}}','{"loss": 0.00909090909090909, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "finished"]','notes of finished',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596063922638344767e+09,1.79596063923802900315e+09,11789,5);
+INSERT INTO "runs" VALUES(2,1,'olgj8x68','best','finished',1,'{"x":{"value":2},"_wandb":{"value":{}}}','{"loss": 0.5333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "best"]','notes of best',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,0,1.79596063923969054224e+09,1.79596063924829053883e+09,509,10);
+INSERT INTO "runs" VALUES(3,1,'yfgb9x4v','failed','failed',1,'{"x":{"value":3},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "failed"]','notes of failed',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,1,1.79596063925046062464e+09,1.79596063926740050317e+09,509,15);
+INSERT INTO "runs" VALUES(4,2,'alone','alone','finished',1,'{"lr":{"value":0.5}}','{"loss": 0.25, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["free"]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.7959606394775774479e+09,1.79596063950089287761e+09,579,18);
+INSERT INTO "runs" VALUES(5,2,'forked','forked','finished',1,'{"_wandb":{"value":{"branch_point":{"run_id":"alone","step":2}}}}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596063950554060933e+09,1.79596063951056075097e+09,256,20);
+INSERT INTO "runs" VALUES(7,2,'3hd2tdaz','drawn','finished',1,'{"lr":{"value":0.845195377996992}}','{"loss": 0.35, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,2,2,0,0,0,1.79596063977435612679e+09,1.79596063978203630447e+09,423,27);
+INSERT INTO "runs" VALUES(8,3,'hers','hers','finished',1,'{}','{"loss": 0.3333333333333333, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596064138013720512e+09,1.79596064138448786732e+09,505,30);
+INSERT INTO "runs" VALUES(9,4,'both','both','finished',1,'{}','{}','{}','[]',NULL,NULL,NULL,'train','0123abc','node1',NULL,NULL,NULL,NULL,0,0,0,1.79596064138582158084e+09,1.79596064138691973691e+09,0,32);
+INSERT INTO "runs" VALUES(10,1,'2xbqgcgf','silent','crashed',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.4666666666666666, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "silent"]','notes of silent',NULL,'group','train','0123abc','node1',NULL,NULL,1,1,0,0,NULL,1.79596064536848521236e+09,1.79596064537728571887e+09,509,37);
+INSERT INTO "runs" VALUES(11,1,'xvkw4ivx','held','running',1,'{"x":{"value":4},"_wandb":{"value":{}}}','{"loss": 0.8, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "held"]','notes of held',NULL,'group','train','0123abc','node1',NULL,NULL,1,3,0,0,NULL,1.7959606509311347007e+09,1.79596065099171614651e+09,422,41);
+INSERT INTO "runs" VALUES(12,1,'og3s153w','preempted','preempted',1,'{"x":{"value":5},"_wandb":{"value":{}}}','{"loss": 0.55, "t": {"_type": "table-file", "path": "media/table/t_0.table.json", "ncols": 2, "nrows": 1, "size": 44}, "i": {"_type": "image-file", "path": "media/images/i_0.png", "format": "png", "width": 1, "height": 1}, "nested": {"a": [1, null, "x"]}}','{"system.cpu": 12.5, "_runtime": 3}','["a", "preempted"]','notes of preempted',NULL,'group','train','0123abc','node1',NULL,NULL,1,4,0,1,1,1.79596065100131797786e+09,1.79596065104083037373e+09,423,46);
 CREATE TABLE sessions (
             digest TEXT PRIMARY KEY,
             user_id INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE,
@@ -651,27 +651,27 @@ CREATE TABLE sweeps (
             + COALESCE(LENGTH(prior_runs), 0)) VIRTUAL,
             UNIQUE (project_id, name)
         );
-INSERT INTO "sweeps" VALUES(1,1,'mouub9b2','grid',NULL,'name: grid
+INSERT INTO "sweeps" VALUES(1,1,'wgm0th7q','grid',NULL,'name: grid
 method: grid
 metric: {name: loss, goal: minimize}
 parameters:
   x: {values: [1, 2, 3, 4, 5, 6, 7]}
-','grid',NULL,'loss','minimize','RUNNING',7,1.79595784196313524249e+09,1.79595784196359801294e+09,0,NULL,0,49);
-INSERT INTO "sweeps" VALUES(2,2,'obxmq9gt','drawn',NULL,'name: drawn
+','grid',NULL,'loss','minimize','RUNNING',7,1.79596063922004222862e+09,1.79596063922061872485e+09,0,NULL,0,49);
+INSERT INTO "sweeps" VALUES(2,2,'3omgowtv','drawn',NULL,'name: drawn
 method: random
 run_cap: 4
 metric: {name: loss, goal: minimize}
 parameters:
   lr: {min: 0.1, max: 0.9}
-','random',NULL,'loss','minimize','RUNNING',4,1.79595784228082609181e+09,1.79595784228082609181e+09,0,NULL,0,0);
+','random',NULL,'loss','minimize','RUNNING',4,1.79596063975134968759e+09,1.79596063975134968759e+09,0,NULL,0,0);
 CREATE TABLE users (
             id INTEGER PRIMARY KEY,
             name TEXT NOT NULL UNIQUE,
             created_at REAL NOT NULL
         );
-INSERT INTO "users" VALUES(1,'local',1795957841.0);
-INSERT INTO "users" VALUES(2,'north',1.79595784255538487433e+09);
-INSERT INTO "users" VALUES(3,'south',1.79595784285788369174e+09);
+INSERT INTO "users" VALUES(1,'local',1795960638.0);
+INSERT INTO "users" VALUES(2,'north',1.79596064033889698976e+09);
+INSERT INTO "users" VALUES(3,'south',1.79596064117765045163e+09);
 CREATE TABLE writers (
             run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,
             stream TEXT NOT NULL,

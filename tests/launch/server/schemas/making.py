@@ -65,6 +65,10 @@ USE = """mutation U($a: ID!, $e: String!, $p: String!, $r: String!) { useArtifac
 LINK = """mutation L($a: ID!, $e: String!, $p: String!) { linkArtifact(input: {artifactID: $a, entityName: $e,
     projectName: $p, artifactPortfolioName: "links", aliases: [{artifactCollectionName: "links",
     alias: "linked"}]}) { versionIndex } }"""
+POLICY = {
+    "version": 1, "storagePolicy": "wandb-storage-policy-v1", "storagePolicyConfig": {"storageLayout": "V2"},
+}  # fmt: skip
+"""What the client writes into every manifest, and wants to find there."""
 DELETE = "mutation D($i: ID!) { deleteRun(input: {id: $i}) { success } }"
 GONE = "mutation G($a: ID!) { deleteArtifact(input: {artifactID: $a}) { artifact { id state } } }"
 PAUSED = 'mutation P($i: ID!) { upsertSweep(input: {id: $i, state: "PAUSED"}) { sweep { state } } }'
@@ -175,7 +179,7 @@ def version(
     if not commit:
         return str(made)
     held = {path: {"digest": b64(body), "size": len(body)} for path, body in contents.items()}
-    manifest = json.dumps({"version": 1, "contents": held}).encode()
+    manifest = json.dumps({**POLICY, "contents": held}).encode()
     told = who.ask(MANIFEST, a=made, m=b64(manifest))["createArtifactManifest"]["artifactManifest"]
     who.put(told["file"]["uploadUrl"], manifest)
     who.ask(COMMIT, a=made)
