@@ -99,6 +99,53 @@ def test_a_run_that_goes_on_gets_its_lines_back(services: Services, work: Ageing
         assert tables.curves.read(run, ["loss"], points=2)["loss"][-1].last == 5_000
 
 
+def test_whoever_sweeps_meanwhile_takes_nothing_from_lines_that_come_back(
+    services: Services, work: Ageing, small: None
+) -> None:
+    with services.store.write() as tables:
+        run, _ = _runs(tables)
+        tables.lines.put(run, lines.HISTORY, 0, [json.dumps({"_step": n}) for n in range(20)])
+    other = Ageing(services.store, services.blobs, services.clock.now, None)
+    while work.age_next(0.0):
+        pass
+    back = other.bring_back(run)  # nothing has been swept yet
+    next(back)
+    for _ in back:
+        assert not work.sweep()
+    with services.store.read() as tables:
+        assert [json.loads(text)["_step"] for text in tables.lines.texts(run, lines.HISTORY)] == [*range(20)]
+        assert tables.aged.parts(run, lines.HISTORY) == []
+
+
+def test_lines_that_a_dead_process_laid_out_are_swept_and_the_next_one_begins_anew(
+    services: Services, small: None
+) -> None:
+    clock = [1e9]
+    with services.store.write() as tables:
+        run, _ = _runs(tables)
+        tables.lines.put(run, lines.HISTORY, 0, [json.dumps({"_step": n}) for n in range(20)])
+    work = Ageing(services.store, services.blobs, lambda: clock[0], 0.0)
+    while work.step():
+        pass
+    dead, again = work.bring_back(run), work.bring_back(run)
+    next(dead)
+    clock[0] += 30
+    assert not work.sweep()
+    assert _stored(services, run) == 2
+    clock[0] += 31
+    assert not work.sweep()  # takes it for dead
+    while work.sweep():
+        pass
+    assert _stored(services, run) == 0
+    next(dead, None)  # it was only slow: it gives up
+    assert _stored(services, run) == 0
+    for _ in again:
+        pass
+    assert _stored(services, run) == 20
+    with services.store.read() as tables:
+        assert [json.loads(text)["_step"] for text in tables.lines.texts(run, lines.HISTORY)] == [*range(20)]
+
+
 def test_lines_that_change_while_they_are_encoded_do_not_age(
     services: Services, work: Ageing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +241,13 @@ def _runs(tables: Tables) -> tuple[int, int]:
     tables.runs.set(twin, heartbeat_at=math.inf)
     tables.runs.set(twin + 1, heartbeat_at=math.inf)
     return first, twin
+
+
+def _stored(services: Services, run: int) -> int:
+    """How many lines of a run the table holds, whether they count or not."""
+    with services.store.read() as tables:
+        sql = "SELECT COUNT(*) FROM lines WHERE run_id = ?"
+        return int(tables.lines._db.execute(sql, (run,)).fetchone()[0])
 
 
 def _ids(tables: Tables) -> list[int]:
