@@ -83,7 +83,8 @@ class Store(Generic[T]):
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
         )
         connection.row_factory = sqlite3.Row
-        connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")  # of a database that is empty yet
+        if not self.path.stat().st_size:  # of one that holds something it would take the turn to write
+            connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -212,6 +213,7 @@ class Store(Generic[T]):
         with self._turn:
             connection, _ = self._writer
             try:
+                connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
                 connection.execute("VACUUM")
             except sqlite3.OperationalError as error:
                 if _code(error) == sqlite3.SQLITE_FULL:
