@@ -17,14 +17,14 @@ def told(here: Path = Path(__file__).parent) -> str:
     parts = [f"commit {str(git['commit'])[:SHORT]}"] if "commit" in git else []
     parts += ["changed"] if git.get("dirty") else []
     where = f" ({', '.join(parts)})" if parts else ""
-    return f"{NAME} {_version(here.parent)}{where}"
+    return f"{NAME} {number(here.parent)}{where}"
 
 
 def _git(here: Path) -> dict[str, object]:
     return provenance.git_state(here)[0] if packed.top_of(here) is not None else {}
 
 
-def _version(top: Path) -> str:
+def number(top: Path = Path(__file__).parent.parent) -> str:
     """The version of the tree that this is, or else of what is installed."""
     settings = configparser.ConfigParser()
     settings.read(top / "setup.cfg", encoding="utf-8")

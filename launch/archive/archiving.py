@@ -22,6 +22,7 @@ from launch.archive.target import Chosen
 from launch.archive.writer import Writer
 from launch.progress import runs_bar
 from launch.successors import ids_of_successors
+from launch.version import number
 from launch.words import counted
 
 
@@ -88,7 +89,7 @@ def _chain(tracker: Tracker, what: Chosen) -> list[str]:
 
 def versions() -> dict[str, str]:
     """What wrote an archive."""
-    return {"sashiko": version("sashiko"), "wandb": version("wandb"), "python": platform.python_version()}
+    return {"sashiko": number(), "wandb": version("wandb"), "python": platform.python_version()}
 
 
 def _notes(counts: dict[str, int], source: Source) -> list[str]:
