@@ -83,7 +83,8 @@ class Ageing:
     ) -> None:
         self._store, self._blobs, self._now, self._after, self._only = store, blobs, now, after, only
         self._place = 0
-        self._coming_back: Iterator[None] | None = None
+        self._coming_back: tuple[int, Iterator[None]] | None = None
+        self._failed: set[int] = set()
 
     def step(self) -> bool:
         """Do the next piece of work; whether there may be more.
@@ -94,10 +95,13 @@ class Ageing:
         if self._coming_back is None and self.sweep():
             return True
         if self._coming_back is None and (alive := self._alive()):
-            self._coming_back = self.bring_back(alive[0])
+            self._coming_back = alive[0], self.bring_back(alive[0])
         if self._coming_back is not None:
-            if next(self._coming_back, self) is self:
-                self._coming_back = None
+            (run_id, slices), self._coming_back = self._coming_back, None
+            self._failed.add(run_id)  # until the next slice is done: who cannot be read keeps nobody else waiting
+            ended = next(slices, self) is self
+            self._failed.discard(run_id)
+            self._coming_back = None if ended else (run_id, slices)
             return True
         if self._after is None:
             return False
@@ -136,15 +140,21 @@ class Ageing:
 
     def sweep(self) -> bool:
         """Delete a slice of what is in files and in the table; whether there was any."""
+        before = self._now() - HELD_SECONDS
         with self._store.read() as tables:
-            left = tables.aged.unswept()
-        if left is None:
+            left, dead = tables.aged.unswept(), tables.aged.is_held(before)
+        if dead:
             with self._store.write() as tables:
-                tables.aged.release(self._now() - HELD_SECONDS)
+                tables.aged.release(before)
+        if left is None:
             return False
+        run_id, stream = left
         with self._store.write() as tables:
-            if tables.aged.sweep(*left, SLICE) and tables.curves.sweep(left[0], SLICE):
-                tables.aged.is_swept(*left)
+            done = tables.aged.sweep(run_id, stream, SLICE)
+            if done and stream == lines.HISTORY:
+                done = tables.curves.sweep(run_id, SLICE)
+            if done:
+                tables.aged.is_swept(run_id, stream)
         return True
 
     def bring_back(self, run_id: int, told: Told | None = None) -> Iterator[None]:
@@ -181,7 +191,7 @@ class Ageing:
 
     def _alive(self) -> list[int]:
         with self._store.read() as tables:
-            return list(tables.aged.alive())
+            return [run_id for run_id in tables.aged.alive() if run_id not in self._failed]
 
 
 def _due(tables: Tables, run_id: int, before: float, only: int | None) -> Due | None:

@@ -155,6 +155,11 @@ class Aged:
         ).rowcount
         return held if changed and changed == len(self.parts(run_id, stream)) else None
 
+    def is_held(self, before: float) -> bool:
+        """Whether lines are held that were before a time (`release`)."""
+        sql = "SELECT 1 FROM aged WHERE swept <> 1 AND swept BETWEEN 2 AND ? LIMIT 1"
+        return self._db.execute(sql, (max(int(before * 1e3), 1),)).fetchone() is not None
+
     def release(self, before: float) -> None:
         """What was held before a time is to be swept: who laid it out has died."""
         self._db.execute(

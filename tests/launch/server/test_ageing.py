@@ -134,6 +134,7 @@ def test_lines_that_a_dead_process_laid_out_are_swept_and_the_next_one_begins_an
     assert _stored(services, run) == 2
     clock[0] += 31
     assert not work.sweep()  # takes it for dead
+    assert work.sweep()
     while work.sweep():
         pass
     assert _stored(services, run) == 0
@@ -144,6 +145,44 @@ def test_lines_that_a_dead_process_laid_out_are_swept_and_the_next_one_begins_an
     assert _stored(services, run) == 20
     with services.store.read() as tables:
         assert [json.loads(text)["_step"] for text in tables.lines.texts(run, lines.HISTORY)] == [*range(20)]
+
+
+def test_a_console_that_ages_leaves_the_curves_of_a_history_that_does_not(
+    services: Services, work: Ageing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A history of few rows stays in the table, and its pyramid with it; forked ones have blocks of few rows."""
+    monkeypatch.setattr(ageing, "FEWEST", 150)
+    with services.store.write() as tables:
+        run, _ = _runs(tables)
+        tables.lines.put(run, lines.HISTORY, 0, [json.dumps({"_step": n, "loss": n}) for n in range(140)])
+        tables.lines.put(run, lines.CONSOLE, 0, ["a line"] * 200)
+    while work.step():
+        pass
+    with services.store.read() as tables:
+        assert tables.aged.parts(run, lines.CONSOLE)
+        assert tables.aged.parts(run, lines.HISTORY) == []
+        assert tables.lines._db.execute("SELECT COUNT(*) FROM curves WHERE run_id = ?", (run,)).fetchone()[0] > 0
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_run_from_coming_back(services: Services, work: Ageing) -> None:
+    with services.store.write() as tables:
+        _runs(tables)
+        runs = _ids(tables)[:2]
+        for run in runs:
+            tables.lines.put(run, lines.HISTORY, 0, [json.dumps({"_step": n, "loss": run}) for n in range(200)])
+    while work.step():
+        pass
+    with services.store.write() as tables:
+        [part] = tables.aged.parts(runs[0], lines.HISTORY)
+        for run in runs:
+            tables.runs.set(run, state="running")
+    services.blobs.path(part.blob).write_bytes(b"damaged")
+    with pytest.raises(OSError, match="is no file of rows"):
+        work.step()
+    while work.step():
+        pass
+    with services.store.read() as tables:
+        assert [len(tables.aged.parts(run, lines.HISTORY)) for run in runs] == [1, 0]
 
 
 def test_lines_that_change_while_they_are_encoded_do_not_age(
