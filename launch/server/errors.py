@@ -69,6 +69,17 @@ class DiskFull(ApiError):
         super().__init__("no space left on the server's disk: nothing was stored", status)
 
 
+class RowsLost(ApiError):
+    """Rows that have aged are in a file that is not there or cannot be read. It will not get better by itself."""
+
+    def __init__(self, first: int, last: int, blob: str) -> None:
+        super().__init__(
+            f"lines {first} to {last} are in the file blobs/{blob[:2]}/{blob}, which cannot be read: put it there"
+            " from a backup (`sashiko serve verify` names all that is missing or damaged)",
+            GONE,
+        )
+
+
 class Busy(ApiError):
     """Another process holds the database. The client tries again."""
 

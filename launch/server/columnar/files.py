@@ -76,6 +76,7 @@ def written(columns: Columns) -> bytes:
         column_encoding=encodings,
         write_statistics=False,
         store_schema=False,
+        write_page_checksum=True,
     ) as writer:
         writer.write_table(table, row_group_size=GROUP)
         writer.add_key_value_metadata({META: json.dumps(told, separators=(",", ":"))})
@@ -96,8 +97,9 @@ class ColumnFile:
     """
 
     def __init__(self, path: Path | pa.BufferReader) -> None:
+        self._path = path
         try:
-            self._file = parquet.ParquetFile(path)
+            self._file = parquet.ParquetFile(path, page_checksum_verification=True)
             self._told: Mapping[str, Any] = json.loads((self._file.metadata.metadata or {})[META])
             self.groups = [Group(*group) for group in self._told["groups"]]
         except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
@@ -109,10 +111,17 @@ class ColumnFile:
         return [name for name in self._file.schema_arrow.names if name not in special]
 
     def read(self, groups: Sequence[int], keys: Collection[str] | None = None) -> Columns:
-        """The lines of some groups; of the keys only these (None: all)."""
+        """The lines of some groups; of the keys only these (None: all).
+
+        Raises:
+            OSError: the file is damaged.
+        """
         chosen = [key for key in self.keys() if keys is None or key in keys]
         special = [str(self._told[name]) for name in ("line", "step", "rest", "text") if name in self._told]
-        table = self._file.read_row_groups(list(groups), columns=[*special, *chosen])
+        try:
+            table = self._file.read_row_groups(list(groups), columns=[*special, *chosen])
+        except pa.ArrowException as error:
+            raise OSError(f"{self._path} is damaged: {error}") from error
         numbers = {key: self._column(table, key) for key in chosen}
         return Columns(
             _whole(table[self._told["line"]]),

@@ -7,6 +7,7 @@ changes, backups copy it once, and `upkeep.prune` deletes it when no row names i
 `ageing`.
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import islice
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from launch.server.columnar.line import Line
+from launch.server.errors import RowsLost
 from launch.server.storage.store import Steps
 
 NONE = -(2**62) - 1
@@ -80,7 +82,8 @@ class Aged:
 
         for part in self.parts(run_id, stream):
             if part.last >= start:
-                yield from from_line(self._place(part.blob), start)
+                with _told(part):
+                    yield from from_line(self._place(part.blob), start)
 
     def tail(self, run_id: int, stream: str, limit: int) -> list[Line]:
         """The last lines of a stream that are in files, the very last one first."""
@@ -89,7 +92,8 @@ class Aged:
         found: list[Line] = []
         for part in reversed(self.parts(run_id, stream)):
             if len(found) < limit:
-                found += islice(to_line(self._place(part.blob)), limit - len(found))
+                with _told(part):
+                    found += islice(to_line(self._place(part.blob)), limit - len(found))
         return found
 
     def between(self, run_id: int, first: int, last: int) -> list[Line]:
@@ -99,7 +103,8 @@ class Aged:
         found: list[Line] = []
         for part in self.parts(run_id, "history"):
             if part.low is not None and part.high is not None and part.low <= last and part.high >= first:
-                found += between(self._place(part.blob), first, last)
+                with _told(part):
+                    found += between(self._place(part.blob), first, last)
         return found
 
     def curves(
@@ -111,7 +116,9 @@ class Aged:
         found: dict[str, tuple[list[int], list[float]]] = {}
         for part in self.parts(run_id, "history"):
             if part.low is not None and part.high is not None and part.low <= last and part.high >= first:
-                for key, steps, values in curves(self._place(part.blob), keys, first, last):
+                with _told(part):
+                    parts = list(curves(self._place(part.blob), keys, first, last))
+                for key, steps, values in parts:
                     before = found.setdefault(key, ([], []))
                     before[0].extend(steps)
                     before[1].extend(values)
@@ -217,6 +224,19 @@ class Aged:
             " AND EXISTS (SELECT 1 FROM aged WHERE run_id = runs.id)"
         ).fetchall()
         return [row["id"] for row in rows]
+
+
+@contextlib.contextmanager
+def _told(part: Part) -> Iterator[None]:
+    """Say which rows are lost with a file that cannot be read.
+
+    Raises:
+        RowsLost: it cannot.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RowsLost(part.first, part.last, part.blob) from error
 
 
 def read_lines(db: sqlite3.Connection, run_id: int, stream: str, start: int, most: int) -> list[Line]:

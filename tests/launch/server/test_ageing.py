@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from launch.server import ageing, upkeep
 from launch.server.ageing import Ageing
 from launch.server.columnar import files
+from launch.server.errors import RowsLost
 from launch.server.request import Services
 from launch.server.storage import Tables, lines
 from launch.server.storage.aged import NONE
+from tests.launch.server.asgi import Client
 from tests.launch.server.conftest import KEY
 from tests.launch.server.test_curves import APPEND, CLEAR, CUT, PUT, _change
 
@@ -177,12 +179,42 @@ def test_a_file_that_cannot_be_read_keeps_no_other_run_from_coming_back(services
         for run in runs:
             tables.runs.set(run, state="running")
     services.blobs.path(part.blob).write_bytes(b"damaged")
-    with pytest.raises(OSError, match="is no file of rows"):
+    with pytest.raises(RowsLost, match=r"lines 0 to 199 are in the file blobs/.*put it there from a backup"):
         work.step()
     while work.step():
         pass
     with services.store.read() as tables:
         assert [len(tables.aged.parts(run, lines.HISTORY)) for run in runs] == [1, 0]
+
+
+@pytest.mark.parametrize("how", ["gone", "text", "cut", "other bytes"])
+def test_rows_of_a_file_that_is_lost_are_refused_in_words(
+    services: Services, work: Ageing, client: Client, headers: dict[str, str], how: str
+) -> None:
+    with services.store.write() as tables:
+        run, _ = _runs(tables)
+        tables.lines.put(run, lines.HISTORY, 0, [json.dumps({"_step": n, "loss": n / 3}) for n in range(300)])
+    while work.step():
+        pass
+    with services.store.read() as tables:
+        [part] = tables.aged.parts(run, lines.HISTORY)
+    path = services.blobs.path(part.blob)
+    body = path.read_bytes()
+    path.unlink()
+    if how != "gone":
+        middle = body[: len(body) // 2] + bytes(9) + body[len(body) // 2 + 9 :]
+        path.write_bytes({"text": b"text", "cut": body[:-20], "other bytes": middle}[how])
+    query = 'query { project(name: "p") { run(name: "r") { state history(minStep: 0, maxStep: 9) } } }'
+    reply = client.post("/graphql", json={"query": query}, headers=headers)
+    page = client.get("/view/local/p/runs/r/curves?key=loss", headers=headers)
+    for told in (reply, page):
+        assert told.status_code == 410
+        assert f"lines 0 to 299 are in the file blobs/{part.blob[:2]}/{part.blob}" in told.text
+    problems = upkeep.verify(services.store.path.parent).problems
+    assert problems
+    assert all(part.blob in problem or "history lines 0 to 299 of run r" in problem for problem in problems)
+    path.write_bytes(body)
+    assert client.get("/view/local/p/runs/r/curves?key=loss", headers=headers).status_code == 200
 
 
 def test_lines_that_change_while_they_are_encoded_do_not_age(
