@@ -78,7 +78,7 @@ def read_policy(path: Path) -> list[Rule]:
         raise ConfigError([Problem(str(path), f"cannot be read: {error}")]) from error
     problems = [Problem(key, "is not known; a policy has [[rule]] tables") for key in told if key != "rule"]
     tables = told.get("rule")
-    if not isinstance(tables, list) or not tables:
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise ConfigError([*problems, Problem("rule", "a policy needs at least one [[rule]]")], where=str(path))
     rules = [_rule(index, table, problems) for index, table in enumerate(tables)]
     if problems:

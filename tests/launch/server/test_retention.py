@@ -183,7 +183,13 @@ def test_all_that_is_wrong_with_a_policy_is_told_together(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("", "at least one"), ("a = [", "cannot be read"), ("[rule]\n", "at least one")]
+    ("text", "why"),
+    [
+        ("", "at least one"),
+        ("a = [", "cannot be read"),
+        ("[rule]\n", "at least one"),
+        ("rule = [1]\n", "at least one"),
+    ],
 )
 def test_a_file_that_is_no_policy_is_refused(tmp_path: Path, text: str, why: str) -> None:
     with pytest.raises(ConfigError, match=why):
