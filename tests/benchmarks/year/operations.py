@@ -199,4 +199,4 @@ def all_beside(small: Side, year: Side, tries: int) -> Iterator[Measured]:
 def large_beside(alone: Side, year: Side, tries: int) -> Iterator[Measured]:
     """What is measured of a folder that has the large project alone, against the year."""
     yield beside(f"Api().runs of {LARGE}, a tenth of all runs", runs(LARGE), alone, year, tries)
-    yield beside(f"data: the table of {LARGE}", page(f"/view/local/{LARGE}/runs"), alone, year, tries)
+    yield beside(f"data: the table of {LARGE}", page(f"/view/local/{LARGE}/runs"), alone, year, 3 * tries)
