@@ -27,6 +27,8 @@ FEWEST, MOST = 128, 32_768
 """Lines of a stream from which on a file takes less room than a table, and lines of one file."""
 SLICE = 2_000
 """Lines that one transaction sweeps away, or lays out again."""
+SLICES = 20
+"""Such transactions, of some hundred pages each, after which the log is folded in."""
 HELD_SECONDS = 60.0
 """After so long without a slice whoever lays lines out is taken for dead."""
 LOOKED_AT = 200
@@ -82,7 +84,7 @@ class Ageing:
         only: int | None = None,
     ) -> None:
         self._store, self._blobs, self._now, self._after, self._only = store, blobs, now, after, only
-        self._place = 0
+        self._place = self._slices = 0
         self._coming_back: tuple[int, Iterator[None]] | None = None
         self._failed: set[int] = set()
 
@@ -149,6 +151,7 @@ class Ageing:
         if left is None:
             return False
         run_id, stream = left
+        self._fold_in()
         with self._store.write() as tables:
             done = tables.aged.sweep(run_id, stream, SLICE)
             if done and stream == lines.HISTORY:
@@ -168,6 +171,7 @@ class Ageing:
             place: int | None = parts[0].first
             held: int | None = None
             while place is not None:
+                self._fold_in()
                 with self._store.write() as tables:
                     held = tables.aged.hold(run_id, stream, held, self._now())
                     if held is None or tables.aged.parts(run_id, stream) != parts:
@@ -182,7 +186,14 @@ class Ageing:
 
     def give_back(self) -> bool:
         """Give a few free pages of the database back to the disk; whether there may be more to give."""
+        self._fold_in()
         return self._store.shrink(PAGES, SPARE_PAGES)
+
+    def _fold_in(self) -> None:
+        """Fold the log in now and then, in a thread in which nobody waits for it: else somebody's commit does."""
+        self._slices += 1
+        if self._slices % SLICES == 0:
+            self._store.checkpoint()
 
     def with_files(self) -> list[int]:
         """The runs that have lines in files."""

@@ -29,7 +29,7 @@ KEPT_READERS = 4
 """Connections that wait for the next reader. What many readers at once held is given back."""
 INCREMENTAL = 2
 """How a new database is made: free pages can be given back some at a time."""
-LOG_PAGES = 16_000
+LOG_PAGES = 64_000
 """The log (pages of 4 KiB) at which a commit folds it in itself, should nobody call `checkpoint`."""
 
 
