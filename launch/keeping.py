@@ -1,5 +1,6 @@
 """sashiko serve age · compact · retain: what a lab does with a folder that has been served for long."""
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,7 +41,9 @@ def age(
         only = None if project is None else _project(store, project)
         work = Ageing(store, blobs, time.time, None, only)
         if back:
-            for run_id in work.with_files():
+            runs = work.with_files()
+            _must_have_room(store, runs)
+            for run_id in runs:
                 for _ in work.bring_back(run_id, told):
                     pass
         else:
@@ -52,6 +55,23 @@ def age(
             pass
         answer({"runs": len(told.runs), "rows": told.rows, "characters": told.characters, "bytes": told.files})
         _tell(told, days, back)
+
+
+def _must_have_room(store: "Store[Tables]", runs: list[int]) -> None:
+    """Let pass runs whose rows the disk can hold as text: in the database, and on the way there in its log.
+
+    Raises:
+        TrackerError: it cannot.
+    """
+    with store.read() as tables:
+        size = sum(tables.usage.rows_of(run_id) for run_id in runs)
+    need, free = 3 * size, shutil.disk_usage(store.path.parent).free
+    if free < need:
+        raise TrackerError(
+            f"rows of {len(runs):,} runs were {size / 1e6:,.0f} MB of text; to bring them back"
+            f" {need / 1e6:,.0f} MB must be free, and {free / 1e6:,.0f} MB are: make room, or name a --project;"
+            " nothing was changed"
+        )
 
 
 def _tell(told: "Told", days: float, back: bool) -> None:
@@ -94,7 +114,7 @@ def compact(context: typer.Context) -> None:
 
 def retain(
     context: typer.Context,
-    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="TOML file of rules (docs/retention.md).")],
+    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="TOML file of rules (docs/old-runs.md).")],
     apply: Annotated[bool, typer.Option("--apply", help="Delete; without it nothing is changed.")] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launch.server.blobs import Blobs
+from launch.server.errors import RowsLost
 from launch.server.limits import BUSY_SECONDS, MAX_UPLOAD
 from launch.server.storage import Store, Tables, lines
 from launch.server.storage.aged import Part, read_lines
@@ -161,13 +162,20 @@ class Ageing:
         return True
 
     def bring_back(self, run_id: int, told: Told | None = None) -> Iterator[None]:
-        """Lay the lines of a run out in the table again, a slice at each step of the iterator."""
+        """Lay the lines of a run out in the table again, a slice at each step of the iterator.
+
+        Raises:
+            RowsLost: a file is not there, or does not hold what its name says.
+        """
         told = told or Told()
         for stream in STREAMS:
             with self._store.read() as tables:
                 parts = tables.aged.parts(run_id, stream)
             if not parts:
                 continue
+            for part in parts:
+                if not self._blobs.is_whole(part.blob):
+                    raise RowsLost(part.first, part.last, part.blob)
             place: int | None = parts[0].first
             held: int | None = None
             while place is not None:

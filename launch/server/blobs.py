@@ -68,6 +68,14 @@ class Blobs:
             return False
         return True
 
+    def is_whole(self, name: str) -> bool:
+        """Whether a blob is here and holds what its name says."""
+        try:
+            with self.path(name).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == name
+        except FileNotFoundError:
+            return False
+
     def size(self, name: str) -> int | None:
         """The bytes of a blob; None if it is not here."""
         try:

@@ -45,11 +45,24 @@ class Loss(NamedTuple):
 def missing_bytes(path: Path) -> int:
     """By how many bytes a database is shorter than its header says; 0 if it is whole, or no database.
 
-    Its log may hold pages that have not reached it, and then it is longer than it says: that is no harm.
+    Pages that have not reached it may be in its log: of a database with one nothing is said here.
     """
+    if _has_log(path):
+        return 0
     header = _header(path)
     pages = int.from_bytes(header[PAGES_AT : PAGES_AT + 4], "big")
     return max(0, _page_size(path) * pages - path.stat().st_size) if header else 0
+
+
+def _has_log(path: Path) -> bool:
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the file is damaged, and not only out of reach."""
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _page_size(path: Path) -> int:
@@ -76,7 +89,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """
     with contextlib.ExitStack() as stack:
         size, rest = path.stat().st_size, path.stat().st_size % _page_size(path)
-        if rest:
+        if rest and not _has_log(path):
             folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent))
             path = Path(shutil.copyfile(path, Path(folder) / path.name))
             os.truncate(path, size - rest)
@@ -92,7 +105,9 @@ def losses(db: sqlite3.Connection) -> Iterator[Loss]:
     names = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     try:
         tables = db.execute(names).fetchall()
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
         yield Loss(SCHEMA, "rowid", -LAST_KEY, LAST_KEY)
         return
     for (table,) in sorted(tables):
@@ -117,7 +132,9 @@ def _of_table(db: sqlite3.Connection, table: str, key: str, texts: str) -> Itera
         looks += 1
         try:
             db.execute(sql, (first, last)).fetchall()
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
             if first == last or looks > MOST_LOOKS:
                 yield Loss(table, key, first, last)
             else:

@@ -153,39 +153,45 @@ def apply(store: Store[Tables], choices: Sequence[Choice], now: float) -> list[i
     """Let go what was chosen; the runs of which something did go.
 
     Each is looked at once more: one that went on, or that somebody referred to meanwhile, stays. Those that others
-    used come after these, so whoever stopped this in the middle finds nothing that refers to what is gone.
+    used come after these, so whoever stopped this in the middle finds nothing that refers to what is gone; those
+    that used one another go together.
     """
-    left = [(run_id, choice.rule) for choice in choices for run_id in choice.runs]
+    left = {run_id: choice.rule for choice in choices for run_id in choice.runs}
     done: list[int] = []
-    while True:
-        stay = []
-        for run_id, rule in sorted(left, key=lambda item: -item[0]):
-            if _let_go(store, rule, run_id, now):
+    before = -1
+    while len(done) > before:
+        before = len(done)
+        for run_id in sorted(left, reverse=True):
+            if _let_go(store, {run_id: left[run_id]}, now):
+                del left[run_id]
                 done.append(run_id)
-            else:
-                stay.append((run_id, rule))
-        if len(stay) == len(left):
-            return done
-        left = stay
+    together = _let_go(store, left, now)
+    return [*done, *together]
 
 
-def _let_go(store: Store[Tables], rule: Rule, run_id: int, now: float) -> bool:
-    """Let a run, or its rows, go by a rule, a slice of lines a transaction; whether it did."""
+def _let_go(store: Store[Tables], runs: Mapping[int, Rule], now: float) -> list[int]:
+    """Let runs, or their rows, go, in one transaction after a slice of lines each; those that did."""
     while True:
         with store.write() as tables:
-            named = next(_named(tables, rule, now, run_id), None)
-            if named is None or _stays(named) or (rule.delete == RUNS and tables.retained.held({run_id}, ())):
-                return False
-            if not tables.lines.drop_some(run_id, SLICE):
+            going = {run_id for run_id, rule in runs.items() if _goes(tables, rule, run_id, now)}
+            whole = {run_id for run_id in going if runs[run_id].delete == RUNS}
+            going -= tables.retained.held(whole, whole).keys()
+            if not all(tables.lines.drop_some(run_id, SLICE) for run_id in going):
                 continue
-            if rule.delete == ROWS:
-                tables.lines.clear(run_id)
-                tables.usage.clear_rows(run_id)
-                return True
-            for version in tables.retained.versions(run_id):
-                tables.artifacts.delete(version)
-            tables.runs.delete(run_id)
-            return True
+            for run_id in sorted(going):
+                if runs[run_id].delete == ROWS:
+                    tables.lines.clear(run_id)
+                    tables.usage.clear_rows(run_id)
+                    continue
+                for version in tables.retained.versions(run_id):
+                    tables.artifacts.delete(version)
+                tables.runs.delete(run_id)
+            return sorted(going)
+
+
+def _goes(tables: Tables, rule: Rule, run_id: int, now: float) -> bool:
+    named = next(_named(tables, rule, now, run_id), None)
+    return named is not None and _stays(named) is None
 
 
 def _named(tables: Tables, rule: Rule, now: float, run_id: int | None = None) -> Iterator[sqlite3.Row]:

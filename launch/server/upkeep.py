@@ -109,6 +109,8 @@ def verify(directory: Path) -> Report:
         if not damage.missing_bytes(_found(directory)):
             named = _rows_verified(directory, report)
     except sqlite3.DatabaseError as error:
+        if not damage.is_damage(error):
+            raise
         report.problems.append(f"{DATABASE}: {error}")
     if report.problems or not named:
         report.problems += _lost(_found(directory))
@@ -143,11 +145,12 @@ def _lost(path: Path) -> list[str]:
     missing = damage.missing_bytes(path)
     with damage.opened(path) as db:
         lost = [f"{DATABASE}: {loss}" for loss in damage.losses(db)]
+    after = "what came after the backup is lost" if lost else "no row is lost, but SQLite does not open it so"
     if missing:
         have = path.stat().st_size
         lost.insert(0, f"{DATABASE} is cut off: {have:,} of {have + missing:,} bytes are there")
     if lost:
-        lost.append(f"to go on: stop its server, and {opening.FROM_BACKUP}; what came after the backup is lost")
+        lost.append(f"to go on: stop its server, and {opening.FROM_BACKUP}; {after}")
     return lost
 
 

@@ -28,6 +28,11 @@ def gid(kind: str, key: object) -> str:
     return base64.b64encode(f"{kind}:{key}".encode()).decode()
 
 
+def gid_hex(kind: str, key: object) -> str:
+    """A global id as the client writes it into references to files of other artifacts."""
+    return f"{kind}:{key}".encode().hex()
+
+
 def parse_gid(kind: str, value: object) -> str | None:
     """The key inside a global id of this kind; None when it is not one."""
     try:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from framework.errors import TrackerError
+from launch import serve
 from launch.server import upkeep
 from launch.server.storage import lines, open_store
 from tests.lab import Lab, own_port
@@ -158,6 +162,15 @@ def test_a_policy_is_told_first_and_then_applied(lab: Lab, folder: Path, tmp_pat
     text = told(lab, folder, "retain", str(policy), code=2)
     assert "rule 1: projects" in text
     assert "rule 1: older_than" in text
+
+
+def test_rows_come_back_only_where_there_is_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["--dir", str(folder), "age"]
+    assert CliRunner().invoke(serve.app, command).exit_code == 0
+    monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))
+    error = CliRunner().invoke(serve.app, [*command, "--back"]).exception
+    assert isinstance(error, TrackerError)
+    assert "MB must be free, and 0 MB are: make room, or name a --project; nothing was changed" in str(error)
 
 
 def test_a_folder_that_was_never_served_is_told(lab: Lab, tmp_path: Path) -> None:

@@ -45,10 +45,13 @@ def written(columns: Columns) -> bytes:
     encodings = dict.fromkeys(arrays, "DELTA_BINARY_PACKED")
     dictionaries: list[str] = []
     nanoseconds: list[str] = []
+    summed: list[str] = []
     for key, column in columns.numbers.items():
         values, encoding = _stored(key, column)
         if key in TIMES and values.dtype == np.int64 and column.values.dtype == np.float64:
             nanoseconds.append(key)
+            if _bits(_seconds(values.astype(np.int64), summed=True)) == _bits(column.values):
+                summed.append(key)
         arrays[key] = pa.array(values, mask=None if column.there is None else ~column.there)
         if encoding:
             encodings[key] = encoding
@@ -64,6 +67,7 @@ def written(columns: Columns) -> bytes:
         **{name: names[name] for name in ("rest", "text") if names[name] in arrays},
         "whole": [key for key, column in columns.numbers.items() if column.whole],
         "nanoseconds": nanoseconds,
+        "summed": summed,
         "groups": list(_groups(columns)),
     }
     table = pa.table(arrays)
@@ -140,7 +144,7 @@ class ColumnFile:
             told = told.fill_null(0)
         values: Values = told.to_numpy(zero_copy_only=False)
         if key in self._told["nanoseconds"]:
-            values = _seconds(values.astype(np.int64))
+            values = _seconds(values.astype(np.int64), summed=key in self._told["summed"])
         elif values.dtype == np.float32:
             values = values.astype(np.float64)
         return Column(values, there, key in self._told["whole"])
@@ -183,14 +187,20 @@ def _nanoseconds(values: Values) -> Wholes | None:
         return None
     seconds = np.floor(values)
     parts: Wholes = seconds.astype(np.int64) * BILLION + np.rint((values - seconds) * 1e9).astype(np.int64)
-    exact: Wholes = np.where(np.abs(values) < EXACT / 1e9, np.rint(values * 1e9).astype(np.int64), parts)
-    return exact if _bits(_seconds(exact)) == _bits(values) else None
+    if _bits(_seconds(parts, summed=True)) == _bits(values):
+        return parts
+    small: Wholes = np.where(np.abs(values) < EXACT / 1e9, np.rint(values * 1e9).astype(np.int64), parts)
+    return small if _bits(_seconds(small, summed=False)) == _bits(values) else None
 
 
-def _seconds(nanoseconds: Wholes) -> NDArray[np.float64]:
-    """Up to 104 days the nearest float64 to what is said; of times since 1970 the sum of two such."""
+def _seconds(nanoseconds: Wholes, *, summed: bool) -> NDArray[np.float64]:
+    """Seconds as the client's programs make them of nanoseconds.
+
+    `summed`: whole seconds and a fraction, added as float64s, as Go does. Else the nearest float64, as what was
+    rounded to nine digits is; of so many nanoseconds that they are no float64 themselves the sum again.
+    """
     parts: NDArray[np.float64] = nanoseconds // BILLION + (nanoseconds % BILLION) / 1e9
-    return np.where(np.abs(nanoseconds) < EXACT, nanoseconds / 1e9, parts)
+    return parts if summed else np.where(np.abs(nanoseconds) < EXACT, nanoseconds / 1e9, parts)
 
 
 def _bits(values: Values) -> bytes:

@@ -54,6 +54,7 @@ class Aged:
         ) WITHOUT ROWID;
         CREATE INDEX aged_by_blob ON aged(blob);
         CREATE INDEX aged_unswept ON aged(swept) WHERE swept <> 1;
+        CREATE INDEX entries_by_ref ON entries(ref) WHERE ref IS NOT NULL;
         """
     }
 

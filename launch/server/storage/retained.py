@@ -10,8 +10,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from launch.server.wire import gid_hex
+
 OWN_ALIAS = re.compile(r"latest|v\d+")
 """Aliases that every version has; any other one was given by somebody."""
+
+
+NOBODY = -1
 
 
 class Amount(NamedTuple):
@@ -45,22 +50,20 @@ class Retained:
         held: dict[int, str] = {}
         users: dict[int, set[int]] = defaultdict(set)
         for row in self._db.execute(
-            "SELECT made.run_id AS maker, users.run_id AS user,"
+            "SELECT made.run_id AS maker, artifacts.id, artifacts.client_id,"
             " (SELECT GROUP_CONCAT(alias, char(10)) FROM aliases WHERE artifact_id = artifacts.id) AS aliases,"
             " (SELECT COUNT(*) FROM memberships WHERE artifact_id = artifacts.id) AS places"
             " FROM lineage AS made JOIN artifacts ON artifacts.id = made.artifact_id"
-            " LEFT JOIN lineage AS users ON users.artifact_id = artifacts.id AND users.role = 'used'"
-            "  AND users.run_id <> made.run_id"
             " WHERE made.role = 'made' AND artifacts.state = 'COMMITTED'"
             " AND made.run_id IN (SELECT value FROM json_each(?))",
             (json.dumps(sorted(makers)),),
-        ):
+        ).fetchall():
             if not all(OWN_ALIAS.fullmatch(alias) for alias in (row["aliases"] or "").splitlines()):
                 held[row["maker"]] = "a version that it made has an alias of its own"
             elif row["places"] > 1:
                 held[row["maker"]] = "a version that it made is linked elsewhere"
-            elif row["user"] is not None:
-                users[row["maker"]].add(row["user"])
+            else:
+                users[row["maker"]] |= self._users(row["id"], row["client_id"]) - {row["maker"]}
         stays = set(held)
         while True:
             more = {
@@ -72,6 +75,28 @@ class Retained:
                 return held
             stays |= more
             held |= dict.fromkeys(more, "a version that it made is used by a run that stays")
+
+    def _users(self, artifact_id: int, client_id: str | None) -> set[int]:
+        """The runs that used a version, and those that made a version that refers to files of it.
+
+        `NOBODY` stands for a version that refers to it and whose maker is gone: it stays, whatever goes.
+        """
+        rows = self._db.execute(
+            "SELECT run_id FROM lineage WHERE artifact_id = ? AND role = 'used'", (artifact_id,)
+        )
+        found = {row["run_id"] for row in rows}
+        places = [f"wandb-artifact://{gid_hex('Artifact', artifact_id)}/"]
+        if client_id is not None:
+            places.append(f"wandb-client-artifact://{client_id}:")
+        for place in places:
+            rows = self._db.execute(
+                "SELECT (SELECT run_id FROM lineage WHERE artifact_id = artifacts.id AND role = 'made') AS maker"
+                " FROM entries JOIN artifacts ON artifacts.id = entries.artifact_id"
+                " WHERE ref >= ? AND ref < ? AND artifacts.state <> 'DELETED' AND artifacts.id <> ?",
+                (place, place[:-1] + chr(ord(place[-1]) + 1), artifact_id),
+            )
+            found |= {NOBODY if row["maker"] is None else row["maker"] for row in rows}
+        return found
 
     def amount(self, run_id: int) -> Amount:
         """What goes with a run."""

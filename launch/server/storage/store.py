@@ -240,7 +240,12 @@ class Store(Generic[T]):
         log grown would do it, and wait for the disk.
         """
         with contextlib.closing(self._connect()) as connection:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            try:
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            except sqlite3.OperationalError as error:
+                if _code(error) == sqlite3.SQLITE_FULL:
+                    raise DiskFull from error
+                raise
 
     def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the file."""

@@ -78,6 +78,11 @@ class Usage:
         """Count bytes of rows that a run has sent."""
         self._db.execute("UPDATE runs SET row_bytes = row_bytes + ? WHERE id = ?", (size, run_id))
 
+    def rows_of(self, run_id: int) -> int:
+        """The bytes of rows that a run has sent."""
+        row = self._db.execute("SELECT row_bytes FROM runs WHERE id = ?", (run_id,)).fetchone()
+        return 0 if row is None else int(row["row_bytes"])
+
     def count_rows(self, run_id: int) -> None:
         """Count the rows of a run anew: it was forked, or taken back to an earlier one."""
         self._db.execute(

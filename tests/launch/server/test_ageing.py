@@ -210,6 +210,8 @@ def test_rows_of_a_file_that_is_lost_are_refused_in_words(
     for told in (reply, page):
         assert told.status_code == 410
         assert f"lines 0 to 299 are in the file blobs/{part.blob[:2]}/{part.blob}" in told.text
+    with pytest.raises(RowsLost):
+        next(work.bring_back(run))
     problems = upkeep.verify(services.store.path.parent).problems
     assert problems
     assert all(part.blob in problem or "history lines 0 to 299 of run r" in problem for problem in problems)

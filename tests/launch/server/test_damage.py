@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from launch.server import damage
+from launch.server import damage, upkeep
+from launch.server.storage import open_store
 from tests.benchmarks.year.make import make
 from tests.benchmarks.year.shape import Shape
 
@@ -71,6 +72,27 @@ def test_a_whole_database_has_lost_nothing(whole: Path) -> None:
     assert damage.missing_bytes(whole) == 0
     with damage.opened(whole) as db:
         assert list(damage.losses(db)) == []
+
+
+def test_a_log_that_holds_the_pages_is_no_damage(whole: Path, tmp_path: Path) -> None:
+    """A checkpoint that broke off (a full disk): the header counts pages that are in the log alone."""
+    folder, copy = tmp_path / "served", tmp_path / "copy"
+    folder.mkdir()
+    (folder / "server.db").write_bytes(whole.read_bytes())
+    (folder / "blobs").symlink_to(whole.parent / "blobs")
+    with contextlib.closing(open_store(folder / "server.db")) as store:
+        with store.write() as tables:
+            run = tables.runs.add(1, "long", display_name="long", state="finished")
+            tables.lines.put(run, "history", 0, [f'{{"_step":{step},"x":"{"y" * 500}"}}' for step in range(500)])
+        copy.mkdir()
+        for name in ("server.db", "server.db-wal"):
+            (copy / name).write_bytes((folder / name).read_bytes())
+    (copy / "blobs").symlink_to(whole.parent / "blobs")
+    body = bytearray((copy / "server.db").read_bytes())
+    body[damage.PAGES_AT : damage.PAGES_AT + 4] = (len(body) // PAGE + 60).to_bytes(4)
+    (copy / "server.db").write_bytes(body)
+    assert damage.missing_bytes(copy / "server.db") == 0
+    assert upkeep.verify(copy).problems == []
 
 
 def test_what_is_no_database_is_not_called_cut(tmp_path: Path) -> None:

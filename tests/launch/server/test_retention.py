@@ -11,6 +11,7 @@ from framework.errors import ConfigError
 from launch.server import retention, upkeep
 from launch.server.request import Services
 from launch.server.storage import Tables, lines
+from launch.server.wire import gid_hex
 
 DAY = 86_400.0
 NOW = time.time()
@@ -121,6 +122,42 @@ def test_what_is_alive_or_referred_to_stays_with_a_reason(services: Services, tm
         "its sweep is not finished": 1,
     }
     assert set(retention.apply(services.store, choices, NOW)) == {both, user}
+
+
+@pytest.mark.parametrize("by_client", [False, True])
+def test_what_a_staying_version_refers_to_stays(services: Services, tmp_path: Path, by_client: bool) -> None:
+    """A reference to a file of another version (`add_reference`, a table of another artifact) is no lineage."""
+    rules = policy(tmp_path, WHOLE)
+    with services.store.write() as tables:
+        base, young, chain = add(tables, "base", 99), add(tables, "young", 1), add(tables, "chain", 99)
+        key = version(tables, base)
+        tables.runs._db.execute("UPDATE artifacts SET client_id = 'abc' WHERE id = ?", (key,))
+        place = (
+            "wandb-client-artifact://abc:latest/f"
+            if by_client
+            else f"wandb-artifact://{gid_hex('Artifact', key)}/f"
+        )
+        for other, ref in ((version(tables, young), place), (version(tables, chain), "https://example.org/f")):
+            sql = "INSERT INTO entries (artifact_id, path, size, ref) VALUES (?, 'f', 1, ?)"
+            tables.runs._db.execute(sql, (other, ref))
+        choices = retention.chosen(tables, rules, NOW)
+    assert (choices[0].runs, dict(choices[0].stay)) == (
+        [chain], {"a version that it made is used by a run that stays": 1},
+    )  # fmt: skip
+    assert retention.apply(services.store, choices, NOW) == [chain]
+
+
+def test_runs_that_used_one_another_go_together(services: Services, tmp_path: Path) -> None:
+    rules = policy(tmp_path, WHOLE)
+    with services.store.write() as tables:
+        one, two = add(tables, "one", 99), add(tables, "two", 99)
+        version(tables, one, two)
+        version(tables, two, one)
+        choices = retention.chosen(tables, rules, NOW)
+    assert choices[0].runs == [one, two]
+    assert retention.apply(services.store, choices, NOW) == [one, two]
+    with services.store.read() as tables:
+        assert names(tables) == set()
 
 
 def test_a_version_that_two_runs_made_stays_with_the_other(services: Services, tmp_path: Path) -> None:
