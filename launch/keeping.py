@@ -193,12 +193,24 @@ def opened(directory: Path) -> "Iterator[Store[Tables]]":
         TrackerError: the disk is full, or another process holds the database.
     """
     from launch.server import mounts
-    from launch.server.errors import ApiError
-    from launch.server.storage import open_store
     from launch.server.upkeep import served
 
     path = served(directory).absolute()
     mounts.check(directory)
+    with store_at(path) as store:
+        yield store
+
+
+@contextmanager
+def store_at(path: Path) -> "Iterator[Store[Tables]]":
+    """The database at a path, made if it is new.
+
+    Raises:
+        TrackerError: the disk is full, or another process holds the database.
+    """
+    from launch.server.errors import ApiError
+    from launch.server.storage import open_store
+
     store = open_store(path)
     try:
         yield store

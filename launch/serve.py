@@ -303,18 +303,11 @@ def _change(context: typer.Context, work: "Callable[[Tables], T]") -> T:
 @contextmanager
 def _store(context: typer.Context) -> "Iterator[Store[Tables]]":
     from launch.server import folder
-    from launch.server.errors import ApiError
-    from launch.server.storage import open_store
 
     directory: Path = context.obj
     folder.prepare(directory)
-    store = open_store(directory / "server.db")
-    try:
+    with keeping.store_at(directory / "server.db") as store:
         yield store
-    except ApiError as error:
-        raise TrackerError(error.message) from error
-    finally:
-        store.close()
 
 
 def _user(tables: "Tables", name: str) -> int:
