@@ -27,7 +27,7 @@ run = wandb.Api().run(f"{path}/old")
 keys = ["loss", "acc", "whole"]
 told = {
     "all": [[row.get(key) for key in ("_step", *keys, "nest", "odd", "_timestamp")] for row in run.scan_history()],
-    "some": [list(row.values()) for row in run.scan_history(keys=["_step", "loss"], min_step=9, max_step=31)],
+    "some": [sorted(row.items()) for row in run.scan_history(keys=["_step", "loss"], min_step=9, max_step=31)],
     "sampled": run.history(samples=40, keys=keys, pandas=False),
     "pictures": [row["picture"]["path"] for row in run.scan_history(keys=["picture"])],
     "last": run.lastHistoryStep, "summary": {key: run.summary[key] for key in keys},
