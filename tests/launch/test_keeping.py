@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -75,22 +75,29 @@ def kill_at_random(command: Sequence[str], seed: int) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def served(lab: Lab, folder: Path) -> Iterator[None]:
+    server = lab.start("launch.cli", "serve", "--dir", str(folder), "--port", str(own_port()))
+    try:
+        assert "serving" in (server.stdout.readline() if server.stdout else "")
+        yield
+    finally:
+        server.terminate()
+        server.communicate(timeout=30)
+
+
 def test_rows_age_while_a_server_runs_and_come_back(lab: Lab, folder: Path) -> None:
     before, size = digest(folder), (folder / "server.db").stat().st_size
     lab.environment["SASHIKO_AGE_DAYS"] = "never"  # the server leaves it to the command
-    server = lab.start("launch.cli", "serve", "--dir", str(folder), "--port", str(own_port()))
-    assert "serving" in (server.stdout.readline() if server.stdout else "")
-    assert "no run has 128 rows or more in the database and was silent for 99 days" in told(
-        lab, folder, "age", "--days", "99"
-    )
-    text = told(lab, folder, "age")
-    assert text.startswith(f"aged {(RUNS - 1) * ROWS + RUNS * 200:,} rows of {RUNS} runs: ")
-    found = json.loads(told(lab, folder, "age", "--json"))
-    assert found == {"runs": 0, "rows": 0, "characters": 0, "bytes": 0}
-    assert digest(folder) == before
-    assert "server.db: " in told(lab, folder, "compact")
-    server.terminate()
-    server.communicate(timeout=30)
+    with served(lab, folder):
+        none = told(lab, folder, "age", "--days", "99")
+        assert "no run has 128 rows or more in the database and was silent for 99 days" in none
+        text = told(lab, folder, "age")
+        assert text.startswith(f"aged {(RUNS - 1) * ROWS + RUNS * 200:,} rows of {RUNS} runs: ")
+        found = json.loads(told(lab, folder, "age", "--json"))
+        assert found == {"runs": 0, "rows": 0, "characters": 0, "bytes": 0}
+        assert digest(folder) == before
+        assert "server.db: " in told(lab, folder, "compact")
     assert (folder / "server.db").stat().st_size < size / 2
     assert upkeep.verify(folder).problems == []
     assert "brought back" in told(lab, folder, "age", "--back", "--project", "local/p")
@@ -136,11 +143,8 @@ def test_a_database_from_before_is_written_anew_once(lab: Lab, folder: Path) -> 
         db.execute("VACUUM")
     before = digest(folder)
     told(lab, folder, "age")
-    server = lab.start("launch.cli", "serve", "--dir", str(folder), "--port", str(own_port()))
-    assert "serving" in (server.stdout.readline() if server.stdout else "")
-    assert "stop the server first (sashiko serve" in told(lab, folder, "compact", code=3)
-    server.terminate()
-    server.communicate(timeout=30)
+    with served(lab, folder):
+        assert "stop the server first (sashiko serve" in told(lab, folder, "compact", code=3)
     size = (folder / "server.db").stat().st_size
     told(lab, folder, "compact")
     assert (folder / "server.db").stat().st_size < size / 2
