@@ -22,7 +22,6 @@ from launch.server.storage.aged import Part, read_lines
 from launch.server.storage.runs import ALIVE
 from launch.server.threads import elsewhere
 
-DAY = 86_400.0
 STREAMS = (lines.HISTORY, lines.EVENTS, lines.CONSOLE)
 FEWEST, MOST = 128, 32_768
 """Lines of a stream from which on a file takes less room than a table, and lines of one file."""

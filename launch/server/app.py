@@ -232,7 +232,7 @@ async def _age_lines(services: Services, threads: Threads) -> None:
         try:
             more = await threads.for_upkeep(ageing.step)
         except ApiError as error:
-            logger.warning("lines of old runs stay in the database: %s", error.message)
+            logger.warning("lines of runs stay where they are, in the database or in files: %s", error.message)
             more = False
         except Exception:  # this task, too, must outlive a bad moment
             logger.exception("could not age the lines of a run")

@@ -194,19 +194,49 @@ def _run(
     state_file = directory / STATE_FILE
     state = {"url": info.url, "socket": address.socket_url(port), "port": port, "pid": info.pid}
 
-    drained, over = threading.Event(), threading.Event()
+    def answers() -> None:
+        _write(directory / PORT_FILE, f"{port}\n")
+        _write(state_file, json.dumps(state) + "\n")
+        if on_ready is not None:
+            on_ready(info)
+        notifying.tell(notifying.READY)
+
+    config = uvicorn.Config(
+        make_app(services),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
+        ws="none",
+        ssl_certfile=address.certificate,
+        ssl_keyfile=address.private_key,
+    )
+    over = threading.Event()
+    server = _server(config, services, answers, over)
+    try:
+        with _signals_end(server):
+            server.run(sockets=[listener])
+    finally:
+        over.set()
+        state_file.unlink(missing_ok=True)
+
+
+def _server(
+    config: "uvicorn.Config", services: "Services", answers: Callable[[], None], over: threading.Event
+) -> "uvicorn.Server":
+    """A server that tells when it answers; `over` is set once it has ended."""
+    import uvicorn
+
+    drained = threading.Event()
 
     class Server(uvicorn.Server):
-        """Tells when it answers; ends in time, and at once at a second signal."""
+        """Ends in time, and at once at a second signal."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                _write(directory / PORT_FILE, f"{port}\n")
-                _write(state_file, json.dumps(state) + "\n")
-                if on_ready is not None:
-                    on_ready(info)
-                notifying.tell(notifying.READY)
+                answers()
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             notifying.tell(notifying.STOPPING)
@@ -221,24 +251,7 @@ def _run(
                 drained.set()
             super().handle_exit(sig, frame)
 
-    config = uvicorn.Config(
-        make_app(services),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-        timeout_keep_alive=IDLE_SECONDS,
-        ws="none",
-        ssl_certfile=address.certificate,
-        ssl_keyfile=address.private_key,
-    )
-    server = Server(config)
-    try:
-        with _signals_end(server):
-            server.run(sockets=[listener])
-    finally:
-        over.set()
-        state_file.unlink(missing_ok=True)
+    return Server(config)
 
 
 def _hurry(services: "Services", drained: threading.Event, over: threading.Event) -> None:
