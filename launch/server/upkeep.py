@@ -42,12 +42,13 @@ REFERENCES = (
 )
 """Every blob that a row names: its name, its size where it is known, and what it is."""
 NAMES = (
-    "SELECT blob FROM run_files UNION ALL SELECT blob FROM aged"
-    " UNION ALL SELECT DISTINCT blob FROM entries JOIN artifacts ON artifacts.id = entries.artifact_id"
+    "SELECT blob, size FROM run_files UNION ALL SELECT blob, size FROM aged"
+    " UNION ALL SELECT DISTINCT blob, entries.size FROM entries"
+    " JOIN artifacts ON artifacts.id = entries.artifact_id"
     " WHERE blob IS NOT NULL AND artifacts.state = 'COMMITTED'"
-    " UNION ALL SELECT manifest_blob FROM artifacts WHERE manifest_blob IS NOT NULL AND state = 'COMMITTED'"
+    " UNION ALL SELECT manifest_blob, NULL FROM artifacts WHERE manifest_blob IS NOT NULL AND state = 'COMMITTED'"
 )
-"""The names alone, which is a fraction of the work."""
+"""The names and sizes alone, which is a fraction of the work."""
 AT_WORK = 16
 """Files that are copied side by side."""
 AT_ONCE = 100
@@ -83,12 +84,11 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
         with opening.room_told(fresh), contextlib.closing(sqlite3.connect(fresh)) as copy:
             source.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
-            digests = _named(copy)
-    fresh_digests = sorted(digests - _names(destination))
-    with ThreadPoolExecutor(
-        AT_WORK
-    ) as threads:  # each waits for the disk, which takes many together as fast as one
-        sizes = list(threads.map(lambda digest: _copy_blob(directory, destination, digest), fresh_digests))
+            named = _named(copy)
+    here = _sizes(destination)
+    lacking = sorted(name for name, size in named.items() if name not in here or size not in (None, here[name]))
+    with ThreadPoolExecutor(AT_WORK) as threads:  # each waits for the disk, which takes many as fast as one
+        sizes = list(threads.map(lambda digest: _copy_blob(directory, destination, digest), lacking))
     for name in (KEY_FILE, SECRET_FILE):
         if (directory / name).exists():
             _copy(directory / name, destination / name)
@@ -241,18 +241,18 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _named(db: sqlite3.Connection) -> set[str]:
-    """Every blob that a row names."""
-    return {row[0] for row in db.execute(NAMES)}
+def _named(db: sqlite3.Connection) -> dict[str, int | None]:
+    """Every blob that a row names, with its size where it is known."""
+    return dict(db.execute(NAMES).fetchall())
 
 
-def _names(directory: Path) -> set[str]:
-    """The names of all blobs of a folder. One has its name only once it is whole."""
-    names: set[str] = set()
+def _sizes(directory: Path) -> dict[str, int]:
+    """The blobs of a folder, with their sizes."""
+    sizes: dict[str, int] = {}
     for folder in (directory / BLOBS).glob("??"):
         with os.scandir(folder) as found:
-            names.update(entry.name for entry in found)
-    return names
+            sizes.update((entry.name, entry.stat().st_size) for entry in found)
+    return sizes
 
 
 def _copy_blob(directory: Path, destination: Path, digest: str) -> int:

@@ -55,6 +55,15 @@ def test_a_backup_taken_while_the_server_runs_can_be_served(
     restored.close()
 
 
+def test_a_backup_copies_once_more_what_was_cut_off_in_it(tmp_path: Path, put: Make, services: Services) -> None:
+    target = tmp_path / "copy"
+    put("a.txt", b"first")
+    assert upkeep.backup(tmp_path, target) == (1, 5)
+    blob(target, b"first").write_bytes(b"fir")
+    assert upkeep.backup(tmp_path, target) == (1, 5)
+    assert upkeep.verify(target).problems == []
+
+
 def test_a_second_backup_copies_only_what_is_new(tmp_path: Path, put: Make, services: Services) -> None:
     target = tmp_path / "copy"
     put("a.txt", b"first")
