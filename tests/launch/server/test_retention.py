@@ -147,6 +147,33 @@ def test_what_a_staying_version_refers_to_stays(services: Services, tmp_path: Pa
     assert retention.apply(services.store, choices, NOW) == [chain]
 
 
+def test_what_was_interrupted_is_chosen_again_and_ends(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "SLICE", 2)
+    rules = policy(tmp_path, WHOLE)
+    write, left = services.store.write, [2]
+
+    def dying() -> Any:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return write()
+
+    with services.store.write() as tables:
+        old, other = add(tables, "old", 99), add(tables, "other", 99)
+        choices = retention.chosen(tables, rules, NOW)
+    monkeypatch.setattr(services.store, "write", dying)
+    with pytest.raises(KeyboardInterrupt):
+        retention.apply(services.store, choices, NOW)
+    monkeypatch.undo()
+    with services.store.read() as tables:
+        assert names(tables) == {"old", "other"}
+        choices = retention.chosen(tables, rules, NOW)
+    assert retention.apply(services.store, choices, NOW) == [other, old]
+    assert upkeep.verify(services.store.path.parent).problems == []
+
+
 def test_runs_that_used_one_another_go_together(services: Services, tmp_path: Path) -> None:
     rules = policy(tmp_path, WHOLE)
     with services.store.write() as tables:
