@@ -138,7 +138,14 @@ class TrackerRefused(TrackerError):
 
 
 class NotStarted(TrackerError):
-    """A run that was not begun at the tracker: it refused, or the process was interrupted. The cause tells."""
+    """A run that was not begun at the tracker: it refused, or the process was interrupted. The cause tells.
+
+    `broke_off`: whether the tracker's answer came in part; then the run may be begun once more.
+    """
+
+    def __init__(self, message: str, *, broke_off: bool = False) -> None:
+        super().__init__(message)
+        self.broke_off = broke_off
 
 
 class ArtifactError(SashikoError):

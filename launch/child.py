@@ -20,12 +20,12 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 from framework.errors import Interrupted, NotStarted
-from framework.tracking import leaving, logs, workplace
+from framework.tracking import current, leaving, logs, workplace
 from framework.tracking.current import open_runs
 from launch import imports, memory
 
@@ -52,6 +52,8 @@ class Outcome:
     """CPU seconds and peak memory as the system counted them for the process, with what it had waited for."""
     imported: tuple[str, ...] = field(default=(), compare=False)
     """The modules that the child found missing in its parent, see `imports.py`."""
+    broke_off: bool = False
+    """Whether its run was not begun because an answer of the tracker broke off: it may be begun once more."""
 
     @property
     def given_back(self) -> bool:
@@ -149,7 +151,8 @@ class Child:
         except ValueError:
             return Outcome(False, f"exited with code {code} without ending its run", used=self._used)
         imported = tuple(map(str, told["imported"]))
-        return Outcome(told["closed"], str(told["error"]), told["signal"], told["value"], self._used, imported)
+        ended = Outcome(told["closed"], str(told["error"]), told["signal"], told["value"], self._used, imported)
+        return replace(ended, broke_off=bool(told.get("broke_off")))
 
     def kill(self, number: signal.Signals) -> None:
         """Send a signal; a child that is already gone is no error."""
@@ -158,10 +161,11 @@ class Child:
 
 
 def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, parent: int) -> NoReturn:
-    error, code, value, number, closed = "", 0, None, None, True
+    error, code, value, number, closed, broke_off = "", 0, None, None, True, False
     known = imports.loaded()
     try:
         open_runs.clear()
+        current.shares_client = True
         _reports.append(report)
         os.setpgid(0, 0)  # Ctrl-C in the terminal is for the workers, who pass it on
         die_with(parent)
@@ -177,7 +181,7 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
         error, code, number = str(caught), 128 + caught.number, caught.number
     except NotStarted as caught:
         traceback.print_exc()
-        error, code, closed = str(caught), 1, False
+        error, code, closed, broke_off = str(caught), 1, False, caught.broke_off
         if isinstance(caught.__cause__, Interrupted):
             number = caught.__cause__.number
     except BaseException as caught:
@@ -195,7 +199,7 @@ def _run(work: Callable[[], Any], log: Path, scratch: Path | None, report: int, 
         sys.stdout.flush()
         sys.stderr.flush()
         told = {"error": error, "value": value, "signal": number, "closed": closed and not open_runs}
-        told["imported"] = imports.late(known)
+        told |= {"imported": imports.late(known), "broke_off": broke_off}
         os.write(report, json.dumps(told).encode())
         # No exit handlers: they would tear down what the parent shares with its other children.
         os._exit(code)

@@ -343,6 +343,11 @@ class Worker:
         child = Child(work, log, self._folder / f"{own}.tmp")
         try:
             outcome = self._attend(child, consoles, to_stop)
+            if outcome.broke_off:
+                with postponed():
+                    client_service.restart(outcome.exit_code)
+                    child = Child(work, log, self._folder / f"{own}.tmp")
+                outcome = self._attend(child, consoles, to_stop)
         except Stop as asked:
             settle()
             child.kill(asked.passed_on)

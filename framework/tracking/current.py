@@ -15,6 +15,10 @@ open_runs: set[str] = set()
 done, whatever became of them."""
 
 
+shares_client = False
+"""Whether the client's service is that of the process from which this one was forked."""
+
+
 def invocation() -> str:
     """The invocation that this process is part of: `SASHIKO_INVOCATION`, made up and passed on where not set."""
     return os.environ.setdefault(INVOCATION, uuid.uuid4().hex[:12])

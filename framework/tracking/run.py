@@ -20,7 +20,7 @@ import wandb
 
 from framework.config import Config
 from framework.errors import ArtifactError, Interrupted, NotStarted
-from framework.tracking import artifacts, journal, lineage, logs, making, provenance, record, workplace
+from framework.tracking import artifacts, beginning, journal, lineage, logs, making, provenance, record, workplace
 from framework.tracking.account import Account
 from framework.tracking.artifacts import Made
 from framework.tracking.current import PATIENCE_S, current_tracker, invocation, open_runs
@@ -106,13 +106,12 @@ class Run:
         self._meter = workplace.Meter(together)
         self.folder = Path(tempfile.mkdtemp(prefix="sashiko-run-"))
         try:
-            self._wandb = wandb.init(
-                config={**_shown(config, identity), SASHIKO: self._truth, **identity.swept},
-                settings=settings_of(identity, light, resume=resume),
-            )
+            shown = {**_shown(config, identity), SASHIKO: self._truth, **identity.swept}
+            self._wandb = beginning.begin(shown, settings_of(identity, light, resume=resume))
         except BaseException as error:
             shutil.rmtree(self.folder, ignore_errors=True)
-            raise NotStarted(f"{type(error).__name__}: {error}") from error
+            told = f"{type(error).__name__}: {error}"
+            raise NotStarted(told, broke_off=beginning.broke_off(error)) from error
         open_runs.add(self._wandb.path)
         self._online = self._wandb.settings.mode in ONLINE
         self._logged_before = logs.begin_run(self.id)

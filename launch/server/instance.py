@@ -186,6 +186,7 @@ def _run(
 ) -> None:
     import uvicorn
 
+    from launch.server import sending
     from launch.server.app import make_app
 
     key = private_text(directory / KEY_FILE)
@@ -208,6 +209,7 @@ def _run(
         server_header=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         timeout_keep_alive=IDLE_SECONDS,
+        http=sending.Protocol,
         ws="none",
         ssl_certfile=address.certificate,
         ssl_keyfile=address.private_key,
