@@ -35,6 +35,7 @@ class Columns:
 
     count: int
     values: dict[str, list[Scalar]] = field(default_factory=dict)
+    _sent: dict[str, orjson.Fragment] = field(default_factory=dict, repr=False, compare=False)
 
     def configs(self, first: int, texts: Sequence[str]) -> None:
         """The user's part of the configs of runs from number `first` on, without the client's wrapping."""
@@ -59,11 +60,22 @@ class Columns:
         for column in self.values.values():
             column[place : place + 1] = [None]
         self.count = max(self.count, place + 1)
+        self._sent.clear()
 
     def apart(self) -> tuple[dict[str, list[Scalar]], dict[str, Scalar]]:
         """The columns that vary; the value of each that does not."""
         same = {path: column[0] for path, column in self.values.items() if not _varies(column)}
         return {path: column for path, column in self.values.items() if path not in same}, same
+
+    def sent(self, path: str, kind: str) -> orjson.Fragment:
+        """A column as it is sent (see `told`), which is made once, until a value changes.
+
+        The values of ten thousand runs lie scattered over the memory of a server that has long been at work: to go
+        through them again takes half as long again as in one that has just been started.
+        """
+        if path not in self._sent:
+            self._sent[path] = orjson.Fragment(orjson.dumps(told(path, kind, self.values[path])))
+        return self._sent[path]
 
     def _column(self, path: str, places: Sequence[int], column: Sequence[Any], depth: int, *, lists: bool) -> None:
         """Values under one path, objects among them apart."""
@@ -80,6 +92,7 @@ class Columns:
             kinds = set(map(type, column))
         if not column or (path not in self.values and len(self.values) >= MOST_PATHS):
             return
+        self._sent.pop(path, None)
         easy = kinds == {float} and all(map(math.isfinite, column))
         told = column if easy else [_scalar(value) for value in column]
         stored = self.values.setdefault(path, [])
@@ -122,8 +135,10 @@ def told(path: str, kind: str, values: Sequence[Scalar]) -> dict[str, Any]:
     """A column as it is sent: its values, or where they repeat their levels and the code of each."""
     types = set(map(type, values))
     if not (bool in types and types & {int, float}):  # 1 and true would be one level
-        levels = dict.fromkeys(values)
-        if len(levels) <= min(MOST_LEVELS, max(2, len(values) // 2)):
+        most = min(MOST_LEVELS, max(2, len(values) // 2))
+        levels = dict.fromkeys(values[: 2 * MOST_LEVELS])  # of numbers that all differ, the first ones tell it
+        levels = dict.fromkeys(values) if len(levels) <= most else levels
+        if len(levels) <= most:
             codes = {level: code for code, level in enumerate(levels)}
             return {"path": path, "kind": kind, "levels": list(levels), "codes": [codes[item] for item in values]}
     return {"path": path, "kind": kind, "values": list(values)}

@@ -17,7 +17,7 @@ from launch.server.storage import Tables, open_store
 from launch.server.storage.lines import HISTORY
 from launch.server.storage.store import Store
 from launch.server.storage.users import OWNER
-from tests.benchmarks.year import rows
+from tests.benchmarks.year import rows, shown
 from tests.benchmarks.year.shape import ASKED, DAY, LARGE, OPEN, Shape
 
 BATCH, PROCESSES = 500, 2
@@ -71,6 +71,14 @@ def make(folder: Path, shape: Shape) -> float:
                     _add_run(tables, place, made.result(), ended)
             work = ahead
     _add_versions(store, shape, blobs)
+    if shape.asked:
+        with store.write() as tables:
+            project = tables.projects.make(OPEN)[0]["id"]
+            shown.add(
+                tables,
+                lambda body: _stored(blobs, body),
+                lambda run, name, files: _add_version(tables, run, project, name, files),
+            )
     store.close()
     return time.perf_counter() - start
 
@@ -155,8 +163,8 @@ def _add_versions(store: Store[Tables], shape: Shape, blobs: Path) -> None:
     with store.read() as tables:
         found = tables.runs._db.execute(
             "SELECT runs.id, project_id FROM runs JOIN projects ON projects.id = project_id"
-            " WHERE projects.name NOT IN (?, ?) ORDER BY runs.id",
-            (ASKED, LARGE),
+            " WHERE projects.name NOT IN (?, ?, ?) ORDER BY runs.id",
+            (ASKED, LARGE, OPEN),
         )
         runs = [tuple(row) for row in found]
     for start in range(0, shape.versions, BATCH):

@@ -14,6 +14,7 @@ from pathlib import Path
 from launch.server import upkeep
 from launch.server.instance import ServerInfo
 from tests.benchmarks.servers import Line, ours
+from tests.benchmarks.year import shown
 from tests.benchmarks.year.shape import ASKED, LARGE, OPEN
 
 UPSERT = """mutation U($name: String, $project: String) {
@@ -149,18 +150,10 @@ def backup(one: Side) -> float:
 
 
 def pages(small: Side, year: Side, tries: int) -> Iterator[Measured]:
-    """Every page of the sweep that both have, and the data behind it."""
-    name = "r0000007"
-    for what, address in {
-        "page: a project": f"/local/{ASKED}",
-        "page: a sweep": f"/local/{ASKED}/sweeps/asked",
-        "page: a run": f"/local/{ASKED}/runs/{name}",
-        "data: the table of a sweep of 1,000 runs": f"/view/local/{ASKED}/sweeps/asked/runs",
-        "data: what matters in it": f"/view/local/{ASKED}/sweeps/asked/importance?metric=val/loss",
-        "data: its curves": f"/view/local/{ASKED}/sweeps/asked/curves?key=val/loss",
-        "data: the curves of a run": f"/view/local/{ASKED}/runs/{name}/curves?key=train/loss&key=val/loss",
-    }.items():
-        yield beside(what, page(address), small, year, tries)
+    """Every page of what both have, and the data behind it."""
+    for kind, addresses in (("page", shown.PAGES), ("data", shown.DATA)):
+        for what, address in addresses.items():
+            yield beside(f"{kind}: {what}", page(address), small, year, tries)
 
 
 def started(folder: Path, tries: int) -> float:

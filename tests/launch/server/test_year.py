@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.routing import compile_path
 
+from launch.server import page_data, pages
 from launch.server.ageing import Ageing
 from launch.server.app import _expire_once, make_app
 from launch.server.limits import ServeOptions
 from launch.server.request import Services
 from launch.server.storage import lines
 from launch.server.storage.store import Store
+from launch.server.views import routes
+from tests.benchmarks.year import shown
 from tests.benchmarks.year.make import make
 from tests.benchmarks.year.operations import AGENT, BEAT, UPSERT
 from tests.benchmarks.year.shape import ASKED, OPEN, Shape
@@ -25,6 +29,7 @@ from tests.launch.server.conftest import KEY
 from tests.launch.server.people import Person
 
 EACH, MORE = 5, 1.3
+ADDRESSES = {**shown.PAGES, **shown.DATA}
 WHOLE = Shape(rows=200).times(0.01)
 """1,000 runs, of which 20 are asked for."""
 
@@ -133,26 +138,25 @@ def expire(one: Counted) -> None:
         rows,
         runs,
         expire,
-        page(f"/local/{ASKED}"),
-        page(f"/local/{ASKED}/sweeps/asked"),
-        page(f"/local/{ASKED}/runs/r0000007"),
-        page(f"/view/local/{ASKED}/sweeps/asked/runs"),
-        page(f"/view/local/{ASKED}/sweeps/asked/importance?metric=val/loss"),
-        page(f"/view/local/{ASKED}/sweeps/asked/curves?key=val/loss"),
-        page(f"/view/local/{ASKED}/runs/r0000007/curves?key=train/loss"),
         page(f"/bulk/local/{ASKED}/index"),
         page(f"/bulk/local/{ASKED}/runs"),
+        *map(page, ADDRESSES.values()),
     ],
-    ids=[
-        "beat", "rows", "runs", "expire", "project", "sweep", "run", "table", "importance", "sweep's curves",
-        "run's curves", "index", "bulk",
-    ],
-)  # fmt: skip
+    ids=["beat", "rows", "runs", "expire", "index", "bulk", *ADDRESSES],
+)
 def test_cost_does_not_grow_with_what_else_is_stored(both: tuple[Counted, Counted], work: Any) -> None:
     small, year = both
     few, many = small.cost(work), year.cost(work)
     assert few + many > 0
     assert many <= MORE * few + 20 * EACH
+
+
+def test_every_page_and_what_is_behind_it_is_looked_at() -> None:
+    """But those of the reader, the lists of all projects, and further addresses of the same pages."""
+    told = {address.split("?")[0] for address in ADDRESSES.values()}
+    views = [*pages.PAGES.items(), *((f"/view{address}", view) for address, view in routes.VIEWS.items())]
+    seen = {view for address, view in views for one in told if compile_path(address)[0].fullmatch(one)}
+    assert {view for _, view in views} - seen == {page_data.index, page_data.entity, page_data.authorize}
 
 
 def test_a_project_has_the_same_runs_in_each_folder(folders: dict[str, Path]) -> None:

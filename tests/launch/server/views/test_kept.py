@@ -5,6 +5,7 @@ import random
 import threading
 from typing import Any
 
+import orjson
 import pytest
 
 from launch.server.errors import ApiError
@@ -45,8 +46,14 @@ def change(services: Services, chance: random.Random, number: int) -> None:
             tables.runs.delete(chance.choice(there))
 
 
+def sent(told: Any) -> Any:
+    """What arrives at the page."""
+    return orjson.loads(orjson.dumps(told))
+
+
 def rows_of(told: Any) -> Any:
     """A told table as a row for each run: columns without any value may be there or not."""
+    told = sent(told)
     columns = {
         (item["kind"], item["path"]): item.get("values")
         or [item["levels"][code] for code in item.get("codes", ())]
@@ -110,7 +117,7 @@ def test_only_what_changed_is_read(services: Services, monkeypatch: pytest.Monke
 def columns(told: Any) -> dict[str, list[Any]]:
     return {
         item["path"]: item.get("values") or [item["levels"][code] for code in item["codes"]]
-        for item in told["columns"]
+        for item in sent(told)["columns"]
     }
 
 
