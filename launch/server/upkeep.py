@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,28 +74,66 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
 
     Raises:
         NothingServed: `directory` holds no database.
+        Unusable: the destination's disk is full; a backup that was there before is as it was.
         OSError: the destination cannot be written.
     """
-    with _database(directory) as source:
+    fresh = destination / f"{DATABASE}.new"
+    with _database(directory) as source, _room_told(destination):
         destination.mkdir(parents=True, exist_ok=True)
         destination.chmod(0o700)
-        fresh = destination / f"{DATABASE}.new"
-        fresh.unlink(missing_ok=True)
-        with opening.room_told(fresh), contextlib.closing(sqlite3.connect(fresh)) as copy:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            named = _named(copy)
+        try:
+            named = _snapshot(source, fresh)
+            sizes = _copy_lacking(directory, destination, named)
+            for name in (KEY_FILE, SECRET_FILE):
+                if (directory / name).exists():
+                    _copy(directory / name, destination / name)
+            for leftover in ("-wal", "-shm"):
+                (destination / f"{DATABASE}{leftover}").unlink(missing_ok=True)
+            fresh.replace(destination / DATABASE)
+        finally:
+            _forget(fresh)
+    return len(sizes), sum(sizes)
+
+
+def _snapshot(source: sqlite3.Connection, fresh: Path) -> dict[str, int | None]:
+    """Copy the database; every blob that the copy names, with its size where it is known."""
+    _forget(fresh)
+    with opening.room_told(fresh), contextlib.closing(sqlite3.connect(fresh)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+        return _named(copy)
+
+
+def _forget(fresh: Path) -> None:
+    """Delete a copy of a database that did not become one, and what SQLite keeps beside it."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        fresh.with_name(f"{fresh.name}{suffix}").unlink(missing_ok=True)
+
+
+def _copy_lacking(directory: Path, destination: Path, named: Mapping[str, int | None]) -> list[int]:
+    """Copy the blobs that a backup lacks, or has cut off; their sizes."""
     here = _sizes(destination)
     lacking = sorted(name for name, size in named.items() if name not in here or size not in (None, here[name]))
     with ThreadPoolExecutor(AT_WORK) as threads:  # each waits for the disk, which takes many as fast as one
-        sizes = list(threads.map(lambda digest: _copy_blob(directory, destination, digest), lacking))
-    for name in (KEY_FILE, SECRET_FILE):
-        if (directory / name).exists():
-            _copy(directory / name, destination / name)
-    for leftover in ("-wal", "-shm"):
-        (destination / f"{DATABASE}{leftover}").unlink(missing_ok=True)
-    fresh.replace(destination / DATABASE)
-    return len(sizes), sum(sizes)
+        return list(threads.map(lambda digest: _copy_blob(directory, destination, digest), lacking))
+
+
+@contextlib.contextmanager
+def _room_told(destination: Path) -> Iterator[None]:
+    """Say whose disk is full: what the system names is the file that was to be copied.
+
+    Raises:
+        Unusable: that of the destination.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in opening.NO_ROOM:
+            raise
+        raise opening.Unusable(
+            f"{destination}: no space left on its disk: make room there, or lift the limit (quota, ulimit -f), and"
+            " back up again: what has been copied is not copied twice, and a backup from before is as it was"
+        ) from error
 
 
 def verify(directory: Path) -> Report:
@@ -263,8 +301,11 @@ def _copy(source: Path, target: Path) -> int:
     """Copy a file, whole or not at all; its size."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f"{target.name}.{os.getpid()}.new")
-    shutil.copy2(source, beside)
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
-    beside.replace(target)
+    try:
+        shutil.copy2(source, beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
     return target.stat().st_size
