@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -61,7 +62,10 @@ class NothingServed(SashikoError):
 
 @dataclass
 class Report:
-    """What `verify` found: how much is there, and what is wrong with it."""
+    """What `verify` found: how much is there, and what is wrong with it.
+
+    `unused`: files that nothing names; of a damaged database nobody can tell, so there are none.
+    """
 
     files: int = 0
     size: int = 0
@@ -139,31 +143,40 @@ def _room_told(destination: Path) -> Iterator[None]:
 def verify(directory: Path) -> Report:
     """Read every file and every row: each digest, each size, the database's own structure.
 
+    Of a damaged database it is told what cannot be read of which tables, and of files, as far as their names can.
+
     Raises:
         NothingServed: `directory` holds no database.
     """
-    report, named = Report(), []
+    report, database, named = Report(), _found(directory), []
+    cut = damage.missing_bytes(database)
     try:
-        if not damage.missing_bytes(_found(directory)):
-            named = _rows_verified(directory, report)
+        named = [] if cut else _rows_verified(directory, report)
     except sqlite3.DatabaseError as error:
         if not damage.is_damage(error):
             raise
         report.problems.append(f"{DATABASE}: {error}")
-    if report.problems or not named:
-        report.problems += _lost(_found(directory))
-    sizes = {}
+    is_damaged = cut > 0 or bool(report.problems)
+    if is_damaged:
+        lost, named = _lost(database)
+        report.problems += lost
+    sizes, wrong, before = {}, set(), len(report.problems)
     for path in _files(directory):
         sizes[path.name] = path.stat().st_size
         report.files, report.size = report.files + 1, report.size + sizes[path.name]
         if _digest(path) != path.name:
+            wrong.add(path.name)
             report.problems.append(f"{path}: its content has another digest than its name says")
     for digest, size, what in named:
         if digest not in sizes:
             report.problems.append(f"{what}: its content ({digest}) is missing")
         elif size is not None and sizes[digest] != size:
             report.problems.append(f"{what}: {sizes[digest]} bytes, {size} were noted")
-    report.unused = len(sizes.keys() - {digest for digest, _, _ in named})
+        elif digest in wrong:
+            report.problems.append(f"{what}: its content ({digest}) is damaged")
+    if len(report.problems) > before:
+        report.problems.append(f"to go on: copy these files from a backup to where they were, {BLOBS}/AB/ABCD…")
+    report.unused = 0 if is_damaged else len(sizes.keys() - {digest for digest, _, _ in named})
     return report
 
 
@@ -172,24 +185,33 @@ def _rows_verified(directory: Path, report: Report) -> list[tuple[str, int | Non
     with _database(directory) as db:
         for (line,) in db.execute("PRAGMA integrity_check"):
             if line != "ok":
-                report.problems.append(f"{DATABASE}: {line}")
+                report.problems.append(f"{DATABASE}: {'; '.join(line.splitlines())}")
+        orphans: dict[tuple[str, str], list[int | None]] = defaultdict(list)
         for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
-            report.problems.append(f"{DATABASE}: row {row} of {table} names a row of {parent} that is gone")
+            orphans[table, parent].append(row)
+        for (table, parent), rows in orphans.items():
+            one = "a row" if rows[0] is None else f"row {rows[0]}"
+            told = f"{len(rows):,} rows of {table} name rows of {parent} that are gone"
+            told = f"{one} of {table} names a row of {parent} that is gone" if len(rows) == 1 else told
+            report.problems.append(f"{DATABASE}: {told}")
         return db.execute(REFERENCES).fetchall()
 
 
-def _lost(path: Path) -> list[str]:
-    """What cannot be read of a database, and what to do about it; nothing where all can."""
+def _lost(path: Path) -> tuple[list[str], list[tuple[str, int | None, str]]]:
+    """What cannot be read of a damaged database, and what to do about it; the blobs that what is left names."""
     missing = damage.missing_bytes(path)
+    named: list[tuple[str, int | None, str]] = []
     with damage.opened(path) as db:
-        lost = [f"{DATABASE}: {loss}" for loss in damage.losses(db)]
-    after = "what came after the backup is lost" if lost else "no row is lost, but SQLite does not open it so"
+        losses = list(damage.losses(db))
+        lost = [f"{DATABASE}: {loss}{damage.names(db, loss)}" for loss in losses]
+        if all(loss.table != damage.SCHEMA for loss in losses):
+            lost += [f"{DATABASE}: the index {name} cannot be read" for name in damage.broken_indices(db)]
+            named += damage.readable(db, REFERENCES.split(" UNION ALL "))
+    after = "what came after the backup is lost" if losses else "every row of it can be read as it is"
     if missing:
         have = path.stat().st_size
         lost.insert(0, f"{DATABASE} is cut off: {have:,} of {have + missing:,} bytes are there")
-    if lost:
-        lost.append(f"to go on: stop its server, and {opening.FROM_BACKUP}; {after}")
-    return lost
+    return [*lost, f"to go on: stop its server, and {opening.FROM_BACKUP}; {after}"], named
 
 
 def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]:
