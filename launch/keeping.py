@@ -1,6 +1,7 @@
 """sashiko serve age · compact · retain: what a lab does with a folder that has been served for long."""
 
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -207,13 +208,23 @@ def store_at(path: Path) -> "Iterator[Store[Tables]]":
 
     Raises:
         TrackerError: the disk is full, or another process holds the database.
+        Unusable: the database is damaged, or its disk fails.
     """
-    from launch.server.errors import ApiError
+    from launch.server import opening
+    from launch.server.errors import ApiError, DiskFull
     from launch.server.storage import open_store
 
     store = open_store(path)
     try:
         yield store
+    except sqlite3.DatabaseError:
+        with opening.told(path):
+            raise
+    except DiskFull as error:
+        raise TrackerError(
+            f"the disk of {path.parent} is full: make room and give the same command again; it goes on where it"
+            " was, and nothing is lost"
+        ) from error
     except ApiError as error:
         raise TrackerError(error.message) from error
     finally:

@@ -11,9 +11,9 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 PAGE_SIZE_AT, PAGES_AT, HEADER = 16, 28, 100
 """Where a database's header says how large its pages are, and how many; and the bytes of the header."""
@@ -23,6 +23,17 @@ LAST_KEY = 2**40
 SCHEMA = "the list of tables"
 """What is lost where a database does not even say which tables it has."""
 OWNERS = {"run_id": "runs", "sweep_id": "sweeps", "artifact_id": "artifacts", "project_id": "projects"}
+NAMES = {
+    "runs": "SELECT users.name || '/' || projects.name || '/' || runs.name FROM runs"
+    " JOIN projects ON projects.id = project_id JOIN users ON users.id = user_id WHERE runs.id BETWEEN ? AND ?",
+    "sweeps": "SELECT users.name || '/' || projects.name || '/' || sweeps.name FROM sweeps"
+    " JOIN projects ON projects.id = project_id JOIN users ON users.id = user_id WHERE sweeps.id BETWEEN ? AND ?",
+    "artifacts": "SELECT users.name || '/' || projects.name || '/' || collections.name || ':v' || version_index"
+    " FROM artifacts JOIN collections ON collections.id = collection_id JOIN projects ON projects.id = project_id"
+    " JOIN users ON users.id = user_id WHERE artifacts.id BETWEEN ? AND ?",
+}
+"""What the owners with ids between two numbers are called."""
+MOST_NAMES = 3
 
 
 class Loss(NamedTuple):
@@ -114,6 +125,41 @@ def losses(db: sqlite3.Connection) -> Iterator[Loss]:
         columns = [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]
         texts = " + ".join(f'COALESCE(LENGTH("{column}"), 0)' for column in columns)
         yield from _joined(_of_table(db, table, key_of(db, table), texts))
+
+
+def names(db: sqlite3.Connection, loss: Loss) -> str:
+    """What the runs, sweeps or versions that a loss is of are called, in brackets; nothing where nobody knows."""
+    sql = NAMES.get(OWNERS.get(loss.column, ""))
+    if sql is None:
+        return ""
+    found = [str(row[0]) for row in readable(db, [f"{sql} LIMIT {MOST_NAMES + 1}"], (loss.first, loss.last))]
+    told = ", ".join(found[:MOST_NAMES])
+    return f" ({told}{' and more' if len(found) > MOST_NAMES else ''})" if found else ""
+
+
+def broken_indices(db: sqlite3.Connection) -> Iterator[str]:
+    """The indices that cannot be read. No row is lost with one, but what is found by it."""
+    found = readable(db, ["SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index'"])
+    for name, table, sql in list(found):
+        _, part, where = (sql or "").partition(" WHERE ")
+        try:
+            db.execute(f'SELECT TOTAL(1) FROM "{table}" INDEXED BY "{name}"{part}{where}').fetchone()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            yield name
+
+
+def readable(
+    db: sqlite3.Connection, queries: Iterable[str], given: Sequence[object] = ()
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of some queries, of each as many as come before what cannot be read."""
+    for sql in queries:
+        try:
+            yield from db.execute(sql, given)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
 
 
 def key_of(db: sqlite3.Connection, table: str) -> str:

@@ -11,7 +11,8 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +62,10 @@ class NothingServed(SashikoError):
 
 @dataclass
 class Report:
-    """What `verify` found: how much is there, and what is wrong with it."""
+    """What `verify` found: how much is there, and what is wrong with it.
+
+    `unused`: files that nothing names; of a damaged database nobody can tell, so there are none.
+    """
 
     files: int = 0
     size: int = 0
@@ -74,58 +78,105 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
 
     Raises:
         NothingServed: `directory` holds no database.
+        Unusable: the destination's disk is full; a backup that was there before is as it was.
         OSError: the destination cannot be written.
     """
-    with _database(directory) as source:
+    fresh = destination / f"{DATABASE}.new"
+    with _database(directory) as source, _room_told(destination):
         destination.mkdir(parents=True, exist_ok=True)
         destination.chmod(0o700)
-        fresh = destination / f"{DATABASE}.new"
-        fresh.unlink(missing_ok=True)
-        with opening.room_told(fresh), contextlib.closing(sqlite3.connect(fresh)) as copy:
-            source.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            named = _named(copy)
+        try:
+            named = _snapshot(source, fresh)
+            sizes = _copy_lacking(directory, destination, named)
+            for name in (KEY_FILE, SECRET_FILE):
+                if (directory / name).exists():
+                    _copy(directory / name, destination / name)
+            for leftover in ("-wal", "-shm"):
+                (destination / f"{DATABASE}{leftover}").unlink(missing_ok=True)
+            fresh.replace(destination / DATABASE)
+        finally:
+            _forget(fresh)
+    return len(sizes), sum(sizes)
+
+
+def _snapshot(source: sqlite3.Connection, fresh: Path) -> dict[str, int | None]:
+    """Copy the database; every blob that the copy names, with its size where it is known."""
+    _forget(fresh)
+    with opening.room_told(fresh), contextlib.closing(sqlite3.connect(fresh)) as copy:
+        source.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+        return _named(copy)
+
+
+def _forget(fresh: Path) -> None:
+    """Delete a copy of a database that did not become one, and what SQLite keeps beside it."""
+    for suffix in ("", "-journal", "-wal", "-shm"):
+        fresh.with_name(f"{fresh.name}{suffix}").unlink(missing_ok=True)
+
+
+def _copy_lacking(directory: Path, destination: Path, named: Mapping[str, int | None]) -> list[int]:
+    """Copy the blobs that a backup lacks, or has cut off; their sizes."""
     here = _sizes(destination)
     lacking = sorted(name for name, size in named.items() if name not in here or size not in (None, here[name]))
     with ThreadPoolExecutor(AT_WORK) as threads:  # each waits for the disk, which takes many as fast as one
-        sizes = list(threads.map(lambda digest: _copy_blob(directory, destination, digest), lacking))
-    for name in (KEY_FILE, SECRET_FILE):
-        if (directory / name).exists():
-            _copy(directory / name, destination / name)
-    for leftover in ("-wal", "-shm"):
-        (destination / f"{DATABASE}{leftover}").unlink(missing_ok=True)
-    fresh.replace(destination / DATABASE)
-    return len(sizes), sum(sizes)
+        return list(threads.map(lambda digest: _copy_blob(directory, destination, digest), lacking))
+
+
+@contextlib.contextmanager
+def _room_told(destination: Path) -> Iterator[None]:
+    """Say whose disk is full: what the system names is the file that was to be copied.
+
+    Raises:
+        Unusable: that of the destination.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in opening.NO_ROOM:
+            raise
+        raise opening.Unusable(
+            f"{destination}: no space left on its disk: make room there, or lift the limit (quota, ulimit -f), and"
+            " back up again: what has been copied is not copied twice, and a backup from before is as it was"
+        ) from error
 
 
 def verify(directory: Path) -> Report:
     """Read every file and every row: each digest, each size, the database's own structure.
 
+    Of a damaged database it is told what cannot be read of which tables, and of files, as far as their names can.
+
     Raises:
         NothingServed: `directory` holds no database.
     """
-    report, named = Report(), []
+    report, database, named = Report(), _found(directory), []
+    cut = damage.missing_bytes(database)
     try:
-        if not damage.missing_bytes(_found(directory)):
-            named = _rows_verified(directory, report)
+        named = [] if cut else _rows_verified(directory, report)
     except sqlite3.DatabaseError as error:
         if not damage.is_damage(error):
             raise
         report.problems.append(f"{DATABASE}: {error}")
-    if report.problems or not named:
-        report.problems += _lost(_found(directory))
-    sizes = {}
+    is_damaged = cut > 0 or bool(report.problems)
+    if is_damaged:
+        lost, named = _lost(database)
+        report.problems += lost
+    sizes, wrong, before = {}, set(), len(report.problems)
     for path in _files(directory):
         sizes[path.name] = path.stat().st_size
         report.files, report.size = report.files + 1, report.size + sizes[path.name]
         if _digest(path) != path.name:
+            wrong.add(path.name)
             report.problems.append(f"{path}: its content has another digest than its name says")
     for digest, size, what in named:
         if digest not in sizes:
             report.problems.append(f"{what}: its content ({digest}) is missing")
         elif size is not None and sizes[digest] != size:
             report.problems.append(f"{what}: {sizes[digest]} bytes, {size} were noted")
-    report.unused = len(sizes.keys() - {digest for digest, _, _ in named})
+        elif digest in wrong:
+            report.problems.append(f"{what}: its content ({digest}) is damaged")
+    if len(report.problems) > before:
+        report.problems.append(f"to go on: copy these files from a backup to where they were, {BLOBS}/AB/ABCD…")
+    report.unused = 0 if is_damaged else len(sizes.keys() - {digest for digest, _, _ in named})
     return report
 
 
@@ -134,24 +185,33 @@ def _rows_verified(directory: Path, report: Report) -> list[tuple[str, int | Non
     with _database(directory) as db:
         for (line,) in db.execute("PRAGMA integrity_check"):
             if line != "ok":
-                report.problems.append(f"{DATABASE}: {line}")
+                report.problems.append(f"{DATABASE}: {'; '.join(line.splitlines())}")
+        orphans: dict[tuple[str, str], list[int | None]] = defaultdict(list)
         for table, row, parent, _ in db.execute("PRAGMA foreign_key_check"):
-            report.problems.append(f"{DATABASE}: row {row} of {table} names a row of {parent} that is gone")
+            orphans[table, parent].append(row)
+        for (table, parent), rows in orphans.items():
+            one = "a row" if rows[0] is None else f"row {rows[0]}"
+            told = f"{len(rows):,} rows of {table} name rows of {parent} that are gone"
+            told = f"{one} of {table} names a row of {parent} that is gone" if len(rows) == 1 else told
+            report.problems.append(f"{DATABASE}: {told}")
         return db.execute(REFERENCES).fetchall()
 
 
-def _lost(path: Path) -> list[str]:
-    """What cannot be read of a database, and what to do about it; nothing where all can."""
+def _lost(path: Path) -> tuple[list[str], list[tuple[str, int | None, str]]]:
+    """What cannot be read of a damaged database, and what to do about it; the blobs that what is left names."""
     missing = damage.missing_bytes(path)
+    named: list[tuple[str, int | None, str]] = []
     with damage.opened(path) as db:
-        lost = [f"{DATABASE}: {loss}" for loss in damage.losses(db)]
-    after = "what came after the backup is lost" if lost else "no row is lost, but SQLite does not open it so"
+        losses = list(damage.losses(db))
+        lost = [f"{DATABASE}: {loss}{damage.names(db, loss)}" for loss in losses]
+        if all(loss.table != damage.SCHEMA for loss in losses):
+            lost += [f"{DATABASE}: the index {name} cannot be read" for name in damage.broken_indices(db)]
+            named += damage.readable(db, REFERENCES.split(" UNION ALL "))
+    after = "what came after the backup is lost" if losses else "every row of it can be read as it is"
     if missing:
         have = path.stat().st_size
         lost.insert(0, f"{DATABASE} is cut off: {have:,} of {have + missing:,} bytes are there")
-    if lost:
-        lost.append(f"to go on: stop its server, and {opening.FROM_BACKUP}; {after}")
-    return lost
+    return [*lost, f"to go on: stop its server, and {opening.FROM_BACKUP}; {after}"], named
 
 
 def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]:
@@ -263,8 +323,11 @@ def _copy(source: Path, target: Path) -> int:
     """Copy a file, whole or not at all; its size."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f"{target.name}.{os.getpid()}.new")
-    shutil.copy2(source, beside)
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
-    beside.replace(target)
+    try:
+        shutil.copy2(source, beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
     return target.stat().st_size

@@ -223,14 +223,18 @@ class Store(Generic[T]):
                 raise
 
     def shrink(self, pages: int, spare: int) -> bool:
-        """Give at most so many free pages back to the disk, but for `spare` ones; whether there may be more."""
+        """Give at most so many free pages back to the disk, but for `spare` ones; whether there may be more.
+
+        Raises:
+            DiskFull: the disk has no room for the log of that; nothing has changed.
+        """
         with self._turn:
             connection, _ = self._writer
             free = int(connection.execute("PRAGMA freelist_count").fetchone()[0]) - spare
             if free <= 0 or connection.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
                 return False
-            # As a script: `execute` takes one step of it, which is one page.
-            connection.executescript(f"PRAGMA incremental_vacuum({min(free, pages)})")
+            with _full_told():  # as a script: `execute` takes one step of it, which is one page
+                connection.executescript(f"PRAGMA incremental_vacuum({min(free, pages)})")
         return free > pages
 
     def checkpoint(self) -> None:
@@ -239,13 +243,8 @@ class Store(Generic[T]):
         Called now and then from a thread of its own; otherwise the one commit in some hundreds that finds the
         log grown would do it, and wait for the disk.
         """
-        with contextlib.closing(self._connect()) as connection:
-            try:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
-            except sqlite3.OperationalError as error:
-                if _code(error) == sqlite3.SQLITE_FULL:
-                    raise DiskFull from error
-                raise
+        with contextlib.closing(self._connect()) as connection, _full_told():
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def close(self) -> None:
         """Close every connection; the write-ahead log is folded into the file."""
@@ -254,6 +253,21 @@ class Store(Generic[T]):
             for connection, _ in [*self._idle, self._writer]:
                 connection.close()
             self._idle.clear()
+
+
+@contextmanager
+def _full_told() -> Iterator[None]:
+    """Tell a disk without room from all else.
+
+    Raises:
+        DiskFull: there is none.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if _code(error) == sqlite3.SQLITE_FULL:
+            raise DiskFull from error
+        raise
 
 
 def _code(error: sqlite3.OperationalError) -> int | None:

@@ -212,8 +212,9 @@ def test_rows_of_a_file_that_is_lost_are_refused_in_words(
         assert f"lines 0 to 299 are in the file blobs/{part.blob[:2]}/{part.blob}" in told.text
     with pytest.raises(RowsLost):
         next(work.bring_back(run))
-    problems = upkeep.verify(services.store.path.parent).problems
+    *problems, last = upkeep.verify(services.store.path.parent).problems
     assert problems
+    assert last.startswith("to go on: copy these files from a backup")
     assert all(part.blob in problem or "history lines 0 to 299 of run r" in problem for problem in problems)
     path.write_bytes(body)
     assert client.get("/view/local/p/runs/r/curves?key=loss", headers=headers).status_code == 200

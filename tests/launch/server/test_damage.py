@@ -2,6 +2,8 @@
 
 import contextlib
 import random
+import re
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -99,3 +101,78 @@ def test_what_is_no_database_is_not_called_cut(tmp_path: Path) -> None:
     for body in (b"", b"text", b"\0" * 4096):
         (tmp_path / "server.db").write_bytes(body)
         assert damage.missing_bytes(tmp_path / "server.db") == 0
+
+
+def page_of(database: Path, name: str, place: int) -> int:
+    """Where a page of a table or an index begins, the first, second … of those that hold rows."""
+    with contextlib.closing(sqlite3.connect(database)) as db:
+        sql = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY pageno"
+        return PAGE * (db.execute(sql, (name,)).fetchall()[place][0] - 1)
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A folder of its own, whose files are those of the whole one."""
+    shutil.copytree(whole.parent, tmp_path / "folder")
+    return tmp_path / "folder"
+
+
+def overwrite(database: Path, name: str, place: int) -> None:
+    body = bytearray(database.read_bytes())
+    start = page_of(database, name, place)
+    body[start : start + PAGE] = bytes(PAGE)
+    database.write_bytes(body)
+
+
+@pytest.mark.parametrize("index", ["runs_by_project", "aged_by_blob", "runs_failed", "sqlite_autoindex_runs_1"])
+def test_an_index_that_is_damaged_is_named_and_no_row_is_lost(folder: Path, index: str) -> None:
+    overwrite(folder / "server.db", index, 0)
+    told = upkeep.verify(folder).problems
+    assert f"server.db: the index {index} cannot be read" in told
+    assert not any("not all can be read" in problem for problem in told)
+    assert told[-1].startswith("to go on: stop its server, and restore the folder from a backup")
+    assert told[-1].endswith("every row of it can be read as it is")
+
+
+def test_rows_that_are_gone_are_counted_by_table(folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "server.db")) as db:
+        keys = db.execute("SELECT COUNT(*) FROM history_keys WHERE run_id = 1").fetchone()[0]
+        db.execute("DELETE FROM runs WHERE id = 1")
+        db.commit()
+    told = upkeep.verify(folder).problems
+    assert f"server.db: {keys} rows of history_keys name rows of runs that are gone" in told
+    assert told[-1].startswith("to go on: stop its server, and restore the folder from a backup")
+
+
+def test_rows_that_cannot_be_read_are_told_by_the_names_of_their_runs(folder: Path) -> None:
+    overwrite(folder / "server.db", "history_keys", 1)
+    [lost] = [
+        problem for problem in upkeep.verify(folder).problems if problem.startswith("server.db: history_keys")
+    ]
+    assert re.search(r"of the runs with id \d+( to \d+)? \(\w+/\w+/r\d+", lost)
+
+
+def test_files_are_told_by_what_they_hold_though_the_database_is_damaged(folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "server.db")) as db:
+        [gone, cut, wrong] = [
+            tuple(row)
+            for row in db.execute(
+                "SELECT blob, runs.name FROM aged JOIN runs ON runs.id = run_id ORDER BY 1 LIMIT 3"
+            )
+        ]
+    paths = {name: folder / "blobs" / name[:2] / name for name, _ in (gone, cut, wrong)}
+    paths[gone[0]].unlink()
+    paths[cut[0]].write_bytes(paths[cut[0]].read_bytes()[:-9])
+    body = bytearray(paths[wrong[0]].read_bytes())
+    body[len(body) // 2] ^= 1
+    paths[wrong[0]].write_bytes(body)
+    for name in ("", "history_keys"):
+        if name:
+            overwrite(folder / "server.db", name, 1)
+        report = upkeep.verify(folder)
+        told = "\n".join(report.problems)
+        assert re.search(f"history lines 0 to [0-9]+ of run {gone[1]}: its content .{gone[0]}. is missing", told)
+        assert re.search(f"history lines 0 to [0-9]+ of run {cut[1]}: [0-9]+ bytes, [0-9]+ were noted", told)
+        assert re.search(f"history lines 0 to [0-9]+ of run {wrong[1]}: its content .{wrong[0]}. is damaged", told)
+        assert "to go on: copy these files from a backup to where they were, blobs/AB/ABCD…" in told
+        assert report.unused == 0 or not name

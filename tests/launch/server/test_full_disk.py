@@ -1,16 +1,22 @@
 """No room on the disk, at each kind of write: it is refused, nothing is half stored, and all goes on later."""
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from framework.errors import SashikoError
+from launch import serve
 from launch.server import upkeep
 from launch.server.app import make_app
 from launch.server.limits import ServeOptions
+from launch.server.opening import Unusable
 from launch.server.request import Services
 from tests.launch.server.asgi import Client, Reply
 from tests.launch.server.conftest import GRID, KEY, UPSERT
@@ -130,3 +136,70 @@ def test_a_history_that_cannot_be_exported_is_read_live(disk: Disk) -> None:
     assert told == {"parquetUrls": [], "liveData": [{"_step": 0}]}
     disk.free()
     assert len(disk.who.ask(query)["project"]["run"]["parquetHistory"]["parquetUrls"]) == 1
+
+
+# --- the care of a folder ----------------------------------------------------------------------------------------
+
+
+def old_run(disk: Disk, name: str, rows: int) -> None:
+    with disk.services.store.write() as tables:
+        project = tables.projects.make("p", 1)[0]["id"]
+        run = tables.runs.add(project, name, display_name=name, state="finished", heartbeat_at=0.0)
+        texts = [json.dumps({"_step": step, "x": "y" * 500}) for step in range(rows)]
+        tables.usage.add_rows(run, tables.lines.put(run, "history", 0, texts))
+
+
+def refused(disk: Disk, *words: str) -> str:
+    """What a command says that finds no room: one line, and an exit code that is not 0."""
+    error = CliRunner().invoke(serve.app, ["--dir", str(disk.state), *words]).exception
+    assert isinstance(error, SashikoError), repr(error)
+    assert error.exit_code
+    assert "\n" not in str(error)
+    return str(error)
+
+
+@pytest.mark.parametrize("words", [["age"], ["compact"]])
+def test_upkeep_without_room_says_what_to_do_and_goes_on_later(disk: Disk, words: list[str]) -> None:
+    for name in ("kept", "gone"):
+        old_run(disk, name, 3_000)
+    with disk.services.store.write() as tables:
+        tables.runs.delete(2)
+    with contextlib.closing(sqlite3.connect(disk.state / "server.db")) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # in a log that is there already there is room
+    disk.fill()
+    told = refused(disk, *words)
+    assert f"the disk of {disk.state} is full" in told
+    assert "make room and give the same command again" in told
+    disk.free()
+    assert CliRunner().invoke(serve.app, ["--dir", str(disk.state), *words]).exit_code == 0
+    with disk.services.store.read() as tables:
+        assert len(tables.lines.texts(1, "history")) == 3_000
+        assert words == ["age"] or tables.runs._db.execute("PRAGMA freelist_count").fetchone()[0] == 0
+    assert upkeep.verify(disk.state).problems == []
+
+
+@pytest.mark.parametrize("room", [100_000, 3_000_000])
+def test_a_backup_without_room_names_its_own_disk_and_leaves_it_as_it_was(
+    disk: Disk, tmp_path: Path, room: int
+) -> None:
+    """The database finds no room, or a file that comes after it does not."""
+    source, target = tmp_path / "source", disk.state / "copy"
+    source.mkdir()
+    with contextlib.closing(Services.open(source, KEY, b"secret", ServeOptions())) as services:
+        with services.blobs.incoming(10**8) as incoming:
+            incoming.write(b"b" * 5_000_000)
+            blob = incoming.keep()
+        with services.store.write() as tables:
+            run = tables.runs.add(tables.projects.make("p", 1)[0]["id"], "r", display_name="r", state="finished")
+            tables.files.put(run, "f", blob=blob.name, md5=blob.md5, size=blob.size)
+    disk.fill()
+    with disk.ballast.open("ab") as file:
+        file.truncate(disk.ballast.stat().st_size - room)
+    with pytest.raises(Unusable, match="make room") as told:
+        upkeep.backup(source, target)
+    assert str(target) in str(told.value)
+    assert str(source) not in str(told.value)
+    assert not [path for path in target.rglob("*") if path.is_file()]
+    disk.free()
+    assert upkeep.backup(source, target) == (1, 5_000_000)
+    assert upkeep.verify(target).problems == []
