@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from framework.errors import SashikoError
-from launch.server import damage, opening
+from launch.server import copies, damage, opening
+from launch.server.copies import Copy
 from launch.server.instance import KEY_FILE, SECRET_FILE
 from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
@@ -61,12 +62,13 @@ class NothingServed(SashikoError):
 
 @dataclass
 class Report:
-    """What `verify` found: how much is there, and what is wrong with it."""
+    """What `verify` found: how much is there, what is wrong with it, and which copies from before upgrades."""
 
     files: int = 0
     size: int = 0
     unused: int = 0
     problems: list[str] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
 
 
 def backup(directory: Path, destination: Path) -> tuple[int, int]:
@@ -101,10 +103,12 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
 def verify(directory: Path) -> Report:
     """Read every file and every row: each digest, each size, the database's own structure.
 
+    That all was right is noted in the folder, for `copies`.
+
     Raises:
         NothingServed: `directory` holds no database.
     """
-    report, named = Report(), []
+    begun, report, named = time.time(), Report(), []
     try:
         if not damage.missing_bytes(_found(directory)):
             named = _rows_verified(directory, report)
@@ -126,6 +130,9 @@ def verify(directory: Path) -> Report:
         elif size is not None and sizes[digest] != size:
             report.problems.append(f"{what}: {sizes[digest]} bytes, {size} were noted")
     report.unused = len(sizes.keys() - {digest for digest, _, _ in named})
+    if not report.problems:
+        copies.note_verified(directory, begun)
+    report.copies = copies.listed(directory)
     return report
 
 

@@ -135,7 +135,8 @@ def bring_up_to_date(
             say(
                 f"{path} is brought from schema {found} to {latest}; as it was it is kept in {kept}. To go"
                 f" back: stop the server, delete {path.name}-wal and {path.name}-shm, move that copy to where"
-                f" {path.name} is, and serve the folder with the older Sashiko. To stay: delete {kept.parent}"
+                f" {path.name} is, and serve the folder with the older Sashiko. To stay: nothing; after 30"
+                " days `sashiko serve prune` deletes it, if `verify` has found nothing wrong since"
             )
 
         def each() -> None:
