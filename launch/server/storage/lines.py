@@ -265,18 +265,6 @@ class Lines:
         self._aged.forget(run_id)
         self._curves.clear(run_id)
 
-    def drop_some(self, run_id: int, most: int) -> bool:
-        """Forget at most so many of the last lines that the table holds of a run; whether it holds none any more.
-
-        For a run whose lines all go (`clear`, `Runs.delete`): whoever writes waits for so many, not for all.
-        """
-        gone = self._db.execute(
-            "DELETE FROM lines WHERE run_id = ?1 AND (stream, line) IN"
-            " (SELECT stream, line FROM lines WHERE run_id = ?1 ORDER BY stream DESC, line DESC LIMIT ?2)",
-            (run_id, most),
-        ).rowcount
-        return gone < most
-
     def bring_back(self, run_id: int, stream: str) -> None:
         """Lines that are in files stand in the table again, all of them at once.
 
