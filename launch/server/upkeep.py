@@ -103,7 +103,7 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
 def verify(directory: Path) -> Report:
     """Read every file and every row: each digest, each size, the database's own structure.
 
-    That all was right is noted in the folder, for `copies`.
+    That all was right is noted in the folder, if it has `copies`: they wait for it.
 
     Raises:
         NothingServed: `directory` holds no database.
@@ -130,7 +130,7 @@ def verify(directory: Path) -> Report:
         elif size is not None and sizes[digest] != size:
             report.problems.append(f"{what}: {sizes[digest]} bytes, {size} were noted")
     report.unused = len(sizes.keys() - {digest for digest, _, _ in named})
-    if not report.problems:
+    if not report.problems and copies.listed(directory):
         copies.note_verified(directory, begun)
     report.copies = copies.listed(directory)
     return report
