@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from framework.errors import TrackerError
 from framework.tracking import logs
 from framework.tracking.current import PATIENCE_S
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
 
 DIRECTORY = Path(".sashiko")
 PORT = 8765
-START_S = 30.0
+LOG = "server.log"
+START_S, STILL_S = 30.0, 120.0
+"""How long a server may take to begin, or to end; and how long nothing may be seen of one that is at work."""
 
 
 def choose(directory: Path = DIRECTORY, *, embedded: bool = False) -> tuple[Tracker, str]:
@@ -85,10 +89,10 @@ def start(directory: Path) -> "ServerInfo":
     """Start the embedded server of a folder in the background; one that another command starts is waited for.
 
     Raises:
-        TrackerError: the folder cannot be written, or the server does not answer within 30 s; the message then
-            holds the end of its log.
+        TrackerError: the folder cannot be written; or the server ends, or does not answer and does nothing that
+            can be seen: the message then holds the end of its log.
     """
-    log = directory / "server.log"
+    log = directory / LOG
     try:
         directory.mkdir(parents=True, exist_ok=True)
         log.open("ab").close()
@@ -100,45 +104,92 @@ def start(directory: Path) -> "ServerInfo":
         ) from error
     # First where it was: jobs that wait in a queue, and runs at work, look for it there.
     for port in dict.fromkeys((embedded_server.last_port(directory) or PORT, PORT, 0)):
+        other = _when_it_answers(directory)  # what another command has started
+        if other is not None:
+            return other
         with log.open("ab") as output:
             server = subprocess.Popen(
                 # -P: what lies in this folder is no module of the server's, whatever it is called
                 [sys.executable, "-P", "-m", "launch.cli", "serve", "--dir", str(directory), "--port", str(port)],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
-        end = time.monotonic() + START_S
-        ended = False
-        while time.monotonic() < end and not ended:
-            ended = server.poll() is not None
-            info = find_server(directory)  # once more after its end: another one may be serving the folder
-            if info is not None:
-                return info
-            time.sleep(0.1)
+        info = _when_it_answers(directory, server)
+        if info is not None:
+            return info
+        if server.returncode == 0:
+            raise TrackerError(f"the embedded server of {directory} was stopped before it answered")
+    raise TrackerError(f"the embedded server did not start in {directory}; {_end_of(log)}")
+
+
+def _end_of(log: Path) -> str:
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
-    raise TrackerError(f"the embedded server did not start in {directory}; its log ({log}) ends:\n{tail}")
+    return f"its log ({log}) ends:\n{tail}"
+
+
+def _when_it_answers(directory: Path, server: "subprocess.Popen[bytes] | None" = None) -> "ServerInfo | None":
+    """The server of a folder, waited for as long as something is done there: one that was started, or another's.
+
+    None if that has ended, or if nobody is at work.
+
+    Raises:
+        TrackerError: it does not answer, and nothing that it does can be seen.
+    """
+    told, end = "", time.monotonic() + START_S
+    sign: tuple[int, ...] = ()
+    while True:
+        ended = server is None or server.poll() is not None
+        found, info = embedded_server.find_starting(directory), find_server(directory)
+        if info is not None:  # asked once more after its end: another one may be serving the folder
+            return info
+        if found is None and ended:
+            return None
+        if found is not None and found.sign != sign:
+            sign, end = found.sign, time.monotonic() + STILL_S
+            if found.doing not in ("", "starts", told):
+                told = found.doing
+                who = "the server" if found.serves else "a command"
+                typer.echo(f"waiting: {who} of {directory} (pid {found.pid}) {told}", err=True)
+        if time.monotonic() > end:
+            pid = found.pid if found is not None else server and server.pid
+            raise TrackerError(
+                f"the embedded server of {directory} (pid {pid}) does not answer, and nothing that it does can be"
+                f" seen: look at it, or end it (kill {pid}); {_end_of(directory / LOG)}"
+            )
+        time.sleep(0.1)
 
 
 def stop(directory: Path) -> int:
-    """Stop the embedded server of a folder; returns its pid.
+    """Stop the embedded server of a folder, also one that does not answer yet; returns its pid.
 
     Raises:
         TrackerError: none runs there, it is another user's, or it does not end within 30 s.
     """
-    info = find_server(directory)
-    if info is None:
-        raise TrackerError(f"no embedded server runs in {directory}")
+    pid = _pid_of(directory)
     try:
-        os.kill(info.pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
     except PermissionError as error:
         raise TrackerError(
-            f"the server of {directory} (pid {info.pid}) is another user's, who alone can stop it"
+            f"the server of {directory} (pid {pid}) is another user's, who alone can stop it"
         ) from error
     end = time.monotonic() + START_S
-    while find_server(directory) is not None or _lives(info.pid):
+    while find_server(directory) is not None or _lives(pid):
         if time.monotonic() > end:
-            raise TrackerError(f"the server of {directory} (pid {info.pid}) does not end")
+            raise TrackerError(f"the server of {directory} (pid {pid}) does not end")
         time.sleep(0.1)
-    return info.pid
+    return pid
+
+
+def _pid_of(directory: Path) -> int:
+    info, found = find_server(directory), embedded_server.find_starting(directory)
+    if info is not None:
+        return info.pid
+    if found is None:
+        raise TrackerError(f"no embedded server runs in {directory}")
+    if not found.serves:
+        raise TrackerError(
+            f"no embedded server runs in {directory}; another command (pid {found.pid}) {found.told}"
+        )
+    return found.pid
 
 
 def _lives(pid: int) -> bool:

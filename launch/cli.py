@@ -137,10 +137,16 @@ def env(directory: DirectoryOption = DEFAULT_DIRECTORY, as_json: JsonOption = Fa
     """Print the exports that point a shell at the embedded server: eval "$(sashiko env)"."""
     import shlex
 
-    from launch.embedded import find_server
+    from launch.embedded import find_server, find_starting
 
     with answering(as_json=as_json) as answer:
         info = find_server(directory)
+        found = find_starting(directory) if info is None else None
+        if found is not None:
+            raise TrackerError(
+                f"the embedded server of {directory} does not answer yet (pid {found.pid}, which {found.told}):"
+                " try again when it does"
+            )
         if info is None:
             raise TrackerError(
                 f"no embedded server runs in {directory}; start it with: sashiko serve --dir {directory}"

@@ -16,7 +16,7 @@ from framework.tracking import lock
 from framework.tracking.tracker import Tracker
 from launch import clocks, installed, slurm
 from launch.choice import configured_tracker
-from launch.embedded import find_server, is_here
+from launch.embedded import find_server, find_starting, is_here
 from launch.finding import Finding, bad, clock
 from launch.slots import VISIBLE, gpus_here
 
@@ -162,6 +162,9 @@ def _embedded(directory: Path) -> Finding:
     if not is_here():
         return Finding(what, "is no part of this installation: it needs another W&B server")
     info = find_server(directory)
+    found = find_starting(directory) if info is None else None
+    if found is not None:
+        return Finding(what, f"pid {found.pid} {found.told}; until then none answers in {directory}")
     if info is None:
         return Finding(what, f"none runs in {directory}; `sashiko sweep` starts one where it is needed")
     return Finding(what, f"{info.url} (pid {info.pid}), serving {directory}")

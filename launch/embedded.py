@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from framework.errors import TrackerError
 
 if TYPE_CHECKING:
-    from launch.server import ServerInfo
+    from launch.server import ServerInfo, Starting
 
 PACKAGE = "launch.server"
 
@@ -50,6 +50,18 @@ def find_server(directory: Path) -> "ServerInfo | None":
     from launch import server
 
     return server.find_server(directory)
+
+
+def find_starting(directory: Path) -> "Starting | None":
+    """The process that is at work on a folder before its server answers; None if there is none.
+
+    Raises:
+        TrackerError: this installation has no embedded server.
+    """
+    require()
+    from launch import server
+
+    return server.find_starting(directory)
 
 
 def last_port(directory: Path) -> int | None:

@@ -136,6 +136,8 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
         answer(report)
         for problem in report.problems:
             typer.echo(f"wrong: {problem}", err=True)
+        for copy in report.copies:
+            typer.echo(f"{copy.told}: {copy.stays or '`prune` deletes it'}")
         typer.echo(
             f"{report.files} files ({report.size / 1e6:.1f} MB), {report.unused} of them not named by anything"
         )
@@ -146,12 +148,20 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @app.command()
 def prune(context: typer.Context) -> None:
-    """Delete the bytes of deleted runs and artifacts that nothing else needs, once they are a day old."""
-    from launch.server import opening, upkeep
+    """Delete the bytes of deleted runs and artifacts that nothing else needs, once they are a day old.
+
+    Also copies of the database from before upgrades, once they are 30 days old and the folder was verified since.
+    """
+    from launch.server import copies, opening, upkeep
 
     with opening.told(context.obj / upkeep.DATABASE):
         files, size = upkeep.prune(context.obj)
+        gone = copies.prune(context.obj)
     typer.echo(f"deleted {files} files ({size / 1e6:.1f} MB)")
+    for copy in gone:
+        typer.echo(f"deleted {copy.told}")
+    for copy in copies.listed(context.obj):
+        typer.echo(f"kept {copy.told}: {copy.stays}")
 
 
 for command in (keeping.age, keeping.compact, keeping.retain):

@@ -5,7 +5,9 @@ Importing this package costs nothing; the web framework is imported when a serve
 
 from launch.server.instance import Address, NotForOthers, ServerBusy, ServerInfo, find_server, last_port, serve
 from launch.server.limits import ServeOptions
+from launch.server.starting import Starting, find_starting
 
 __all__ = [
-    "Address", "NotForOthers", "ServeOptions", "ServerBusy", "ServerInfo", "find_server", "last_port", "serve",
+    "Address", "NotForOthers", "ServeOptions", "ServerBusy", "ServerInfo", "Starting", "find_server",
+    "find_starting", "last_port", "serve",
 ]  # fmt: skip

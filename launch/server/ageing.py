@@ -8,6 +8,7 @@ HTTP.
 """
 
 import contextlib
+import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from launch.server.blobs import Blobs
-from launch.server.errors import RowsLost
+from launch.server.errors import DiskFull, RowsLost
 from launch.server.limits import BUSY_SECONDS, MAX_UPLOAD
 from launch.server.storage import Store, Tables, lines
 from launch.server.storage.aged import Part, read_lines
@@ -151,6 +152,11 @@ class Ageing:
         if left is None:
             return False
         run_id, stream = left
+        self._sweep(run_id, stream)
+        return True
+
+    def _sweep(self, run_id: int, stream: str) -> bool:
+        """Delete a slice of what is in files and in the table; whether nothing of it is left."""
         self._fold_in()
         with self._store.write() as tables:
             done = tables.aged.sweep(run_id, stream, SLICE)
@@ -158,7 +164,26 @@ class Ageing:
                 done = tables.curves.sweep(run_id, SLICE)
             if done:
                 tables.aged.is_swept(run_id, stream)
-        return True
+        return done
+
+    def empty(self, run_id: int) -> None:
+        """Age all lines of a run that is to go, so that few are left to go with it; it is whole at each moment.
+
+        What cannot be aged (lines that no file holds exactly, a full disk) stays in the table.
+        """
+        with contextlib.suppress(ValueError, DiskFull):
+            while (due := self._due_of(run_id)) is not None:
+                self._age(due, Told())
+        for stream in STREAMS:
+            with self._store.read() as tables:
+                parts = tables.aged.parts(run_id, stream)
+            for _ in range(sum(part.rows for part in parts) // SLICE + 2):  # more, if they are held: they stay
+                if not parts or self._sweep(run_id, stream):
+                    break
+
+    def _due_of(self, run_id: int) -> Due | None:
+        with self._store.read() as tables:
+            return _due(tables, run_id, math.inf, None)
 
     def bring_back(self, run_id: int, told: Told | None = None) -> Iterator[None]:
         """Lay the lines of a run out in the table again, a slice at each step of the iterator.

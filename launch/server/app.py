@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from launch.server import assets, auth, filestream, graphql, lifecycle, login, pages, transfer
+from launch.server import assets, auth, filestream, forgetting, graphql, lifecycle, login, pages, transfer
 from launch.server.ageing import Ageing
 from launch.server.answers import Answer, Answers, Slot
 from launch.server.auth import Caller
@@ -227,6 +227,12 @@ def _expire_once(services: Services) -> None:
 async def _age_lines(services: Services, threads: Threads) -> None:
     """Move lines of old runs into column files, half of the time at most while there is something to do."""
     ageing = Ageing(services.store, services.blobs, services.clock.now, services.options.age_seconds)
+    try:
+        await threads.for_upkeep(forgetting.finish, services.store)
+    except Stopping:
+        return
+    except Exception:
+        logger.exception("could not delete the rest of what was being deleted")
     while True:
         started = anyio.current_time()
         try:

@@ -25,8 +25,8 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, TYPE_CHECKING
 
-from framework.errors import SashikoError
-from launch.server import folder, notifying
+from framework.errors import Interrupted, SashikoError
+from launch.server import folder, notifying, starting
 from launch.server.limits import ServeOptions
 from launch.server.opening import LOCK_FILE, Unusable, os_words
 from launch.server.wire import ENTITY
@@ -151,19 +151,42 @@ def serve(
     chosen = replace(options or ServeOptions.from_environment(), proxy=address.proxy)
     directory = Path(directory).absolute()
     folder.prepare(directory)
-    with only_one(directory), _services(directory, address, chosen) as services, _listening(address) as listener:
+    with contextlib.ExitStack() as held:
+        held.enter_context(only_one(directory))
+        start = held.enter_context(contextlib.ExitStack())
+        try:
+            telling = start.enter_context(_telling(directory))
+            services = held.enter_context(_services(directory, address, chosen, telling))
+        except Interrupted as interrupted:
+            from launch.server.storage.migrating import to_the_terminal
+
+            to_the_terminal(f"{interrupted} before the server of {directory} answered")
+            return
+        listener = held.enter_context(_listening(address))
         gc.freeze()  # what is loaded by now stays: no later look for garbage goes through it
-        _run(services, listener, address, directory, on_ready)
+        _run(services, listener, address, directory, on_ready, start.close)
 
 
 @contextlib.contextmanager
-def _services(directory: Path, address: Address, options: ServeOptions) -> Iterator["Services"]:
+def _telling(directory: Path) -> Iterator[starting.Telling]:
+    with contextlib.ExitStack() as held:
+        try:
+            tell = held.enter_context(starting.telling(directory, serves=True))
+        except OSError as error:
+            raise Unusable(os_words(error, directory)) from error
+        yield tell
+
+
+@contextlib.contextmanager
+def _services(
+    directory: Path, address: Address, options: ServeOptions, telling: starting.Telling
+) -> Iterator["Services"]:
     """The open state of a folder, if it may be served at this address."""
     from launch.server.request import Services
 
     try:
         key, secret = private_text(directory / KEY_FILE), private_text(directory / SECRET_FILE)
-        services = Services.open(directory, key, secret.encode(), options)
+        services = Services.open(directory, key, secret.encode(), options, telling)
     except OSError as error:
         raise Unusable(os_words(error, directory)) from error
     try:
@@ -183,6 +206,7 @@ def _run(
     address: Address,
     directory: Path,
     on_ready: Callable[[ServerInfo], None] | None,
+    started: Callable[[], None],
 ) -> None:
     import uvicorn
 
@@ -198,6 +222,7 @@ def _run(
     def answers() -> None:
         _write(directory / PORT_FILE, f"{port}\n")
         _write(state_file, json.dumps(state) + "\n")
+        started()
         if on_ready is not None:
             on_ready(info)
         notifying.tell(notifying.READY)
@@ -318,6 +343,12 @@ def _when_it_answers(directory: Path) -> ServerInfo | None:
     return found
 
 
+def _at_work(directory: Path) -> str:
+    """What a process that holds the folder and does not answer is doing."""
+    other = starting.find_starting(directory)
+    return "" if other is None else f" (pid {other.pid}, which {other.told}, and does not answer yet)"
+
+
 @contextlib.contextmanager
 def only_one(directory: Path) -> Iterator[None]:
     """Hold the folder. The lock goes with the process, however it ends, so a stale one cannot be."""
@@ -326,7 +357,7 @@ def only_one(directory: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             other = _when_it_answers(directory)
-            where = f" at {other.url} (pid {other.pid})" if other is not None else ""
+            where = f" at {other.url} (pid {other.pid})" if other is not None else _at_work(directory)
             raise ServerBusy(f"another server already serves {directory}{where}") from error
         yield
 

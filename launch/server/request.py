@@ -22,6 +22,7 @@ from launch.server.limits import ServeOptions
 from launch.server.quotas import Quotas
 from launch.server.selections import Selections
 from launch.server.signing import Signer
+from launch.server.starting import Telling
 from launch.server.storage import Store, Tables, open_store
 from launch.server.storage.artifacts import DELETED
 from launch.server.storage.lines import HISTORY
@@ -53,17 +54,19 @@ class Services:
     leaving: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
-    def open(cls, directory: Path, key: str, secret: bytes, options: ServeOptions) -> "Services":
+    def open(
+        cls, directory: Path, key: str, secret: bytes, options: ServeOptions, telling: Telling | None = None
+    ) -> "Services":
         """Open the state in `directory`, made if it is new. `key` is the owner's API key.
 
-        Whoever serves it holds the folder's lock (`instance`).
+        Whoever serves it holds the folder's lock and tells how far its start is (`instance`).
 
         Raises:
             SchemaError: a newer version of Sashiko wrote the database.
             Unusable: the database is none, is damaged, or cannot be read and written.
         """
         directory.mkdir(parents=True, exist_ok=True)
-        store = open_store(directory / "server.db", holds_folder=True)
+        store = open_store(directory / "server.db", telling=telling)
         blobs = Blobs(directory / "blobs")
         keyring, clock = Keyring(store, key), Clock(options.pause_seconds)
         exports = Exports(directory / "exports")

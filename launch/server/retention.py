@@ -10,6 +10,7 @@ elsewhere or used by a run that stays. This module knows no HTTP.
 import json
 import re
 import sqlite3
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from framework.errors import ConfigError, Problem
-from launch.server.storage import Store, Tables, sweeps
+from launch.server.ageing import Ageing
+from launch.server.blobs import Blobs
+from launch.server.storage import BLOBS, Store, Tables, sweeps
 from launch.server.storage.runs import CRASHED, FAILED, FINISHED, KILLED
 
 RUNS, ROWS = "runs", "rows"
 OVER = (FINISHED, FAILED, CRASHED, KILLED)
 UNITS = {"d": 86_400.0, "h": 3_600.0, "w": 7 * 86_400.0, "y": 365 * 86_400.0}
-SLICE = 2_000
-"""Lines that one transaction deletes."""
 FIELDS: Mapping[str, tuple[type, str]] = {
     "name": (str, "a text"),
     "projects": (list, 'a list of texts such as "ana/*" or "*/scratch"'),
@@ -170,23 +171,33 @@ def apply(store: Store[Tables], choices: Sequence[Choice], now: float) -> list[i
 
 
 def _let_go(store: Store[Tables], runs: Mapping[int, Rule], now: float) -> list[int]:
-    """Let runs, or their rows, go, in one transaction after a slice of lines each; those that did."""
-    while True:
-        with store.write() as tables:
-            going = {run_id for run_id, rule in runs.items() if _goes(tables, rule, run_id, now)}
-            whole = {run_id for run_id in going if runs[run_id].delete == RUNS}
-            going -= tables.retained.held(whole, whole).keys()
-            if not all(tables.lines.drop_some(run_id, SLICE) for run_id in going):
+    """Let runs, or their rows, go, in one transaction; those that did.
+
+    Before that their lines age, so that it is short. Whoever stops this in between leaves runs that are whole.
+    """
+    ageing = Ageing(store, Blobs(store.path.parent / BLOBS, tidy=False), time.time, None)
+    with store.read() as tables:
+        going = _going(tables, runs, now)
+    for run_id in going:
+        ageing.empty(run_id)
+    with store.write() as tables:
+        going = _going(tables, runs, now)
+        for run_id in sorted(going):
+            if runs[run_id].delete == ROWS:
+                tables.lines.clear(run_id)
+                tables.usage.clear_rows(run_id)
                 continue
-            for run_id in sorted(going):
-                if runs[run_id].delete == ROWS:
-                    tables.lines.clear(run_id)
-                    tables.usage.clear_rows(run_id)
-                    continue
-                for version in tables.retained.versions(run_id):
-                    tables.artifacts.delete(version)
-                tables.runs.delete(run_id)
-            return sorted(going)
+            for version in tables.retained.versions(run_id):
+                tables.artifacts.delete(version)
+            tables.runs.delete(run_id)
+    return sorted(going)
+
+
+def _going(tables: Tables, runs: Mapping[int, Rule], now: float) -> set[int]:
+    """Those of some runs that go, when it is looked at now."""
+    going = {run_id for run_id, rule in runs.items() if _goes(tables, rule, run_id, now)}
+    whole = {run_id for run_id in going if runs[run_id].delete == RUNS}
+    return going - tables.retained.held(whole, whole).keys()
 
 
 def _goes(tables: Tables, rule: Rule, run_id: int, now: float) -> bool:

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from framework.errors import SashikoError
-from launch.server import damage, opening
+from launch.server import copies, damage, opening
+from launch.server.copies import Copy
 from launch.server.instance import KEY_FILE, SECRET_FILE
 from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
@@ -62,7 +63,7 @@ class NothingServed(SashikoError):
 
 @dataclass
 class Report:
-    """What `verify` found: how much is there, and what is wrong with it.
+    """What `verify` found: how much is there, what is wrong with it, and which copies from before upgrades.
 
     `unused`: files that nothing names; of a damaged database nobody can tell, so there are none.
     """
@@ -71,6 +72,7 @@ class Report:
     size: int = 0
     unused: int = 0
     problems: list[str] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
 
 
 def backup(directory: Path, destination: Path) -> tuple[int, int]:
@@ -144,11 +146,12 @@ def verify(directory: Path) -> Report:
     """Read every file and every row: each digest, each size, the database's own structure.
 
     Of a damaged database it is told what cannot be read of which tables, and of files, as far as their names can.
+    That all was right is noted in the folder, if it has `copies`: they wait for it.
 
     Raises:
         NothingServed: `directory` holds no database.
     """
-    report, database, named = Report(), _found(directory), []
+    begun, report, database, named = time.time(), Report(), _found(directory), []
     cut = damage.missing_bytes(database)
     try:
         named = [] if cut else _rows_verified(directory, report)
@@ -177,6 +180,9 @@ def verify(directory: Path) -> Report:
     if len(report.problems) > before:
         report.problems.append(f"to go on: copy these files from a backup to where they were, {BLOBS}/AB/ABCD…")
     report.unused = 0 if is_damaged else len(sizes.keys() - {digest for digest, _, _ in named})
+    if not report.problems and copies.listed(directory):
+        copies.note_verified(directory, begun)
+    report.copies = copies.listed(directory)
     return report
 
 

@@ -111,9 +111,11 @@ def loads(text: str | bytes) -> Any:
     """
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise ApiError(f"JSON nested deeper than {MAX_JSON_DEPTH}") from error
+    except ValueError as error:
         raise ApiError(f"not JSON: {error}") from error
-    if _too_deep(value, MAX_JSON_DEPTH):
+    if too_deep(value):
         raise ApiError(f"JSON nested deeper than {MAX_JSON_DEPTH}")
     if _may_hold_surrogates(text):
         try:
@@ -204,9 +206,10 @@ def _nonfinite(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _too_deep(value: object, left: int) -> bool:
+def too_deep(value: object) -> bool:
+    """Whether lists and objects are nested deeper than `MAX_JSON_DEPTH`."""
     level = [value]
-    for _ in range(left):
+    for _ in range(MAX_JSON_DEPTH):
         level = [
             child
             for item in level

@@ -4,7 +4,7 @@ import sqlite3
 from typing import Any
 
 from framework.errors import DefinitionError
-from launch.server import dispatch, filters
+from launch.server import dispatch, filters, forgetting
 from launch.server.arguments import JSON, LIST, PAGE, TEXT
 from launch.server.errors import CONFLICT, ApiError, NotFound
 from launch.server.graphql import Arguments, Field, Node
@@ -74,13 +74,9 @@ def delete(request: Request, given: Given) -> Payload:
     """
     with request.aside(writes=True) as turn:
         row = _find(turn, given.get("id"))
-        turn.tables.sweeps.set_state(row["id"], sweeps.CANCELED)
         dispatch.cancel(turn.tables, row["id"])
-    left = True
-    while left:
-        with request.aside(writes=True) as turn:
-            left = turn.tables.points.clear(row["id"], sweep_points.AT_ONCE)
-    request.tables.sweeps.delete(row["id"])
+        turn.tables.sweeps.hide(row["id"])
+    forgetting.sweep(request.services.store, row["id"])
     return {"success": True, "clientMutationId": None}
 
 

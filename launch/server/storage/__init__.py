@@ -6,6 +6,7 @@ from pathlib import Path
 
 from launch.server import opening
 from launch.server.opening import SchemaError, Unusable
+from launch.server.starting import Telling
 from launch.server.storage.aged import Aged
 from launch.server.storage.agents import Agents
 from launch.server.storage.arrivals import Arrivals
@@ -98,17 +99,15 @@ class Tables:
         self.retained = Retained(db)
 
 
-def open_store(path: Path, *, holds_folder: bool = False) -> Store[Tables]:
-    """Open the server's database, making or migrating it.
+def open_store(path: Path, *, telling: Telling | None = None) -> Store[Tables]:
+    """Open the server's database, making or migrating it; a server that starts has it told how far that is.
 
     Raises:
         SchemaError: a newer version wrote it, or an older one is serving it.
         Unusable: it is no database, is damaged, or cannot be read and written.
     """
     blobs = path.parent / BLOBS
-    return Store(
-        path, SCHEMA, lambda db: Tables(db, lambda name: blobs / name[:2] / name), holds_folder=holds_folder
-    )
+    return Store(path, SCHEMA, lambda db: Tables(db, lambda name: blobs / name[:2] / name), telling=telling)
 
 
 def must_not_be_newer(path: Path) -> None:

@@ -43,7 +43,8 @@ class Agents:
         row: sqlite3.Row | None = self._db.execute(
             "SELECT agents.id, agents.sweep_id, sweeps.state, sweeps.method, sweeps.size, sweeps.program,"
             " sweeps.scheduled,"
-            " sweeps.project_id FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id WHERE agents.id = ?",
+            " sweeps.project_id FROM agents JOIN sweeps ON sweeps.id = agents.sweep_id"
+            " WHERE agents.id = ? AND sweeps.state <> 'DELETED'",
             (key,),
         ).fetchone()
         return row

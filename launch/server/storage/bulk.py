@@ -143,7 +143,7 @@ class Bulk:
     def sweeps(self, project_id: int, after: int, names: str | None) -> sqlite3.Row | None:
         """The next sweep after a key."""
         row: sqlite3.Row | None = self._db.execute(
-            "SELECT * FROM sweeps WHERE project_id = ? AND id > ?"
+            "SELECT * FROM sweeps WHERE project_id = ? AND id > ? AND state <> 'DELETED'"
             " AND (? IS NULL OR name IN (SELECT value FROM json_each(?))) ORDER BY id LIMIT 1",
             (project_id, after, names, names),
         ).fetchone()

@@ -8,10 +8,13 @@ import contextlib
 import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from launch.server.opening import Unusable, told
 
+AT_ONCE = 4_096
+"""Pages that are copied between two looks at whether to go on; nobody writes meanwhile."""
 SPARE = 4 << 20
 """Bytes beyond the copy and the log of the migration: indices that are new, the folder itself."""
 
@@ -36,8 +39,10 @@ def must_have_room(path: Path) -> None:
         )
 
 
-def keep(path: Path, schema: int) -> Path:
+def keep(path: Path, schema: int, copying: Callable[[float], None] = lambda done: None) -> Path:
     """Copy a database as it is, whole or not at all, synced to the disk; where to.
+
+    `copying` is told now and then how much is done, from 0 to 1; what it raises ends the copy.
 
     A copy that was made for the same schema before is replaced: until the migration has ended the database is as
     it was, and after somebody has gone back it is ahead of that copy.
@@ -54,19 +59,25 @@ def keep(path: Path, schema: int) -> Path:
             leftover.unlink(missing_ok=True)
         os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:
-            _copy(path, fresh)
+            _copy(path, fresh, copying)
             fresh.replace(kept)
         finally:
             fresh.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it holds a copy
+                folder.rmdir()
         _sync(folder)
         _sync(folder.parent)
     return kept
 
 
-def _copy(path: Path, fresh: Path) -> None:
+def _copy(path: Path, fresh: Path, copying: Callable[[float], None]) -> None:
+    def told(_status: int, remaining: int, pages: int) -> None:
+        copying(1 - remaining / max(pages, 1))
+
+    copying(0.0)
     source = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=20)
     with contextlib.closing(source), contextlib.closing(sqlite3.connect(fresh)) as copy:
-        source.backup(copy)
+        source.backup(copy, pages=AT_ONCE, progress=told)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file that needs none beside it
     _sync(fresh)
 

@@ -17,11 +17,12 @@ from typing import Any, ClassVar
 import orjson
 
 from launch.server.columnar.line import Line
+from launch.server.limits import MAX_JSON_DEPTH
 from launch.server.storage.aged import NONE as NOT_AGED
 from launch.server.storage.aged import Aged
 from launch.server.storage.curves import Curves
 from launch.server.storage.store import Steps
-from launch.server.wire import object_in
+from launch.server.wire import object_in, too_deep
 
 HISTORY, EVENTS, CONSOLE = "history", "events", "console"
 SHOWN = 60
@@ -71,7 +72,7 @@ class Lines:
         """Store lines from `offset` on, over what stood there; the characters in those that were not there yet.
 
         Raises:
-            ValueError: a row of history is no JSON object.
+            ValueError: a row of history is no JSON object, or nested deeper than `MAX_JSON_DEPTH`.
         """
         known = self.count(run_id, stream)
         here = self._already(run_id, stream, offset, texts[: max(known - offset, 0)])
@@ -81,6 +82,8 @@ class Lines:
         if offset <= self._aged.last(run_id, stream):
             self.bring_back(run_id, stream)
         is_history = stream == HISTORY
+        if stream != CONSOLE:
+            _must_be_shallow(texts)
         rows = rows_of(texts) if is_history else []
         steps = _steps(rows) if is_history else [None] * len(texts)
         self._db.executemany(
@@ -265,18 +268,6 @@ class Lines:
         self._aged.forget(run_id)
         self._curves.clear(run_id)
 
-    def drop_some(self, run_id: int, most: int) -> bool:
-        """Forget at most so many of the last lines that the table holds of a run; whether it holds none any more.
-
-        For a run whose lines all go (`clear`, `Runs.delete`): whoever writes waits for so many, not for all.
-        """
-        gone = self._db.execute(
-            "DELETE FROM lines WHERE run_id = ?1 AND (stream, line) IN"
-            " (SELECT stream, line FROM lines WHERE run_id = ?1 ORDER BY stream DESC, line DESC LIMIT ?2)",
-            (run_id, most),
-        ).rowcount
-        return gone < most
-
     def bring_back(self, run_id: int, stream: str) -> None:
         """Lines that are in files stand in the table again, all of them at once.
 
@@ -365,6 +356,28 @@ def rows_of(texts: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     if bad is not None:
         raise ValueError(f"a line must be a JSON object, not {bad[:SHOWN]!r}")
     return [json.loads(text) for text in texts]
+
+
+def _must_be_shallow(texts: Sequence[str]) -> None:
+    """Let pass lines that can be read again: JSON that is nested too deep is an error to whoever reads it.
+
+    Raises:
+        ValueError: a line is nested deeper than `MAX_JSON_DEPTH`.
+    """
+    for text in texts:  # few have so many brackets, and are looked at
+        if text.count("[") + text.count("{") > MAX_JSON_DEPTH and _is_deep(text):
+            raise ValueError(f"a line must be nested at most {MAX_JSON_DEPTH} deep, and is not: {text[:SHOWN]!r}")
+
+
+def _is_deep(text: str) -> bool:
+    for read in (orjson.loads, json.loads):  # only the second one knows NaN
+        try:
+            return too_deep(read(text))
+        except RecursionError:
+            return True
+        except ValueError:
+            continue
+    return False  # that it is no JSON is said by others
 
 
 def _ends(rows: Sequence[Mapping[str, Any]], key: str) -> tuple[float, float]:

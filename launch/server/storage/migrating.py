@@ -13,10 +13,13 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from launch.server import opening
+from launch.server import halting, opening, starting
 from launch.server.opening import SchemaError
+from launch.server.starting import Telling
 from launch.server.storage import amended, keeping
 
+BEAT = 1_000_000
+"""Steps of SQLite's machine after which a migration tells that it goes on."""
 Steps = Mapping[int, str]
 """DDL by number. Numbers count up across the whole schema; a published step is never edited, only followed."""
 
@@ -36,11 +39,12 @@ def migrate(
     connection: sqlite3.Connection,
     schema: Sequence[Steps],
     before: Callable[[int], None] = lambda found: None,
+    each: Callable[[], None] = lambda: None,
 ) -> None:
     """Bring a database to the newest schema: all the way in one transaction, or not at all.
 
     `before` is called with the number of the schema that was found, once nobody else can write and before anything
-    is changed; not for a database that is new.
+    is changed; not for a database that is new. `each` is called before each statement.
 
     Raises:
         SchemaError: the file was written by a newer version.
@@ -55,6 +59,7 @@ def migrate(
         if scripts and (found := _version(connection)):
             before(found)
         for statement in chain.from_iterable(map(_statements, scripts)):
+            each()
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {latest}")
         connection.execute("COMMIT")
@@ -101,30 +106,56 @@ def bring_up_to_date(
     connection: sqlite3.Connection,
     schema: Sequence[Steps],
     *,
-    holds_folder: bool,
+    telling: Telling | None,
     say: Callable[[str], None],
 ) -> None:
-    """Migrate a database, with a copy of what was there before."""
+    """Migrate a database, with a copy of what was there before.
+
+    Raises:
+        Interrupted: SIGINT or SIGTERM came meanwhile; the database is as it was, or wholly up to date.
+    """
     latest = latest_of(schema)
+    check: Callable[[], None] = _go_on
     with contextlib.ExitStack() as held:
 
         def before(found: int) -> None:
-            if not holds_folder:
-                held.enter_context(_folder_of(path))
+            nonlocal check
+            check = held.enter_context(halting.by_signals(connection))
+            tell = telling or held.enter_context(_folder_of(path))
             keeping.must_have_room(path)
-            kept = keeping.keep(path, latest)
+
+            def copying(done: float) -> None:
+                check()
+                tell(f"copies {path.name}{_size(path)} before it is brought from schema {found} to {latest}", done)
+
+            kept = keeping.keep(path, latest, copying)
+            tell(f"brings {path.name}{_size(path)} from schema {found} to {latest}")
+            connection.set_progress_handler(tell, BEAT)
+            held.callback(connection.set_progress_handler, None, 0)
             say(
                 f"{path} is brought from schema {found} to {latest}; as it was it is kept in {kept}. To go"
                 f" back: stop the server, delete {path.name}-wal and {path.name}-shm, move that copy to where"
-                f" {path.name} is, and serve the folder with the older Sashiko. To stay: delete {kept.parent}"
+                f" {path.name} is, and serve the folder with the older Sashiko. To stay: nothing; after 30"
+                " days `sashiko serve prune` deletes it, if `verify` has found nothing wrong since"
             )
 
-        migrate(connection, schema, before)
+        def each() -> None:
+            check()
+
+        migrate(connection, schema, before, each)
+
+
+def _go_on() -> None:
+    """Nobody has asked for an end."""
+
+
+def _size(path: Path) -> str:
+    return f" ({path.stat().st_size / 1e6:,.0f} MB)"
 
 
 @contextmanager
-def _folder_of(path: Path) -> Iterator[None]:
-    """Hold the folder of a database, which no server may be serving meanwhile."""
+def _folder_of(path: Path) -> Iterator[Telling]:
+    """Hold the folder of a database, which no server may be serving meanwhile, and tell what is done with it."""
     with (path.parent / opening.LOCK_FILE).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,4 +163,5 @@ def _folder_of(path: Path) -> Iterator[None]:
             raise SchemaError(
                 f"{path} is of an older version, and a server of that version is serving it: stop that one first"
             ) from error
-        yield
+        with starting.telling(path.parent, serves=False) as tell:
+            yield tell

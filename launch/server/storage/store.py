@@ -18,6 +18,7 @@ from typing import Generic, TypeVar
 from launch.server import opening
 from launch.server.errors import Busy, DiskFull, Stopping
 from launch.server.limits import BUSY_SECONDS
+from launch.server.starting import Telling
 from launch.server.storage.migrating import Steps, bring_up_to_date, latest_of, migrate, to_the_terminal
 from launch.server.turns import Turn
 
@@ -40,7 +41,8 @@ class Store(Generic[T]):
         path: the database file; made if it does not exist.
         schema: the migration steps of every concept.
         tables: makes the storage objects of one connection.
-        holds_folder: whether this process holds the folder's lock already; else it takes it while it migrates.
+        telling: of a server that starts, which holds the folder already: told what is being done. Else the folder
+            is held while a database is brought up to date.
         say: told, in a line, that a database was brought up to date and where its copy is.
 
     `commits` counts the transactions that were written since it was opened.
@@ -48,6 +50,7 @@ class Store(Generic[T]):
     Raises:
         SchemaError: a newer version wrote the database, or an older one is serving it.
         Unusable: there is something else in its place, or it cannot be read and written.
+        Interrupted: a signal came while it was brought up to date.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class Store(Generic[T]):
         schema: Sequence[Steps],
         tables: Callable[[sqlite3.Connection], T],
         *,
-        holds_folder: bool = False,
+        telling: Telling | None = None,
         say: Callable[[str], None] = to_the_terminal,
     ) -> None:
         self.path = path
@@ -72,7 +75,7 @@ class Store(Generic[T]):
             opening.schema_of(path, latest_of(schema))
             connection = self._connect(WRITER_KIB)
             try:
-                bring_up_to_date(path, connection, schema, holds_folder=holds_folder, say=say)
+                bring_up_to_date(path, connection, schema, telling=telling, say=say)
             except BaseException:
                 connection.close()
                 raise

@@ -9,6 +9,8 @@ from launch.server.storage.store import Steps
 
 RUNNING, PAUSED, FINISHED, CANCELED = "RUNNING", "PAUSED", "FINISHED", "CANCELED"
 STATES = (RUNNING, PAUSED, FINISHED, CANCELED)
+DELETED = "DELETED"
+"""The state of a sweep that is being deleted and that nobody is told of any more."""
 NO_END = -1
 """The size of a sweep that draws points for as long as agents ask."""
 
@@ -63,7 +65,9 @@ class Sweeps:
 
     def by_id(self, key: int) -> sqlite3.Row | None:
         """The sweep with this id."""
-        row: sqlite3.Row | None = self._db.execute("SELECT * FROM sweeps WHERE id = ?", (key,)).fetchone()
+        row: sqlite3.Row | None = self._db.execute(
+            "SELECT * FROM sweeps WHERE id = ? AND state <> ?", (key, DELETED)
+        ).fetchone()
         return row
 
     def by_name(self, project_id: int, name: str) -> sqlite3.Row | None:
@@ -98,22 +102,34 @@ class Sweeps:
     def listed(self, project_id: int, offset: int = 0, limit: int = -1) -> Sequence[sqlite3.Row]:
         """A page of a project's sweeps, newest first."""
         return self._db.execute(
-            "SELECT * FROM sweeps WHERE project_id = ? ORDER BY id DESC LIMIT ? OFFSET ?",
-            (project_id, limit, offset),
+            "SELECT * FROM sweeps WHERE project_id = ? AND state <> ? ORDER BY id DESC LIMIT ? OFFSET ?",
+            (project_id, DELETED, limit, offset),
         ).fetchall()
 
     def count(self, project_id: int) -> int:
         """The number of sweeps of a project."""
-        row = self._db.execute("SELECT COUNT(*) FROM sweeps WHERE project_id = ?", (project_id,)).fetchone()
+        sql = "SELECT COUNT(*) FROM sweeps WHERE project_id = ? AND state <> ?"
+        row = self._db.execute(sql, (project_id, DELETED)).fetchone()
         return int(row[0])
 
     def set_state(self, key: int, state: str) -> None:
         """Store a new state."""
         self._db.execute("UPDATE sweeps SET state = ?, updated_at = ? WHERE id = ?", (state, time.time(), key))
 
-    def delete(self, key: int) -> None:
-        """Forget a sweep that has no points any more, and its agents. Its runs belong to no sweep then."""
+    def hide(self, key: int) -> None:
+        """Tell nobody of a sweep any more. Its name is free, and its runs belong to no sweep."""
         self._db.execute("UPDATE runs SET sweep_id = NULL, agent_id = NULL WHERE sweep_id = ?", (key,))
+        self._db.execute(
+            "UPDATE sweeps SET state = ?, name = name || '/' || id, watched = 0 WHERE id = ?", (DELETED, key)
+        )
+
+    def hidden(self) -> list[int]:
+        """The sweeps that nobody is told of."""
+        rows = self._db.execute("SELECT id FROM sweeps WHERE state = ?", (DELETED,)).fetchall()
+        return [row["id"] for row in rows]
+
+    def delete(self, key: int) -> None:
+        """Forget a sweep that has no points any more, and its agents."""
         for table in ("rungs", "points", "agents"):
             self._db.execute(f"DELETE FROM {table} WHERE sweep_id = ?", (key,))
         self._db.execute("DELETE FROM sweeps WHERE id = ?", (key,))

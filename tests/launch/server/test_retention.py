@@ -2,13 +2,16 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from framework.errors import ConfigError
-from launch.server import retention, upkeep
+from launch.server import ageing, retention, upkeep
+from launch.server.errors import DiskFull
 from launch.server.request import Services
 from launch.server.storage import Tables, lines
 from launch.server.wire import gid_hex
@@ -147,31 +150,101 @@ def test_what_a_staying_version_refers_to_stays(services: Services, tmp_path: Pa
     assert retention.apply(services.store, choices, NOW) == [chain]
 
 
-def test_what_was_interrupted_is_chosen_again_and_ends(
+MANY = 330
+
+
+def long(tables: Tables, name: str) -> int:
+    """A run of long ago with more rows than one slice has."""
+    key = add(tables, name, 99)
+    texts = [json.dumps({"_step": n, "loss": n / 7}) for n in range(5, MANY)]
+    tables.usage.add_rows(key, tables.lines.put(key, lines.HISTORY, 5, texts))
+    return key
+
+
+@pytest.mark.parametrize("delete", [retention.RUNS, retention.ROWS])
+def test_whenever_it_is_interrupted_nobody_sees_half_a_run(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delete: str
+) -> None:
+    monkeypatch.setattr(ageing, "SLICE", 50)
+    rules = policy(tmp_path, f'{WHOLE}delete = "{delete}"\n')
+    write, moment, ended = services.store.write, 0, False
+    with services.store.write() as tables:
+        keys = [long(tables, f"old{index}") for index in range(2)]
+        whole = [line.text for line in tables.lines.page(keys[0], lines.HISTORY, 0, -1)]
+    while not ended:
+        moment += 1
+        left = [moment]
+
+        def dying(left: list[int] = left) -> Any:
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            return write()
+
+        monkeypatch.setattr(services.store, "write", dying)
+        with services.store.read() as tables:
+            choices = retention.chosen(tables, rules, NOW)
+        try:
+            retention.apply(services.store, choices, NOW)
+            ended = True
+        except KeyboardInterrupt:
+            pass
+        monkeypatch.setattr(services.store, "write", write)
+        with services.store.read() as tables:
+            for key in keys:
+                run = tables.runs.by_id(key)
+                rows = [json.loads(line.text) for line in tables.lines.page(key, lines.HISTORY, 0, -1)]
+                if delete == retention.RUNS:
+                    assert rows == ([] if run is None else [json.loads(text) for text in whole])
+                else:
+                    assert run is not None
+                    assert rows == ([json.loads(text) for text in whole] if run["row_bytes"] else [])
+    assert moment > 3
+    with services.store.read() as tables:
+        assert len(names(tables)) == (0 if delete == retention.RUNS else 2)
+        assert tables.runs._db.execute("SELECT COUNT(*) FROM lines").fetchone()[0] == 0
+    assert upkeep.verify(services.store.path.parent).problems == []
+
+
+@pytest.mark.parametrize("error", [DiskFull(), ValueError("no file holds these lines")])
+def test_what_cannot_age_goes_all_the_same(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A policy is what one turns to when the disk is full."""
+    rules = policy(tmp_path, WHOLE)
+
+    def fails(*given: object) -> None:
+        raise error
+
+    monkeypatch.setattr(ageing, "made", fails)
+    with services.store.write() as tables:
+        old = long(tables, "old")
+        choices = retention.chosen(tables, rules, NOW)
+    assert retention.apply(services.store, choices, NOW) == [old]
+
+
+def test_no_transaction_deletes_many_rows(
     services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(retention, "SLICE", 2)
+    """Whoever writes meanwhile waits for a slice."""
+    monkeypatch.setattr(ageing, "SLICE", 50)
     rules = policy(tmp_path, WHOLE)
-    write, left = services.store.write, [2]
-
-    def dying() -> Any:
-        left[0] -= 1
-        if left[0] < 0:
-            raise KeyboardInterrupt
-        return write()
-
     with services.store.write() as tables:
-        old, other = add(tables, "old", 99), add(tables, "other", 99)
+        old = long(tables, "old")
         choices = retention.chosen(tables, rules, NOW)
-    monkeypatch.setattr(services.store, "write", dying)
-    with pytest.raises(KeyboardInterrupt):
-        retention.apply(services.store, choices, NOW)
-    monkeypatch.undo()
-    with services.store.read() as tables:
-        assert names(tables) == {"old", "other"}
-        choices = retention.chosen(tables, rules, NOW)
-    assert retention.apply(services.store, choices, NOW) == [other, old]
-    assert upkeep.verify(services.store.path.parent).problems == []
+    write, most = services.store.write, 0
+
+    @contextmanager
+    def counted() -> Iterator[Tables]:
+        nonlocal most
+        with write() as tables:
+            before = tables.runs._db.execute("SELECT COUNT(*) FROM lines").fetchone()[0]
+            yield tables
+            most = max(most, before - tables.runs._db.execute("SELECT COUNT(*) FROM lines").fetchone()[0])
+
+    monkeypatch.setattr(services.store, "write", counted)
+    assert retention.apply(services.store, choices, NOW) == [old]
+    assert 0 < most <= 50
 
 
 def test_runs_that_used_one_another_go_together(services: Services, tmp_path: Path) -> None:
@@ -198,8 +271,7 @@ def test_a_version_that_two_runs_made_stays_with_the_other(services: Services, t
         assert tables.runs._db.execute("SELECT state FROM artifacts").fetchone()[0] == "COMMITTED"
 
 
-def test_rows_go_and_the_run_stays(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retention, "SLICE", 2)
+def test_rows_go_and_the_run_stays(services: Services, tmp_path: Path) -> None:
     rules = policy(tmp_path, WHOLE + 'delete = "rows"\n')
     with services.store.write() as tables:
         old = add(tables, "old", 99, summary='{"loss": 1}')

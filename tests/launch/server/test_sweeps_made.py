@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from launch.server import forgetting
 from launch.server.errors import ApiError
 from launch.server.request import Services
 from launch.server.resolvers.sweep_points import AT_ONCE
@@ -62,3 +63,45 @@ def test_the_runs_of_a_deleted_sweep_stay_and_stop(
     assert told["project"]["sweeps"]["edges"] == []
     assert told["project"]["runs"]["edges"] == [{"node": {"name": command["run_id"], "sweepName": None}}]
     ask(drop, 404, s=sweep["id"])
+
+
+def test_a_sweep_whose_deletion_breaks_off_is_seen_by_nobody_and_goes_at_the_next_start(
+    ask: Any, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ApiError("the server was killed", 503)
+
+    monkeypatch.setattr(forgetting, "SLICE", 3)
+    text = "method: grid\nparameters: {x: {values: [1, 2, 3, 4, 5, 6, 7]}}"
+    make = 'mutation S($c: String) { upsertSweep(input: {projectName: "p", config: $c}) { sweep { id name } } }'
+    drop = "mutation D($s: ID!) { deleteSweep(input: {id: $s}) { success } }"
+    listed = '{ project(name: "p") { sweeps { edges { node { id } } } } }'
+    asked = (
+        'mutation A($s: String!) { createAgent(input: {projectName: "p", sweep: $s, host: "h"}) { agent { id } } }'
+    )
+    moment, ended = 0, False
+    while not ended:
+        moment += 1
+        made = ask(make, c=text)["upsertSweep"]["sweep"]
+        agent = ask(asked, s=made["name"])["createAgent"]["agent"]["id"]
+        at_write(services, monkeypatch, moment, fail)
+        try:
+            ask(drop, s=made["id"])
+            ended = True
+        except AssertionError:  # 503
+            pass
+        monkeypatch.undo()
+        monkeypatch.setattr(forgetting, "SLICE", 3)
+        assert ask(listed)["project"]["sweeps"]["edges"] == []
+        beat = 'mutation H($a: ID!) { agentHeartbeat(input: {id: $a, runState: "{}"}) { commands } }'
+        assert "its sweep is not on this server" in ask(beat, 404, a=agent)
+        with services.store.read() as tables:
+            assert tables.sweeps.by_name(1, made["name"]) is None
+            assert (tables.sweeps.hidden() == []) == ended
+            assert tables.bulk.sweeps(1, 0, None) is None
+            assert tables.sweeps.count(1) == 0
+        forgetting.finish(services.store)
+        with services.store.read() as tables:
+            for table in ("sweeps", "points", "agents"):
+                assert tables.runs._db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] == 0
+    assert moment > 3

@@ -54,9 +54,9 @@ def killed(moment: int) -> bool:
                 now()
                 yield statement
 
-        def copied(path: Path, fresh: Path) -> None:
+        def copied(path: Path, fresh: Path, copying: object) -> None:
             now()
-            copy(path, fresh)
+            copy(path, fresh, copying)
             now()
 
         def replaced(path: Path, target: Path) -> None:
