@@ -88,8 +88,10 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
         destination.mkdir(parents=True, exist_ok=True)
         destination.chmod(0o700)
         try:
-            named = _snapshot(source, fresh)
-            sizes = _copy_lacking(directory, destination, named)
+            with ThreadPoolExecutor(1) as aside:  # what is there already is looked at while the database is copied
+                there = aside.submit(_sizes, destination)
+                named = _snapshot(source, fresh)
+            sizes = _copy_lacking(directory, destination, named, there.result())
             for name in (KEY_FILE, SECRET_FILE):
                 if (directory / name).exists():
                     _copy(directory / name, destination / name)
@@ -104,10 +106,15 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
 def _snapshot(source: sqlite3.Connection, fresh: Path) -> dict[str, int | None]:
     """Copy the database; every blob that the copy names, with its size where it is known."""
     _forget(fresh)
-    with opening.room_told(fresh), contextlib.closing(sqlite3.connect(fresh)) as copy:
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")
-        return _named(copy)
+    with opening.room_told(fresh):
+        with contextlib.closing(sqlite3.connect(fresh)) as copy:
+            copy.execute("PRAGMA journal_mode = OFF")  # it counts only once it is whole, and on the disk
+            copy.execute("PRAGMA synchronous = OFF")
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            named = _named(copy)
+        _to_disk(fresh)
+    return named
 
 
 def _forget(fresh: Path) -> None:
@@ -116,10 +123,11 @@ def _forget(fresh: Path) -> None:
         fresh.with_name(f"{fresh.name}{suffix}").unlink(missing_ok=True)
 
 
-def _copy_lacking(directory: Path, destination: Path, named: Mapping[str, int | None]) -> list[int]:
-    """Copy the blobs that a backup lacks, or has cut off; their sizes."""
-    here = _sizes(destination)
-    lacking = sorted(name for name, size in named.items() if name not in here or size not in (None, here[name]))
+def _copy_lacking(
+    directory: Path, destination: Path, named: Mapping[str, int | None], there: Mapping[str, int]
+) -> list[int]:
+    """Copy the blobs that a backup lacks, or has cut off; their sizes. `there`: the sizes of those it has."""
+    lacking = sorted(name for name, size in named.items() if name not in there or size not in (None, there[name]))
     with ThreadPoolExecutor(AT_WORK) as threads:  # each waits for the disk, which takes many as fast as one
         return list(threads.map(lambda digest: _copy_blob(directory, destination, digest), lacking))
 
@@ -325,14 +333,19 @@ def _copy_blob(directory: Path, destination: Path, digest: str) -> int:
     return _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest)
 
 
+def _to_disk(path: Path) -> None:
+    """Wait until a file is on the disk."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def _copy(source: Path, target: Path) -> int:
     """Copy a file, whole or not at all; its size."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f"{target.name}.{os.getpid()}.new")
     try:
         shutil.copy2(source, beside)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
+        _to_disk(beside)
         beside.replace(target)
     finally:
         beside.unlink(missing_ok=True)
