@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from launch.server.request import Services
 
-HEALTH_SECONDS = 2.0
+HEALTH_SECONDS = 10.0
+"""How long a server may take to say that it lives: one that is dead refuses at once, a busy one does not."""
 DRAIN_SECONDS = 3
 """How long requests that are under way may take after a signal to stop; what is left of `GOODBYE_SECONDS` is for
 cutting off those that take longer, and for folding the log into the database."""

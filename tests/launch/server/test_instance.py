@@ -106,6 +106,19 @@ def test_a_living_pid_alone_is_no_server(tmp_path: Path) -> None:
     assert find_server(tmp_path) is None
 
 
+def test_a_busy_one_is_a_server(server: subprocess.Popen[str], tmp_path: Path) -> None:
+    """It says that it lives after three seconds: until then it has all hands full, or the machine has."""
+    told = find_server(tmp_path / "state")
+    server.send_signal(signal.SIGSTOP)
+    wake = threading.Timer(3.0, server.send_signal, (signal.SIGCONT,))
+    wake.start()
+    try:
+        assert find_server(tmp_path / "state") == told is not None
+    finally:
+        server.send_signal(signal.SIGCONT)
+        wake.cancel()
+
+
 def test_a_secret_is_made_once(tmp_path: Path) -> None:
     values: list[str] = []
     threads = [threading.Thread(target=lambda: values.append(private_text(tmp_path / "key"))) for _ in range(8)]
