@@ -104,8 +104,8 @@ def bring_up_to_date(
     holds_folder: bool,
     say: Callable[[str], None],
 ) -> None:
-    """Migrate a database, with a copy of what was there before."""
-    latest = latest_of(schema)
+    """Migrate a database, with a copy of what was there before; once it is done, that is said."""
+    latest, told = latest_of(schema), []
     with contextlib.ExitStack() as held:
 
         def before(found: int) -> None:
@@ -113,13 +113,15 @@ def bring_up_to_date(
                 held.enter_context(_folder_of(path))
             keeping.must_have_room(path)
             kept = keeping.keep(path, latest)
-            say(
+            told.append(
                 f"{path} is brought from schema {found} to {latest}; as it was it is kept in {kept}. To go"
                 f" back: stop the server, delete {path.name}-wal and {path.name}-shm, move that copy to where"
                 f" {path.name} is, and serve the folder with the older Sashiko. To stay: delete {kept.parent}"
             )
 
         migrate(connection, schema, before)
+    for line in told:
+        say(line)
 
 
 @contextmanager
