@@ -24,7 +24,7 @@ LATER = "later"
 
 def fresh(place: Path, year: Path, checked: Checked, chance: random.Random) -> Iterator[Found]:
     """The first backup of a year, killed again and again: each time it goes on with the files that it has."""
-    found = Found("kill -9 of `sashiko serve backup` into a new folder")
+    found = Found("kill -9 of `sashiko serve backup` into a new folder", slow="the rest of it took")
     source, target = copied(year, place / "source"), place / "copy"
     files = sum(1 for _ in (source / "blobs").glob("??/*"))
     command = serve(source, "backup", str(target))
@@ -35,13 +35,13 @@ def fresh(place: Path, year: Path, checked: Checked, chance: random.Random) -> I
             found.problems.append(f"kill {turn} after {after:.2f} s: it is called whole before it is")
     found.slowest, _ = done(command)
     found.problems += exact(source, target, checked, chance)
-    found.note = f", with what was left of {files:,} files"
+    found.note = f"; {files:,} files"
     yield found
 
 
 def existing(place: Path, year: Path, checked: Checked, chance: random.Random) -> Iterator[Found]:
     """Into a folder with a backup, after all kinds of changes: until the end it is the old one."""
-    found = Found("kill -9 of `sashiko serve backup` into a folder that has one")
+    found = Found("kill -9 of `sashiko serve backup` into a folder that has one", slow="the whole of it took")
     source, target = place / "source", place / "copy"
     before = everything(target / "server.db")
     change(source, chance)
@@ -62,7 +62,8 @@ def restored(place: Path, year: Path, checked: Checked, chance: random.Random) -
     """A second and a third backup after changes, served in place of what they are of."""
     found = Found(
         f"a folder that is lost and restored from an incremental backup: {MORE:,} runs more, {CHANGED} changed,"
-        f" {GONE} deleted, aged"
+        f" {GONE} deleted, aged",
+        slow="the backup took",
     )
     source, target = place / "source", place / "copy"
     for turn in range(2):

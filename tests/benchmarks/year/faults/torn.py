@@ -27,7 +27,9 @@ def databases(place: Path, year: Path, checked: Checked, chance: random.Random) 
     folder = copied(year, place / "killed")
     good = contents(year / "server.db", but=())
     for name, hurt in (("cut", _cut), ("overwritten in places", _overwritten)):
-        found = Found(f"a database that is {name}, and {MANY} files gone, cut or with other bytes")
+        found = Found(
+            f"a database that is {name}, and {MANY} files gone, cut or with other bytes", slow="verify took"
+        )
         for _ in range(CUTS if hurt is _cut else 2 * PAGES):
             rewound(year, folder)
             told = hurt(folder / "server.db", chance)
