@@ -24,6 +24,8 @@ from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
 
 DATABASE, BLOBS, EXPORTS = "server.db", "blobs", "exports"
+INCOMING, HALF = "incoming", ".new"
+"""The folder of blobs that are about to arrive, and how the names of what is half copied end."""
 CHUNK = 1 << 20
 SHA256_DIGITS = 64
 YOUNG_SECONDS = 24 * 3600.0
@@ -120,6 +122,9 @@ def _forget(fresh: Path) -> None:
 def _copy_lacking(directory: Path, destination: Path, named: Mapping[str, int | None]) -> list[int]:
     """Copy the blobs that a backup lacks, or has cut off; their sizes."""
     here = _sizes(destination)
+    half = [destination / BLOBS / name[:2] / name for name in here if name.endswith(HALF)]  # by older versions
+    for leftover in (*half, *(destination / BLOBS / INCOMING).glob(f"*{HALF}")):  # of a backup that was killed
+        leftover.unlink(missing_ok=True)
     lacking = sorted(name for name, size in named.items() if name not in here or size not in (None, here[name]))
     with ThreadPoolExecutor(AT_WORK) as threads:  # each waits for the disk, which takes many as fast as one
         return list(threads.map(lambda digest: _copy_blob(directory, destination, digest), lacking))
@@ -174,7 +179,7 @@ def verify(directory: Path) -> Report:
         if digest not in sizes:
             report.problems.append(f"{what}: its content ({digest}) is missing")
         elif size is not None and sizes[digest] != size:
-            report.problems.append(f"{what}: {sizes[digest]} bytes, {size} were noted")
+            report.problems.append(f"{what}: {sizes[digest]} bytes, {size} were noted ({digest})")
         elif digest in wrong:
             report.problems.append(f"{what}: its content ({digest}) is damaged")
     if len(report.problems) > before:
@@ -319,13 +324,16 @@ def _sizes(directory: Path) -> dict[str, int]:
 
 
 def _copy_blob(directory: Path, destination: Path, digest: str) -> int:
-    return _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest)
+    """Copy a blob by way of where half of one is none (`Blobs` has the same place)."""
+    incoming = destination / BLOBS / INCOMING / f"{digest}.{os.getpid()}{HALF}"
+    incoming.parent.mkdir(parents=True, exist_ok=True)
+    return _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest, incoming)
 
 
-def _copy(source: Path, target: Path) -> int:
+def _copy(source: Path, target: Path, beside: Path | None = None) -> int:
     """Copy a file, whole or not at all; its size."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f"{target.name}.{os.getpid()}.new")
+    beside = beside or target.with_name(f"{target.name}.{os.getpid()}{HALF}")
     try:
         shutil.copy2(source, beside)
         with beside.open("rb") as file:

@@ -176,7 +176,7 @@ def backing_up(place: Path, year: Path, checked: Checked, chance: random.Random)
             found.hit += _filled(small, command, after, chance.choice(LEFT), found)
             now = everything(small.folder / "server.db")
             found.problems += differences(before, now) if now != everything(source / "server.db") else []
-            left = [str(path) for path in small.folder.glob("server.db?*")]
+            left = [str(path) for path in small.folder.glob("server.db.new*")]
             found.problems += [f"left over: {', '.join(left)}"] if left else []
         found.slowest, _said = done(command)
         found.problems += exact(source, small.folder, checked, chance)
