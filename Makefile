@@ -9,7 +9,7 @@ INSTALL := PYTHONWARNINGS=ignore $(BIN)/python launch/installing.py
 # Runs then know which files their packages were; without an index at hand that is left for later.
 LOCK    := $(BIN)/python -m framework.tracking.lock || true
 
-.PHONY: install demo test check package docs bench year crowd sweeps clean
+.PHONY: install demo test check package docs bench year crowd faults sweeps clean
 
 install: $(VENV)/.installed
 
@@ -37,8 +37,9 @@ bench: $(VENV)/.benchmarked-with
 	$(BIN)/python -m tests.benchmarks $(filter-out bench,$(MAKECMDGOALS))
 
 # `make bench year`: a lab's year on one server (25 minutes, 4 GB; SASHIKO_YEAR=0.1 makes a tenth of it).
-# `make bench crowd`: a thousand agents, then three thousand.
-year crowd: ; @:
+# `make bench crowd`: a thousand agents, then three thousand; on an empty server, and on one that holds the year.
+# `make bench faults`: kill -9, full disks and torn copies, on copies of the year.
+year crowd faults: ; @:
 
 sweeps: $(VENV)/.installed
 	$(BIN)/python -m experiments --write-sweeps sweeps

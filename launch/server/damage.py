@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,8 @@ PAGE_SIZE_AT, PAGES_AT, HEADER = 16, 28, 100
 MOST_LOOKS = 4_000
 """Ranges of a table that are looked at. A database that is damaged all over is not told place by place."""
 LAST_KEY = 2**40
+ALL = (-LAST_KEY, LAST_KEY)
+"""The ends of the range that holds every key."""
 SCHEMA = "the list of tables"
 """What is lost where a database does not even say which tables it has."""
 OWNERS = {"run_id": "runs", "sweep_id": "sweeps", "artifact_id": "artifacts", "project_id": "projects"}
@@ -45,7 +47,7 @@ class Loss(NamedTuple):
     last: int
 
     def __str__(self) -> str:
-        if (self.first, self.last) == (-LAST_KEY, LAST_KEY):
+        if (self.first, self.last) == ALL:
             return f"{self.table}: nothing of it can be read"
         span = f"{self.first} to {self.last}" if self.first < self.last else f"{self.first}"
         span = f"{self.first} and after" if self.last == LAST_KEY else span
@@ -119,7 +121,7 @@ def losses(db: sqlite3.Connection) -> Iterator[Loss]:
     except sqlite3.DatabaseError as error:
         if not is_damage(error):
             raise
-        yield Loss(SCHEMA, "rowid", -LAST_KEY, LAST_KEY)
+        yield Loss(SCHEMA, "rowid", *ALL)
         return
     for (table,) in sorted(tables):
         columns = [row[1] for row in db.execute(f'PRAGMA table_info("{table}")')]
@@ -132,15 +134,21 @@ def names(db: sqlite3.Connection, loss: Loss) -> str:
     sql = NAMES.get(OWNERS.get(loss.column, ""))
     if sql is None:
         return ""
-    found = [str(row[0]) for row in readable(db, [f"{sql} LIMIT {MOST_NAMES + 1}"], (loss.first, loss.last))]
+    try:
+        rows = db.execute(f"{sql} LIMIT {MOST_NAMES + 1}", (loss.first, loss.last)).fetchall()
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        return ""
+    found = [str(row[0]) for row in rows]
     told = ", ".join(found[:MOST_NAMES])
     return f" ({told}{' and more' if len(found) > MOST_NAMES else ''})" if found else ""
 
 
 def broken_indices(db: sqlite3.Connection) -> Iterator[str]:
     """The indices that cannot be read. No row is lost with one, but what is found by it."""
-    found = readable(db, ["SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index'"])
-    for name, table, sql in list(found):
+    found = db.execute("SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index'").fetchall()
+    for name, table, sql in found:
         _, part, where = (sql or "").partition(" WHERE ")
         try:
             db.execute(f'SELECT TOTAL(1) FROM "{table}" INDEXED BY "{name}"{part}{where}').fetchone()
@@ -150,16 +158,10 @@ def broken_indices(db: sqlite3.Connection) -> Iterator[str]:
             yield name
 
 
-def readable(
-    db: sqlite3.Connection, queries: Iterable[str], given: Sequence[object] = ()
-) -> Iterator[tuple[Any, ...]]:
-    """The rows of some queries, of each as many as come before what cannot be read."""
-    for sql in queries:
-        try:
-            yield from db.execute(sql, given)
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
+def readable(db: sqlite3.Connection, sql: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query that can be read. It takes two numbers, the ends of a range of keys that it looks at."""
+    for _, _, rows in _ranges(db, sql):
+        yield from rows or ()
 
 
 def key_of(db: sqlite3.Connection, table: str) -> str:
@@ -171,18 +173,23 @@ def key_of(db: sqlite3.Connection, table: str) -> str:
 
 def _of_table(db: sqlite3.Connection, table: str, key: str, texts: str) -> Iterator[Loss]:
     sql = f'SELECT TOTAL({texts}) FROM "{table}" NOT INDEXED WHERE "{key}" BETWEEN ? AND ?'
+    yield from (Loss(table, key, first, last) for first, last, rows in _ranges(db, sql) if rows is None)
+
+
+def _ranges(db: sqlite3.Connection, sql: str) -> Iterator[tuple[int, int, list[tuple[Any, ...]] | None]]:
+    """Ranges of keys in order: the first, the last, and what a query finds between; None if it cannot be read."""
     looks = 0
-    left = [(-LAST_KEY, LAST_KEY)]
+    left = [ALL]
     while left:
         first, last = left.pop()
         looks += 1
         try:
-            db.execute(sql, (first, last)).fetchall()
+            yield first, last, db.execute(sql, (first, last)).fetchall()
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
             if first == last or looks > MOST_LOOKS:
-                yield Loss(table, key, first, last)
+                yield first, last, None
             else:
                 middle = (first + last) // 2
                 left += [(middle + 1, last), (first, middle)]

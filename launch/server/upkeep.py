@@ -25,24 +25,29 @@ from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
 
 DATABASE, BLOBS, EXPORTS = "server.db", "blobs", "exports"
+INCOMING, HALF = "incoming", ".new"
+"""The folder of blobs that are about to arrive, and how the names of what is half copied end."""
 CHUNK = 1 << 20
 SHA256_DIGITS = 64
 YOUNG_SECONDS = 24 * 3600.0
 """Files that no row names are left alone for so long: their upload may have only just begun to be used."""
 REFERENCES = (
-    "SELECT blob, run_files.size AS size, 'file ' || run_files.name || ' of run ' || runs.name AS what"
-    " FROM run_files JOIN runs ON runs.id = run_files.run_id"
-    " UNION ALL SELECT blob, entries.size, entries.path || ' of ' || collections.name || ':v' || version_index"
-    " FROM entries JOIN artifacts ON artifacts.id = entries.artifact_id"
-    " JOIN collections ON collections.id = artifacts.collection_id"
-    " WHERE blob IS NOT NULL AND artifacts.state = 'COMMITTED'"
-    " UNION ALL SELECT manifest_blob, NULL, 'the manifest of ' || collections.name || ':v' || version_index"
-    " FROM artifacts JOIN collections ON collections.id = artifacts.collection_id"
-    " WHERE manifest_blob IS NOT NULL AND artifacts.state = 'COMMITTED'"
-    " UNION ALL SELECT blob, aged.size, stream || ' lines ' || first || ' to ' || last || ' of run ' || runs.name"
-    " FROM aged JOIN runs ON runs.id = aged.run_id"
+    "SELECT blob, run_files.size, 'file ' || run_files.name || ' of run ' || runs.name FROM run_files"
+    " JOIN runs NOT INDEXED ON runs.id = run_id WHERE run_id BETWEEN ? AND ?",
+    "SELECT blob, entries.size, entries.path || ' of ' || collections.name || ':v' || version_index FROM entries"
+    " JOIN artifacts NOT INDEXED ON artifacts.id = entries.artifact_id"
+    " JOIN collections NOT INDEXED ON collections.id = artifacts.collection_id"
+    " WHERE entries.artifact_id BETWEEN ? AND ? AND blob IS NOT NULL AND artifacts.state = 'COMMITTED'",
+    "SELECT manifest_blob, NULL, 'the manifest of ' || collections.name || ':v' || version_index"
+    " FROM artifacts NOT INDEXED JOIN collections NOT INDEXED ON collections.id = artifacts.collection_id"
+    " WHERE artifacts.id BETWEEN ? AND ? AND manifest_blob IS NOT NULL AND artifacts.state = 'COMMITTED'",
+    "SELECT blob, aged.size, stream || ' lines ' || first || ' to ' || last || ' of run ' || runs.name FROM aged"
+    " JOIN runs NOT INDEXED ON runs.id = run_id WHERE run_id BETWEEN ? AND ?",
 )
-"""Every blob that a row names: its name, its size where it is known, and what it is."""
+"""Every blob that a row names: its name, its size where it is known, and what it is.
+
+For a range of owners, and by the tables alone, so that a damaged index hides nothing.
+"""
 NAMES = (
     "SELECT blob, size FROM run_files UNION ALL SELECT blob, size FROM aged"
     " UNION ALL SELECT DISTINCT blob, entries.size FROM entries"
@@ -127,6 +132,9 @@ def _copy_lacking(
     directory: Path, destination: Path, named: Mapping[str, int | None], there: Mapping[str, int]
 ) -> list[int]:
     """Copy the blobs that a backup lacks, or has cut off; their sizes. `there`: the sizes of those it has."""
+    half = [destination / BLOBS / name[:2] / name for name in there if name.endswith(HALF)]  # by older versions
+    for leftover in (*half, *(destination / BLOBS / INCOMING).glob(f"*{HALF}")):  # of a backup that was killed
+        leftover.unlink(missing_ok=True)
     lacking = sorted(name for name, size in named.items() if name not in there or size not in (None, there[name]))
     with ThreadPoolExecutor(AT_WORK) as threads:  # each waits for the disk, which takes many as fast as one
         return list(threads.map(lambda digest: _copy_blob(directory, destination, digest), lacking))
@@ -182,7 +190,7 @@ def verify(directory: Path) -> Report:
         if digest not in sizes:
             report.problems.append(f"{what}: its content ({digest}) is missing")
         elif size is not None and sizes[digest] != size:
-            report.problems.append(f"{what}: {sizes[digest]} bytes, {size} were noted")
+            report.problems.append(f"{what}: {sizes[digest]} bytes, {size} were noted ({digest})")
         elif digest in wrong:
             report.problems.append(f"{what}: its content ({digest}) is damaged")
     if len(report.problems) > before:
@@ -208,7 +216,7 @@ def _rows_verified(directory: Path, report: Report) -> list[tuple[str, int | Non
             told = f"{len(rows):,} rows of {table} name rows of {parent} that are gone"
             told = f"{one} of {table} names a row of {parent} that is gone" if len(rows) == 1 else told
             report.problems.append(f"{DATABASE}: {told}")
-        return db.execute(REFERENCES).fetchall()
+        return [row for sql in REFERENCES for row in db.execute(sql, damage.ALL).fetchall()]
 
 
 def _lost(path: Path) -> tuple[list[str], list[tuple[str, int | None, str]]]:
@@ -220,7 +228,7 @@ def _lost(path: Path) -> tuple[list[str], list[tuple[str, int | None, str]]]:
         lost = [f"{DATABASE}: {loss}{damage.names(db, loss)}" for loss in losses]
         if all(loss.table != damage.SCHEMA for loss in losses):
             lost += [f"{DATABASE}: the index {name} cannot be read" for name in damage.broken_indices(db)]
-            named += damage.readable(db, REFERENCES.split(" UNION ALL "))
+            named += [row for sql in REFERENCES for row in damage.readable(db, sql)]
     after = "what came after the backup is lost" if losses else "every row of it can be read as it is"
     if missing:
         have = path.stat().st_size
@@ -330,7 +338,10 @@ def _sizes(directory: Path) -> dict[str, int]:
 
 
 def _copy_blob(directory: Path, destination: Path, digest: str) -> int:
-    return _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest)
+    """Copy a blob by way of where half of one is none (`Blobs` has the same place)."""
+    incoming = destination / BLOBS / INCOMING / f"{digest}.{os.getpid()}{HALF}"
+    incoming.parent.mkdir(parents=True, exist_ok=True)
+    return _copy(directory / BLOBS / digest[:2] / digest, destination / BLOBS / digest[:2] / digest, incoming)
 
 
 def _to_disk(path: Path) -> None:
@@ -339,10 +350,10 @@ def _to_disk(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _copy(source: Path, target: Path) -> int:
+def _copy(source: Path, target: Path, beside: Path | None = None) -> int:
     """Copy a file, whole or not at all; its size."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f"{target.name}.{os.getpid()}.new")
+    beside = beside or target.with_name(f"{target.name}.{os.getpid()}{HALF}")
     try:
         shutil.copy2(source, beside)
         _to_disk(beside)

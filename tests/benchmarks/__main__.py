@@ -31,7 +31,7 @@ NAMES = (
         "pages",
     ),
 )
-ALONE = ("year", "crowd")
+ALONE = ("year", "crowd", "faults")
 """Those that take longer than all others, and run only when they are named."""
 
 

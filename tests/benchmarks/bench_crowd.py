@@ -1,10 +1,16 @@
-"""A thousand agents on one server, the stock client among them; and what becomes of it with three thousand."""
+"""A thousand agents on one server, the stock client among them; and what becomes of it with three thousand.
+
+On an empty server; where `SASHIKO_YEAR_DIR` keeps a made year (as for the benchmark `year`), on that as well,
+while it ages the rows of yesterday.
+"""
 
 import asyncio
 import contextlib
 import json
 import os
 import resource
+import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,7 +23,9 @@ from typing import Any
 from launch.server.instance import ServerInfo
 from launch.server.storage import open_store
 from tests.benchmarks.agents import Seen, crowd
+from tests.benchmarks.bench_year import folder_of, place
 from tests.benchmarks.servers import ours
+from tests.benchmarks.year.faults.trying import copied
 
 AGENTS, MANY = 1_000, 3_000
 SECONDS = float(os.environ.get("SASHIKO_CROWD_S", "90"))
@@ -42,18 +50,48 @@ def measure() -> Iterator[dict[str, Any]]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(most, 65_536), most))
     for count in (AGENTS, MANY):
         with tempfile.TemporaryDirectory() as folder:
-            state = Path(folder) / "state"
-            with ours(state) as server, _watched(server) as memory, _stock(server, Path(folder)) as stock:
-                seen = asyncio.run(crowd(server, count, SECONDS, ramp=count / 50))
-            yield _row(count, seen, memory, stock, _ended(state))
+            yield _crowded(count, Path(folder) / "state", "an empty server")
+        if "SASHIKO_YEAR_DIR" in os.environ:
+            with place() as here, _ageing_all():
+                own = here / "crowd"
+                own.mkdir(exist_ok=True)
+                state = copied(folder_of(here, "year"), own / "state")
+                before = _aged(state)
+                found = _crowded(count, state, "the year")
+                found["measured"] += f"; {_aged(state) - before:,} rows aged meanwhile"
+                shutil.rmtree(own)
+                yield found
 
 
-def _row(count: int, seen: Seen, memory: list[int], stock: list[str], states: dict[str, int]) -> dict[str, Any]:
+def _crowded(count: int, state: Path, what: str) -> dict[str, Any]:
+    with ours(state) as server, _watched(server) as memory, _stock(server, state.parent) as stock:
+        seen = asyncio.run(crowd(server, count, SECONDS, ramp=count / 50))
+    return _row(f"{count:,} agents at {what}", count, seen, memory, stock, _ended(state))
+
+
+@contextlib.contextmanager
+def _ageing_all() -> Iterator[None]:
+    """Servers that are started here age the rows of all runs that have been silent for half a day."""
+    os.environ["SASHIKO_AGE_DAYS"] = "0.5"
+    try:
+        yield
+    finally:
+        del os.environ["SASHIKO_AGE_DAYS"]
+
+
+def _aged(state: Path) -> int:
+    with contextlib.closing(sqlite3.connect(state / "server.db")) as db:
+        return int(db.execute("SELECT SUM(rows) FROM aged").fetchone()[0])
+
+
+def _row(
+    what: str, count: int, seen: Seen, memory: list[int], stock: list[str], states: dict[str, int]
+) -> dict[str, Any]:
     p50, p99, worst = (_part(seen.beats, part) for part in (0.5, 0.99, 1.0))
     lost = sum(number for state, number in states.items() if state != "running")
     right = not seen.wrong and not lost
     return {
-        "name": f"{count:,} agents for {SECONDS:.0f} s: a heartbeat each 5 s, 15 rows each 15 s",
+        "name": f"{what} for {SECONDS:.0f} s: a heartbeat each 5 s, 15 rows each 15 s",
         "measured": f"heartbeats {p50:.1f} ms, 99 % within {p99:.1f} ms, the slowest {worst:.0f} ms"
         f" (n = {len(seen.beats):,}); rows 99 % within {_part(seen.batches, 0.99):.1f} ms; {lost} leases missed,"
         f" {len(seen.wrong)} refused, {seen.slowed} slowed down; memory {max(memory) / 1e6:.0f} MB; the stock"
@@ -74,7 +112,8 @@ def _ended(state: Path) -> dict[str, int]:
     """The states of the agents' runs as the server left them."""
     with contextlib.closing(open_store(state / "server.db")) as store, store.read() as tables:
         rows = tables.runs._db.execute(
-            "SELECT state, COUNT(*) FROM runs WHERE sweep_id IS NOT NULL GROUP BY state"
+            "SELECT state, COUNT(*) FROM runs WHERE project_id = (SELECT id FROM projects WHERE name = 'many')"
+            " AND sweep_id IS NOT NULL GROUP BY state"
         ).fetchall()
     return {row[0]: row[1] for row in rows}
 

@@ -26,20 +26,8 @@ GB = 1e9
 
 def measure() -> Iterator[dict[str, Any]]:
     """Each operation's ratio, then what grows with all that is stored: start, verify, prune, bytes of a row."""
-    shape = Shape().times(float(os.environ.get("SASHIKO_YEAR", "1")))
-    with _place() as place:
-        folders = {
-            "asked": (place / "asked", shape.alone(ASKED)),
-            "large": (place / "large", shape.alone(LARGE)),
-            "year": (place / "year", shape),
-        }
-        for folder, what in folders.values():
-            if not (folder / "made").exists():
-                shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
-                seconds = make(folder, what)
-                (folder / "made").write_text(f"{seconds}\n")
-        year, asked, large = (folders[name][0] for name in ("year", "asked", "large"))
+    with place() as here:
+        year, asked, large = (folder_of(here, name) for name in ("year", ASKED, LARGE))
         yield _size(year)
         for folder in (asked, year):
             if not folder.with_suffix(".copy").exists():
@@ -50,13 +38,26 @@ def measure() -> Iterator[dict[str, Any]]:
             with side("large", large) as alone:
                 yield from map(_row, large_beside(alone, whole, TRIES))
         yield from _kept(asked, year)
-        shutil.rmtree(place / "ageing", ignore_errors=True)
-        (place / "ageing").mkdir()
-        yield from ageing.measure(place)
+        shutil.rmtree(here / "ageing", ignore_errors=True)
+        (here / "ageing").mkdir()
+        yield from ageing.measure(here)
+
+
+def folder_of(here: Path, name: str) -> Path:
+    """A made folder, made now if it is not there: the year, or one that holds a project of it alone."""
+    shape = Shape().times(float(os.environ.get("SASHIKO_YEAR", "1")))
+    folder = here / name
+    if not (folder / "made").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        seconds = make(folder, shape if name == "year" else shape.alone(name))
+        (folder / "made").write_text(f"{seconds}\n")
+    return folder
 
 
 @contextlib.contextmanager
-def _place() -> Iterator[Path]:
+def place() -> Iterator[Path]:
+    """Where the folders are: where they are kept, or somewhere for the time being."""
     if (kept := os.environ.get("SASHIKO_YEAR_DIR")) is not None:
         Path(kept).mkdir(parents=True, exist_ok=True)
         yield Path(kept)

@@ -109,12 +109,12 @@ def bring_up_to_date(
     telling: Telling | None,
     say: Callable[[str], None],
 ) -> None:
-    """Migrate a database, with a copy of what was there before.
+    """Migrate a database, with a copy of what was there before; once it is done, that is said.
 
     Raises:
         Interrupted: SIGINT or SIGTERM came meanwhile; the database is as it was, or wholly up to date.
     """
-    latest = latest_of(schema)
+    latest, told = latest_of(schema), list[str]()
     check: Callable[[], None] = _go_on
     with contextlib.ExitStack() as held:
 
@@ -132,7 +132,7 @@ def bring_up_to_date(
             tell(f"brings {path.name}{_size(path)} from schema {found} to {latest}")
             connection.set_progress_handler(tell, BEAT)
             held.callback(connection.set_progress_handler, None, 0)
-            say(
+            told.append(
                 f"{path} is brought from schema {found} to {latest}; as it was it is kept in {kept}. To go"
                 f" back: stop the server, delete {path.name}-wal and {path.name}-shm, move that copy to where"
                 f" {path.name} is, and serve the folder with the older Sashiko. To stay: nothing; after 30"
@@ -143,6 +143,8 @@ def bring_up_to_date(
             check()
 
         migrate(connection, schema, before, each)
+    for line in told:
+        say(line)
 
 
 def _go_on() -> None:

@@ -166,9 +166,9 @@ def test_files_are_told_by_what_they_hold_though_the_database_is_damaged(folder:
     body = bytearray(paths[wrong[0]].read_bytes())
     body[len(body) // 2] ^= 1
     paths[wrong[0]].write_bytes(body)
-    for name in ("", "history_keys"):
+    for name in ("", "history_keys", "sqlite_autoindex_runs_1", "runs"):
         if name:
-            overwrite(folder / "server.db", name, 1)
+            overwrite(folder / "server.db", name, -1)
         report = upkeep.verify(folder)
         told = "\n".join(report.problems)
         assert re.search(f"history lines 0 to [0-9]+ of run {gone[1]}: its content .{gone[0]}. is missing", told)

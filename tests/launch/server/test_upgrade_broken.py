@@ -184,7 +184,9 @@ def test_without_room_nothing_is_begun(old: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("room", [10_000, 60_000, 200_000, 330_000])
-def test_a_disk_that_fills_meanwhile(small: Path, old: Path, room: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_meanwhile(
+    small: Path, old: Path, room: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Other things are written to the disk after the look at it: the copy or the migration finds no room."""
     folder = small / "state"
     shutil.copytree(old, folder)
@@ -196,9 +198,11 @@ def test_a_disk_that_fills_meanwhile(small: Path, old: Path, room: int, monkeypa
     with pytest.raises(Unusable, match=r"full|no space left") as told:
         open_store(folder / "server.db")
     assert "\n" not in str(told.value)
+    assert capsys.readouterr().err == ""  # nothing has been brought anywhere
     ballast.unlink()
     assert content(folder / "server.db") == before
     open_store(folder / "server.db").close()
+    assert "is brought from schema 1 to " in capsys.readouterr().err
     assert content(folder / BEFORE / "server.db") == before
 
 

@@ -64,6 +64,28 @@ def test_a_backup_copies_once_more_what_was_cut_off_in_it(tmp_path: Path, put: M
     assert upkeep.verify(target).problems == []
 
 
+def test_a_backup_that_was_killed_leaves_nothing_that_verify_calls_wrong(
+    tmp_path: Path, put: Make, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of a file is none of the backup's files, and goes with the next backup."""
+    put("a.txt", b"bytes")
+    target = tmp_path.parent / f"{tmp_path.name}-copy"
+    upkeep.backup(tmp_path, target)
+    put("b.txt", b"other bytes")
+    monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: None)  # nothing tidies up behind the dead
+    monkeypatch.setattr(upkeep.shutil, "copy2", lambda source, to: (to.write_bytes(b"oth"), int("killed")))
+    with pytest.raises(ValueError, match="killed"):
+        upkeep.backup(tmp_path, target)
+    monkeypatch.undo()
+    assert [path.read_bytes() for path in target.glob("blobs/incoming/*.new")] == [b"oth"]
+    assert upkeep.verify(target).problems == []
+    (target / "blobs" / "00").mkdir(exist_ok=True)
+    (target / "blobs" / "00" / "00ab.7.new").write_bytes(b"as older versions left them")
+    upkeep.backup(tmp_path, target)
+    assert not list(target.rglob("*.new"))
+    assert upkeep.verify(target).problems == []
+
+
 def test_a_second_backup_copies_only_what_is_new(tmp_path: Path, put: Make, services: Services) -> None:
     target = tmp_path / "copy"
     put("a.txt", b"first")
