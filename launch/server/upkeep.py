@@ -152,12 +152,13 @@ def _lost(path: Path) -> list[str]:
     missing = damage.missing_bytes(path)
     with damage.opened(path) as db:
         lost = [f"{DATABASE}: {loss}" for loss in damage.losses(db)]
-    after = "what came after the backup is lost" if lost else "no row is lost, but SQLite does not open it so"
+    compact = f"`sashiko serve --dir {path.parent} compact`, which writes it anew; no row is lost"
+    to_do = f"{opening.FROM_BACKUP}; what came after the backup is lost" if lost else compact
     if missing:
         have = path.stat().st_size
         lost.insert(0, f"{DATABASE} is cut off: {have:,} of {have + missing:,} bytes are there")
     if lost:
-        lost.append(f"to go on: stop its server, and {opening.FROM_BACKUP}; {after}")
+        lost.append(f"to go on: stop its server, and {to_do}")
     return lost
 
 
