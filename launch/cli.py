@@ -18,7 +18,7 @@ import typer
 from framework.errors import ArtifactError, ConfigError, Interrupted, Problem, SashikoError, TrackerError
 from framework.tracking import leaving, logs
 from launch import archiving, comparing, new, preprocessing, results, seeing, serve, steer, syncing, working
-from launch.completing import ExperimentArgument
+from launch.completing import ExperimentArgument, at_once_in_zsh
 from launch.steer import DEFAULT_DIRECTORY, DirectoryOption, EmbeddedOption
 from launch.telling import JsonOption, answering
 from launch.working import FileArgument, StaleOption, WorkersOption
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 
 app.add_typer(serve.app, name="serve")
+at_once_in_zsh()
 logger = logging.getLogger("launch.cli")
 
 

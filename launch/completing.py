@@ -3,6 +3,19 @@
 from typing import Annotated
 
 import typer
+from typer import _completion_shared as typers
+
+LOADED = '\nif [[ "$funcstack[1]" == "_%(prog_name)s" ]]; then %(complete_func)s "$@"; fi\n'
+"""What typer leaves out: zsh reads its script at the first tab of a shell, which would then complete nothing."""
+
+
+def at_once_in_zsh() -> None:
+    """Let `--install-completion` write a script for zsh that answers the first tab, too."""
+    scripts = getattr(
+        typers, "_completion_scripts", {}
+    )  # typer's own affair: another version may name it otherwise
+    if LOADED not in scripts.get("zsh", LOADED):
+        scripts["zsh"] += LOADED
 
 
 def sweep_files(incomplete: str) -> list[str]:

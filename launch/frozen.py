@@ -234,7 +234,7 @@ def _told(made: snapshot.Snapshot) -> str:
 def _others(root: Path) -> str:
     """What is said of the project's own packages where they are somebody's working tree elsewhere."""
     own = Path(os.path.realpath(__file__)).parents[1]
-    if own.is_relative_to(root) or not (own / ".git").exists():
+    if own.is_relative_to(root) or not (own / "setup.cfg").is_file():  # installed, where nobody edits it
         return ""
     return f"; framework and launch run live, from {own}"
 

@@ -98,8 +98,11 @@ def compact(context: typer.Context) -> None:
     """Give the free pages of the database back to the disk.
 
     While the folder is served a few at a time; a database from before this was possible is written anew, once, for
-    which its server must be stopped and the disk have room for a copy.
+    which its server must be stopped and the disk have room for a copy. So is one that is cut off and has lost no
+    row (`verify` says so).
     """
+    if _mended(context.obj):
+        return
     with opened(context.obj) as store:
         before = store.path.stat().st_size
         if store.gives_back:
@@ -107,7 +110,7 @@ def compact(context: typer.Context) -> None:
                 pass
             store.checkpoint()
         else:
-            with _alone(context.obj):
+            with _alone(context.obj, "is from before free pages could be given back meanwhile"):
                 store.rewrite()
     after = (context.obj / "server.db").stat().st_size
     typer.echo(f"server.db: {before / 1e6:,.1f} MB before, {after / 1e6:,.1f} MB now")
@@ -166,8 +169,24 @@ def _rule(choice: "retention.Choice") -> dict[str, object]:
     }
 
 
+def _mended(directory: Path) -> bool:
+    """Whether a folder has a database that was cut off without a loss, which is written anew then."""
+    from launch.server import mending, mounts, opening
+    from launch.server.upkeep import DATABASE
+
+    path = (directory / DATABASE).absolute()
+    with opening.told(path):
+        if not path.is_file() or not mending.lost_nothing(path):
+            return False
+        mounts.check(directory)
+        with _alone(directory, "is cut off, and is to be written anew"):
+            cut = mending.mend(path)
+    typer.echo(f"{path} was cut off, and was written anew: no row is lost. As it was it is {cut}; delete that one")
+    return True
+
+
 @contextmanager
-def _alone(directory: Path) -> Iterator[None]:
+def _alone(directory: Path, why: str) -> Iterator[None]:
     """Hold a folder that no server has.
 
     Raises:
@@ -180,8 +199,8 @@ def _alone(directory: Path) -> Iterator[None]:
             stack.enter_context(only_one(directory))
         except ServerBusy as error:
             raise TrackerError(
-                f"{directory} is served, and its database is from before free pages could be given back meanwhile:"
-                f" stop the server first (sashiko serve --dir {directory} --stop)"
+                f"{directory} is served, and its database {why}: stop the server first"
+                f" (sashiko serve --dir {directory} --stop)"
             ) from error
         yield
 

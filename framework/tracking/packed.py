@@ -1,7 +1,8 @@
 """The source of a study in one file, so that a run can be done again where its repository is not.
 
 A zip archive of what git tracks or would track, and of frozen code everything; equal sources make equal bytes.
-Files beyond a megabyte are data, and stay out. Outside a repository it is the modules of the project alone.
+Files beyond a megabyte are data, and stay out. Outside a repository it is what a wheel has: the modules of the
+project, and the pages, templates and profiles among them.
 """
 
 import importlib.util
@@ -19,6 +20,11 @@ FILE = "code.zip"
 LARGEST_FILE, LARGEST = 1_000_000, 50_000_000
 EPOCH = (1980, 1, 1, 0, 0, 0)
 PACKAGES = ("experiments", "framework", "launch")
+BEGINS = "sashiko"
+"""The module in which the command begins."""
+SUFFIXES, NAMES = (".py", ".html", ".sql"), ("py.typed",)
+FOLDERS = ("static", "uplot", "profiles", "template")
+"""Packed outside a repository: files named so, and all in folders named so (as `package_data` in setup.cfg)."""
 INNER = ".sashiko-path"
 """The file in the archive that tells in which of its folders modules are looked for."""
 
@@ -89,12 +95,20 @@ def _listed(top: Path) -> Iterator[str]:
 
 
 def _modules(home: Path) -> Iterator[tuple[str, Path]]:
-    """The modules of the project's packages, each where it is imported from, by their names in the archive."""
+    """The files of the project's packages, each where it is imported from, by their names in the archive."""
+    begins = importlib.util.find_spec(BEGINS)
+    if begins is not None and begins.origin is not None:
+        yield f"{BEGINS}.py", Path(begins.origin)
     for package in PACKAGES:
         found = importlib.util.find_spec(package)
         places = [Path(place) for place in (found.submodule_search_locations or ())] if found else []
         for place in [home] if package == home.name else places[:1]:
-            yield from ((str(path.relative_to(place.parent)), path) for path in place.rglob("*.py"))
+            yield from ((str(path.relative_to(place.parent)), path) for path in place.rglob("*") if _is_ours(path))
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file in a package belongs to it, and is no cache and no result."""
+    return path.suffix in SUFFIXES or path.name in NAMES or path.parent.name in FOLDERS
 
 
 def _git(folder: Path, *words: str) -> bytes:

@@ -94,7 +94,8 @@ def room_told(copy: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         words = _words(copy, error)
-        if words is None:
+        other = _code(error) in NOT_OPENED and os.access(copy.parent, os.W_OK)  # it is what is copied
+        if words is None or other:
             raise
         raise Unusable(words) from error
 
@@ -105,14 +106,17 @@ def os_words(error: OSError, path: Path) -> str:
     reason = (error.strerror or str(error)).lower()
     if isinstance(error, PermissionError):
         return f"{where}: {reason}: {whose(where)}"
-    return f"{where}: {reason}: {FULL if error.errno in NO_ROOM else OTHER}"
+    to_do = READ_ONLY if error.errno == errno.EROFS else OTHER
+    return f"{where}: {reason}: {FULL if error.errno in NO_ROOM else to_do}"
 
 
 def whose(path: Path) -> str:
-    """To whom something belongs, and what another user is to do."""
+    """Why something may not be written: its file system, or to whom it belongs; and what is to do."""
     place = path
     while not _there(place) and place != place.parent:
         place = place.parent
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        return f"its file system is mounted read-only: {READ_ONLY}"
     owner, mine = place.stat().st_uid, os.geteuid()
     if owner == mine:
         return "make it readable and writable (chmod -R u+rwX), or serve another folder with --dir"
@@ -122,8 +126,10 @@ def whose(path: Path) -> str:
     )
 
 
+NOT_OPENED = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FULL = "make room on the disk, or lift the limit (quota, ulimit -f), and start again; nothing was changed"
+READ_ONLY = "mount it for writing (mount -o remount,rw), or serve another folder with --dir"
 OTHER = "mend that, or serve another folder with --dir"
 
 
@@ -188,10 +194,14 @@ def _damaged(path: Path) -> str:
     return f"what is lost, `sashiko serve --dir {path.parent} verify` says; {FROM_BACKUP}"
 
 
+def _code(error: sqlite3.DatabaseError) -> int:
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
 def _words(path: Path, error: sqlite3.DatabaseError) -> str | None:
     """What is wrong with a database; None where it is the statement that is wrong."""
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
+    code = _code(error)
+    if code in NOT_OPENED:
         return f"{path} cannot be opened for writing ({error}): {whose(path)}"
     what = {
         sqlite3.SQLITE_NOTADB: f"is no database: {FROM_BACKUP}, or serve another folder with --dir",

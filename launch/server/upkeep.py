@@ -224,16 +224,21 @@ def _lost(path: Path) -> tuple[list[str], list[tuple[str, int | None, str]]]:
     missing = damage.missing_bytes(path)
     named: list[tuple[str, int | None, str]] = []
     with damage.opened(path) as db:
-        losses = list(damage.losses(db))
+        losses, broken = list(damage.losses(db)), list[str]()
         lost = [f"{DATABASE}: {loss}{damage.names(db, loss)}" for loss in losses]
         if all(loss.table != damage.SCHEMA for loss in losses):
-            lost += [f"{DATABASE}: the index {name} cannot be read" for name in damage.broken_indices(db)]
+            broken += damage.broken_indices(db)
             named += [row for sql in REFERENCES for row in damage.readable(db, sql)]
-    after = "what came after the backup is lost" if losses else "every row of it can be read as it is"
+    lost += [f"{DATABASE}: the index {name} cannot be read" for name in broken]
     if missing:
         have = path.stat().st_size
         lost.insert(0, f"{DATABASE} is cut off: {have:,} of {have + missing:,} bytes are there")
-    return [*lost, f"to go on: stop its server, and {opening.FROM_BACKUP}; {after}"], named
+    if missing and not losses and not broken:
+        to_do = f"`sashiko serve --dir {path.parent} compact`, which writes it anew; no row is lost"
+    else:
+        after = "what came after the backup is lost" if losses else "every row of it can be read as it is"
+        to_do = f"{opening.FROM_BACKUP}; {after}"
+    return [*lost, f"to go on: stop its server, and {to_do}"], named
 
 
 def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]:

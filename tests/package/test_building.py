@@ -1,5 +1,6 @@
 """What is in the wheel and in the sdist, and that they are the same bytes wherever they are built."""
 
+import sys
 import tarfile
 import zipfile
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from framework.tracking import packed
 from launch.package import backend
 from tests.package import building
 from tests.package.building import Built
@@ -32,6 +34,17 @@ def test_the_wheel_has_all_of_the_packages_but_their_pages_and_nothing_else(buil
     ours = [name for name in building.tracked() if name.startswith(PACKAGES) and not name.startswith(LEFT_OUT)]
     pages = {name for name in ours if name.endswith("/README.md") and "/template/" not in name}
     assert in_wheel(built.wheel) == {*ours, "sashiko.py"} - pages
+
+
+def test_what_a_run_records_of_an_installed_wheel_is_all_of_it(built: Built, tmp_path: Path):
+    """Outside a repository: an environment made of it (`rerun --fresh`) has the pages and templates, too."""
+    with zipfile.ZipFile(built.wheel) as archive:
+        archive.extractall(tmp_path)
+    code = "import sys; from pathlib import Path; from framework.tracking import packed; " \
+        "Path('code.zip').write_bytes(packed.pack(Path('experiments').absolute()))"  # fmt: skip
+    building.call([sys.executable, "-c", code], tmp_path, PYTHONPATH=str(tmp_path), GIT_CEILING_DIRECTORIES="/")
+    with zipfile.ZipFile(tmp_path / "code.zip") as archive:
+        assert set(archive.namelist()) == {*in_wheel(built.wheel), packed.INNER}
 
 
 def test_the_sdist_has_what_git_tracks(built: Built):

@@ -55,10 +55,19 @@ def test_equal_sources_make_equal_bytes(home: Path):
 
 def test_outside_a_repository_it_is_the_modules(home: Path, tmp_path: Path):
     (tmp_path / "inner" / "notes.txt").write_text("no module")
+    (home / "template").mkdir()
+    for name in ("page.html", "py.typed", "template/one.txt", "results.csv"):
+        (home / name).write_text("x")
     (tmp_path / "code.zip").write_bytes(packed.pack(home))
     assert packed.unpack(tmp_path / "code.zip", tmp_path / "code") == tmp_path / "code"
     assert (tmp_path / "code" / "experiments" / "new.py").is_file()
     assert not (tmp_path / "code" / "notes.txt").exists()
+    found = {str(path.relative_to(tmp_path / "code")) for path in (tmp_path / "code").rglob("*") if path.is_file()}
+    of_home = {name for name in found if name.startswith("experiments/")}
+    assert of_home == {f"experiments/{name}" for name in
+                       ("__init__.py", "new.py", "page.html", "py.typed", "template/one.txt")}  # fmt: skip
+    assert {"sashiko.py", "framework/report/document.html", "launch/server/ui/static/run.js"} <= found
+    assert not any("__pycache__" in name for name in found)
 
 
 def test_frozen_code_is_taken_whole(home: Path, tmp_path: Path):

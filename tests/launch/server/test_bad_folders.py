@@ -203,9 +203,16 @@ def test_one_thing_in_it_is_another_users(shared: Path, name: str) -> None:
 
 def test_a_read_only_file_system(folder: Path, small: Path) -> None:
     shutil.copytree(folder, small / "state")
+    policy = folder.parent / "policy.toml"
+    policy.write_text('[[rule]]\nprojects = ["*"]\nolder_than = "1h"\n')
     subprocess.run(["mount", "-o", "remount,ro", str(small)], check=True)
     for words in (*WRITES, *READS):
-        assert "read-only file system: mend that, or serve another" in told(small / "state", *words)
+        assert "read-only file system: mount it for writing (mount -o remount,rw)" in told(small / "state", *words)
+    copy = ("backup", str(folder.parent / "copy"))
+    for words in (*LOOKS, copy, ("age",), ("compact",), ("retain", str(policy), "--apply")):
+        said = told(small / "state", *words)
+        assert "read-only: mount it for writing" in said or "read-only file system: mount it" in said
+        assert "chmod" not in said
     subprocess.run(["mount", "-o", "remount,rw", str(small)], check=True)
 
 

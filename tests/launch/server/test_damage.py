@@ -1,6 +1,7 @@
 """A database that was cut off or overwritten at random places: what it lost is told, and nothing else is lost."""
 
 import contextlib
+import os
 import random
 import re
 import shutil
@@ -8,9 +9,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from launch.server import damage, upkeep
-from launch.server.storage import open_store
+from framework.errors import TrackerError
+from launch import serve
+from launch.server import damage, instance, mending, upkeep
+from launch.server.storage import Unusable, open_store
 from tests.benchmarks.year.make import make
 from tests.benchmarks.year.shape import Shape
 
@@ -176,3 +180,77 @@ def test_files_are_told_by_what_they_hold_though_the_database_is_damaged(folder:
         assert re.search(f"history lines 0 to [0-9]+ of run {wrong[1]}: its content .{wrong[0]}. is damaged", told)
         assert "to go on: copy these files from a backup to where they were, blobs/AB/ABCD…" in told
         assert report.unused == 0 or not name
+
+
+@pytest.fixture
+def cut_free(whole: Path, tmp_path: Path) -> tuple[Path, bytes]:
+    """A folder whose database ends within its free pages, and that database before it was cut."""
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    database = folder / "server.db"
+    database.write_bytes(whole.read_bytes())
+    (folder / "blobs").symlink_to(whole.parent / "blobs")
+    with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as db:
+        db.execute("CREATE TABLE gone AS SELECT randomblob(500 * 4096) AS body")
+        db.execute("DROP TABLE gone")
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        last = db.execute("SELECT MAX(pageno) FROM dbstat").fetchone()[0]
+    body = database.read_bytes()
+    assert len(body) > (last + 60) * PAGE
+    os.truncate(database, len(body) - 20 * PAGE - 100)
+    return folder, body
+
+
+def test_one_that_is_cut_off_within_free_pages_is_written_anew(
+    cut_free: tuple[Path, bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, before = cut_free
+    database, whole = folder / "server.db", tmp_path / "whole.db"
+    whole.write_bytes(before)
+    left = database.read_bytes()
+    with pytest.raises(Unusable, match=r"is cut off: .* what is lost, `sashiko serve --dir .* verify` says"):
+        open_store(database)
+    report = upkeep.verify(folder)
+    assert len(report.problems) == 2
+    assert report.problems[0].startswith("server.db is cut off: ")
+    assert report.problems[1] == (
+        f"to go on: stop its server, and `sashiko serve --dir {folder} compact`, which writes it anew;"
+        " no row is lost"
+    )
+    with instance.only_one(folder):
+        refused = CliRunner().invoke(serve.app, ["--dir", str(folder), "compact"]).exception
+        assert isinstance(refused, TrackerError)
+        assert "is served, and its database is cut off, and is to be written anew: stop the server" in str(refused)
+        assert database.read_bytes() == left
+    done = CliRunner().invoke(serve.app, ["--dir", str(folder), "compact"])
+    assert done.exit_code == 0, done.exception
+    assert "was cut off, and was written anew: no row is lost" in done.output
+    assert (folder / "server.db.cut").read_bytes() == left
+    assert upkeep.verify(folder).problems == []
+    with contextlib.closing(sqlite3.connect(database)) as db, contextlib.closing(sqlite3.connect(whole)) as good:
+        assert rows_outside(db, []) == rows_outside(good, [])
+        for pragma in ("user_version", "auto_vacuum", "integrity_check"):
+            assert db.execute(f"PRAGMA {pragma}").fetchall() == good.execute(f"PRAGMA {pragma}").fetchall()
+    open_store(database).close()
+
+
+def test_one_that_has_lost_rows_is_not(whole: Path, tmp_path: Path) -> None:
+    database = tmp_path / "server.db"
+    database.write_bytes(whole.read_bytes()[: -40 * PAGE])
+    assert not mending.lost_nothing(database)
+    before = database.read_bytes()
+    refused = CliRunner().invoke(serve.app, ["--dir", str(tmp_path), "compact"]).exception
+    assert isinstance(refused, Unusable)
+    assert database.read_bytes() == before
+
+
+def test_without_room_nothing_is_changed(cut_free: tuple[Path, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, _ = cut_free
+    before = {path.name: path.read_bytes() for path in folder.glob("server*")}
+    monkeypatch.setattr(
+        mending, "_sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
+    refused = CliRunner().invoke(serve.app, ["--dir", str(folder), "compact"]).exception
+    assert isinstance(refused, Unusable)
+    assert "no space left on device" in str(refused)
+    assert {path.name: path.read_bytes() for path in folder.glob("server*")} == before
