@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,8 @@ from launch.server.instance import KEY_FILE, SECRET_FILE
 from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
 
+Reference = tuple[str, int | None, str]
+"""A blob that a row names: its name, its size where it is known, and what it is."""
 DATABASE, BLOBS, EXPORTS = "server.db", "blobs", "exports"
 INCOMING, HALF = "incoming", ".new"
 """The folder of blobs that are about to arrive, and how the names of what is half copied end."""
@@ -44,10 +46,7 @@ REFERENCES = (
     "SELECT blob, aged.size, stream || ' lines ' || first || ' to ' || last || ' of run ' || runs.name FROM aged"
     " JOIN runs NOT INDEXED ON runs.id = run_id WHERE run_id BETWEEN ? AND ?",
 )
-"""Every blob that a row names: its name, its size where it is known, and what it is.
-
-For a range of owners, and by the tables alone, so that a damaged index hides nothing.
-"""
+"""Every blob that a row names, for a range of owners; by the tables alone: a damaged index hides nothing."""
 NAMES = (
     "SELECT blob, size FROM run_files UNION ALL SELECT blob, size FROM aged"
     " UNION ALL SELECT DISTINCT blob, entries.size FROM entries"
@@ -167,7 +166,20 @@ def verify(directory: Path) -> Report:
     Raises:
         NothingServed: `directory` holds no database.
     """
-    begun, report, database, named = time.time(), Report(), _found(directory), []
+    begun, report = time.time(), Report()
+    named, is_damaged = _database_verified(directory, report)
+    _files_verified(directory, report, named)
+    if is_damaged:
+        report.unused = 0
+    if not report.problems and copies.listed(directory):
+        copies.note_verified(directory, begun)
+    report.copies = copies.listed(directory)
+    return report
+
+
+def _database_verified(directory: Path, report: Report) -> tuple[list[Reference], bool]:
+    """Look at the database; the blobs that it names, as far as they can be read, and whether it is damaged."""
+    database, named = _found(directory), list[Reference]()
     cut = damage.missing_bytes(database)
     try:
         named = [] if cut else _rows_verified(directory, report)
@@ -175,10 +187,15 @@ def verify(directory: Path) -> Report:
         if not damage.is_damage(error):
             raise
         report.problems.append(f"{DATABASE}: {error}")
-    is_damaged = cut > 0 or bool(report.problems)
-    if is_damaged:
-        lost, named = _lost(database)
-        report.problems += lost
+    if not cut and not report.problems:
+        return named, False
+    lost, named = _lost(database)
+    report.problems += lost
+    return named, True
+
+
+def _files_verified(directory: Path, report: Report, named: Sequence[Reference]) -> None:
+    """Read every file, and look whether those that are named are there."""
     sizes, wrong, before = {}, set(), len(report.problems)
     for path in _files(directory):
         sizes[path.name] = path.stat().st_size
@@ -195,14 +212,10 @@ def verify(directory: Path) -> Report:
             report.problems.append(f"{what}: its content ({digest}) is damaged")
     if len(report.problems) > before:
         report.problems.append(f"to go on: copy these files from a backup to where they were, {BLOBS}/AB/ABCD…")
-    report.unused = 0 if is_damaged else len(sizes.keys() - {digest for digest, _, _ in named})
-    if not report.problems and copies.listed(directory):
-        copies.note_verified(directory, begun)
-    report.copies = copies.listed(directory)
-    return report
+    report.unused = len(sizes.keys() - {digest for digest, _, _ in named})
 
 
-def _rows_verified(directory: Path, report: Report) -> list[tuple[str, int | None, str]]:
+def _rows_verified(directory: Path, report: Report) -> list[Reference]:
     """Look at the database's structure, and what its rows refer to; every blob that it names."""
     with _database(directory) as db:
         for (line,) in db.execute("PRAGMA integrity_check"):
@@ -219,10 +232,10 @@ def _rows_verified(directory: Path, report: Report) -> list[tuple[str, int | Non
         return [row for sql in REFERENCES for row in db.execute(sql, damage.ALL).fetchall()]
 
 
-def _lost(path: Path) -> tuple[list[str], list[tuple[str, int | None, str]]]:
+def _lost(path: Path) -> tuple[list[str], list[Reference]]:
     """What cannot be read of a damaged database, and what to do about it; the blobs that what is left names."""
     missing = damage.missing_bytes(path)
-    named: list[tuple[str, int | None, str]] = []
+    named: list[Reference] = []
     with damage.opened(path) as db:
         losses, broken = list(damage.losses(db)), list[str]()
         lost = [f"{DATABASE}: {loss}{damage.names(db, loss)}" for loss in losses]
