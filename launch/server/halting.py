@@ -56,7 +56,7 @@ def by_signals(connection: sqlite3.Connection) -> Iterator[Callable[[], None]]:
         finally:
             signal.set_wakeup_fd(wakeup)
             for number, handler in handlers.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not one of Python's
     check()
 
 
