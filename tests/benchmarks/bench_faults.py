@@ -46,7 +46,8 @@ def measure() -> Iterator[dict[str, Any]]:
 
 def _tried(here: Path, year: Path, chain: str) -> list[Found]:
     """What was found by the parts of a chain, in a folder of their own."""
-    own, tried = here / f"faults-{chain}", []
+    own = here / f"faults-{chain}"
+    tried: list[Found] = []
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
     try:
