@@ -47,11 +47,14 @@ def measure() -> Iterator[dict[str, Any]]:
 def _tried(here: Path, year: Path, chain: str) -> list[Found]:
     """What was found by the parts of a chain, in a folder of their own."""
     own = here / f"faults-{chain}"
+    tried: list[Found] = []
     shutil.rmtree(own, ignore_errors=True)
     own.mkdir()
     try:
-        return [
-            found for part in CHAINS[chain] for found in part(own, year, CHECKED, random.Random(part.__name__))
-        ]
+        for part in CHAINS[chain]:
+            tried += part(own, year, CHECKED, random.Random(part.__name__))
+    except RuntimeError as error:  # a command that was to do its work did not: the others are tried all the same
+        tried.append(Found(f"{chain}: {part.__name__}", problems=[str(error)]))
     finally:
         shutil.rmtree(own)
+    return tried

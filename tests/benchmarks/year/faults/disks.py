@@ -142,7 +142,7 @@ def migrating(place: Path, year: Path, checked: Checked, chance: random.Random) 
     took, _said = done(serve(twin(before, place / "killed"), "user", "list"))
     name = f"a disk that fills during a migration from schema {older.SCHEMA} to {older.LATEST}"
     found = Found(name, slow="the next start took")
-    with disk(place / "disk", before, 3 * size + 2 * SPARE) as small:
+    with disk(place / "disk", before, 5 * size + SPARE) as small:
         if small is None:
             return
         command = serve(small.folder, "user", "list")

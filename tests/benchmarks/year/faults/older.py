@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from launch.server.storage import SCHEMA as STEPS
-from launch.server.storage import latest_of
+from launch.server.storage.store import latest_of
 
 SCHEMA, LATEST = 7, latest_of(STEPS)
 

@@ -13,11 +13,11 @@ from launch.server import damage
 from launch.server.opening import Unusable
 from launch.server.storage import open_store
 from tests.benchmarks.year.faults.trying import Found, copied, rewound
-from tests.benchmarks.year.faults.whole import Checked, Seen, contents
+from tests.benchmarks.year.faults.whole import Checked, Seen, everything, rows_of
 
 PAGE = 4096
-CUTS, PAGES, MANY = 4, 4, 3
-"""How often a database is cut; how often pages of it are overwritten, one or two hundred; files that are hurt."""
+CUTS, PLACES, MANY = 4, 6, 3
+"""How often a database is cut, and how often overwritten, one page or two hundred; files that are hurt."""
 TOLD = re.compile(r"server\.db: (?P<table>\w+): n(?:ot all|othing)")
 GO_ON = "to go on: "
 
@@ -25,12 +25,12 @@ GO_ON = "to go on: "
 def databases(place: Path, year: Path, checked: Checked, chance: random.Random) -> Iterator[Found]:
     """Half of them cut, the others with pages of zeros or noise; files of rows and of artifacts hurt as well."""
     folder = copied(year, place / "killed")
-    good = contents(year / "server.db", but=())
+    good = everything(year / "server.db")
     for name, hurt in (("cut", _cut), ("overwritten in places", _overwritten)):
         found = Found(
             f"a database that is {name}, and {MANY} files gone, cut or with other bytes", slow="verify took"
         )
-        for _ in range(CUTS if hurt is _cut else 2 * PAGES):
+        for _ in range(CUTS if hurt is _cut else PLACES):
             rewound(year, folder)
             told = hurt(folder / "server.db", chance)
             with _files_hurt(year, folder, chance) as files:
@@ -116,8 +116,10 @@ def _rows(folder: Path, year: Path, lost_tables: set[str], good: Seen) -> list[s
         losses = list(damage.losses(hurt))
         if {loss.table for loss in losses} != lost_tables:
             wrong.append(f"it names {sorted(lost_tables)}, and lost are {sorted({loss.table for loss in losses})}")
-        tables = [name.removeprefix("table ") for name in good]
-        for table in tables:
+        for table in (name.removeprefix("table ") for name in good):
+            if table not in lost_tables:
+                wrong += [f"{table}: other rows"] if rows_of(hurt, table) != good[f"table {table}"] else []
+                continue
             spans = _outside([loss for loss in losses if loss.table == table])
             key = damage.key_of(db, table)
             sql = f'SELECT * FROM "{table}" NOT INDEXED WHERE "{key}" BETWEEN ? AND ?'

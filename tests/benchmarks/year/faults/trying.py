@@ -39,9 +39,10 @@ class Found:
     def row(self) -> dict[str, Any]:
         """A line of the benchmark."""
         told = f"{self.times} times, {self.hit} in the middle of it; {len(self.problems)} things wrong"
+        most = f"{self.slowest:.1f} s" if self.slowest >= 1 else f"{1e3 * self.slowest:.0f} ms"
         return {
             "name": self.name,
-            "measured": f"{told}; {self.slow} {self.slowest:.1f} s at most{self.note}",
+            "measured": f"{told}; {self.slow} {most} at most{self.note}",
             "target": "nothing wrong, and nothing lost of which nothing is said",
             "reached": not self.problems and bool(self.hit),
             "note": "; ".join(self.problems[:5]),

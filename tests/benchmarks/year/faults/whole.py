@@ -46,15 +46,16 @@ def seen(folder: Path, runs: Sequence[int]) -> Seen:
 
 
 def contents(path: Path, but: Collection[str] = MOVING, without: Collection[str] = ()) -> Seen:
-    """A digest of all rows of each table of a database, in the order of their keys, without some columns."""
+    """A digest of each table of a database."""
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-        found = {}
-        for table in _tables(db):
-            names = [row[1] for row in db.execute(f'PRAGMA table_xinfo("{table}")') if row[1] not in without]
-            told = ", ".join(f'"{name}"' for name in names)
-            if table not in but:
-                found[f"table {table}"] = _digest(db.execute(f'SELECT {told} FROM "{table}" NOT INDEXED'))
-        return found
+        return {f"table {name}": rows_of(db, name, without) for name in _tables(db) if name not in but}
+
+
+def rows_of(db: sqlite3.Connection, table: str, without: Collection[str] = ()) -> str:
+    """A digest of all rows of a table, in the order of their keys, without some columns."""
+    names = [row[1] for row in db.execute(f'PRAGMA table_xinfo("{table}")') if row[1] not in without]
+    told = ", ".join(f'"{name}"' for name in names)
+    return _digest(db.execute(f'SELECT {told} FROM "{table}" NOT INDEXED'))
 
 
 def everything(path: Path, without: Collection[str] = ()) -> Seen:
