@@ -161,7 +161,7 @@ def test_files_are_told_by_what_they_hold_though_the_database_is_damaged(folder:
         [gone, cut, wrong] = [
             tuple(row)
             for row in db.execute(
-                "SELECT blob, runs.name FROM aged JOIN runs ON runs.id = run_id ORDER BY 1 LIMIT 3"
+                "SELECT blob, runs.name FROM aged JOIN runs ON runs.id = run_id ORDER BY run_id LIMIT 3"
             )
         ]
     paths = {name: folder / "blobs" / name[:2] / name for name, _ in (gone, cut, wrong)}

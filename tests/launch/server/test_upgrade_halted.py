@@ -49,13 +49,15 @@ migrating._statements = endless
     "what cannot be interrupted": """
 halting.GRACE_S = 0.2
 statements, connect = migrating._statements, store.Store._connect
+def nap():
+    print("now", flush=True)
+    time.sleep(600)
 def napping(self, *given):
     made = connect(self, *given)
-    made.create_function("nap", 0, lambda: time.sleep(600))
+    made.create_function("nap", 0, nap)
     return made
 def slow(script):
     yield from statements(script)
-    print("now", flush=True)
     yield "SELECT nap();"
 migrating._statements, store.Store._connect = slow, napping
 """,
