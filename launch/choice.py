@@ -6,6 +6,7 @@ embedded server of this folder; if none runs, one is started and left running.
 
 import configparser
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 DIRECTORY = Path(".sashiko")
 PORT = 8765
-LOG = "server.log"
+LOG, TAKEN = "server.log", b"cannot listen on"
+FULL_BYTES = 1 << 16
+"""With less room than this on its disk a server writes nothing, not even why."""
 START_S, STILL_S = 30.0, 120.0
 """How long a server may take to begin, or to end; and how long nothing may be seen of one that is at work."""
 
@@ -107,6 +110,7 @@ def start(directory: Path) -> "ServerInfo":
         other = _when_it_answers(directory)  # what another command has started
         if other is not None:
             return other
+        before = log.stat().st_size
         with log.open("ab") as output:
             server = subprocess.Popen(
                 # -P: what lies in this folder is no module of the server's, whatever it is called
@@ -118,10 +122,14 @@ def start(directory: Path) -> "ServerInfo":
             return info
         if server.returncode == 0:
             raise TrackerError(f"the embedded server of {directory} was stopped before it answered")
+        if TAKEN not in log.read_bytes()[before:]:  # at another port it would end as well
+            break
     raise TrackerError(f"the embedded server did not start in {directory}; {_end_of(log)}")
 
 
 def _end_of(log: Path) -> str:
+    if shutil.disk_usage(log.parent).free < FULL_BYTES:
+        return f"the disk of {log.parent.absolute()} is full: make room there"
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
     return f"its log ({log}) ends:\n{tail}"
 
@@ -201,6 +209,10 @@ def _lives(pid: int) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Whether the process has ended and only waits for its parent to take notice (Linux)."""
-    status = Path(f"/proc/{pid}/stat")
-    return status.exists() and status.read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    """Whether the process has ended and only waits for its parent to take notice, or not even that (Linux)."""
+    if not Path("/proc/self/stat").exists():
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return True

@@ -148,7 +148,7 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @app.command()
 def prune(context: typer.Context) -> None:
-    """Delete the bytes of deleted runs and artifacts that nothing else needs, once they are a day old.
+    """Delete the bytes of deleted runs and artifacts that nothing else needs, if they were stored a day ago or more.
 
     Also copies of the database from before upgrades, once they are 30 days old and the folder was verified since.
     """

@@ -25,6 +25,12 @@ def prepare(directory: Path) -> None:
         _write_in(directory)
     except OSError as error:
         raise Unusable(os_words(error, directory)) from error
+    blobs = directory / "blobs"
+    try:
+        if blobs.exists():
+            _write_in(blobs)
+    except OSError as error:
+        raise Unusable(os_words(error, blobs)) from error
 
 
 def _write_in(directory: Path) -> None:

@@ -6,6 +6,7 @@ already there. This module does not know HTTP.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -20,7 +21,7 @@ from pathlib import Path
 from framework.errors import SashikoError
 from launch.server import copies, damage, opening
 from launch.server.copies import Copy
-from launch.server.instance import KEY_FILE, SECRET_FILE
+from launch.server.instance import KEY_FILE, SECRET_FILE, ServerBusy, only_one
 from launch.server.limits import AHEAD_SECONDS
 from launch.server.storage import Tables, must_be_current, must_not_be_newer, open_store
 
@@ -84,13 +85,19 @@ def backup(directory: Path, destination: Path) -> tuple[int, int]:
 
     Raises:
         NothingServed: `directory` holds no database.
-        Unusable: the destination's disk is full; a backup that was there before is as it was.
+        Unusable: the destination is served, or is the folder itself, or its disk is full; what was there before is
+            as it was.
         OSError: the destination cannot be written.
     """
+    mine, other = directory.resolve(), destination.resolve()
+    if mine == other or mine / BLOBS in (other, *other.parents):
+        raise opening.Unusable(f"{destination} is what is to be backed up: name another folder")
     fresh = destination / f"{DATABASE}.new"
-    with _database(directory) as source, _room_told(destination):
+    with _database(directory) as source, _room_told(destination), contextlib.ExitStack() as held:
         destination.mkdir(parents=True, exist_ok=True)
         destination.chmod(0o700)
+        held.enter_context(_nobody_serves(destination))
+        held.enter_context(_files_stay(directory))
         try:
             with ThreadPoolExecutor(1) as aside:  # what is there already is looked at while the database is copied
                 there = aside.submit(_sizes, destination)
@@ -140,6 +147,53 @@ def _copy_lacking(
 
 
 @contextlib.contextmanager
+def _nobody_serves(destination: Path) -> Iterator[None]:
+    """Hold the folder of a backup: a server of it would go on with a database that is gone.
+
+    Raises:
+        Unusable: one serves it.
+    """
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(only_one(destination))
+        except ServerBusy as error:
+            raise opening.Unusable(
+                f"{error}: nothing was written there; back up into another folder, or stop that server first"
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _files_stay(directory: Path, *, for_me: bool = False) -> Iterator[None]:
+    """Let nobody delete files while they are read; or `for_me`, see that nobody reads them.
+
+    Raises:
+        Unusable: somebody does.
+    """
+    try:
+        descriptor = os.open(directory / BLOBS, os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):  # there are none
+        yield
+        return
+    try:
+        _lock(descriptor, directory, for_me=for_me)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, directory: Path, *, for_me: bool) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB if for_me else fcntl.LOCK_SH)
+    except BlockingIOError as error:
+        raise opening.Unusable(
+            f"{directory} is being backed up or verified: prune it when that is over; nothing was deleted"
+        ) from error
+    except OSError:  # a file system without locks
+        return
+
+
+@contextlib.contextmanager
 def _room_told(destination: Path) -> Iterator[None]:
     """Say whose disk is full: what the system names is the file that was to be copied.
 
@@ -167,8 +221,9 @@ def verify(directory: Path) -> Report:
         NothingServed: `directory` holds no database.
     """
     begun, report = time.time(), Report()
-    named, is_damaged = _database_verified(directory, report)
-    _files_verified(directory, report, named)
+    with _files_stay(directory):
+        named, is_damaged = _database_verified(directory, report)
+        _files_verified(directory, report, named)
     if is_damaged:
         report.unused = 0
     if not report.problems and copies.listed(directory):
@@ -263,7 +318,13 @@ def prune(directory: Path, older_than: float = YOUNG_SECONDS) -> tuple[int, int]
 
     Raises:
         NothingServed: `directory` holds no database.
+        Unusable: it is being backed up or verified.
     """
+    with _files_stay(directory, for_me=True):
+        return _prune(directory, older_than)
+
+
+def _prune(directory: Path, older_than: float) -> tuple[int, int]:
     before, database = time.time() - older_than, served(directory)
     for export in (directory / EXPORTS).glob("*"):
         if _is_old(export, before):

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -233,3 +234,34 @@ def test_a_server_that_answers_is_found_and_no_longer_starts(old: Path, slow: Pa
     assert found is not None
     assert found.pid == info.pid
     assert not (old / starting.FILE).exists()
+
+
+# --- what else can keep a server from starting -----------------------------------------------------------------
+
+
+def test_what_would_end_at_another_port_as_well_is_tried_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "PORT", own_port())
+    (tmp_path / "server.db").write_bytes(b"no database, whatever the port\n" * 40)
+    with pytest.raises(TrackerError, match=r"did not start in .*; its log .* ends:\n.*is no database"):
+        choice.start(tmp_path)
+    assert (tmp_path / "server.log").read_text().count("is no database") == 1
+
+
+def test_a_full_disk_on_which_no_log_is_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "server.db").write_bytes(b"no database, whatever the port\n" * 40)
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=4096))
+    with pytest.raises(TrackerError, match=r"did not start in .*; the disk of .* is full: make room there"):
+        choice.start(tmp_path)
+
+
+def test_a_process_that_is_gone_does_not_live() -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    waiting = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    until(lambda: not choice._lives(waiting.pid), "it has ended, and nobody has taken notice")
+    waiting.wait()
+    assert choice._is_zombie(gone.pid)
+    assert choice._lives(os.getpid())

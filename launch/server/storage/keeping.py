@@ -24,14 +24,18 @@ def folder_for(path: Path, schema: int) -> Path:
     return path.parent / f"before-schema-{schema}"
 
 
-def must_have_room(path: Path) -> None:
+def must_have_room(path: Path, schema: int) -> None:
     """Let pass a database if the disk can hold it twice more: its copy, and what the migration writes anew.
+
+    A copy that an earlier try has left goes once the new one is there.
 
     Raises:
         Unusable: it cannot.
     """
     size = sum(item.stat().st_size for item in (path, path.with_name(f"{path.name}-wal")) if item.exists())
-    need, free = 2 * size + SPARE, shutil.disk_usage(path.parent).free
+    left = folder_for(path, schema) / path.name
+    need = max(size, 2 * size - (left.stat().st_size if left.exists() else 0)) + SPARE
+    free = shutil.disk_usage(path.parent).free
     if free < need:
         raise Unusable(
             f"{path} is of an older version and is to be brought up to date, for which {need / 1e6:,.0f} MB must"

@@ -122,7 +122,7 @@ def bring_up_to_date(
             nonlocal check
             check = held.enter_context(halting.by_signals(connection))
             tell = telling or held.enter_context(_folder_of(path))
-            keeping.must_have_room(path)
+            keeping.must_have_room(path, latest)
 
             def copying(done: float) -> None:
                 check()

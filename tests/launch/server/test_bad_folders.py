@@ -184,6 +184,15 @@ def test_another_users_folder(shared: Path, mode: int) -> None:
     assert content(shared) == before
 
 
+def test_files_that_only_another_user_may_write(shared: Path) -> None:
+    """It can all be read, but nothing could be uploaded."""
+    for path in (shared, *shared.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    os.chown(shared / "blobs", 0, 0)
+    (shared / "blobs").chmod(0o755)
+    assert f"{shared / 'blobs'} belongs to user root, and this is nobody" in told(shared, *SERVE, user=NOBODY)
+
+
 @pytest.mark.parametrize("name", ["server.db", "api_key", "lock", "blobs"])
 def test_one_thing_in_it_is_another_users(shared: Path, name: str) -> None:
     (shared / "api_key").write_text("k" * 40)

@@ -183,6 +183,18 @@ def test_without_room_nothing_is_begun(old: Path, monkeypatch: pytest.MonkeyPatc
     open_store(old / "server.db").close()
 
 
+def test_the_copy_of_an_earlier_try_is_room(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes once the new one is there."""
+    size = (old / "server.db").stat().st_size
+    keeping.keep(old / "server.db", LATEST)
+    usage = shutil.disk_usage(old)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=size + keeping.SPARE - 1))
+    with pytest.raises(Unusable, match="and 4 MB are: make room"):
+        open_store(old / "server.db")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=size + keeping.SPARE))
+    open_store(old / "server.db").close()
+
+
 @pytest.mark.parametrize("room", [10_000, 60_000, 200_000, 330_000])
 def test_a_disk_that_fills_meanwhile(
     small: Path, old: Path, room: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -191,7 +203,7 @@ def test_a_disk_that_fills_meanwhile(
     folder = small / "state"
     shutil.copytree(old, folder)
     before = content(folder / "server.db")
-    monkeypatch.setattr(keeping, "must_have_room", lambda path: None)
+    monkeypatch.setattr(keeping, "must_have_room", lambda *given: None)
     ballast = small / "ballast"
     free = shutil.disk_usage(small).free
     ballast.write_bytes(b"\0" * max(free - room, 0))

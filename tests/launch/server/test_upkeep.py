@@ -9,6 +9,8 @@ import pytest
 
 from launch.server import upkeep
 from launch.server.app import make_app
+from launch.server.instance import only_one
+from launch.server.opening import Unusable
 from launch.server.request import Services
 from tests.launch.server.asgi import Client
 from tests.launch.server.conftest import KEY
@@ -174,3 +176,46 @@ def test_the_app_still_answers_after_a_backup(services: Services, tmp_path: Path
     upkeep.backup(tmp_path, tmp_path / "copy")
     reply = Client(make_app(services)).post("/graphql", json={"query": "{ viewer { id } }"}, headers=headers)
     assert reply.status_code == 200
+
+
+@pytest.fixture
+def folder(put: Make, services: Services) -> Path:
+    """A folder with a run that has a file."""
+    put("a", b"content")
+    return services.store.path.parent
+
+
+@pytest.mark.parametrize("inside", ["", "../folder/blobs/..", "blobs", "blobs/copy"])
+def test_a_folder_is_not_backed_up_into_itself(folder: Path, inside: str) -> None:
+    before = (folder / "server.db").read_bytes()
+    with pytest.raises(Unusable, match="is what is to be backed up: name another folder"):
+        upkeep.backup(folder, Path(str(folder / inside).replace("../folder", f"../{folder.name}")))
+    assert (folder / "server.db").read_bytes() == before
+
+
+def test_nobody_backs_up_over_a_folder_that_is_served(folder: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    upkeep.backup(folder, other)
+    before = {path.name: path.read_bytes() for path in other.glob("server*")}
+    with only_one(other), pytest.raises(Unusable, match=r"already serves .*other.*: nothing was written there"):
+        upkeep.backup(folder, other)
+    assert {path.name: path.read_bytes() for path in other.glob("server*")} == before
+    upkeep.backup(folder, other)
+
+
+def test_nothing_is_pruned_while_files_are_read(
+    folder: Path, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = upkeep._copy_blob
+
+    def meddled(source: Path, destination: Path, digest: str) -> int:
+        with services.store.write() as tables:
+            tables.runs.delete(1)
+        with pytest.raises(Unusable, match="is being backed up or verified: prune it when that is over"):
+            upkeep.prune(folder, -1)
+        return copy(source, destination, digest)
+
+    monkeypatch.setattr(upkeep, "_copy_blob", meddled)
+    assert upkeep.backup(folder, tmp_path / "copy") == (1, 7)
+    assert upkeep.verify(tmp_path / "copy").problems == []
+    assert upkeep.prune(folder, -1) == (1, 7)
