@@ -148,7 +148,7 @@ def verify(context: typer.Context, as_json: JsonOption = False) -> None:
 
 @app.command()
 def prune(context: typer.Context) -> None:
-    """Delete the bytes of deleted runs and artifacts that nothing else needs, if they were stored a day ago or more.
+    """Delete the bytes of deleted runs and artifacts that nothing else needs, if they are more than a day old.
 
     Also copies of the database from before upgrades, once they are 30 days old and the folder was verified since.
     """
