@@ -12,6 +12,7 @@ from pathlib import Path
 from launch.server import damage, opening
 from launch.server.opening import Unusable
 from launch.server.storage import SCHEMA
+from launch.server.storage.keeping import sync
 from launch.server.storage.store import latest_of
 
 CUT = ".cut"
@@ -47,19 +48,11 @@ def mend(path: Path) -> Path:
         if said != ["ok"]:
             raise Unusable(f"{path} could not be written anew ({said[0]}): {opening.FROM_BACKUP}")
         fresh.chmod(path.stat().st_mode & 0o777)
-        _sync(fresh)
+        sync(fresh)
         cut.unlink(missing_ok=True)
         os.link(path, cut)
         fresh.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         fresh.unlink(missing_ok=True)
     return cut
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -69,8 +69,8 @@ def keep(path: Path, schema: int, copying: Callable[[float], None] = lambda done
             fresh.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # it holds a copy
                 folder.rmdir()
-        _sync(folder)
-        _sync(folder.parent)
+        sync(folder)
+        sync(folder.parent)
     return kept
 
 
@@ -83,10 +83,11 @@ def _copy(path: Path, fresh: Path, copying: Callable[[float], None]) -> None:
     with contextlib.closing(source), contextlib.closing(sqlite3.connect(fresh)) as copy:
         source.backup(copy, pages=AT_ONCE, progress=told)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file that needs none beside it
-    _sync(fresh)
+    sync(fresh)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or what a folder lists, is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -248,7 +248,7 @@ def test_without_room_nothing_is_changed(cut_free: tuple[Path, bytes], monkeypat
     folder, _ = cut_free
     before = {path.name: path.read_bytes() for path in folder.glob("server*")}
     monkeypatch.setattr(
-        mending, "_sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+        mending, "sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device"))
     )
     refused = CliRunner().invoke(serve.app, ["--dir", str(folder), "compact"]).exception
     assert isinstance(refused, Unusable)
